@@ -1,0 +1,62 @@
+"""The situations in which the tool refuses, each with what to do; no printing and no exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ElectraConvertError(Exception):
+    """What happened and where, in one line, and what to do about it.
+
+    Args:
+        message: one sentence that names the file and the tensor, what was expected and what was found.
+        hint: what the reader can do, or None where nothing better than the message can be said.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SourceError(ElectraConvertError):
+    """What was pointed at is not there, or is not a checkpoint this tool reads."""
+
+
+class CorruptFileError(ElectraConvertError):
+    """A file is damaged, cut short, or says something impossible about itself."""
+
+
+class NamesError(ElectraConvertError):
+    """The tensors are not those of an ELECTRA model: missing, unexpected, of another shape, or not equal."""
+
+
+class ConfigError(ElectraConvertError):
+    """A configuration value is unknown, impossible, or contradicted by another source."""
+
+
+class VocabularyError(ElectraConvertError):
+    """A vocabulary is unreadable or does not belong to the model."""
+
+
+class OutputError(ElectraConvertError):
+    """The output cannot be written where it should be, or not in the form asked for."""
+
+
+class UsageError(ElectraConvertError):
+    """Options that do not go together."""
+
+
+def listing(names: Iterable[str], limit: int = 12) -> str:
+    """Join names for a message, the rest beyond the limit counted and not listed.
+
+    Args:
+        names: what to list, in the order to show.
+        limit: how many are written out.
+
+    Returns:
+        The names separated by commas.
+    """
+    shown = list(names)
+    rest = len(shown) - limit
+    return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")

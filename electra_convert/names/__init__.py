@@ -1,0 +1,1 @@
+"""What tensors are called in google-research/electra and in transformers; nothing about files."""
