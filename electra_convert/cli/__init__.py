@@ -1,1 +1,75 @@
 """The command line: click commands, and the only place that prints; no conversion logic."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from electra_convert.errors import ElectraConvertError, UsageError
+from electra_convert.version import __version__
+
+COMMANDS = ("convert", "inspect")
+DEBUG = "ELECTRA_CONVERT_DEBUG"
+
+
+class Commands(click.Group):
+    """A group whose commands live in modules of their names, and whose errors are a line and a hint."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """The commands in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """Import a command when it is asked for."""
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"electra_convert.cli.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, context: click.Context) -> object:
+        """Run a command, and report what it refuses."""
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if os.environ.get(DEBUG) == "1":
+                raise
+            message, hint, code = _told(error)
+            click.echo(f"Error: {message}", err=True)
+            if hint:
+                click.echo(f"Hint: {hint}", err=True)
+            sys.exit(code)
+
+
+def _told(error: BaseException) -> tuple[str, str | None, int]:
+    if isinstance(error, ElectraConvertError):
+        return _one_line(error.message), error.hint, 2 if isinstance(error, UsageError) else 1
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; nothing was written", None, 1
+    if isinstance(error, MemoryError):
+        return "out of memory; nothing was written", None, 1
+    name = type(error).__name__
+    return f"unexpected {name}: {_one_line(str(error))}", f"Please report it, with what {DEBUG}=1 prints.", 1
+
+
+def _one_line(text: str) -> str:
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="electra-convert")
+def main() -> None:
+    """Convert ELECTRA checkpoints between TensorFlow, PyTorch and safetensors, exactly and in both directions.
+
+    SOURCE is anything you would point at: a folder, a TensorFlow prefix such as model.ckpt-1000 or any file of it, a
+    SavedModel, a transformers model or a pair of them, one .safetensors or .bin file.
+
+    Results go to standard output, progress and messages to standard error. Exit status 0: done, 1: failed, 2: wrong
+    usage.
+    """

@@ -1,0 +1,45 @@
+# Everything happens in .venv; nothing but Python 3.11, make and the network is needed beforehand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TRANSFORMERS4 := $(VENV)/transformers4
+PYTEST_ARGS ?=
+
+.PHONY: quickstart test lint types clean
+
+quickstart: $(VENV)/.core  ## Convert the bundled checkpoint, and show what came out.
+	$(BIN)/electra-convert inspect fixtures/default
+	$(BIN)/electra-convert convert fixtures/default quickstart --vocab fixtures/vocab.txt --overwrite
+	ls -l quickstart/discriminator quickstart/generator
+
+test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests.
+	TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/.core
+
+# Tokenizer files must load in transformers 4 too, which cannot live beside transformers 5.
+$(TRANSFORMERS4)/.installed: | $(VENV)/bin/python
+	rm -rf $(TRANSFORMERS4)
+	$(BIN)/pip install --quiet --disable-pip-version-check --target $(TRANSFORMERS4) transformers==4.57.6
+	touch $@
+
+clean:
+	rm -rf $(VENV) quickstart

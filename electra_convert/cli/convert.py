@@ -1,0 +1,95 @@
+"""electra-convert convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from electra_convert.cli.shared import PATH, config_options, output_options
+
+
+@click.command("convert")
+@click.argument("source", type=PATH)
+@click.argument("output", type=PATH)
+@click.option(
+    "--model",
+    type=click.Choice(["discriminator", "generator", "both"]),
+    help="Which model to write; by default all there are. Two get a folder each within OUTPUT.",
+)
+@click.option(
+    "--to",
+    type=click.Choice(["safetensors", "torch", "tf"]),
+    help="What to write; by default safetensors from TensorFlow, and tf from a transformers model.",
+)
+@click.option(
+    "--generator", type=PATH, metavar="FOLDER", help="The generator's folder, when SOURCE is a discriminator alone."
+)
+@config_options
+@click.option(
+    "--vocab", type=PATH, metavar="FILE", help="The vocabulary; by default vocab.txt beside the checkpoint."
+)
+@click.option(
+    "--pad-vocab", is_flag=True, help="Accept a vocabulary with fewer pieces than the embeddings have rows."
+)
+@click.option(
+    "--cased/--uncased",
+    "cased",
+    default=None,
+    help="Whether the tokenizer keeps upper case; by default as hparams or the vocabulary say.",
+)
+@click.option(
+    "--strip-accents/--no-strip-accents",
+    default=None,
+    help="Whether the tokenizer strips accents; by default as Google's does: when it lower-cases.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    help="Round the weights to this dtype; by default they stay as they are.",
+)
+@click.option(
+    "--max-shard-size", metavar="SIZE", help="The longest file of weights, such as 2GB; by default one file."
+)
+@click.option("--optimizer", is_flag=True, help="Carry the optimiser's slots and the step over.")
+@click.option(
+    "--zero-optimizer", is_flag=True, help="Write slots of zeros, so that Google's code can resume (to tf)."
+)
+@click.option("--prefix", metavar="NAME", help="The name of the checkpoint, model.ckpt by default (to tf).")
+@click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights as they are.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists, once the new one is complete.")
+@output_options
+def command(
+    source: Path,
+    output: Path,
+    cased: bool | None,
+    max_shard_size: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,  # noqa: ANN401 - the fields of Options
+) -> None:
+    """Convert SOURCE into the folder OUTPUT, which appears whole or not at all.
+
+    A TensorFlow checkpoint becomes a transformers model, or a pair of them; a transformers model becomes a TensorFlow
+    checkpoint that Google's code can resume. What is left out, guessed or changed is said.
+    """
+    from electra_convert.cli.progress import progress_bar
+    from electra_convert.cli.report import conversion_fields, conversion_text, print_json, print_messages
+    from electra_convert.conversion import run_conversion
+    from electra_convert.options import Options, parse_size
+
+    options = Options(
+        lower_case=None if cased is None else not cased,
+        max_shard_size=None if max_shard_size is None else parse_size(max_shard_size),
+        **given,
+    )
+    with progress_bar("Converting", quiet or as_json) as progress:
+        result = run_conversion(source, output, options, progress)
+    if as_json:
+        print_json(conversion_fields(result))
+        return
+    click.echo(conversion_text(result))
+    if not quiet:
+        print_messages(result.notices, result.warnings)

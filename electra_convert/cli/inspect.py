@@ -1,0 +1,33 @@
+"""electra-convert inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from electra_convert.cli.shared import PATH, config_options, output_options
+
+
+@click.command("inspect")
+@click.argument("source", type=PATH)
+@click.option("--check", is_flag=True, help="Read every byte: verify all checksums, refuse NaN and infinite weights.")
+@config_options
+@output_options
+def command(source: Path, check: bool, hparams: str | None, config: Path | None, as_json: bool, quiet: bool) -> None:
+    """Say what SOURCE holds: format, layout, both architectures and where each value came from.
+
+    Reads no more than the index of the checkpoint, unless --check is given.
+    """
+    from electra_convert.cli.progress import progress_bar
+    from electra_convert.cli.report import inspection_fields, inspection_text, print_json, print_messages
+    from electra_convert.inspection import inspect
+
+    with progress_bar("Checking", quiet or as_json) as progress:
+        result = inspect(source, check, hparams, config, progress)
+    if as_json:
+        print_json(inspection_fields(result))
+        return
+    click.echo(inspection_text(result))
+    if not quiet:
+        print_messages([], result.warnings)

@@ -1,0 +1,112 @@
+"""Results put into words and JSON for the command line; decides and computes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from electra_convert.config.resolve import Value
+    from electra_convert.conversion import Conversion
+    from electra_convert.inspection import Inspection
+
+
+def print_json(fields: Mapping[str, Any]) -> None:
+    """Print one JSON object and nothing else."""
+    click.echo(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True))
+
+
+def conversion_fields(result: Conversion) -> dict[str, Any]:
+    """What `convert --json` prints."""
+    return {
+        "source": str(result.source),
+        "output": str(result.output),
+        "format": result.format,
+        "to": result.to,
+        "variant": result.variant,
+        "step": result.step,
+        "models": {
+            role: {"config": _described(config), "parameters": result.parameters[role]}
+            for role, config in result.models.items()
+        },
+        "files": result.files,
+        "notices": result.notices,
+        "warnings": result.warnings,
+        "dry_run": result.dry_run,
+    }
+
+
+def inspection_fields(result: Inspection) -> dict[str, Any]:
+    """What `inspect --json` prints."""
+    fields = {
+        "source": str(result.source),
+        "format": result.format,
+        "variant": result.variant,
+        "step": result.step,
+        "slots": result.slots,
+        "models": {
+            role: {
+                "architecture": model.architecture,
+                "config": _described(model.config),
+                "parameters": model.parameters,
+            }
+            for role, model in result.models.items()
+        },
+        "unmapped": result.unmapped,
+        "warnings": result.warnings,
+    }
+    return fields if result.checked is None else {**fields, "checked_bytes": result.checked}
+
+
+def _described(config: Mapping[str, Value]) -> dict[str, Any]:
+    return {key: {"value": value.value, "origin": value.origin} for key, value in config.items()}
+
+
+def conversion_text(result: Conversion) -> str:
+    """What `convert` prints."""
+    verb = "Would write" if result.dry_run else "Wrote"
+    lines = [_headline(result.format, result.variant, result.step)]
+    for role, config in result.models.items():
+        lines += ["", f"{role}, {result.parameters[role]:,} parameters", *_config_lines(config)]
+    lines += ["", f"{verb} {result.output}", *_table([(f"{size:,}", name) for name, size in result.files.items()])]
+    return "\n".join(lines)
+
+
+def inspection_text(result: Inspection) -> str:
+    """What `inspect` prints."""
+    lines = [str(result.source), _headline(result.format, result.variant, result.step)]
+    lines.append(f"Optimiser slots: {result.slots}.")
+    for role, model in result.models.items():
+        lines += ["", f"{role}: {model.architecture}, {model.parameters:,} parameters", *_config_lines(model.config)]
+    if result.unmapped:
+        lines += ["", "Not part of any model this tool knows:", *(f"  {name}" for name in result.unmapped)]
+    if result.checked is not None:
+        lines += ["", f"Checked: {result.checked:,} bytes read, every checksum right, every weight finite."]
+    return "\n".join(lines)
+
+
+def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
+    """Print what a reader should know beside the result."""
+    for line in notices:
+        click.echo(f"Note: {line}", err=True)
+    for line in warnings:
+        click.echo(f"Warning: {line}", err=True)
+
+
+def _headline(container: str, variant: str | None, step: int | None) -> str:
+    parts = [container, f"{variant} layout" if variant else None, None if step is None else f"step {step:,}"]
+    return "Source: " + ", ".join(part for part in parts if part) + "."
+
+
+def _config_lines(config: Mapping[str, Value]) -> list[str]:
+    return _table([(key, str(value.value), f"({value.origin})") for key, value in config.items()])
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) if rows else 0)]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

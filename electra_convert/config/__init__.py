@@ -1,0 +1,1 @@
+"""What a model's weights do not say: hparams, configurations, and where each value came from; no tensors."""

@@ -1,0 +1,126 @@
+"""Configurations put into google-research/electra's hparams, or refused where its code cannot express them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from electra_convert.config.hparams import Hparams, google_heads
+from electra_convert.config.keys import LOCATIONS, MODEL_SIZES, OVERRIDES
+from electra_convert.config.resolve import SIZE_KEYS, Resolved
+from electra_convert.errors import ConfigError
+from electra_convert.names.rules import Role
+from electra_convert.names.variants import Variant
+
+_ACTIVATIONS = frozenset({"gelu", "relu", "tanh", "linear"})
+_COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
+_SHARED = ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act")
+
+
+def check_expressible(configs: Mapping[Role, Resolved], variant: Variant) -> None:
+    """Refuse models that Google's code would not compute as transformers does.
+
+    Args:
+        configs: the configuration of each model to be written.
+        variant: the layout they are to have.
+
+    Raises:
+        ConfigError: names the model, the value, and what Google's code can do.
+    """
+    for role, config in configs.items():
+        if config["layer_norm_eps"] != 1e-12:
+            raise ConfigError(
+                f"the {role}'s layer_norm_eps is {config['layer_norm_eps']}; "
+                "google-research/electra has 1e-12 built in and cannot express another"
+            )
+        if config["hidden_act"] not in _ACTIVATIONS:
+            raise ConfigError(
+                f"the {role}'s hidden_act is {config['hidden_act']!r}; "
+                "google-research/electra knows gelu (the exact one), relu, tanh and linear"
+            )
+    if "generator" in configs:
+        _check_generator(configs, variant)
+
+
+def _check_generator(configs: Mapping[Role, Resolved], variant: Variant) -> None:
+    generator, discriminator = configs["generator"], configs.get("discriminator")
+    if generator["hidden_act"] != "gelu":
+        raise ConfigError(
+            f"the generator's hidden_act is {generator['hidden_act']!r}; transformers computes the generator's head "
+            "with gelu whatever the configuration says, Google's code does not",
+        )
+    if not variant.shares_config:
+        expected = {
+            "num_attention_heads": google_heads(generator["hidden_size"]),
+            "intermediate_size": 4 * generator["hidden_size"],
+        }
+        for key, value in expected.items():
+            if generator[key] != value:
+                raise ConfigError(
+                    f"the generator's {key} is {generator[key]}; google-research/electra gives a generator of hidden "
+                    f"width {generator['hidden_size']} {value} (get_generator_config), whatever the hparams",
+                    "Convert it alone (--model generator): as a masked language model it can have any.",
+                )
+    if discriminator is not None:
+        keys = _COMPUTED if variant.shares_config else _SHARED
+        for key in keys:
+            if generator[key] != discriminator[key]:
+                raise ConfigError(
+                    f"{key} is {generator[key]} in the generator and {discriminator[key]} in the discriminator; "
+                    f"google-research/electra has one value for both in the {variant.name} layout"
+                )
+
+
+def express(
+    configs: Mapping[Role, Resolved], variant: Variant, lower_case: bool | None, original: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Find hparams that make the models.
+
+    Args:
+        configs: the configuration of each model to be written; check_expressible has passed.
+        variant: the layout they are to have.
+        lower_case: whether their tokenizer lower-cases; None where it is not known.
+        original: the hparams of the run the models come from, where they are known.
+
+    Returns:
+        The original hparams if they make the models, else those with what is needed to make them.
+    """
+    kept = {key: value for key, value in (original or {}).items() if key not in LOCATIONS}
+    if original is not None:
+        unchanged = {**kept, **variant.hparams}
+        if _makes(unchanged, configs, variant):
+            return unchanged
+    needed = _write(configs, variant)
+    if lower_case is not None:
+        needed["do_lower_case"] = lower_case
+    return {**kept, **needed}
+
+
+def _makes(given: Mapping[str, Any], configs: Mapping[Role, Resolved], variant: Variant) -> bool:
+    hparams = Hparams(given, "")
+    return all(
+        hparams.expected(role, variant.shares_config)[key] == config[key]
+        for role, config in configs.items()
+        for key in _COMPUTED
+    )
+
+
+def _write(configs: Mapping[Role, Resolved], variant: Variant) -> dict[str, Any]:
+    main = configs.get("discriminator") or configs["generator"]
+    sizes = {hidden: name for name, (hidden, _) in MODEL_SIZES.items()}
+    given: dict[str, Any] = {
+        "model_size": sizes.get(main["hidden_size"], "small"),
+        "embedding_size": main["embedding_size"],
+        "vocab_size": main["vocab_size"],
+    }
+    implied = Hparams(given, "").expected("discriminator", True)
+    implied["num_attention_heads"] = google_heads(main["hidden_size"])
+    implied["intermediate_size"] = 4 * main["hidden_size"]
+    given["model_hparam_overrides"] = {
+        key: main[key] for key in OVERRIDES if key != "vocab_size" and main[key] != implied[key]
+    }
+    if len(configs) == 2 and not variant.shares_config:
+        generator = configs["generator"]
+        given["generator_hidden_size"] = generator["hidden_size"] / main["hidden_size"]
+        given["generator_layers"] = generator["num_hidden_layers"] / main["num_hidden_layers"]
+    return {**given, **variant.hparams}

@@ -1,0 +1,162 @@
+"""The two architectures that google-research/electra's hparams make; nothing from any other source.
+
+The arithmetic is that of util/training_utils.py (get_bert_config) and run_pretraining.py (get_generator_config, the
+debug settings); the keys are in keys.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, activation, check_keys
+from electra_convert.errors import ConfigError
+from electra_convert.names.rules import Role
+
+_SMALL_EMBEDDING = 128
+_DEBUG = {"hidden_size": 144, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 576}
+
+
+@dataclass(frozen=True)
+class Hparams:
+    """The hparams a run was started with.
+
+    Attributes:
+        given: the keys that were given, with their values.
+        origin: where they were given, for messages and the record.
+    """
+
+    given: Mapping[str, Any]
+    origin: str
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
+        return self.given.get(key, HANDLED[key])
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """The transformer's own hparams that were given."""
+        return self.given.get("model_hparam_overrides") or {}
+
+    def expected(self, role: Role, shares_config: bool) -> dict[str, Any]:
+        """The architecture that these hparams give a model.
+
+        Args:
+            role: which of the two models.
+            shares_config: whether the generator has the discriminator's own configuration.
+
+        Returns:
+            The values by their names in transformers' ElectraConfig.
+        """
+        values = self._discriminator()
+        if role == "generator" and not shares_config:
+            hidden = round(values["hidden_size"] * self["generator_hidden_size"])
+            embedding = hidden if self["untied_generator_embeddings"] else values["embedding_size"]
+            values |= {
+                "hidden_size": hidden,
+                "num_hidden_layers": round(values["num_hidden_layers"] * self["generator_layers"]),
+                "intermediate_size": 4 * hidden,
+                "num_attention_heads": google_heads(hidden),
+                "embedding_size": embedding,
+            }
+        return values
+
+    def _discriminator(self) -> dict[str, Any]:
+        hidden, layers = MODEL_SIZES[self["model_size"]]
+        values = {"vocab_size": self["vocab_size"], "hidden_size": hidden, "num_hidden_layers": layers}
+        values = {**OVERRIDES, **values, **self.overrides}
+        hidden = values["hidden_size"]
+        values["num_attention_heads"] = self.overrides.get("num_attention_heads", google_heads(hidden))
+        values["intermediate_size"] = self.overrides.get("intermediate_size", 4 * hidden)
+        values["hidden_act"] = activation(values["hidden_act"])
+        values |= _DEBUG if self["debug"] else {}
+        small = _SMALL_EMBEDDING if self["model_size"] == "small" else None
+        width = self.given.get("embedding_size", small)
+        return values | {"embedding_size": values["hidden_size"] if width is None else width}
+
+    def states(self, key: str, role: Role, shares_config: bool) -> bool:
+        """Whether a value of the architecture follows from a key that was given, not from a default alone.
+
+        Args:
+            key: a name in transformers' ElectraConfig.
+            role: which of the two models.
+            shares_config: whether the generator has the discriminator's own configuration.
+
+        Returns:
+            True if one of the keys it depends on was given.
+        """
+        if self["debug"] and key in _DEBUG:
+            return True
+        own = {"hidden_size": "generator_hidden_size", "num_hidden_layers": "generator_layers"}
+        if role == "generator" and not shares_config and key in own:
+            return own[key] in self.given
+        if key in {"hidden_size", "num_hidden_layers"}:
+            return key in self.overrides or "model_size" in self.given
+        return key in self.given or key in self.overrides
+
+
+def google_heads(hidden: int) -> int:
+    """The head count that get_bert_config and get_generator_config give a hidden width."""
+    return max(1, hidden // 64)
+
+
+def read_hparams(text: str) -> Hparams:
+    """Read hparams as run_pretraining.py's --hparams takes them: JSON, or the name of a file that holds it.
+
+    Args:
+        text: the option's value.
+
+    Returns:
+        The checked hparams.
+
+    Raises:
+        ConfigError: not JSON, an unknown key, or a value of the wrong kind.
+    """
+    if text.lstrip().startswith("{"):
+        return parse_hparams(text, "--hparams")
+    return read_hparams_file(Path(text), f"--hparams {Path(text).name}")
+
+
+def read_hparams_file(path: Path, origin: str) -> Hparams:
+    """Read a file of hparams.
+
+    Args:
+        path: a JSON file.
+        origin: what to call it in messages and the record.
+
+    Returns:
+        The checked hparams.
+
+    Raises:
+        ConfigError: it cannot be read, is not JSON, has an unknown key, or a value of the wrong kind.
+    """
+    try:
+        return parse_hparams(path.read_text(encoding="utf-8"), origin)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{path} cannot be read: {reason}", "Give a JSON file, or the JSON itself.") from error
+
+
+def parse_hparams(text: str, origin: str) -> Hparams:
+    """Check hparams given as JSON text.
+
+    Args:
+        text: a JSON object.
+        origin: what to call it in messages and the record.
+
+    Returns:
+        The checked hparams.
+
+    Raises:
+        ConfigError: not a JSON object, an unknown key, or a value of the wrong kind.
+    """
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{origin} is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ConfigError(f"{origin} is not a JSON object", 'Give one such as {"model_size": "base"}.')
+    check_keys(given, origin)
+    return Hparams(given, origin)

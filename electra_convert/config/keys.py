@@ -1,0 +1,154 @@
+"""Every hparam of google-research/electra: handled, knowingly ignored, or refused with the nearest known name.
+
+The keys and defaults are those of configure_pretraining.py, configure_finetuning.py and modeling.BertConfig.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from electra_convert.errors import ConfigError
+
+MODEL_SIZES = {"small": (256, 12), "base": (768, 12), "large": (1024, 24)}
+
+# modeling.BertConfig: what model_hparam_overrides may hold, with its defaults; None where another value gives it.
+OVERRIDES: Mapping[str, Any] = {
+    "vocab_size": None,
+    "hidden_size": None,
+    "num_hidden_layers": None,
+    "num_attention_heads": None,
+    "intermediate_size": None,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "initializer_range": 0.02,
+}
+
+# Keys that shape the models or their tokenizer, with Google's defaults.
+HANDLED: Mapping[str, Any] = {
+    "model_size": "small",
+    "model_hparam_overrides": {},
+    "embedding_size": None,
+    "vocab_size": 30522,
+    "do_lower_case": None,
+    "debug": False,
+    "electra_objective": True,
+    "electric_objective": False,
+    "uniform_generator": False,
+    "two_tower_generator": False,
+    "untied_generator_embeddings": False,
+    "untied_generator": True,
+    "generator_layers": 1.0,
+    "generator_hidden_size": 0.25,
+}
+
+# Keys that name places on the machine a run was made on; they are never copied to another.
+LOCATIONS = frozenset(
+    "data_dir pretrain_tfrecords vocab_file model_dir results_txt results_pkl raw_data_dir init_checkpoint "
+    "qa_eval_file qa_preds_file qa_na_file preprocessed_data_dir test_predictions".split()
+)
+
+# Keys about how a run trains, evaluates or is placed: no tensor and no configuration value depends on them.
+IGNORED = LOCATIONS | frozenset(
+    "model_name do_train do_eval gen_weight disc_weight mask_prob learning_rate lr_decay_power weight_decay_rate "
+    "num_warmup_steps iterations_per_loop save_checkpoints_steps num_train_steps num_eval_steps keep_checkpoint_max "
+    "disallow_correct temperature max_seq_length train_batch_size eval_batch_size use_tpu num_tpu_cores tpu_job_name "
+    "tpu_name tpu_zone gcp_project max_predictions_per_seq "
+    "log_examples num_trials keep_all_models task_names layerwise_lr_decay num_train_epochs warmup_proportion "
+    "use_tfrecords_if_existing write_test_outputs write_distill_outputs n_writes_test predict_batch_size "
+    "double_unordered max_query_length doc_stride n_best_size max_answer_length answerable_classifier "
+    "answerable_uses_start_logits answerable_weight joint_prediction beam_size qa_na_threshold".split()
+)
+
+_INTEGERS = frozenset(
+    "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+    "max_position_embeddings type_vocab_size".split()
+)
+_FRACTIONS = frozenset(
+    "generator_layers generator_hidden_size hidden_dropout_prob attention_probs_dropout_prob "
+    "initializer_range".split()
+)
+
+
+def activation(name: str | None) -> str:
+    """transformers' name of an activation that modeling.get_activation knows.
+
+    Args:
+        name: gelu, relu, tanh or linear in any case; None or "" for linear.
+
+    Returns:
+        The name in lower case.
+
+    Raises:
+        ConfigError: Google's code knows no such activation.
+    """
+    if not name:
+        return "linear"
+    if name.lower() not in {"gelu", "relu", "tanh", "linear"}:
+        raise ConfigError(
+            f"hidden_act is {name!r}; google-research/electra knows gelu, relu, tanh and linear",
+            "Its gelu is the exact one (erf), not gelu_new.",
+        )
+    return name.lower()
+
+
+def check_keys(given: Mapping[str, Any], origin: str) -> None:
+    """Refuse hparams that google-research/electra would not take, or would silently pass over.
+
+    Args:
+        given: keys and values.
+        origin: what to call them in messages.
+
+    Raises:
+        ConfigError: names the key, and the nearest known one.
+    """
+    for key, value in given.items():
+        if key not in HANDLED and key not in IGNORED:
+            raise _unknown(key, [*HANDLED, *IGNORED, *OVERRIDES], origin)
+        if key in HANDLED:
+            _check_value(key, value, origin)
+    overrides = given.get("model_hparam_overrides") or {}
+    for key, value in overrides.items():
+        if key not in OVERRIDES:
+            raise _unknown(key, [*OVERRIDES, *HANDLED], f"{origin}, model_hparam_overrides")
+        _check_value(key, value, f"{origin}, model_hparam_overrides")
+        if key == "hidden_act":
+            activation(value)
+
+
+def _unknown(key: str, known: list[str], origin: str) -> ConfigError:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    place = ""
+    if near and near[0] in OVERRIDES and near[0] not in HANDLED and "overrides" not in origin:
+        place = " inside model_hparam_overrides"
+    elif near and near[0] not in OVERRIDES and "overrides" in origin:
+        place = " outside model_hparam_overrides"
+    hint = f"Did you mean {near[0]}{place}?" if near else "See configure_pretraining.py of google-research/electra."
+    return ConfigError(f"{origin}: unknown hparam {key!r}", hint)
+
+
+def _check_value(key: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
+    expected, fits = _kind(key, value)
+    if not fits:
+        raise ConfigError(f"{origin}: {key} is {json.dumps(value)}, expected {expected}")
+
+
+def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON values
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if key == "model_hparam_overrides":
+        return "an object", isinstance(value, dict)
+    if key == "model_size":
+        return "small, base or large", isinstance(value, str) and value in MODEL_SIZES
+    if key == "hidden_act":
+        return "a name", value is None or isinstance(value, str)
+    if key in _INTEGERS:
+        whole = isinstance(value, int) and number and 0 < value < 1 << 31
+        return "a positive whole number", whole or (key == "embedding_size" and value is None)
+    if key in _FRACTIONS:
+        return "a number from 0 up", number and 0 <= value < 1 << 20
+    return "true or false", isinstance(value, bool)

@@ -1,0 +1,225 @@
+"""One configuration out of several sources, each value with its origin; disagreement is an error, not a choice.
+
+The weights' shapes rule over everything; then explicit options, files beside the checkpoint, its graph, and last
+Google's rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from electra_convert.config.hparams import Hparams, google_heads
+from electra_convert.config.keys import HANDLED
+from electra_convert.errors import ConfigError
+from electra_convert.names.plan import Sizes
+from electra_convert.names.rules import Role
+from electra_convert.names.variants import Variant
+
+# transformers' names of what shapes say, and the sizes they are.
+SIZE_KEYS: Mapping[str, str] = {
+    "vocab_size": "vocabulary",
+    "embedding_size": "embedding",
+    "hidden_size": "hidden",
+    "num_hidden_layers": "layers",
+    "intermediate_size": "intermediate",
+    "max_position_embeddings": "positions",
+    "type_vocab_size": "types",
+}
+# What shapes do not say, with the values of google-research/electra's code where nothing else is known.
+DEFAULTS: Mapping[str, Any] = {
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "initializer_range": 0.02,
+}
+# Values that no forward pass depends on: a default must not contradict what another source states.
+_TRAINING_KEYS = frozenset({"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"})
+_VARIANT_KEYS = (
+    "electra_objective",
+    "uniform_generator",
+    "two_tower_generator",
+    "untied_generator_embeddings",
+    "untied_generator",
+)
+_GUESS_HINT = "Give --hparams (as run_pretraining.py had it) or --config to settle it."
+
+
+class Rank(IntEnum):
+    """The authority of a source, the highest first."""
+
+    OPTION = 0
+    BESIDE = 1
+    GRAPH = 2
+
+
+@dataclass(frozen=True)
+class Value:
+    """A configuration value and where it came from."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one source says of one model.
+
+    Attributes:
+        origin: the source, for messages and the record.
+        rank: its authority.
+        values: by transformers' names.
+        stated: the keys it states itself; the others follow from its defaults.
+    """
+
+    origin: str
+    rank: Rank
+    values: Mapping[str, Any]
+    stated: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A model's configuration.
+
+    Attributes:
+        values: by transformers' names, each with its origin.
+        warnings: what was guessed, or put aside.
+    """
+
+    values: Mapping[str, Value]
+    warnings: tuple[str, ...]
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
+        return self.values[key].value
+
+
+def hparams_evidence(hparams: Hparams, rank: Rank, role: Role, variant: Variant, sizes: Sizes) -> Evidence:
+    """What hparams say of a model.
+
+    Args:
+        hparams: as a run was started with.
+        rank: their authority.
+        role: which of the two models.
+        variant: the layout of the checkpoint.
+        sizes: the weights' sizes, by which Google's rule of heads goes where the hparams state none.
+
+    Returns:
+        The evidence.
+    """
+    values = hparams.expected(role, variant.shares_config)
+    stated = frozenset(key for key in values if hparams.states(key, role, variant.shares_config))
+    ruled = role == "generator" and not variant.shares_config
+    if ruled or "num_attention_heads" not in stated:
+        values["num_attention_heads"] = google_heads(sizes.hidden)
+    if ruled or "intermediate_size" not in stated:
+        values["intermediate_size"] = 4 * sizes.hidden
+        stated -= {"intermediate_size"}
+    return Evidence(hparams.origin, rank, values, stated)
+
+
+def check_variant(hparams: Hparams, variant: Variant) -> None:
+    """Refuse hparams that describe another layout than the checkpoint has.
+
+    Args:
+        hparams: as a run was started with.
+        variant: the layout that was recognised.
+
+    Raises:
+        ConfigError: names the hparam.
+    """
+    if len(variant.networks) < 2 and variant.name not in {"masked_lm", "two_tower_generator"}:
+        return  # A discriminator alone may have been taken out of a run of any variant.
+    # Electric's own objective takes the place of ELECTRA's.
+    keys = _VARIANT_KEYS[1:] if variant.name == "two_tower_generator" else _VARIANT_KEYS
+    for key in keys:
+        expected = variant.hparams.get(key, HANDLED[key])
+        if hparams.given.get(key, expected) != expected:
+            raise ConfigError(
+                f"{hparams.origin} says {key} is {str(hparams.given[key]).lower()}, but the checkpoint has the "
+                f"variables of the {variant.name} layout, where it is {str(expected).lower()}",
+                "These hparams belong to another run.",
+            )
+
+
+def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_config: bool) -> Resolved:
+    """Settle a model's configuration.
+
+    Args:
+        role: which of the two models.
+        sizes: what the weights' shapes say.
+        evidence: what other sources say.
+        shares_config: whether a generator has the discriminator's own configuration.
+
+    Returns:
+        Every value with its origin, and warnings.
+
+    Raises:
+        ConfigError: a source contradicts the weights, or two of them each other with no option to decide.
+    """
+    values = {key: Value(getattr(sizes, size), "weights") for key, size in SIZE_KEYS.items()}
+    warnings = [line for source in evidence for line in _check_sizes(role, values, source)]
+    for key in ("num_attention_heads", *DEFAULTS):
+        settled = _settle(role, key, evidence, warnings)
+        values[key] = settled or _default(role, key, sizes, shares_config, warnings)
+    _check_heads(role, values)
+    return Resolved(values, tuple(warnings))
+
+
+def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence) -> list[str]:
+    warnings = []
+    for key, known in values.items():
+        said = source.values.get(key, known.value)
+        if said == known.value:
+            continue
+        if key in source.stated:
+            raise ConfigError(
+                f"{source.origin} says the {role}'s {key} is {said}, but the weights have {known.value}",
+                "It belongs to another checkpoint, or the checkpoint to another run.",
+            )
+        warnings.append(f"{source.origin} leaves the {role}'s {key} at {said}; the weights have {known.value}.")
+    return warnings
+
+
+def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[str]) -> Value | None:
+    said = sorted((source for source in evidence if key in source.values), key=lambda source: source.rank)
+    if key in _TRAINING_KEYS and any(key in source.stated for source in said):
+        said = [source for source in said if key in source.stated]
+    if not said:
+        return None
+    first = said[0]
+    for other in said[1:]:
+        if other.values[key] == first.values[key]:
+            continue
+        told = (
+            f"{first.origin} says the {role}'s {key} is {first.values[key]}, {other.origin} says {other.values[key]}"
+        )
+        if first.rank is not Rank.OPTION or other.rank is Rank.OPTION:
+            raise ConfigError(told, _GUESS_HINT)
+        warnings.append(f"{told}; the option decides.")
+    return Value(first.values[key], first.origin if key in first.stated else f"{first.origin}, by Google's defaults")
+
+
+def _default(role: Role, key: str, sizes: Sizes, shares_config: bool, warnings: list[str]) -> Value:
+    if key != "num_attention_heads":
+        return Value(DEFAULTS[key], "google-research/electra's default")
+    heads = google_heads(sizes.hidden)
+    if role == "generator" and not shares_config:
+        return Value(heads, "Google's rule for generators, max(1, hidden // 64)")
+    warnings.append(
+        f"The {role}'s head count {heads} and its activation gelu are guesses by Google's rule (hidden // 64): the "
+        f"weights do not say, and no hparams.json, config.json or .meta was found. {_GUESS_HINT}"
+    )
+    return Value(heads, "a guess by Google's rule, max(1, hidden // 64)")
+
+
+def _check_heads(role: Role, values: Mapping[str, Value]) -> None:
+    heads, hidden = values["num_attention_heads"], values["hidden_size"].value
+    if heads.value < 1 or hidden % heads.value:
+        raise ConfigError(
+            f"{heads.value} attention heads ({heads.origin}) cannot share the {role}'s hidden width {hidden}",
+            _GUESS_HINT,
+        )

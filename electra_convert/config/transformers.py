@@ -1,0 +1,110 @@
+"""transformers' config.json of an ELECTRA model, read and written; no weights and no hparams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
+from electra_convert.errors import ConfigError
+from electra_convert.names.rules import Role
+
+ARCHITECTURES: Mapping[tuple[Role, bool], str] = {
+    ("discriminator", True): "ElectraForPreTraining",
+    ("generator", True): "ElectraForMaskedLM",
+    ("discriminator", False): "ElectraModel",
+    ("generator", False): "ElectraModel",
+}
+# Settings that would make another computation of the same weights, and the only value that is ELECTRA's.
+_FIXED = {
+    "model_type": "electra",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+}
+_COUNTS = frozenset({*SIZE_KEYS, "num_attention_heads"})
+_KEYS = (*SIZE_KEYS, "num_attention_heads", *DEFAULTS)
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """Read a config.json, and refuse one that is not an ELECTRA model's.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its keys and values.
+
+    Raises:
+        ConfigError: it cannot be read, is no JSON object, is of another model, or has a value of the wrong kind.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} is not a JSON object")
+    for key, only in _FIXED.items():
+        if config.get(key, only) != only:
+            raise ConfigError(f"{path}: {key} is {config[key]!r}; only {only!r} can be converted")
+    for key in _KEYS:
+        if key in config:
+            _check_value(path, key, config[key])
+    return config
+
+
+def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JSON values
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if key == "hidden_act":
+        fits, expected = isinstance(value, str), "a name"
+    elif key in _COUNTS:
+        fits, expected = number and isinstance(value, int) and 0 < value < 1 << 31, "a positive whole number"
+    else:
+        fits, expected = number and 0 <= value < 1 << 20, "a number from 0 up"
+    if not fits:
+        raise ConfigError(f"{path}: {key} is {json.dumps(value)}, expected {expected}")
+
+
+def config_evidence(config: Mapping[str, Any], origin: str, rank: Rank) -> Evidence:
+    """What a config.json says of its model.
+
+    Args:
+        config: as read_config returns it.
+        origin: what to call it in messages and the record.
+        rank: its authority.
+
+    Returns:
+        The evidence.
+    """
+    values = {key: config[key] for key in _KEYS if key in config}
+    return Evidence(origin, rank, values, frozenset(values))
+
+
+def role_of_config(config: Mapping[str, Any]) -> Role:
+    """Which of the two models a config.json is of: a generator if it names a masked language model."""
+    architectures = config.get("architectures") or []
+    masked = isinstance(architectures, list) and any("MaskedLM" in str(name) for name in architectures)
+    return "generator" if masked else "discriminator"
+
+
+def encode_config(
+    architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None
+) -> bytes:
+    """Write a config.json as transformers' save_pretrained lays it out.
+
+    Args:
+        architecture: the class that the weights are of.
+        values: every configuration value, by transformers' names.
+        dtype: the dtype of the weights.
+        base: the config.json the model had before; what it says beyond the values is kept.
+
+    Returns:
+        UTF-8 JSON, keys sorted.
+    """
+    kept = {key: value for key, value in (base or {}).items() if key not in {"torch_dtype", "transformers_version"}}
+    fixed = {"architectures": [architecture], "model_type": "electra", "dtype": dtype, "tie_word_embeddings": True}
+    return (json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,208 @@
+"""convert: a source read, an output laid out and written; every decision about either is made elsewhere.
+
+Named apart from the function, which is electra_convert.convert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint, open_checkpoint
+from electra_convert.checkpoint.model import require_tied
+from electra_convert.config.resolve import Value
+from electra_convert.errors import NamesError, OutputError
+from electra_convert.evidence import Findings, gather
+from electra_convert.names.rules import Role
+from electra_convert.options import Options, Target
+from electra_convert.output import check_target
+from electra_convert.targets.plan import OutputPlan, Progress, write
+from electra_convert.targets.tensorflow import plan_tensorflow
+from electra_convert.targets.transformers import plan_transformers
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion made, or would make.
+
+    Attributes:
+        source: what was pointed at.
+        output: the folder that was made.
+        format: the container that was read.
+        to: the container that was written.
+        variant: the layout of a TensorFlow source, or None.
+        step: the global step, or None where it is not known.
+        models: the configuration of each model written, each value with its origin.
+        parameters: the number of weights of each model written.
+        files: the size in bytes of every file, by path within the output; for a dry run the bytes of tensors in
+            containers, whose headers come on top.
+        notices: what was left out or changed, and why.
+        warnings: what was guessed or put aside.
+        dry_run: whether nothing was written.
+    """
+
+    source: Path
+    output: Path
+    format: str
+    to: Target
+    variant: str | None
+    step: int | None
+    models: Mapping[Role, Mapping[str, Value]]
+    parameters: Mapping[Role, int]
+    files: Mapping[str, int]
+    notices: tuple[str, ...]
+    warnings: tuple[str, ...]
+    dry_run: bool
+
+
+def convert(
+    source: str | Path,
+    output: str | Path,
+    progress: Progress | None = None,
+    **options: Any,  # noqa: ANN401
+) -> Conversion:
+    """Convert an ELECTRA checkpoint.
+
+    Args:
+        source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or pair of them.
+        output: the folder to make; a pair of models gets a folder each within it.
+        progress: told how many bytes of how many have been read, from several threads.
+        options: the fields of options.Options, such as model="discriminator" or to="torch".
+
+    Returns:
+        What was made.
+
+    Raises:
+        ElectraConvertError: nothing has been written; the message says why.
+    """
+    return run_conversion(Path(source), Path(output), Options(**options), progress)
+
+
+def run_conversion(source: Path, output: Path, options: Options, progress: Progress | None = None) -> Conversion:
+    """Convert an ELECTRA checkpoint, with the options already in one place.
+
+    Args:
+        source: what to read.
+        output: the folder to make.
+        options: what was asked for.
+        progress: told how many bytes of how many have been read, from several threads.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ElectraConvertError: nothing has been written; the message says why.
+    """
+    with open_checkpoint(source, options.generator) as checkpoint:
+        target: Target = options.to or ("tf" if checkpoint.variant is None else "safetensors")
+        options.check(target)
+        check_target(output, source, options.overwrite)
+        checkpoint.require_mapped()
+        findings = gather(checkpoint, options.hparams, options.config)
+        roles = choose_roles(checkpoint, options)
+        for role in roles:
+            require_tied(checkpoint.path, checkpoint.models[role])
+        plan = _plan(checkpoint, findings, roles, target, options)
+        files = _planned_files(plan)
+        if not options.dry_run:
+            files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress)
+        return Conversion(
+            source=source,
+            output=output,
+            format=checkpoint.format,
+            to=target,
+            variant=checkpoint.variant.name if checkpoint.variant else None,
+            step=checkpoint.step,
+            models={role: findings.configs[role].values for role in roles},
+            parameters={role: checkpoint.models[role].parameters for role in roles},
+            files=files,
+            notices=plan.notices,
+            warnings=findings.warnings,
+            dry_run=options.dry_run,
+        )
+
+
+def choose_roles(checkpoint: Checkpoint, options: Options) -> tuple[Role, ...]:
+    """Choose the models to write.
+
+    Args:
+        checkpoint: the models there are.
+        options: what was asked for.
+
+    Returns:
+        The roles, the discriminator first.
+
+    Raises:
+        NamesError: a model that was asked for is not there, or has no counterpart in transformers.
+    """
+    present = tuple(checkpoint.models)
+    wanted: tuple[Role, ...] = present
+    if options.model is not None:
+        wanted = ("discriminator", "generator") if options.model == "both" else (options.model,)
+    for role in wanted:
+        if role not in checkpoint.models:
+            raise _absent(checkpoint, role)
+    return wanted
+
+
+def _absent(checkpoint: Checkpoint, role: Role) -> NamesError:
+    foreign = checkpoint.variant.foreign.values() if checkpoint.variant else ()
+    told = f"{checkpoint.path} holds no {role} that can be converted"
+    if role == "generator" and checkpoint.variant and checkpoint.variant.name == "two_tower_generator":
+        told += f": its generator is {next(iter(foreign))}"
+    there = next(iter(checkpoint.models))
+    return NamesError(told, f"The {there} converts: --model {there}.")
+
+
+def _plan(
+    checkpoint: Checkpoint, findings: Findings, roles: tuple[Role, ...], target: Target, options: Options
+) -> OutputPlan:
+    notices = [
+        *checkpoint.notices,
+        *_electric_notice(checkpoint, findings),
+        *_slot_notices(checkpoint, target, options),
+    ]
+    if target == "tf":
+        notices += _task_head_notices(checkpoint, roles)
+        return plan_tensorflow(checkpoint, findings, roles, options, notices)
+    return plan_transformers(checkpoint, findings, roles, target, options, notices)
+
+
+def _electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
+    """Electric adds the cloze model's log-probability to the logits: run_pretraining._get_discriminator_output."""
+    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
+        return []
+    objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
+    if objective is False:
+        return []
+    lacks = "lack" if objective else "may lack (electric_objective is not known)"
+    return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]
+
+
+def _slot_notices(checkpoint: Checkpoint, target: Target, options: Options) -> list[str]:
+    if options.optimizer and checkpoint.slot_state == "none":
+        raise OutputError(
+            f"{checkpoint.path} has no optimiser slots for --optimizer to carry over",
+            "Leave --optimizer out"
+            + (", or start the optimiser anew with --zero-optimizer." if target == "tf" else "."),
+        )
+    if options.optimizer and checkpoint.slot_state == "partial":
+        return ["Some variables have no optimiser slots; only those that are there are written."]
+    if not options.optimizer and checkpoint.slot_state != "none":
+        return ["Optimiser slots are left out (--optimizer carries them over)."]
+    return []
+
+
+def _task_head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
+    names = [name for role in roles for name in checkpoint.models[role].task_head]
+    return (
+        [f"Left out, a fine-tuned head, which Google's code has no place for: {', '.join(names)}."] if names else []
+    )
+
+
+def _planned_files(plan: OutputPlan) -> dict[str, int]:
+    files = {name: len(content) for name, content in plan.files.items()}
+    files |= {f"{box.folder}/{box.name}" if box.folder else box.name: box.nbytes for box in plan.containers}
+    return dict(sorted(files.items()))

@@ -1,0 +1,207 @@
+"""Anything a person would point at, resolved to the containers it means; opens no tensor and judges no name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from electra_convert.errors import SourceError, listing
+from electra_convert.formats import tf_bundle
+from electra_convert.formats.tf_bundle.index import refuse_v1
+from electra_convert.tensors import Source
+
+Container = Literal["tensorflow", "safetensors", "torch"]
+
+PAIR = ("discriminator", "generator")
+# What transformers' from_pretrained looks for, in its order.
+_MODEL_FILES: tuple[tuple[str, Container], ...] = (
+    ("model.safetensors", "safetensors"),
+    ("model.safetensors.index.json", "safetensors"),
+    ("pytorch_model.bin", "torch"),
+    ("pytorch_model.bin.index.json", "torch"),
+)
+_SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
+_UNREADABLE = {
+    "tf_model.h5": "a Keras file",
+    "flax_model.msgpack": "a flax file",
+    "model.onnx": "an ONNX file",
+}
+_DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
+_OLD_TOOLS = "transformers 4.57 still loads it (from_tf / from_flax); save it there with save_pretrained first."
+
+
+@dataclass(frozen=True)
+class Location:
+    """One container.
+
+    Attributes:
+        container: what kind it is.
+        path: its prefix (TensorFlow) or file.
+        folder: where its configuration, hparams and vocabulary would lie.
+        notice: what was passed over to choose it, or None.
+    """
+
+    container: Container
+    path: Path
+    folder: Path
+    notice: str | None = None
+
+    def open(self) -> Source:
+        """Open it, reading no tensor yet.
+
+        Raises:
+            SourceError: it cannot be read.
+            CorruptFileError: it is damaged.
+        """
+        return _opener(self.container)(self.path)
+
+
+def _opener(container: Container) -> Callable[[Path], Source]:
+    if container == "tensorflow":
+        return tf_bundle.open_source
+    if container == "safetensors":
+        from electra_convert.formats import safetensors_file
+
+        return safetensors_file.open_source
+    from electra_convert.formats import torch_file
+
+    return torch_file.open_source
+
+
+def locate(path: Path) -> tuple[Location, ...]:
+    """Find what a path means.
+
+    Args:
+        path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
+            transformers folder or pair of them, a .safetensors, .bin, .pt or .pth file, or a shard index.
+
+    Returns:
+        One container, or those of a pair folder.
+
+    Raises:
+        SourceError: there is nothing there, nothing this tool reads, or more than one thing.
+    """
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return (_at_file(path),)
+    if _index_of(path).is_file():
+        return (Location("tensorflow", path, path.parent),)
+    if sorted(path.parent.glob(f"{_glob_escape(path.name)}.data-*")):
+        raise SourceError(f"{path}.index is missing; its data files are there", "Copy the .index file beside them.")
+    raise SourceError(f"{path} does not exist", _near(path))
+
+
+def _index_of(prefix: Path) -> Path:
+    return prefix.with_name(prefix.name + ".index")
+
+
+def _glob_escape(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _near(path: Path) -> str | None:
+    if not path.parent.is_dir():
+        return None
+    prefixes = [index.name.removesuffix(".index") for index in _indices(path.parent)]
+    return f"In {path.parent} there are {listing(prefixes)}." if prefixes else None
+
+
+def _indices(folder: Path) -> list[Path]:
+    return sorted(index for index in folder.glob("*.index") if ".tempstate" not in index.name)
+
+
+def _at_file(path: Path) -> Location:
+    if path.suffix in {".index", ".meta"} or _DATA_FILE.search(path.name):
+        return _from_part(path)
+    if path.name == "checkpoint":
+        return _from_state(path, path.parent)
+    if path.suffix in _SUFFIXES:
+        return Location(_SUFFIXES[path.suffix], path, path.parent)
+    if path.name.endswith(".index.json"):
+        container: Container = "torch" if ".bin." in path.name else "safetensors"
+        return Location(container, path, path.parent)
+    if path.name == "saved_model.pb":
+        return _in_folder(path.parent)[0]
+    if path.name in _UNREADABLE:
+        raise SourceError(f"{path} is {_UNREADABLE[path.name]}, which this tool does not read", _OLD_TOOLS)
+    return _from_unnamed(path)
+
+
+def _from_part(path: Path) -> Location:
+    prefix = path.with_name(_DATA_FILE.sub("", path.name).removesuffix(".index").removesuffix(".meta"))
+    if not _index_of(prefix).is_file():
+        raise SourceError(
+            f"{_index_of(prefix)} is missing",
+            "A TensorFlow checkpoint is its .index and all its .data files together.",
+        )
+    return Location("tensorflow", prefix, _beside(prefix))
+
+
+def _beside(prefix: Path) -> Path:
+    is_saved_model = prefix.name == "variables" and (prefix.parent.parent / "saved_model.pb").is_file()
+    return prefix.parent.parent if is_saved_model else prefix.parent
+
+
+def _from_state(state: Path, folder: Path) -> Location:
+    return Location("tensorflow", tf_bundle.latest_prefix(state), folder)
+
+
+def _from_unnamed(path: Path) -> Location:
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty", "Copy or download the file again.")
+    refuse_v1(path)
+    raise SourceError(
+        f"{path} is not a checkpoint this tool knows",
+        "Give a folder, a TensorFlow prefix such as model.ckpt-1000, or a .safetensors or .bin file.",
+    )
+
+
+def _in_folder(folder: Path) -> tuple[Location, ...]:
+    found = [*_tensorflow_in(folder), *_transformers_in(folder)]
+    pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
+    if found and pair:
+        raise _several(folder, [*found, *pair])
+    if len(found) > 1:
+        raise _several(folder, found)
+    if found or pair:
+        return tuple(found or pair)
+    raise SourceError(f"{folder} holds no checkpoint", _contents(folder))
+
+
+def _several(folder: Path, found: list[Location]) -> SourceError:
+    names = listing([str(location.path.relative_to(folder)) for location in found])
+    return SourceError(f"{folder} holds more than one checkpoint: {names}", "Give the one you mean.")
+
+
+def _tensorflow_in(folder: Path) -> list[Location]:
+    if (folder / "saved_model.pb").is_file():
+        return [Location("tensorflow", folder / "variables" / "variables", folder)]
+    if (folder / "checkpoint").is_file():
+        return [_from_state(folder / "checkpoint", folder)]
+    return [
+        Location("tensorflow", index.with_name(index.name.removesuffix(".index")), folder)
+        for index in _indices(folder)
+    ]
+
+
+def _transformers_in(folder: Path) -> list[Location]:
+    present = [(name, container) for name, container in _MODEL_FILES if (folder / name).is_file()]
+    if present:
+        (name, container), *rest = present
+        notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
+        return [Location(container, folder / name, folder, notice)]
+    others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != "optimizer.safetensors"]
+    return [Location("safetensors", path, folder) for path in others]
+
+
+def _contents(folder: Path) -> str:
+    if unreadable := [name for name in _UNREADABLE if (folder / name).is_file()]:
+        return f"{unreadable[0]} is {_UNREADABLE[unreadable[0]]}, which this tool does not read. {_OLD_TOOLS}"
+    if parts := sorted(folder.glob("*_temp*/part-*")):
+        return f"{parts[0].parent.name} is left from a save that did not finish."
+    names = sorted(path.name for path in folder.iterdir())
+    return f"It holds {listing(names)}." if names else "It is empty."

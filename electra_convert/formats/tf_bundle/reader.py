@@ -1,0 +1,168 @@
+"""A V2 checkpoint as a source of tensors, read without TensorFlow; knows nothing of models."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from electra_convert.errors import CorruptFileError, SourceError
+from electra_convert.formats.tf_bundle.damage import MalformedError, blame, decode_name, shown
+from electra_convert.formats.tf_bundle.data_types import BY_NUMBER, STRING, contents
+from electra_convert.formats.tf_bundle.entries import BundleEntry
+from electra_convert.formats.tf_bundle.index import (
+    Index,
+    data_path,
+    index_path,
+    read_index,
+)
+from electra_convert.formats.tf_bundle.object_graph import BOOKKEEPING, GRAPH_KEY, decode_text, variable_names
+from electra_convert.formats.tf_bundle.shards import Shard
+from electra_convert.formats.tf_bundle.slices import Part, assemble, region, region_shape, slice_key
+from electra_convert.formats.tf_bundle.versions import refuse_v1
+from electra_convert.tensors import DType, Tensor, TensorSpec, pieces
+
+_MAX_GRAPH_BYTES = 256 << 20
+
+
+class BundleSource:
+    """An opened checkpoint; made by open_source().
+
+    Attributes:
+        path: the prefix of its files.
+        format: tensorflow.
+        tensors: by name, in the order of their keys. A partitioned variable is one tensor without a checksum. Text
+            and other values that are not numbers are listed, and raise CorruptFileError when they are streamed.
+        files: the index, and the data files that hold tensors.
+        from_object_graph: whether the names come from TensorFlow 2's object graph; where that gives a value no name
+            of its own, the name is the key.
+    """
+
+    format = "tensorflow"
+
+    def __init__(self, prefix: Path, index: Index) -> None:
+        self.path = prefix
+        self._index = index
+        self._shards = _shards(prefix, index)
+        self.files = (index_path(prefix), *(shard.path for shard in self._shards.values()))
+        graph = index.entries.get(GRAPH_KEY)
+        self.from_object_graph = graph is not None and (graph.data_type, graph.shape) == (STRING, ())
+        names = self._variable_names(graph) if graph and self.from_object_graph else {}
+        self.tensors: Mapping[str, Tensor] = dict(self._tensors(names))
+
+    def close(self) -> None:
+        """Close the data files."""
+        for shard in self._shards.values():
+            shard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _variable_names(self, graph: BundleEntry) -> dict[bytes, bytes]:
+        shard = self._shards[graph.shard]
+        with blame(f"{shard.path}, in the object graph,"):
+            if graph.size > _MAX_GRAPH_BYTES:
+                raise MalformedError(f"its {graph.size} bytes are more than any has")
+            text = decode_text(shard.read_stored(graph), graph.checksum, self._index.header.byteorder)
+            return variable_names(text, self._index.entries.keys())
+
+    def _tensors(self, names: Mapping[bytes, bytes]) -> Iterator[tuple[str, Tensor]]:
+        hidden = BOOKKEEPING if self.from_object_graph else frozenset()
+        slice_keys = {slice_key(key, part) for key, entry in self._index.entries.items() for part in entry.slices}
+        for key, entry in self._index.entries.items():
+            if key not in slice_keys and key not in hidden:
+                name = decode_name(names.get(key, key))
+                yield name, self._partitioned(key, name, entry) if entry.slices else self._tensor(name, entry)
+
+    def _tensor(self, name: str, entry: BundleEntry) -> Tensor:
+        dtype = BY_NUMBER[entry.data_type]
+        shard = self._shards[entry.shard]
+        if dtype.kind == "opaque":
+            return Tensor(name, dtype, entry.shape, _refusal(shard.path, name, dtype))
+        swap_width = _component_bytes(dtype) if self._index.header.big_endian else 1
+
+        def stream(scratch: memoryview) -> Iterator[memoryview]:
+            # Pieces of whole elements, whatever the length of the scratch space.
+            whole = len(scratch) - len(scratch) % dtype.itemsize
+            return shard.stream(name, entry, swap_width, scratch[:whole])
+
+        return Tensor(name, dtype, entry.shape, stream, entry.checksum)
+
+    def _partitioned(self, key: bytes, name: str, entry: BundleEntry) -> Tensor:
+        where = f"{index_path(self.path)}, in the partitioned variable {shown(name)},"
+        variable = TensorSpec(name, BY_NUMBER[entry.data_type], entry.shape)
+        if variable.dtype.kind == "opaque":
+            return Tensor(name, variable.dtype, entry.shape, _refusal(index_path(self.path), name, variable.dtype))
+        with blame(where):
+            parts = [self._part(slice_key(key, part), region(part, entry.shape), variable) for part in entry.slices]
+            if sum(part.tensor.size for part in parts) != variable.size:
+                raise MalformedError("the slices do not add up to the whole")
+        return Tensor(name, variable.dtype, entry.shape, partial(_stream_parts, where, variable, parts))
+
+    def _part(self, key: bytes, taken: tuple[slice, ...], variable: TensorSpec) -> Part:
+        entry = self._index.entries.get(key)
+        described = f"{list(region_shape(taken))} of {variable.dtype}"
+        if entry is None:
+            raise MalformedError(f"the slice {described} is missing")
+        if entry.slices or entry.shape != region_shape(taken) or BY_NUMBER[entry.data_type] != variable.dtype:
+            raise MalformedError(f"the slice {described} has the entry of another tensor")
+        return Part(taken, self._tensor(f"a slice of {variable.name}", entry))
+
+
+def open_source(prefix: Path) -> BundleSource:
+    """Open a checkpoint; its index is read, and of the data only TensorFlow 2's object graph.
+
+    Args:
+        prefix: what all of its files' names begin with, such as model.ckpt-1000.
+
+    Returns:
+        The source; to be closed.
+
+    Raises:
+        SourceError: there is no such checkpoint, or one in the V1 format.
+        CorruptFileError: its index is damaged, or says something impossible.
+    """
+    try:
+        index = read_index(index_path(prefix))
+    except SourceError:
+        if prefix.is_file() and not index_path(prefix).exists():
+            refuse_v1(prefix)
+        raise
+    return BundleSource(prefix, index)
+
+
+def _shards(prefix: Path, index: Index) -> dict[int, Shard]:
+    entries: defaultdict[int, list[BundleEntry]] = defaultdict(list)
+    for entry in index.entries.values():
+        if not entry.slices:
+            entries[entry.shard].append(entry)
+    return {
+        shard: Shard(data_path(prefix, shard, index.header.num_shards), entries[shard]) for shard in sorted(entries)
+    }
+
+
+def _component_bytes(dtype: DType) -> int:
+    """The bytes that a big-endian machine stores in reverse: of a complex number each half."""
+    return dtype.itemsize // 2 if dtype.kind == "complex" else dtype.itemsize
+
+
+def _refusal(path: Path, name: str, dtype: DType) -> Callable[[memoryview], Iterator[memoryview]]:
+    def stream(_: memoryview) -> Iterator[memoryview]:
+        raise CorruptFileError(f"{path}: {shown(name)} holds {contents(dtype)}", "Leave this tensor out.")
+
+    return stream
+
+
+def _stream_parts(where: str, variable: TensorSpec, parts: list[Part], scratch: memoryview) -> Iterator[memoryview]:
+    with blame(where):
+        values = assemble(variable, parts).reshape(-1).view(np.uint8).data
+    for position, window in pieces(scratch, variable.nbytes):
+        window[:] = values[position : position + len(window)]
+        yield window

@@ -1,0 +1,170 @@
+"""TensorFlow's sorted table, a variant of LevelDB's: keys and values from a file; knows not what they mean.
+
+Source: tensorflow/core/lib/io/format.cc, block.cc and table.cc.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from crc32c import crc32c
+
+from electra_convert.errors import CorruptFileError
+from electra_convert.formats.files import ReadFile
+from electra_convert.formats.tf_bundle import snappy
+from electra_convert.formats.tf_bundle.checksums import unmask
+from electra_convert.formats.tf_bundle.damage import AGAIN, MalformedError, blame
+from electra_convert.formats.tf_bundle.wire import decode_varint
+
+MAGIC = 0xDB4775248B80FB57
+FOOTER_BYTES = 48
+TRAILER_BYTES = 5
+RAW, SNAPPY = 0, 1
+# Bounds far above what checkpoints need: TensorFlow starts a new block after 256 KiB, and a key takes about 60 bytes.
+_MAX_BLOCK_BYTES = 64 << 20
+_MAX_TABLE_BYTES = 256 << 20
+_MAX_ENTRIES = 1 << 20
+
+Entry = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Handle:
+    """Where a block lies.
+
+    Attributes:
+        offset: of its first byte in the file.
+        size: of its payload; the trailer of five bytes follows.
+    """
+
+    offset: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The offset behind its trailer."""
+        return self.offset + self.size + TRAILER_BYTES
+
+
+def is_table(file: ReadFile) -> bool:
+    """Whether a file ends as a table does.
+
+    Args:
+        file: any file.
+
+    Returns:
+        True if the magic number is there.
+    """
+    return file.size >= FOOTER_BYTES and file.read(8, file.size - 8) == MAGIC.to_bytes(8, "little")
+
+
+def read_table(file: ReadFile) -> Iterator[Entry]:
+    """Read a whole table in order, each block once and checked against its CRC32C.
+
+    Args:
+        file: the table.
+
+    Yields:
+        Keys, each greater than the one before, and their values.
+
+    Raises:
+        CorruptFileError: the file is no table, or a damaged one, or holds more than any checkpoint's index.
+    """
+    if not is_table(file):
+        raise CorruptFileError(
+            f"{file.path} is no TensorFlow index, or is cut short: its {file.size} bytes do not end as a table does",
+            AGAIN,
+        )
+    with blame(file.path):
+        previous: bytes | None = None
+        size = 0
+        for count, (key, value) in enumerate(_entries(file)):
+            if previous is not None and key <= previous:
+                raise MalformedError("its keys are not in order")
+            size += len(key) + len(value)
+            if size > _MAX_TABLE_BYTES or count >= _MAX_ENTRIES:
+                raise MalformedError("it holds more than any checkpoint's index")
+            previous = key
+            yield key, value
+
+
+def _entries(file: ReadFile) -> Iterator[Entry]:
+    metaindex, index = _footer(file)
+    for _ in _block_entries(_read_block(file, metaindex, file.size - FOOTER_BYTES)):
+        pass
+    floor = 0
+    for _, value in _block_entries(_read_block(file, index, file.size - FOOTER_BYTES)):
+        handle, _ = _handle(value, 0)
+        if handle.offset < floor:
+            raise MalformedError(
+                f"its block at byte {handle.offset} begins before byte {floor}, where the last one ends"
+            )
+        yield from _block_entries(_read_block(file, handle, index.offset))
+        floor = handle.end
+
+
+def _footer(file: ReadFile) -> tuple[Handle, Handle]:
+    footer = file.read(FOOTER_BYTES, file.size - FOOTER_BYTES)[:-8]
+    metaindex, position = _handle(footer, 0)
+    index, _ = _handle(footer, position)
+    return metaindex, index
+
+
+def _handle(data: bytes, position: int) -> tuple[Handle, int]:
+    offset, position = decode_varint(data, position)
+    size, position = decode_varint(data, position)
+    return Handle(offset, size), position
+
+
+def _read_block(file: ReadFile, handle: Handle, end: int) -> bytes:
+    """Read the block at the handle, which has to end at or before the byte `end`, and decompress it."""
+    if handle.end > end or handle.size > _MAX_BLOCK_BYTES:
+        raise MalformedError(f"a block of {handle.size} bytes at byte {handle.offset} does not fit before byte {end}")
+    stored = file.read(handle.size + TRAILER_BYTES, handle.offset)
+    payload, block_type = stored[: handle.size], stored[handle.size]
+    expected = unmask(int.from_bytes(stored[-4:], "little"))
+    found = crc32c(stored[:-4])
+    if found != expected:
+        raise MalformedError(
+            f"the block at byte {handle.offset} has CRC32C {found:08x}, {expected:08x} is stored for it"
+        )
+    if block_type == SNAPPY:
+        return snappy.decompress(payload, _MAX_BLOCK_BYTES)
+    if block_type != RAW:
+        raise MalformedError(f"the block at byte {handle.offset} is of the unknown type {block_type}")
+    return payload
+
+
+def _block_entries(block: bytes) -> Iterator[Entry]:
+    restarts, end = _restarts(block)
+    key = b""
+    position = 0
+    while position < end:
+        is_restart = position in restarts
+        shared, position = decode_varint(block, position)
+        unshared, position = decode_varint(block, position)
+        value_length, position = decode_varint(block, position)
+        if shared > (0 if is_restart else len(key)):
+            raise MalformedError(f"a key shares {shared} bytes with one of {len(key)}")
+        if unshared + value_length > end - position:
+            raise MalformedError(f"an entry of {unshared + value_length} bytes is longer than its block")
+        key = key[:shared] + block[position : position + unshared]
+        position += unshared + value_length
+        yield key, block[position - value_length : position]
+
+
+def _restarts(block: bytes) -> tuple[frozenset[int], int]:
+    """Return the offsets in a block at which a key is stored whole, and the offset at which the entries end."""
+    if len(block) < 8:
+        raise MalformedError(f"a block has {len(block)} bytes, the least possible is 8")
+    (count,) = struct.unpack_from("<I", block, len(block) - 4)
+    end = len(block) - 4 * (count + 1)
+    if count < 1 or end < 0:
+        raise MalformedError(f"a block of {len(block)} bytes says it has {count} restarts")
+    offsets = struct.unpack_from(f"<{count}I", block, end)
+    if offsets[0] != 0 or offsets[-1] > end or any(a >= b for a, b in pairwise(offsets)):
+        raise MalformedError("the restarts of a block are not in order")
+    return frozenset(offsets), end

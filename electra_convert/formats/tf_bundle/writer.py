@@ -1,0 +1,155 @@
+"""A V2 checkpoint as a sink of tensors, written as TensorFlow's own Saver writes it; knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from crc32c import crc32c
+
+from electra_convert.errors import OutputError
+from electra_convert.formats.files import WriteFile
+from electra_convert.formats.tf_bundle.damage import encode_name, shown
+from electra_convert.formats.tf_bundle.data_types import TO_NUMBER
+from electra_convert.formats.tf_bundle.entries import (
+    HEADER_KEY,
+    BundleEntry,
+    BundleHeader,
+    encode_entry,
+    encode_header,
+)
+from electra_convert.formats.tf_bundle.index import data_path, index_path
+from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.tensors import TensorSpec
+
+
+class BundleWriter:
+    """Writes one tensor at its place in the data file, in order.
+
+    Args:
+        file: the data file.
+        spec: the tensor.
+        offset: of its first byte in the file.
+    """
+
+    def __init__(self, file: WriteFile, spec: TensorSpec, offset: int) -> None:
+        self._file = file
+        self._spec = spec
+        self._offset = offset
+        self._written = 0
+        self._checksum = 0
+
+    def write(self, piece: memoryview) -> None:
+        """Append the next bytes of the tensor, C order, little-endian.
+
+        Args:
+            piece: the bytes.
+
+        Raises:
+            OutputError: they are more than the tensor has, or cannot be written.
+        """
+        if len(piece) > self._spec.nbytes - self._written:
+            raise self._wrong_length(self._written + len(piece))
+        self._file.write_at(piece, self._offset + self._written)
+        self._checksum = crc32c(piece, self._checksum)
+        self._written += len(piece)
+
+    def entry(self) -> BundleEntry:
+        """Make the entry of the tensor.
+
+        Returns:
+            The entry.
+
+        Raises:
+            OutputError: the tensor was not written whole.
+        """
+        if self._written != self._spec.nbytes:
+            raise self._wrong_length(self._written)
+        return BundleEntry(
+            TO_NUMBER[self._spec.dtype],
+            self._spec.shape,
+            offset=self._offset,
+            size=self._spec.nbytes,
+            checksum=self._checksum,
+        )
+
+    def _wrong_length(self, found: int) -> OutputError:
+        return OutputError(
+            f"{self._file.path}: {shown(self._spec.name)} has {self._spec.nbytes} bytes, {found} were written"
+        )
+
+
+class BundleSink:
+    """A checkpoint being written: one data file, then the index; made by open_sink()."""
+
+    def __init__(self, prefix: Path, specs: Mapping[bytes, TensorSpec]) -> None:
+        self._prefix = prefix
+        self._data = WriteFile(data_path(prefix, 0, 1))
+        self._writers: dict[bytes, BundleWriter] = {}
+        offset = 0
+        for key in sorted(specs):
+            self._writers[key] = BundleWriter(self._data, specs[key], offset)
+            offset += specs[key].nbytes
+
+    def writer(self, name: str) -> BundleWriter:
+        """The writer of one declared tensor; several threads may write different tensors at once.
+
+        Args:
+            name: the tensor's name.
+
+        Returns:
+            Its writer, always the same one.
+        """
+        return self._writers[encode_name(name)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._data.__exit__(kind, error, trace)
+        if kind is None:
+            self._write_index()
+
+    def _write_index(self) -> None:
+        entries = [(key, encode_entry(writer.entry())) for key, writer in self._writers.items()]
+        table = encode_table([(HEADER_KEY, encode_header(BundleHeader(num_shards=1))), *entries])
+        with WriteFile(index_path(self._prefix)) as file:
+            file.write_at(table, 0)
+
+
+def open_sink(prefix: Path, specs: Sequence[TensorSpec]) -> BundleSink:
+    """Begin a checkpoint of one data file, the tensors in the order of their names' UTF-8 bytes.
+
+    Args:
+        prefix: what its files' names begin with; the files must not exist.
+        specs: the tensors that will be written.
+
+    Returns:
+        The sink, to be used as a context manager.
+
+    Raises:
+        OutputError: the data file cannot be made, or a tensor cannot be in a checkpoint.
+    """
+    keys: dict[bytes, TensorSpec] = {}
+    for spec in specs:
+        key = _key(prefix, spec)
+        if key in keys:
+            raise OutputError(f"{prefix}: two tensors are called {shown(spec.name)}")
+        if spec.dtype not in TO_NUMBER:
+            raise OutputError(f"{prefix}: {shown(spec.name)} is of type {spec.dtype}, which is not written")
+        keys[key] = spec
+    return BundleSink(prefix, keys)
+
+
+def _key(prefix: Path, spec: TensorSpec) -> bytes:
+    try:
+        key = encode_name(spec.name)
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{prefix}: the name {shown(spec.name)} cannot be encoded in UTF-8") from error
+    if key == HEADER_KEY:
+        raise OutputError(f"{prefix}: a tensor has no name")
+    return key

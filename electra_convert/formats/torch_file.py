@@ -1,0 +1,302 @@
+"""The torch container: pickled state dicts, read without running any code in them; alone in importing torch."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
+from electra_convert.formats.files import ReadFile, WriteFile
+from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
+from electra_convert.tensors import DTYPES, PIECE_BYTES, Sink, Source, Tensor, TensorSpec, TensorWriter, pieces
+
+if TYPE_CHECKING:
+    from torch import Tensor as TorchTensor
+
+FILE_NAME = "pytorch_model.bin"
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_TRAINING_KEYS = frozenset(("epoch", "global_step", "model", "model_state_dict", "module", "optimizer", "state_dict"))
+# A few bytes of a file can state a tensor that repeats them without end; more than this is no buffer of a model.
+_MAX_REPEATED_BYTES = 1 << 30
+_WEIGHTS_ONLY = (
+    "In the program that made it, save the weights alone: torch.save(model.state_dict(), 'pytorch_model.bin')."
+)
+_AGAIN = "Copy or download the file again; a Git LFS pointer or an error page in its place looks like this too."
+
+
+@dataclass(frozen=True)
+class TorchSource:
+    """One loaded state dict, its tensors in their order there."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    format: str = "torch"
+
+    def close(self) -> None:
+        """Let go of the tensors, and with them of the file they are mapped from."""
+        self.tensors.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_source(path: Path) -> Source:
+    """Open a torch checkpoint.
+
+    Args:
+        path: a `.bin`, `.pt` or `.pth` file, or the `.index.json` of a sharded checkpoint.
+
+    Returns:
+        The source of its tensors.
+
+    Raises:
+        SourceError: a file is missing or holds something else than a state dict, or torch is not installed.
+        CorruptFileError: a file is damaged.
+    """
+    return open_sharded(path, open_file) if path.name.endswith(INDEX_SUFFIX) else open_file(path)
+
+
+def open_file(path: Path) -> TorchSource:
+    """Open one file that torch.save wrote, a zip archive or the bare pickles it wrote before torch 1.6.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The source of its tensors, all checksums compared; those of an uncompressed archive are mapped, not loaded.
+
+    Raises:
+        SourceError: it is missing, holds something else than tensors by name, or torch is not installed.
+        CorruptFileError: it is damaged.
+    """
+    torch = _import_torch()
+    with ReadFile(path) as file:
+        is_archive = file.read(min(len(_ZIP_MAGIC), file.size), 0) == _ZIP_MAGIC
+        whole = range(file.size + 1)
+    with _blaming(path):
+        lengths, mappable = _check_archive(path) if is_archive else (whole, False)
+        state = _state_dict(torch, path, _load(torch, path, mappable))
+        _check_storages(path, state, lengths)
+    return TorchSource(path, {name: _tensor(torch, name, values) for name, values in state.items()})
+
+
+def _import_torch() -> ModuleType:
+    try:
+        return import_module("torch")
+    except ImportError as error:
+        message = f"PyTorch files need PyTorch, which cannot be imported: {error}"
+        raise SourceError(message, "pip install 'electra-convert[torch]'") from error
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Turn whatever comes of reading a hostile file into an error about the file."""
+    try:
+        yield
+    except ElectraConvertError:
+        raise
+    except Exception as error:  # the file says what its unpickling does, so it can raise anything
+        code = re.search(r"(?:GLOBAL|function|class) ([\w.]+)", str(error))
+        if code:
+            message = f"{path} holds more than tensors: to load it would mean to run code, {code[1]}"
+            raise SourceError(message, _WEIGHTS_ONLY) from error
+        raise CorruptFileError(f"{path} cannot be read as a PyTorch file: {_reason(error)}", _AGAIN) from error
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("Weights only load failed", "Check the doc"))]
+    return (telling or [type(error).__name__])[0][:200]
+
+
+def _check_archive(path: Path) -> tuple[Container[int], bool]:
+    """Compare every record's CRC-32, which torch.load does not; return their lengths and if all are uncompressed."""
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+        for record in records:
+            # torch.serialization.set_crc32_options(False) leaves 0 in the place of a checksum.
+            if record.CRC:
+                with archive.open(record) as content:
+                    while content.read(PIECE_BYTES):
+                        pass
+    # torch maps a compressed record as if it were not compressed.
+    return {record.file_size for record in records}, all(
+        record.compress_type == zipfile.ZIP_STORED for record in records
+    )
+
+
+def _load(torch: ModuleType, path: Path, mappable: bool) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+
+
+def _state_dict(torch: ModuleType, path: Path, loaded: object) -> dict[str, TorchTensor]:
+    """Return what was loaded if it is tensors by name, and tensors with plain values."""
+    if not isinstance(loaded, dict):
+        raise SourceError(f"{path} holds one {type(loaded).__name__}, not a state dict", _WEIGHTS_ONLY)
+    others = [key for key, value in loaded.items() if not (_is_name(key) and isinstance(value, torch.Tensor))]
+    if others:
+        kind = "a training state" if _TRAINING_KEYS & loaded.keys() else "a dict"
+        found = listing(map(repr, others))
+        raise SourceError(f"{path} holds {kind}, not a state dict: no tensors are {found}", _WEIGHTS_ONLY)
+    refused = [f"{name!r} {fault}" for name, values in loaded.items() if (fault := _fault(torch, values))]
+    if refused:
+        raise SourceError(f"{path} holds tensors without plain values: {listing(refused)}", _WEIGHTS_ONLY)
+    return loaded
+
+
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and not re.search("[\ud800-\udfff]", key)
+
+
+def _fault(torch: ModuleType, values: TorchTensor) -> str | None:
+    if values.layout is not torch.strided or values.is_nested:
+        return f"is not dense ({values.layout})"
+    if values.is_quantized:
+        return f"is quantised ({values.dtype})"
+    if values.device.type != "cpu":
+        return f"has no values (device {values.device})"
+    if _dtype_name(values) not in DTYPES:
+        return f"has elements of type {values.dtype}"
+    return None
+
+
+def _dtype_name(values: TorchTensor) -> str:
+    return str(values.dtype).removeprefix("torch.")
+
+
+def _check_storages(path: Path, state: Mapping[str, TorchTensor], lengths: Container[int]) -> None:
+    """Refuse tensors that reach beyond their record, or that no array can hold."""
+    for name, values in state.items():
+        stored = values.untyped_storage().nbytes()
+        if stored and stored not in lengths:
+            raise CorruptFileError(f"{path}: tensor {name!r} states {stored} bytes, its record has others", _AGAIN)
+        if values.nbytes > max(stored, _MAX_REPEATED_BYTES):
+            raise CorruptFileError(f"{path}: tensor {name!r} repeats {stored} bytes to {values.nbytes}", _AGAIN)
+        np.broadcast_to(np.zeros((), DTYPES[_dtype_name(values)].storage), tuple(values.shape))
+
+
+def _tensor(torch: ModuleType, name: str, values: TorchTensor) -> Tensor:
+    return Tensor(name, DTYPES[_dtype_name(values)], tuple(values.shape), partial(_stream, torch, values))
+
+
+def _stream(torch: ModuleType, values: TorchTensor, scratch: memoryview) -> Iterator[memoryview]:
+    content = _bytes_of(torch, values.detach().resolve_conj().resolve_neg().contiguous())
+    for offset, window in pieces(scratch, len(content)):
+        window[:] = content[offset : offset + len(window)]
+        yield window
+
+
+def _bytes_of(torch: ModuleType, contiguous: TorchTensor) -> memoryview:
+    # numpy has no bfloat16 and no float8, so the tensor is handed over as bytes.
+    return memoryview(contiguous.reshape(-1).view(torch.uint8).numpy())
+
+
+def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int | None) -> Sink:
+    """Open the files of a checkpoint for writing: pytorch_model.bin, or shards and their index.
+
+    Args:
+        folder: where the files go; it exists.
+        specs: the tensors; the sink holds them in memory until it is complete.
+        max_bytes: the limit for the tensors of one file, None for no limit.
+
+    Returns:
+        The sink of the tensors.
+
+    Raises:
+        SourceError: torch is not installed.
+    """
+    return ShardedSink(folder, specs, max_bytes, FILE_NAME, partial(TorchSink, _import_torch()))
+
+
+class TorchSink:
+    """One file being written, by torch.save when all tensors are there."""
+
+    def __init__(self, torch: ModuleType, path: Path, specs: Sequence[TensorSpec]) -> None:
+        self._torch = torch
+        self._path = path
+        self._state = OrderedDict((spec.name, self._allocate(spec)) for spec in sorted(specs, key=lambda s: s.name))
+        self._writers = {name: _BufferWriter(path, name, _bytes_of(torch, self._state[name])) for name in self._state}
+
+    def _allocate(self, spec: TensorSpec) -> TorchTensor:
+        dtype = getattr(self._torch, spec.dtype.name, None)
+        if not isinstance(dtype, self._torch.dtype):
+            raise OutputError(f"{self._path}: torch has no type for tensor {spec.name!r}, which is {spec.dtype}")
+        try:
+            return self._torch.empty(spec.shape, dtype=dtype)
+        except RuntimeError as error:
+            raise OutputError(f"{self._path}: no memory for tensor {spec.name!r}, {spec.nbytes} bytes") from error
+
+    def writer(self, name: str) -> TensorWriter:
+        """Return the writer of one declared tensor.
+
+        Raises:
+            OutputError: it was not declared.
+        """
+        if name not in self._writers:
+            raise OutputError(f"{self._path}: tensor {name!r} was not declared")
+        return self._writers[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return
+        incomplete = [repr(name) for name, writer in self._writers.items() if len(writer.rest)]
+        if incomplete:
+            raise OutputError(f"{self._path}: tensors were not written whole: {listing(incomplete)}")
+        try:
+            with WriteFile(self._path) as file:
+                self._torch.save(self._state, _Appender(file))
+        except RuntimeError as error:  # torch's word for a write that failed before its last one
+            raise OutputError(f"{self._path} cannot be written whole", "Is the disk full?") from error
+
+
+class _BufferWriter:
+    """Fills the memory of one tensor."""
+
+    def __init__(self, path: Path, name: str, buffer: memoryview) -> None:
+        self._where = f"{path}: tensor {name!r}"
+        self.rest = buffer
+
+    def write(self, piece: memoryview) -> None:
+        if len(piece) > len(self.rest):
+            raise OutputError(f"{self._where} has fewer bytes than were written")
+        self.rest[: len(piece)] = piece
+        self.rest = self.rest[len(piece) :]
+
+
+class _Appender:
+    """A file as torch.save wants it: write and flush."""
+
+    def __init__(self, file: WriteFile) -> None:
+        self._file = file
+        self._position = 0
+
+    def write(self, data: memoryview | bytes) -> int:
+        self._file.write_at(data, self._position)
+        self._position += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass

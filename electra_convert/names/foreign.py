@@ -1,0 +1,50 @@
+"""What a checkpoint that is not ELECTRA looks like instead, for the message that refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Telltale parts of names, the more particular first.
+_TELLTALES = (
+    ("tf_electra_for_pre_training", "a Keras checkpoint of transformers' TFElectraForPreTraining"),
+    ("tf_electra", "a Keras checkpoint of transformers' TFElectra models"),
+    ("convbert", "a ConvBERT model"),
+    ("electra/encoder/groups", "a model with ALBERT's shared layers"),
+    ("bert/encoder/transformer/group_0", "an ALBERT model"),
+    ("albert", "an ALBERT model"),
+    ("distilbert", "a DistilBERT model"),
+    ("xlm-roberta", "an XLM-RoBERTa model"),
+    ("roberta", "a RoBERTa model"),
+    ("deberta", "a DeBERTa model"),
+    ("mobilebert", "a MobileBERT model"),
+    ("bert/", "a BERT model (google-research/bert)"),
+    ("bert.", "a BERT model (transformers)"),
+    ("transformer.h.", "a GPT-2 model"),
+    ("h.0.attn", "a GPT-2 model"),
+    ("model/h0/attn", "a GPT-2 model (TensorFlow)"),
+    ("decoder/block_", "a T5 model (TensorFlow)"),
+    ("decoder.block.", "a T5 model"),
+    ("model.layers.0.self_attn", "a decoder-only language model"),
+    ("resnet", "an image model"),
+    ("conv1/", "an image model"),
+    ("lstm", "a recurrent network"),
+)
+
+
+def resemblance(names: Iterable[str]) -> str:
+    """Say what names that are not ELECTRA's look like.
+
+    Args:
+        names: the names of a checkpoint's tensors.
+
+    Returns:
+        A phrase that completes "it looks like ...", with a few of the names where no model is known by them.
+    """
+    shown = sorted(names)
+    lowered = [name.lower() for name in shown]
+    for telltale, model in _TELLTALES:
+        if any(telltale in name for name in lowered):
+            return model
+    if not shown:
+        return "an empty checkpoint"
+    return f"something else: its {len(shown)} tensors begin with {', '.join(shown[:3])}"

@@ -1,0 +1,219 @@
+"""Which of google-research/electra's layouts a set of variable names is; names only, no shapes and no values.
+
+A layout follows from the hparams a run was started with (run_pretraining.py, PretrainingModel.__init__).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from electra_convert.errors import NamesError
+from electra_convert.names.plan import Binding, Network, expand
+from electra_convert.names.rules import RULES, SLOT_NAMES, STEP_NAME, Role, RuleTable
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A layout of variables.
+
+    Attributes:
+        name: what this tool calls it.
+        networks: where each model lives.
+        hparams: what a run must be started with to have it, beside the defaults.
+        foreign: scopes of variables that have no counterpart in transformers, and what they are.
+        shares_config: whether the generator has the discriminator's own sizes and heads.
+    """
+
+    name: str
+    networks: tuple[Network, ...]
+    hparams: Mapping[str, bool] = field(default_factory=dict)
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    shares_config: bool = False
+
+
+_DISCRIMINATOR = Network("discriminator", "electra", "electra")
+_ENCODER = Network("discriminator", "electra", "electra", head=False)
+_WHOLE_GENERATOR = Network("generator", "electra", "electra")
+_TOWERS = "the two-tower generator, which transformers has no class for"
+
+VARIANTS: Mapping[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant("default", (_DISCRIMINATOR, Network("generator", "electra", "generator"))),
+        Variant(
+            "untied_generator_embeddings",
+            (_DISCRIMINATOR, Network("generator", "generator", "generator")),
+            {"untied_generator_embeddings": True},
+        ),
+        Variant(
+            "tied_generator", (_DISCRIMINATOR, _WHOLE_GENERATOR), {"untied_generator": False}, shares_config=True
+        ),
+        Variant("masked_lm", (_WHOLE_GENERATOR,), {"electra_objective": False}, shares_config=True),
+        Variant("uniform_generator", (_DISCRIMINATOR,), {"uniform_generator": True}),
+        Variant(
+            "two_tower_generator",
+            (_DISCRIMINATOR,),
+            {"two_tower_generator": True, "electric_objective": True},
+            {"generator_ltr/": _TOWERS, "generator_rtl/": _TOWERS, "cloze_predictions/": _TOWERS},
+        ),
+        Variant("fine_tuned", (_ENCODER,), foreign={"task_specific/": "a fine-tuned task head"}),
+        Variant("encoder", (_ENCODER,)),
+    )
+}
+
+# Slots and counters of optimisers other than ELECTRA's own: not part of a model, and of no use to resume it.
+OTHER_SLOTS = ("Adam", "Adam_1", "Momentum", "lamb_m", "lamb_v", "ExponentialMovingAverage")
+OTHER_COUNTERS = frozenset({"beta1_power", "beta2_power"})
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What the names of a checkpoint say.
+
+    Attributes:
+        variant: the layout they fit best.
+        bindings: every tensor that each model of the layout has.
+        slots: the optimiser slots, as {slot's name: its variable}.
+        foreign: variables of the layout with no counterpart in transformers.
+        other_slots: slots and counters of other optimisers.
+        missing: variables of the layout that are not there.
+        unexpected: names that the layout has no place for.
+    """
+
+    variant: Variant
+    bindings: Mapping[Role, tuple[Binding, ...]]
+    slots: Mapping[str, str]
+    foreign: tuple[str, ...]
+    other_slots: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    @property
+    def slot_state(self) -> str:
+        """How many of the mapped variables have both their slots: none, partial or full."""
+        variables = {binding.tf for bindings in self.bindings.values() for binding in bindings}
+        wanted = {f"{name}/{slot}" for name in variables for slot in SLOT_NAMES}
+        present = wanted & set(self.slots)
+        return "none" if not present else "full" if present == wanted else "partial"
+
+
+def recognise(names: Set[str], projects: Mapping[str, bool] | None = None, rules: RuleTable = RULES) -> Recognition:
+    """Tell which layout the names of a checkpoint have, from the exact set of them.
+
+    Args:
+        names: every name of the checkpoint, slots and counters included.
+        projects: for an encoder scope, whether its embeddings are as the shapes have it projected; where a scope is
+            not listed, the presence of a projection decides.
+        rules: the table.
+
+    Returns:
+        The layout, and all that is missing or unexpected in it.
+    """
+    slots = _slots(names)
+    others = _other_slots(names)
+    variables = names - slots.keys() - others - {STEP_NAME}
+    variant = VARIANTS[_closest(variables)]
+    foreign = {name for name in variables if name.startswith(tuple(variant.foreign))} if variant.foreign else set()
+    bindings = {
+        network.role: expand(
+            network,
+            count_layers(variables, network.encoder),
+            _projects(variables, network.encoder, projects or {}),
+            rules,
+        )
+        for network in variant.networks
+    }
+    wanted = {binding.tf for bound in bindings.values() for binding in bound}
+    return Recognition(
+        variant,
+        bindings,
+        slots,
+        tuple(sorted(foreign)),
+        tuple(sorted(others)),
+        tuple(sorted(wanted - variables)),
+        tuple(sorted(variables - wanted - foreign)),
+    )
+
+
+def _slots(names: Set[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        variable, _, slot = name.rpartition("/")
+        if slot in SLOT_NAMES and variable in names:
+            found[name] = variable
+    return found
+
+
+def _other_slots(names: Set[str]) -> set[str]:
+    found = set(names & OTHER_COUNTERS)
+    for name in names:
+        variable, _, slot = name.rpartition("/")
+        if slot in OTHER_SLOTS and variable in names:
+            found.add(name)
+    return found
+
+
+def _closest(variables: Set[str]) -> str:
+    def has(*scopes: str) -> bool:
+        return any(name.startswith(scopes) for name in variables)
+
+    if not has("electra/encoder/", "electra/embeddings/", "generator/encoder/"):
+        raise NamesError("none of the variables of an ELECTRA encoder (electra/...) is there")
+    if has("task_specific/"):
+        return "fine_tuned"
+    if has("generator_ltr/", "generator_rtl/", "cloze_predictions/"):
+        return "two_tower_generator"
+    if has("generator/"):
+        return "untied_generator_embeddings" if has("generator/embeddings/") else "default"
+    if has("generator_predictions/"):
+        return "tied_generator" if has("discriminator_predictions/") else "masked_lm"
+    return "uniform_generator" if has("discriminator_predictions/") else "encoder"
+
+
+def count_layers(variables: Iterable[str], encoder: str) -> int:
+    """Count the different layer numbers in an encoder scope.
+
+    Args:
+        variables: names of variables.
+        encoder: the scope, such as electra.
+
+    Returns:
+        How many there are; with a gap in the numbers, the highest come out as unexpected and the gap as missing.
+    """
+    pattern = re.compile(re.escape(encoder) + r"/encoder/layer_(0|[1-9][0-9]{0,5})/")
+    return len({match[1] for name in variables if (match := pattern.match(name))})
+
+
+def _projects(variables: Set[str], encoder: str, projects: Mapping[str, bool]) -> bool:
+    scope = f"{encoder}/embeddings_project/"
+    return projects.get(encoder, any(name.startswith(scope) for name in variables))
+
+
+def collapse(names: Iterable[str]) -> list[str]:
+    """Shorten a list of names by writing those that differ in a layer number only as one.
+
+    Args:
+        names: names of either scheme, of one or many layers.
+
+    Returns:
+        The names sorted, with layers written as layer_{0...11} or layer.{0,3}.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    plain: set[str] = set()
+    for name in names:
+        if match := re.match(r"(.*\blayer[_.])([0-9]{1,6})([/.].*)$", name, re.DOTALL):
+            groups.setdefault((match[1], match[3]), []).append(int(match[2]))
+        else:
+            plain.add(name)
+    grouped = {f"{start}{_numbers(sorted(numbers))}{end}" for (start, end), numbers in groups.items()}
+    return sorted(plain | grouped)
+
+
+def _numbers(numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return str(numbers[0])
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{{{numbers[0]}...{numbers[-1]}}}"
+    return "{" + ",".join(map(str, numbers)) + "}"

@@ -1,0 +1,112 @@
+"""What a conversion may be told, and which of it goes together; the same for the command line and for Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from electra_convert.errors import UsageError
+
+Target = Literal["safetensors", "torch", "tf"]
+Selection = Literal["discriminator", "generator", "both"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of convert; None where the tool is to find out.
+
+    Attributes:
+        model: which model to write.
+        to: the container to write.
+        generator: a folder with the generator that belongs to a discriminator.
+        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
+        config: a transformers config.json.
+        vocab: a vocabulary file.
+        pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
+        lower_case: whether the tokenizer lower-cases.
+        strip_accents: whether the tokenizer strips accents.
+        dtype: round the weights to this dtype.
+        max_shard_size: the longest file of weights, in bytes.
+        optimizer: carry the optimiser's slots and the step over.
+        zero_optimizer: write slots of zeros.
+        prefix: the name of a TensorFlow checkpoint, without its step.
+        allow_nonfinite: accept NaN and infinite weights.
+        overwrite: replace an existing output.
+        dry_run: say what would be written, and write nothing.
+    """
+
+    model: Selection | None = None
+    to: Target | None = None
+    generator: Path | None = None
+    hparams: str | None = None
+    config: Path | None = None
+    vocab: Path | None = None
+    pad_vocab: bool = False
+    lower_case: bool | None = None
+    strip_accents: bool | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    max_shard_size: int | None = None
+    optimizer: bool = False
+    zero_optimizer: bool = False
+    prefix: str | None = None
+    allow_nonfinite: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimizer and self.zero_optimizer:
+            raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
+
+    def check(self, target: Target) -> None:
+        """Refuse options that do not go together.
+
+        Args:
+            target: the container that is to be written.
+
+        Raises:
+            UsageError: names the options.
+        """
+        if target == "tf":
+            self._check_tensorflow()
+        else:
+            self._check_transformers(target)
+
+    def _check_tensorflow(self) -> None:
+        if self.dtype not in {None, "float32"}:
+            raise UsageError(f"--dtype {self.dtype} does not go with --to tf: Google's code reads float32 only")
+        if self.max_shard_size is not None:
+            raise UsageError(
+                "--max-shard-size does not go with --to tf: one data file is written, as Google's code does"
+            )
+        if self.prefix is not None and not re.fullmatch(r"[\w.+=@~-]+", self.prefix):
+            raise UsageError(f"--prefix {self.prefix!r} is not a plain file name", "Use one such as model.ckpt.")
+
+    def _check_transformers(self, target: Target) -> None:
+        for given, name in ((self.zero_optimizer, "--zero-optimizer"), (self.prefix is not None, "--prefix")):
+            if given:
+                raise UsageError(f"{name} goes with --to tf, not with --to {target}")
+
+
+def parse_size(text: str) -> int:
+    """Read a file size as people write it.
+
+    Args:
+        text: a number of bytes, with a unit where wanted: KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
+
+    Returns:
+        The size in bytes.
+
+    Raises:
+        UsageError: it is not a size, or it is zero.
+    """
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(?:([KMGT])(i?)B?|B)?\s*", text, re.IGNORECASE)
+    units = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+    size = 0
+    if match:
+        base = 1024 if match[3] else 1000
+        size = int(float(match[1]) * base ** units[(match[2] or "").lower()])
+    if not size:
+        raise UsageError(f"{text!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
+    return size

@@ -1,0 +1,185 @@
+"""A folder that appears whole or not at all; knows nothing of what is written into it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from electra_convert.errors import OutputError
+
+_PARTIAL = ".partial"
+# What --overwrite moves aside; never removed by a later run, since after a crash it may be the only copy.
+_REPLACED = ".replaced"
+
+
+def check_target(target: Path, source: Path, overwrite: bool) -> None:
+    """Refuse a place that must not be written to, before any work is done.
+
+    Args:
+        target: the folder to be made.
+        source: what is being read.
+        overwrite: whether an existing folder may be replaced.
+
+    Raises:
+        OutputError: it exists, lies inside the source, holds the source, or its parent is not a folder.
+    """
+    place, origin = target.resolve(), source.resolve()
+    if origin.is_dir() and place != origin and place.is_relative_to(origin):
+        raise OutputError(f"{target} lies inside the source {source}", "Choose a folder beside it.")
+    if origin.is_relative_to(place):
+        raise OutputError(f"{target} holds the source {source}", "Choose another folder.")
+    if os.path.lexists(target):
+        if not overwrite:
+            raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
+        if target.is_symlink() or not target.is_dir():
+            raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
+    for parent in target.absolute().parents:
+        if os.path.lexists(parent):
+            if not parent.is_dir():
+                raise OutputError(f"{parent} is not a folder, so {target} cannot be made")
+            break
+
+
+@contextmanager
+def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Fill a temporary sibling, and give it the target's name only when all of it is on disk.
+
+    Args:
+        target: the folder to be made; check_target has passed.
+        overwrite: whether an existing folder is replaced: moved aside, and deleted once the new one stands.
+
+    Yields:
+        The temporary folder to write into.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    made = _make_parents(target.absolute().parent)
+    try:
+        _remove_abandoned(target)
+        with _partial_folder(target) as partial:
+            yield partial
+            _flush(partial)
+            _rename(partial, target, overwrite)
+    except BaseException as error:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+        raise
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a small file and flush it to disk.
+
+    Args:
+        path: a file that does not exist.
+        content: all of it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _make_parents(parent: Path) -> list[Path]:
+    missing = []
+    while not parent.exists():
+        missing.append(parent)
+        parent = parent.parent
+    for folder in reversed(missing):
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+    return missing
+
+
+@contextmanager
+def _partial_folder(target: Path) -> Iterator[Path]:
+    """A locked temporary folder: a later run can tell by the lock that a killed one has left it behind."""
+    try:
+        partial = Path(tempfile.mkdtemp(_PARTIAL, f".{target.name}.", target.absolute().parent))
+    except OSError as error:
+        raise OutputError(f"{target} cannot be made: {error.strerror}") from error
+    lock = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        partial.chmod(0o777 & ~_umask())
+        yield partial
+    finally:
+        os.close(lock)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _remove_abandoned(target: Path) -> None:
+    for partial in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_PARTIAL}"):
+        with suppress(OSError):
+            lock = os.open(partial, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(partial, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _flush(folder: Path) -> None:
+    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _rename(partial: Path, target: Path, overwrite: bool) -> None:
+    if not os.path.lexists(target):
+        partial.rename(target)
+    elif overwrite:
+        _replace(partial, target)
+    else:
+        raise OutputError(f"{target} was made by something else meanwhile", "Choose another name.")
+    _flush_names(target.absolute().parent)
+
+
+def _replace(partial: Path, target: Path) -> None:
+    aside = Path(tempfile.mkdtemp(_REPLACED, f".{target.name}.", target.absolute().parent))
+    old = aside / target.name
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush_names(parent: Path) -> None:
+    descriptor = os.open(parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,101 @@
+"""An output laid out: its containers with their tensors, and its small files; written by one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from electra_convert.output import new_folder, write_file
+from electra_convert.tensors import Sink, TensorSpec
+from electra_convert.transfer import Move, Weight, run
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of an output.
+
+    Attributes:
+        folder: its folder within the output; "" for the output itself.
+        name: the name of its file, or its prefix.
+        entries: what goes into it, and how it is called there.
+        open_sink: makes it in a folder.
+    """
+
+    folder: str
+    name: str
+    entries: Sequence[tuple[Weight, TensorSpec]]
+    open_sink: Callable[[Path, Sequence[TensorSpec]], Sink]
+
+    @property
+    def nbytes(self) -> int:
+        """The length in bytes of its tensors."""
+        return sum(spec.nbytes for _, spec in self.entries)
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """All that an output is to hold.
+
+    Attributes:
+        containers: its tensors.
+        files: its small files, by path within the output.
+        notices: what its reader should know.
+    """
+
+    containers: tuple[Container, ...]
+    files: Mapping[str, bytes]
+    notices: tuple[str, ...]
+
+
+def write(plan: OutputPlan, target: Path, overwrite: bool, finite: bool, progress: Progress | None) -> dict[str, int]:
+    """Write an output, whole or not at all.
+
+    Args:
+        plan: what it is to hold.
+        target: the folder to be made.
+        overwrite: whether an existing folder is replaced.
+        finite: whether a NaN or an infinity is an error.
+        progress: told how many bytes of how many have been read, from several threads.
+
+    Returns:
+        The size in bytes of every file written, by path within the output.
+
+    Raises:
+        CorruptFileError: a source failed its own checks.
+        NamesError: a tensor is not finite.
+        OutputError: the output could not be written.
+    """
+    with new_folder(target, overwrite) as folder:
+        for name in sorted({str(Path(name).parent) for name in plan.files} | {box.folder for box in plan.containers}):
+            (folder / name).mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            moves = []
+            for box in plan.containers:
+                sink = stack.enter_context(box.open_sink(folder / box.folder, [spec for _, spec in box.entries]))
+                moves += [Move(weight, spec, sink) for weight, spec in box.entries]
+            run(moves, finite, _counter(moves, progress))
+        for name, content in plan.files.items():
+            write_file(folder / name, content)
+        sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    return dict(sorted(sizes.items()))
+
+
+def _counter(moves: Sequence[Move], progress: Progress | None) -> Callable[[int], None]:
+    if progress is None:
+        return lambda _: None
+    total = sum(move.weight.tensor.nbytes for move in moves)
+    done = 0
+    lock = Lock()
+
+    def count(nbytes: int) -> None:
+        nonlocal done
+        with lock:
+            done += nbytes
+            progress(done, total)
+
+    return count

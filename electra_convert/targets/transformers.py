@@ -1,0 +1,156 @@
+"""transformers model folders laid out: names, shapes and dtypes, configuration and record; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from electra_convert.casting import WEIGHT_DTYPES
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.checkpoint.state_dicts import OPTIMIZER_FILE, RECORD_FILE
+from electra_convert.config.transformers import ARCHITECTURES, encode_config
+from electra_convert.errors import ConfigError
+from electra_convert.evidence import Findings
+from electra_convert.formats import safetensors_file
+from electra_convert.names.rules import STEP_NAME, Role
+from electra_convert.options import Options, Target
+from electra_convert.record import encode_record, recorded_hparams, recorded_variant
+from electra_convert.targets.plan import Container, OutputPlan
+from electra_convert.targets.tokenizers import tokenizer_files
+from electra_convert.tensors import DTYPES, Sink, Tensor, TensorSpec
+from electra_convert.transfer import Weight, constant
+
+_FILES: Mapping[Target, str] = {"safetensors": "model.safetensors", "torch": "pytorch_model.bin"}
+_METADATA = {"format": "pt"}
+Entries = list[tuple[Weight, TensorSpec]]
+
+
+def plan_transformers(
+    checkpoint: Checkpoint,
+    findings: Findings,
+    roles: Sequence[Role],
+    target: Target,
+    options: Options,
+    notices: Sequence[str],
+) -> OutputPlan:
+    """Lay out one model folder, or a pair of them.
+
+    Args:
+        checkpoint: the models.
+        findings: their configurations.
+        roles: which of them to write; one stands in the output itself, two in folders of their own.
+        target: the container for the weights.
+        options: what was asked for.
+        notices: what the reader should know of the source.
+
+    Returns:
+        The output.
+
+    Raises:
+        ConfigError: transformers cannot compute a model as Google's code does.
+        VocabularyError: the vocabulary does not belong to a model.
+    """
+    containers: list[Container] = []
+    files: dict[str, bytes] = {}
+    told: list[str] = list(notices)
+    for role in roles:
+        folder = role if len(roles) > 1 else ""
+        boxes, small, noted = _plan_folder(checkpoint, findings, role, target, options, notices)
+        containers += [Container(folder, box.name, box.entries, box.open_sink) for box in boxes]
+        files |= {f"{folder}/{name}" if folder else name: content for name, content in small.items()}
+        told += [line for line in noted if line not in told]
+    return OutputPlan(tuple(containers), files, tuple(told))
+
+
+def _plan_folder(
+    checkpoint: Checkpoint, findings: Findings, role: Role, target: Target, options: Options, notices: Sequence[str]
+) -> tuple[list[Container], dict[str, bytes], list[str]]:
+    model = checkpoint.models[role]
+    _check_computable(checkpoint, findings, role)
+    weights = _weights(model, options)
+    boxes = [Container("", _FILES[target], weights, partial(_open_weights, target, options.max_shard_size))]
+    if options.optimizer:
+        boxes.append(Container("", OPTIMIZER_FILE, _slots(model, checkpoint), _open_optimizer))
+    tokens = tokenizer_files(checkpoint, model, findings.hparams, options)
+    values = {**findings.configs[role].values, "pad_token_id": tokens.pad}
+    plain = {key: value.value for key, value in values.items()}
+    record = encode_record(
+        checkpoint,
+        checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record),
+        {role: {**values, **tokens.settings}},
+        findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
+        [*notices, *tokens.notices],
+        [entry for box in boxes for entry in box.entries],
+    )
+    config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), findings.bases.get(role))
+    return boxes, {"config.json": config, RECORD_FILE: record, **tokens.files}, list(tokens.notices)
+
+
+def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
+    activation = findings.configs[role].values["hidden_act"]
+    if checkpoint.variant is not None and role == "generator" and activation.value != "gelu":
+        raise ConfigError(
+            f"the generator's hidden_act is {activation.value} ({activation.origin}); transformers computes the "
+            "generator's head with gelu whatever the configuration says",
+            "The discriminator converts: --model discriminator.",
+        )
+
+
+def _architecture(model: Model, findings: Findings) -> str:
+    """A fine-tuned transformers model stays what it is; anything else is named by its pretraining head."""
+    named = findings.bases.get(model.role, {}).get("architectures")
+    if model.task_head and isinstance(named, list) and named:
+        return str(named[0])
+    return ARCHITECTURES[model.role, model.head]
+
+
+def _weights(model: Model, options: Options) -> Entries:
+    bare = not model.head and not model.task_head
+    entries: Entries = []
+    for name, weight in model.weights.items():
+        dtype = DTYPES[options.dtype] if options.dtype else weight.tensor.dtype
+        entries.append((weight, TensorSpec(_output_name(name, bare), dtype, weight.shape)))
+    for name, tensor in model.task_head.items():
+        rounds = options.dtype and tensor.dtype.name in WEIGHT_DTYPES
+        entries.append(
+            (Weight(tensor), TensorSpec(name, DTYPES[options.dtype] if rounds else tensor.dtype, tensor.shape))
+        )
+    return sorted(entries, key=lambda entry: entry[1].name)
+
+
+def _output_name(name: str, bare: bool) -> str:
+    """ElectraModel has no prefix of its own."""
+    return name.removeprefix("electra.") if bare else name
+
+
+def _slots(model: Model, checkpoint: Checkpoint) -> Entries:
+    bare = not model.head and not model.task_head
+    entries = [
+        (slot, TensorSpec(_output_name(name, bare), slot.tensor.dtype, slot.shape))
+        for name, slot in sorted(model.slots.items())
+    ]
+    step = checkpoint.step_tensor or step_constant(checkpoint.step or 0)
+    return [*entries, (Weight(step), TensorSpec(STEP_NAME, step.dtype, ()))]
+
+
+def step_constant(step: int) -> Tensor:
+    """A global step that no container holds, as google-research/electra stores it."""
+    return constant(TensorSpec(STEP_NAME, DTYPES["int64"], ()), step.to_bytes(8, "little"))
+
+
+def _common_dtype(entries: Entries) -> str:
+    dtypes = {spec.dtype.name for _, spec in entries if spec.dtype.kind == "float"}
+    return dtypes.pop() if len(dtypes) == 1 else "float32"
+
+
+def _open_weights(target: Target, max_bytes: int | None, folder: Path, specs: Sequence[TensorSpec]) -> Sink:
+    if target == "torch":
+        from electra_convert.formats import torch_file
+
+        return torch_file.open_folder_sink(folder, specs, max_bytes)
+    return safetensors_file.open_folder_sink(folder, specs, max_bytes)
+
+
+def _open_optimizer(folder: Path, specs: Sequence[TensorSpec]) -> Sink:
+    return safetensors_file.open_sink(folder / OPTIMIZER_FILE, specs, _METADATA)

@@ -1,0 +1,20 @@
+"""The vocabulary and the files around it: read as Google's code reads it, written for transformers and read back."""
+
+from electra_convert.tokenizer.casing import Casing, check_accents, decide_casing
+from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_config
+from electra_convert.tokenizer.folder import casing_of_folder, read_vocabulary_of_folder
+from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_vocabulary
+
+__all__ = [
+    "Casing",
+    "SPECIAL_TOKENS",
+    "Vocabulary",
+    "casing_of_folder",
+    "check_accents",
+    "check_size",
+    "decide_casing",
+    "encode_tokenizer",
+    "encode_tokenizer_config",
+    "read_vocabulary",
+    "read_vocabulary_of_folder",
+]

@@ -1,0 +1,115 @@
+"""The tokenizer files transformers reads, made from a vocabulary; tokenizer.json follows Google's FullTokenizer
+rule by rule (model/tokenization.py), and docs/tokenizer.md lists where it cannot."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+if TYPE_CHECKING:
+    from tokenizers import normalizers, pre_tokenizers
+
+# WordpieceTokenizer: a longer word becomes [UNK]. BERT's and transformers' own limit is 100.
+_LONGEST_WORD = 200
+
+# _is_chinese_char: these ideographs are words of their own.
+_IDEOGRAPHS = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0x2F800, 0x2FA1F),
+)
+
+# _clean_text: control, format, private and unassigned characters are dropped; these three are white space instead.
+_DROPPED = "(?![\\t\\n\\r])[\\p{C}\ufffd]"
+
+# str.lower makes a sigma final where a letter stands before it and none after, signs such as accents and full stops
+# between them not counted (Unicode, Final_Sigma); Rust's lower-casing looks at single characters. The bound on what
+# is looked at behind keeps the time linear.
+_FINAL_SIGMA = (
+    r"(?<=[^\P{Cased}\p{Case_Ignorable}]\p{Case_Ignorable}{0,16})Σ"
+    r"(?!\p{Case_Ignorable}*[^\P{Cased}\p{Case_Ignorable}])"
+)
+
+
+def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool) -> bytes:
+    """Make tokenizer.json.
+
+    Args:
+        vocabulary: the pieces.
+        lower_case: whether text is lower-cased.
+        strip_accents: whether accents are stripped; only done when lower-casing, as in Google's code.
+
+    Returns:
+        The file: the same bytes for the same arguments.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, processors
+
+    ids = vocabulary.ids
+    model = models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=_LONGEST_WORD)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = _normalizer(lower_case, strip_accents)
+    tokenizer.pre_tokenizer = _pre_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[(token, ids[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
+    return (tokenizer.to_str(pretty=True) + "\n").encode()
+
+
+def _normalizer(lower_case: bool, strip_accents: bool) -> normalizers.Normalizer:
+    from tokenizers import Regex, normalizers
+
+    steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(_DROPPED), "")]
+    if lower_case:
+        steps += [normalizers.Replace(Regex(_FINAL_SIGMA), "ς"), normalizers.Lowercase()]
+    if lower_case and strip_accents:
+        steps += [normalizers.NFD(), normalizers.Replace(Regex(r"\p{Mn}"), "")]
+    return normalizers.Sequence(steps)
+
+
+def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+    from tokenizers import Regex, pre_tokenizers
+
+    # _is_punctuation: everything printable in ASCII that is neither letter nor digit, and Unicode's class P.
+    ideographs = "".join(f"{chr(first)}-{chr(last)}" for first, last in _IDEOGRAPHS)
+    single = Regex(rf"[!-/:-@\[-`{{-~\p{{P}}{ideographs}]")
+    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(single, "isolated")])
+
+
+def encode_tokenizer_config(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, max_length: int) -> bytes:
+    """Make tokenizer_config.json, from which transformers takes the class and builds a tokenizer of its own.
+
+    Args:
+        vocabulary: the pieces.
+        lower_case: whether text is lower-cased.
+        strip_accents: whether accents are stripped; written as false where nothing is lower-cased, since Google's
+            code strips only then, and transformers would strip regardless.
+        max_length: the longest input in tokens, the model's max_position_embeddings.
+
+    Returns:
+        The file: the same bytes for the same arguments.
+    """
+    ids = vocabulary.ids
+    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    special = sorted(SPECIAL_TOKENS, key=ids.__getitem__)
+    config = {
+        "added_tokens_decoder": {str(ids[token]): {"content": token, **flags} for token in special},
+        "clean_up_tokenization_spaces": True,
+        "do_lower_case": lower_case,
+        "model_max_length": max_length,
+        "strip_accents": lower_case and strip_accents,
+        "tokenize_chinese_chars": True,
+        "tokenizer_class": "ElectraTokenizer",
+        **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
+    }
+    return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,126 @@
+"""The vocabulary and casing of a transformers folder, for the way back; only Google's kind of tokenizer is known."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from electra_convert.errors import SourceError, VocabularyError, listing
+from electra_convert.tokenizer.vocabulary import Vocabulary, decode_vocabulary, read_small, read_vocabulary
+
+_WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
+
+
+def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
+    """Read vocab.txt, or make it from tokenizer.json where a folder holds only that.
+
+    Args:
+        folder: a transformers model folder.
+
+    Returns:
+        The vocabulary, None where the folder holds neither file.
+
+    Raises:
+        VocabularyError: the file is malformed, or no WordPiece tokenizer that vocab.txt can express.
+        SourceError: the file may not be read.
+    """
+    if _is_there(folder / "vocab.txt"):
+        return read_vocabulary(folder / "vocab.txt")
+    path = folder / "tokenizer.json"
+    if not _is_there(path):
+        return None
+    pieces = _pieces_by_id(_read_object(path), path)
+    try:
+        data = "".join(f"{piece}\n" for piece in pieces).encode()
+    except UnicodeEncodeError as error:
+        raise VocabularyError(f"{path}: a piece holds half of a character ({error.reason})", _WAY_OUT) from error
+    vocabulary = decode_vocabulary(data, path)
+    if list(vocabulary.pieces) != pieces:
+        lost = [repr(piece) for piece in pieces if piece != piece.strip() or "\n" in piece]
+        raise VocabularyError(f"{path}: vocab.txt cannot hold pieces with white space around them: {listing(lost)}")
+    return vocabulary
+
+
+def casing_of_folder(folder: Path) -> bool | None:
+    """Find whether the tokenizer of a transformers folder lower-cases.
+
+    Args:
+        folder: a transformers model folder.
+
+    Returns:
+        do_lower_case of tokenizer_config.json, else what the normalizer of tokenizer.json does, else None.
+
+    Raises:
+        VocabularyError: a file is malformed.
+        SourceError: a file may not be read.
+    """
+    path = folder / "tokenizer_config.json"
+    if _is_there(path):
+        value = _read_object(path).get("do_lower_case")
+        if value is not None and not isinstance(value, bool):
+            raise VocabularyError(f"{path}: do_lower_case is {reprlib.repr(value)}, expected true or false")
+        if value is not None:
+            return value
+    path = folder / "tokenizer.json"
+    return _lower_cases(_read_object(path).get("normalizer")) if _is_there(path) else None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(read_small(path))
+    except (ValueError, RecursionError) as error:
+        raise VocabularyError(f"{path} is not JSON: {error}", "Copy or download it again.") from error
+    if not isinstance(value, dict):
+        raise VocabularyError(f"{path} holds no JSON object", "Copy or download it again.")
+    return value
+
+
+def _pieces_by_id(tokenizer: Mapping[str, Any], path: Path) -> list[str]:
+    ids = _ids(tokenizer, path)
+    pieces = dict(sorted((index, piece) for piece, index in ids.items()))
+    if list(pieces) != list(range(len(ids))):
+        raise VocabularyError(f"{path}: the ids of {len(ids)} pieces do not run from 0 without a gap", _WAY_OUT)
+    return list(pieces.values())
+
+
+def _ids(tokenizer: Mapping[str, Any], path: Path) -> dict[str, int]:
+    model = tokenizer.get("model")
+    if not isinstance(model, dict) or model.get("type", "WordPiece") != "WordPiece":
+        kind = reprlib.repr(model.get("type") if isinstance(model, dict) else model)
+        raise VocabularyError(f"{path}: the tokenizer's model is {kind}, expected 'WordPiece'", _WAY_OUT)
+    prefix = model.get("continuing_subword_prefix", "##")
+    if prefix != "##":
+        raise VocabularyError(f"{path}: pieces inside a word begin with {reprlib.repr(prefix)}, expected '##'")
+    ids = model.get("vocab")
+    if not isinstance(ids, dict) or any(type(index) is not int for index in ids.values()):
+        raise VocabularyError(f"{path}: model.vocab is no table of pieces and their ids", _WAY_OUT)
+    return ids | _added(tokenizer.get("added_tokens"))
+
+
+def _added(tokens: object) -> dict[str, int]:
+    # Tokens added to a trained tokenizer have rows in the embedding, yet stand outside model.vocab.
+    entries = tokens if isinstance(tokens, list) else []
+    pairs = [(entry.get("content"), entry.get("id")) for entry in entries if isinstance(entry, dict)]
+    return {piece: index for piece, index in pairs if isinstance(piece, str) and type(index) is int}
+
+
+def _lower_cases(normalizer: object) -> bool:
+    steps = [normalizer]
+    for step in steps:
+        if not isinstance(step, dict):
+            continue
+        if step.get("type") == "Lowercase" or step.get("lowercase") is True:
+            return True
+        inner = step.get("normalizers")
+        steps += inner if isinstance(inner, list) else []
+    return False

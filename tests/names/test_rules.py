@@ -1,0 +1,57 @@
+from collections import Counter
+
+import pytest
+
+from electra_convert.errors import NamesError
+from electra_convert.names.ops import Op
+from electra_convert.names.plan import Network, expand
+from electra_convert.names.rules import RULES, Rule, RuleTable, dense, norm
+from electra_convert.names.variants import VARIANTS
+
+ALL_RULES = (
+    *RULES.embeddings,
+    *RULES.projection,
+    *RULES.layer,
+    *RULES.heads["discriminator"],
+    *RULES.heads["generator"],
+)
+
+
+def test_the_table_has_a_rule_for_each_kind_of_tensor_and_no_more():
+    assert len(ALL_RULES) == 32
+
+
+def test_no_name_of_either_scheme_stands_twice_in_the_table():
+    assert max(Counter(rule.tf for rule in ALL_RULES).values()) == 1
+    assert max(Counter(rule.hf for rule in ALL_RULES).values()) == 1
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.tf)
+def test_just_the_kernels_are_transposed(rule: Rule):
+    assert (rule.op is Op.TRANSPOSE) == rule.tf.endswith("/kernel")
+    assert len(rule.dims) == (2 if "kernel" in rule.tf or ("embeddings." in rule.hf and "Norm" not in rule.hf) else 1)
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.tf)
+def test_an_op_and_its_inverse_do_nothing(rule: Rule):
+    assert rule.op.then(rule.op.inverse) is Op.KEEP
+    assert rule.op.inverse.shape(rule.op.shape((3, 5))) == (3, 5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
+def test_every_network_of_every_layout_expands_one_to_one(variant):
+    for network in variant.networks:
+        bindings = expand(network, layers=12, projects=True)
+        assert len({binding.tf for binding in bindings}) == len({binding.hf for binding in bindings}) == len(bindings)
+
+
+def test_a_table_that_is_not_one_to_one_is_refused():
+    twice = RuleTable((*norm("a", "x", "hidden"), *norm("b", "x", "hidden")), (), (), {"discriminator": ()})
+    with pytest.raises(NamesError, match=r"more than once: x\.weight, x\.bias"):
+        expand(Network("discriminator", "electra", "electra"), 1, False, twice)
+
+
+def test_a_dense_layer_is_a_transposed_kernel_and_a_kept_bias():
+    kernel, bias = dense("a/dense", "a.dense", "hidden", "intermediate")
+    assert (kernel.tf, kernel.hf, kernel.op) == ("a/dense/kernel", "a.dense.weight", Op.TRANSPOSE)
+    assert (bias.tf, bias.hf, bias.op, bias.dims) == ("a/dense/bias", "a.dense.bias", Op.KEEP, ("intermediate",))

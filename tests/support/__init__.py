@@ -1,0 +1,1 @@
+"""What the tests measure against: Google's forward pass and made-up checkpoints, independent of the package."""
