@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -11,7 +11,15 @@ from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
-from electra_convert.config.resolve import Evidence, Rank, Resolved, check_variant, hparams_evidence, resolve
+from electra_convert.config.resolve import (
+    Evidence,
+    Rank,
+    Resolved,
+    check_variant,
+    hparams_evidence,
+    only_stated,
+    resolve,
+)
 from electra_convert.config.transformers import config_evidence, read_config, role_of_config
 from electra_convert.errors import ConfigError
 from electra_convert.formats import tf_bundle
@@ -56,7 +64,7 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
     given, warnings = _hparams(checkpoint, hparams)
     configs: dict[Role, Resolved] = {}
     bases: dict[Role, Mapping[str, Any]] = {}
-    variant = checkpoint.variant or _recorded_variant(checkpoint)
+    variant = checkpoint.variant or _intended_variant(checkpoint, given)
     for source in given:
         check_variant(source[0], variant)
     for role, model in checkpoint.models.items():
@@ -64,6 +72,9 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
         if checkpoint.variant is None and beside is not None:
             bases[role] = beside
         evidence = [hparams_evidence(found, rank, role, variant, model.sizes) for found, rank in given]
+        if checkpoint.variant is None:
+            # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
+            evidence = [only_stated(source) for source in evidence]
         evidence += _configs(checkpoint, role, beside, config)
         evidence += _graph(checkpoint, model, variant)
         configs[role] = resolve(role, model.sizes, evidence, variant.shares_config)
@@ -71,9 +82,10 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
     return Findings(configs, given[0][0] if given else None, bases, tuple(warnings))
 
 
-def _recorded_variant(checkpoint: Checkpoint) -> Variant:
-    """The layout transformers models once had; its sharing of a configuration matters to what hparams mean."""
-    if name := recorded_variant(checkpoint.record):
+def _intended_variant(checkpoint: Checkpoint, given: Sequence[tuple[Hparams, Rank]]) -> Variant:
+    """The layout that transformers models are to have, or once had; it decides what hparams mean for a generator."""
+    asked = given[0][0].layout if given else None
+    if name := asked or recorded_variant(checkpoint.record):
         return VARIANTS[name]
     return VARIANTS["masked_lm" if set(checkpoint.models) == {"generator"} else "default"]
 

@@ -22,8 +22,9 @@ from electra_convert.tensors import PIECE_BYTES, Sink, Tensor, TensorSpec, piece
 
 # Two threads keep two cores or one disk busy; more gain nothing and cost memory.
 _THREADS = 2
-# Rows moved at a time in a transpose: 16 float32 fill a cache line of the output.
-_TRANSPOSE_ROWS = 16
+# A transpose moves so many rows of so many columns at a time: measured, the fastest that numpy's copy gets.
+_TRANSPOSE_ROWS = 8
+_TRANSPOSE_COLUMNS = 512
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,8 @@ def _transposed(tensor: Tensor, buffers: _Buffers) -> Iterator[memoryview]:
     rows, columns = tensor.shape
     scratch = buffers.scratch(tensor.nbytes)[: tensor.nbytes]
     matrix = np.frombuffer(scratch, tensor.dtype.storage).reshape(rows, columns)
-    step = max(1, PIECE_BYTES // max(1, rows * tensor.dtype.itemsize))
-    for start in range(0, columns, step):
-        width = min(step, columns - start)
+    for start in range(0, columns, _TRANSPOSE_COLUMNS):
+        width = min(_TRANSPOSE_COLUMNS, columns - start)
         panel = buffers.panel(width * rows * tensor.dtype.itemsize)
         _transpose_into(
             np.frombuffer(panel, tensor.dtype.storage).reshape(width, rows), matrix[:, start : start + width]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support import checkpoints
-from support.checkpoints import SIZES, Sizes
+from support.checkpoints import SIZES
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -67,5 +70,37 @@ def variant_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, 
     return folder
 
 
-def sizes_named(name: str) -> Sizes:
-    return SIZES[name]
+def write_bundle(prefix: Path, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays as a checkpoint with the package's own writer, which other tests hold to TensorFlow's."""
+    from electra_convert.formats.tf_bundle import open_sink
+    from electra_convert.tensors import DTYPES, TensorSpec
+
+    specs = [TensorSpec(name, DTYPES[array.dtype.name], array.shape) for name, array in tensors.items()]
+    with open_sink(prefix, specs) as sink:
+        for name, array in tensors.items():
+            sink.writer(name).write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a checkpoint of a layout without TensorFlow, as a test wants it."""
+
+    def write(
+        variant: str = "default",
+        sizes: str = "projected",
+        *,
+        change: Callable[[dict[str, NDArray[np.generic]]], object] = lambda _: None,
+        hparams: bool = True,
+        slots: bool = False,
+    ) -> Path:
+        folder = tmp_path / f"written_{variant}"
+        folder.mkdir()
+        tensors = checkpoints.variables(variant, SIZES[sizes], slots)
+        change(tensors)
+        write_bundle(folder / "model.ckpt-1000", tensors)
+        if hparams:
+            (folder / "hparams.json").write_text(json.dumps(checkpoints.hparams(variant, SIZES[sizes])))
+        (folder / "vocab.txt").write_text("\n".join(checkpoints.pieces(SIZES[sizes])) + "\n")
+        return folder
+
+    return write

@@ -17,6 +17,14 @@ from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 
 _SMALL_EMBEDDING = 128
+_LAYOUT_KEYS = (
+    "electra_objective",
+    "electric_objective",
+    "uniform_generator",
+    "two_tower_generator",
+    "untied_generator_embeddings",
+    "untied_generator",
+)
 _DEBUG = {"hidden_size": 144, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 576}
 
 
@@ -39,6 +47,29 @@ class Hparams:
     def overrides(self) -> Mapping[str, Any]:
         """The transformer's own hparams that were given."""
         return self.given.get("model_hparam_overrides") or {}
+
+    @property
+    def layout_keys(self) -> dict[str, bool]:
+        """Those given that decide which variables a run has."""
+        return {key: self.given[key] for key in _LAYOUT_KEYS if key in self.given}
+
+    @property
+    def layout(self) -> str | None:
+        """The layout of variables that a run has: PretrainingModel.__init__ of run_pretraining.py.
+
+        None where no key that decides it was given.
+        """
+        if not self.layout_keys:
+            return None
+        if self["uniform_generator"]:
+            return "uniform_generator"
+        if not (self["electra_objective"] or self["electric_objective"]):
+            return "masked_lm"
+        if not self["untied_generator"]:
+            return "tied_generator"
+        if self["two_tower_generator"]:
+            return "two_tower_generator"
+        return "untied_generator_embeddings" if self["untied_generator_embeddings"] else "default"
 
     def expected(self, role: Role, shares_config: bool) -> dict[str, Any]:
         """The architecture that these hparams give a model.

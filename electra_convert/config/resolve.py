@@ -6,13 +6,13 @@ Google's rules.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from electra_convert.config.hparams import Hparams, google_heads
-from electra_convert.config.keys import HANDLED
 from electra_convert.errors import ConfigError
 from electra_convert.names.plan import Sizes
 from electra_convert.names.rules import Role
@@ -38,13 +38,8 @@ DEFAULTS: Mapping[str, Any] = {
 }
 # Values that no forward pass depends on: a default must not contradict what another source states.
 _TRAINING_KEYS = frozenset({"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"})
-_VARIANT_KEYS = (
-    "electra_objective",
-    "uniform_generator",
-    "two_tower_generator",
-    "untied_generator_embeddings",
-    "untied_generator",
-)
+# Layouts that may have been taken out of a run of any other.
+_TAKEN_OUT = frozenset({"uniform_generator", "fine_tuned", "encoder"})
 _GUESS_HINT = "Give --hparams (as run_pretraining.py had it) or --config to settle it."
 
 
@@ -121,6 +116,12 @@ def hparams_evidence(hparams: Hparams, rank: Rank, role: Role, variant: Variant,
     return Evidence(hparams.origin, rank, values, stated)
 
 
+def only_stated(evidence: Evidence) -> Evidence:
+    """The same evidence without what follows from a source's defaults alone."""
+    values = {key: value for key, value in evidence.values.items() if key in evidence.stated}
+    return replace(evidence, values=values)
+
+
 def check_variant(hparams: Hparams, variant: Variant) -> None:
     """Refuse hparams that describe another layout than the checkpoint has.
 
@@ -131,18 +132,12 @@ def check_variant(hparams: Hparams, variant: Variant) -> None:
     Raises:
         ConfigError: names the hparam.
     """
-    if len(variant.networks) < 2 and variant.name not in {"masked_lm", "two_tower_generator"}:
-        return  # A discriminator alone may have been taken out of a run of any variant.
-    # Electric's own objective takes the place of ELECTRA's.
-    keys = _VARIANT_KEYS[1:] if variant.name == "two_tower_generator" else _VARIANT_KEYS
-    for key in keys:
-        expected = variant.hparams.get(key, HANDLED[key])
-        if hparams.given.get(key, expected) != expected:
-            raise ConfigError(
-                f"{hparams.origin} says {key} is {str(hparams.given[key]).lower()}, but the checkpoint has the "
-                f"variables of the {variant.name} layout, where it is {str(expected).lower()}",
-                "These hparams belong to another run.",
-            )
+    if variant.name not in _TAKEN_OUT and hparams.layout not in {None, variant.name}:
+        raise ConfigError(
+            f"{hparams.origin} asks for the {hparams.layout} layout ({json.dumps(hparams.layout_keys)}), but the "
+            f"checkpoint's variables are of the {variant.name} layout",
+            "These hparams belong to another run.",
+        )
 
 
 def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_config: bool) -> Resolved:

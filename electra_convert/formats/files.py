@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from electra_convert.errors import CorruptFileError, OutputError, SourceError
+
+# Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
+# what cannot be read as an error and not as a signal.
+_POPULATE_READ = 22
+# The kernel maps whole windows of this size around a page; what is given up must be whole windows too.
+_FAULT_WINDOW = 1 << 16
+# Shorter reads are not worth the two system calls.
+_MAPPED_FROM = 1 << 16
+# So much is written before the disk is told to begin; a flush at the end then has little left to wait for.
+_FLUSH_EVERY = 1 << 27
 
 
 class ReadFile:
     """A file opened for reading at offsets, by several threads at once.
+
+    Long reads copy from a map of the file: where the page cache holds small pages, as it does for files that
+    TensorFlow has just written, that is five times as fast as pread. A range is mapped whole before it is copied and
+    given up after, so that neither page faults nor memory add up. Where that is not to be had, pread does it.
 
     Args:
         path: the file.
@@ -27,6 +46,14 @@ class ReadFile:
             self.size = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        self._map = self._open_map()
+
+    def _open_map(self) -> mmap.mmap | None:
+        if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):
+            return None
+        with suppress(OSError, ValueError):
+            return mmap.mmap(self._descriptor, self.size, mmap.MAP_SHARED, mmap.PROT_READ)
+        return None
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill the view with the bytes that begin at the offset.
@@ -38,6 +65,8 @@ class ReadFile:
         Raises:
             CorruptFileError: the file ends before the view is full, or cannot be read there.
         """
+        if len(view) >= _MAPPED_FROM and offset + len(view) <= self.size and self._copy_from_map(view, offset):
+            return
         while len(view):
             try:
                 count = os.preadv(self._descriptor, [view], offset)
@@ -50,6 +79,20 @@ class ReadFile:
                 )
             view = view[count:]
             offset += count
+
+    def _copy_from_map(self, view: memoryview, offset: int) -> bool:
+        if self._map is None:
+            return False
+        start = offset - offset % _FAULT_WINDOW
+        length = min(offset + len(view) + -(offset + len(view)) % _FAULT_WINDOW, self.size) - start
+        try:
+            self._map.madvise(_POPULATE_READ, start, length)
+        except OSError:
+            return False
+        target = np.frombuffer(view, np.uint8)
+        np.copyto(target, np.frombuffer(self._map, np.uint8, len(view), offset))
+        self._map.madvise(mmap.MADV_DONTNEED, start, length)
+        return True
 
     def read(self, length: int, offset: int) -> bytes:
         """Return length bytes from the offset; for short pieces, the caller having bounded the length.
@@ -70,6 +113,8 @@ class ReadFile:
 
     def close(self) -> None:
         """Close the file."""
+        if self._map is not None:
+            self._map.close()
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:
@@ -97,6 +142,10 @@ class WriteFile:
             )
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        self._lock = Lock()
+        self._unflushed = 0
+        self._flush: Thread | None = None
+        self._failure: OSError | None = None
 
     def write_at(self, view: memoryview | bytes, offset: int) -> None:
         """Write all the bytes at the offset.
@@ -116,6 +165,24 @@ class WriteFile:
                 raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
             rest = rest[count:]
             offset += count
+        self._flush_early(len(view))
+
+    def _flush_early(self, nbytes: int) -> None:
+        """Let the disk work while the rest is being read and computed."""
+        with self._lock:
+            self._unflushed += nbytes
+            if self._unflushed < _FLUSH_EVERY or (self._flush is not None and self._flush.is_alive()):
+                return
+            self._unflushed = 0
+            self._flush = Thread(target=self._flush_now, daemon=True)
+            self._flush.start()
+
+    def _flush_now(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # The kernel reports a failed write once; the last flush would know nothing of it.
+            self._failure = error
 
     def __enter__(self) -> Self:
         return self
@@ -123,10 +190,10 @@ class WriteFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                os.fsync(self._descriptor)
-        except OSError as failure:
-            raise OutputError(f"{self.path} cannot be written: {failure.strerror}") from failure
-        finally:
-            os.close(self._descriptor)
+        if self._flush is not None:
+            self._flush.join()
+        if kind is None and self._failure is None:
+            self._flush_now()
+        os.close(self._descriptor)
+        if kind is None and self._failure is not None:
+            raise OutputError(f"{self.path} cannot be written: {self._failure.strerror}") from self._failure

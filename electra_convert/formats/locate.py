@@ -10,7 +10,7 @@ from typing import Literal
 
 from electra_convert.errors import SourceError, listing
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.tf_bundle.index import refuse_v1
+from electra_convert.formats.tf_bundle.versions import refuse_v1
 from electra_convert.tensors import Source
 
 Container = Literal["tensorflow", "safetensors", "torch"]

@@ -31,9 +31,7 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _TRAINING_KEYS = frozenset(("epoch", "global_step", "model", "model_state_dict", "module", "optimizer", "state_dict"))
 # A few bytes of a file can state a tensor that repeats them without end; more than this is no buffer of a model.
 _MAX_REPEATED_BYTES = 1 << 30
-_WEIGHTS_ONLY = (
-    "In the program that made it, save the weights alone: torch.save(model.state_dict(), 'pytorch_model.bin')."
-)
+_WEIGHTS_ONLY = "In the program that made it, save the weights alone: torch.save(model.state_dict(), path)."
 _AGAIN = "Copy or download the file again; a Git LFS pointer or an error page in its place looks like this too."
 
 
@@ -120,13 +118,13 @@ def _blaming(path: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("Weights only load failed", "Check the doc"))]
-    return (telling or [type(error).__name__])[0][:200]
+    if isinstance(error, RuntimeError | zipfile.BadZipFile):
+        return str(error).partition("\n")[0][:200]
+    return "it is not what torch.save writes"  # what an unpickler says of junk helps nobody
 
 
 def _check_archive(path: Path) -> tuple[Container[int], bool]:
-    """Compare every record's CRC-32, which torch.load does not; return their lengths and if all are uncompressed."""
+    """Compare every record's CRC-32, which torch.load does not; return their lengths, and if torch may map them."""
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
         for record in records:
@@ -136,9 +134,8 @@ def _check_archive(path: Path) -> tuple[Container[int], bool]:
                     while content.read(PIECE_BYTES):
                         pass
     # torch maps a compressed record as if it were not compressed.
-    return {record.file_size for record in records}, all(
-        record.compress_type == zipfile.ZIP_STORED for record in records
-    )
+    mappable = all(record.compress_type == zipfile.ZIP_STORED for record in records)
+    return {record.file_size for record in records}, mappable
 
 
 def _load(torch: ModuleType, path: Path, mappable: bool) -> object:
@@ -150,12 +147,12 @@ def _load(torch: ModuleType, path: Path, mappable: bool) -> object:
 def _state_dict(torch: ModuleType, path: Path, loaded: object) -> dict[str, TorchTensor]:
     """Return what was loaded if it is tensors by name, and tensors with plain values."""
     if not isinstance(loaded, dict):
-        raise SourceError(f"{path} holds one {type(loaded).__name__}, not a state dict", _WEIGHTS_ONLY)
+        raise SourceError(f"{path} holds an object of type {type(loaded).__name__}, not a state dict", _WEIGHTS_ONLY)
     others = [key for key, value in loaded.items() if not (_is_name(key) and isinstance(value, torch.Tensor))]
     if others:
         kind = "a training state" if _TRAINING_KEYS & loaded.keys() else "a dict"
         found = listing(map(repr, others))
-        raise SourceError(f"{path} holds {kind}, not a state dict: no tensors are {found}", _WEIGHTS_ONLY)
+        raise SourceError(f"{path} holds {kind}, not a state dict: no tensors under {found}", _WEIGHTS_ONLY)
     refused = [f"{name!r} {fault}" for name, values in loaded.items() if (fault := _fault(torch, values))]
     if refused:
         raise SourceError(f"{path} holds tensors without plain values: {listing(refused)}", _WEIGHTS_ONLY)
@@ -214,7 +211,7 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
 
     Args:
         folder: where the files go; it exists.
-        specs: the tensors; the sink holds them in memory until it is complete.
+        specs: the tensors; they are held in memory until all are there.
         max_bytes: the limit for the tensors of one file, None for no limit.
 
     Returns:
@@ -232,7 +229,7 @@ class TorchSink:
     def __init__(self, torch: ModuleType, path: Path, specs: Sequence[TensorSpec]) -> None:
         self._torch = torch
         self._path = path
-        self._state = OrderedDict((spec.name, self._allocate(spec)) for spec in sorted(specs, key=lambda s: s.name))
+        self._state = OrderedDict((spec.name, self._allocate(spec)) for spec in specs)
         self._writers = {name: _BufferWriter(path, name, _bytes_of(torch, self._state[name])) for name in self._state}
 
     def _allocate(self, spec: TensorSpec) -> TorchTensor:

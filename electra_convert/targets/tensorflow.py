@@ -99,12 +99,10 @@ def choose_variant(checkpoint: Checkpoint, findings: Findings, models: Mapping[R
         if not model.head:
             return VARIANTS["encoder"]
         return VARIANTS["masked_lm" if role == "generator" else "uniform_generator"]
-    known = checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record)
-    asked = findings.hparams.given if findings.hparams else {}
-    if asked.get("untied_generator_embeddings"):
-        known = "untied_generator_embeddings"
-    elif asked.get("untied_generator") is False:
-        known = "tied_generator"
+    asked = findings.hparams.layout if findings.hparams else None
+    if asked is not None and asked not in _PAIR_VARIANTS:
+        raise NamesError(f"the {asked} layout, which the hparams ask for, cannot hold both models")
+    known = asked or (checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record))
     if known not in _PAIR_VARIANTS:
         known = _fitting(models)
     _require_representable(VARIANTS[known], models)

@@ -54,7 +54,7 @@ def tokenizer_files(
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
     if vocabulary is None:
         return TokenizerFiles({}, {}, Value(0, "transformers' default"), notices)
-    pad = Value(vocabulary.pieces.index("[PAD]"), "vocabulary")
+    pad = Value(vocabulary.ids["[PAD]"], "vocabulary")
     if kept := _kept(checkpoint, model, options):
         return TokenizerFiles(kept, {}, pad, notices)
     given = None if hparams is None else hparams["do_lower_case"]
@@ -71,7 +71,8 @@ def tokenizer_files(
         VOCABULARY: vocabulary.raw,
     }
     settings = {"do_lower_case": Value(lower_case, origin), "strip_accents": Value(strips, strips_origin)}
-    return TokenizerFiles(files, settings, pad, (*notices, *([notice] if notice else [])))
+    told = (notice, tokenizer.check_accents(vocabulary, lower_case, strips))
+    return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
 
 
 def find_vocabulary(

@@ -18,7 +18,7 @@ from electra_convert.options import Options, Target
 from electra_convert.record import encode_record, recorded_hparams, recorded_variant
 from electra_convert.targets.plan import Container, OutputPlan
 from electra_convert.targets.tokenizers import tokenizer_files
-from electra_convert.tensors import DTYPES, Sink, Tensor, TensorSpec
+from electra_convert.tensors import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.transfer import Weight, constant
 
 _FILES: Mapping[Target, str] = {"safetensors": "model.safetensors", "torch": "pytorch_model.bin"}
@@ -107,16 +107,16 @@ def _architecture(model: Model, findings: Findings) -> str:
 
 def _weights(model: Model, options: Options) -> Entries:
     bare = not model.head and not model.task_head
-    entries: Entries = []
-    for name, weight in model.weights.items():
-        dtype = DTYPES[options.dtype] if options.dtype else weight.tensor.dtype
-        entries.append((weight, TensorSpec(_output_name(name, bare), dtype, weight.shape)))
-    for name, tensor in model.task_head.items():
-        rounds = options.dtype and tensor.dtype.name in WEIGHT_DTYPES
-        entries.append(
-            (Weight(tensor), TensorSpec(name, DTYPES[options.dtype] if rounds else tensor.dtype, tensor.shape))
-        )
-    return sorted(entries, key=lambda entry: entry[1].name)
+    named = {_output_name(name, bare): weight for name, weight in model.weights.items()}
+    named |= {name: Weight(tensor) for name, tensor in model.task_head.items()}
+    return [
+        (weight, TensorSpec(name, _rounded(weight.tensor.dtype, options), weight.shape))
+        for name, weight in sorted(named.items())
+    ]
+
+
+def _rounded(dtype: DType, options: Options) -> DType:
+    return DTYPES[options.dtype] if options.dtype and dtype.name in WEIGHT_DTYPES else dtype
 
 
 def _output_name(name: str, bare: bool) -> str:

@@ -106,6 +106,7 @@ def encode_tokenizer_config(vocabulary: Vocabulary, lower_case: bool, strip_acce
         "added_tokens_decoder": {str(ids[token]): {"content": token, **flags} for token in special},
         "clean_up_tokenization_spaces": True,
         "do_lower_case": lower_case,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         "model_max_length": max_length,
         "strip_accents": lower_case and strip_accents,
         "tokenize_chinese_chars": True,

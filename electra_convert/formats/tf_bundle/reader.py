@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -50,7 +51,11 @@ class BundleSource:
         self._shards = _shards(prefix, index)
         self.files = (index_path(prefix), *(shard.path for shard in self._shards.values()))
         graph = index.entries.get(GRAPH_KEY)
-        self.from_object_graph = graph is not None and (graph.data_type, graph.shape) == (STRING, ())
+        self.from_object_graph = graph is not None and (graph.data_type, graph.shape, graph.slices) == (
+            STRING,
+            (),
+            (),
+        )
         names = self._variable_names(graph) if graph and self.from_object_graph else {}
         self.tensors: Mapping[str, Tensor] = dict(self._tensors(names))
 
@@ -67,7 +72,7 @@ class BundleSource:
 
     def _variable_names(self, graph: BundleEntry) -> dict[bytes, bytes]:
         shard = self._shards[graph.shard]
-        with blame(f"{shard.path}, in the object graph,"):
+        with blame(f"{shard.path}, in the object graph,"), closing(shard):
             if graph.size > _MAX_GRAPH_BYTES:
                 raise MalformedError(f"its {graph.size} bytes are more than any has")
             text = decode_text(shard.read_stored(graph), graph.checksum, self._index.header.byteorder)

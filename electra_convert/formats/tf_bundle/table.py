@@ -143,12 +143,12 @@ def _block_entries(block: bytes) -> Iterator[Entry]:
     key = b""
     position = 0
     while position < end:
-        is_restart = position in restarts
+        most_shared = 0 if position in restarts else len(key)
         shared, position = decode_varint(block, position)
         unshared, position = decode_varint(block, position)
         value_length, position = decode_varint(block, position)
-        if shared > (0 if is_restart else len(key)):
-            raise MalformedError(f"a key shares {shared} bytes with one of {len(key)}")
+        if shared > most_shared:
+            raise MalformedError(f"a key shares {shared} bytes with the last, where {most_shared} are possible")
         if unshared + value_length > end - position:
             raise MalformedError(f"an entry of {unshared + value_length} bytes is longer than its block")
         key = key[:shared] + block[position : position + unshared]

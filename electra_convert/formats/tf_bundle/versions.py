@@ -11,8 +11,8 @@ from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle.entries import HEADER_KEY
 from electra_convert.formats.tf_bundle.table import is_table, read_table
 
-# The tag of the first field of the header: the tensors' metadata in V1 (SavedTensorSlices in saved_tensor_slice.proto),
-# the number of shards in V2 (BundleHeaderProto).
+# The tag of the first field under the key "": in V1 the tensors' metadata (SavedTensorSlices in
+# saved_tensor_slice.proto), in V2 the number of shards (BundleHeaderProto).
 _FIRST_BYTES: Mapping[bytes, Literal[1, 2]] = {b"\x0a": 1, b"\x08": 2}
 
 
@@ -50,6 +50,6 @@ def refuse_v1(path: Path) -> None:
     if container_version(path) == 1:
         raise SourceError(
             f"{path} is a checkpoint in TensorFlow's old V1 format, which is not read",
-            "Restore it once with TensorFlow 1's tf.train.Saver (tf.compat.v1 in TensorFlow 2), and save it again with "
-            "tf.train.Saver(write_version=tf.train.SaverDef.V2).",
+            "Restore it once with TensorFlow 1's tf.train.Saver (tf.compat.v1 in TensorFlow 2), and save it again "
+            "with tf.train.Saver(write_version=tf.train.SaverDef.V2).",
         )
