@@ -102,7 +102,8 @@ def _hparams(checkpoint: Checkpoint, option: str | None) -> tuple[list[tuple[Hpa
         except ConfigError as error:
             if option is None:
                 raise
-            warnings.append(f"{error.message}; put aside for --hparams.")
+            told = error.message.replace(f"{checkpoint.folder}/", "")
+            warnings.append(f"Put aside for --hparams: {told}.")
     return found, warnings
 
 

@@ -68,7 +68,9 @@ def plan_tensorflow(
     files = {
         "checkpoint": tf_bundle.encode_state(prefix),
         "hparams.json": (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
-        RECORD_FILE: encode_record(checkpoint, variant.name, described, hparams, told, ordered),
+        RECORD_FILE: encode_record(
+            checkpoint, variant.name, described, hparams, [*told, *findings.warnings], ordered
+        ),
         **({VOCABULARY: vocabulary.raw} if vocabulary else {}),
     }
 

@@ -109,8 +109,12 @@ def _read(checkpoint: Checkpoint, model: Model, options: Options) -> tokenizer.V
 
 def _absent(folder: Path) -> str:
     far = folder.absolute().parent.parent / VOCABULARY
-    hint = f"{far} may be it" if far.is_file() else "Google's code keeps it in DATA_DIR, two levels up"
-    return f"No {VOCABULARY} beside the checkpoint, so no tokenizer files are written; {hint} (give it with --vocab)."
+    where = (
+        "the one two levels up may be it" if far.is_file() else "Google's code keeps it in DATA_DIR, two levels up"
+    )
+    return (
+        f"No {VOCABULARY} beside the checkpoint, so no tokenizer files are written; {where} (give it with --vocab)."
+    )
 
 
 def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, bytes]:

@@ -80,7 +80,7 @@ def _plan_folder(
         checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record),
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
-        [*notices, *tokens.notices],
+        [*notices, *tokens.notices, *findings.warnings],
         [entry for box in boxes for entry in box.entries],
     )
     config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), findings.bases.get(role))

@@ -127,6 +127,8 @@ def _weigh(vocabulary: Vocabulary) -> _Evidence:
 
 
 def _strip_accents(piece: str) -> str:
+    if piece.isascii():
+        return piece
     decomposed = unicodedata.normalize("NFD", piece)
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
 

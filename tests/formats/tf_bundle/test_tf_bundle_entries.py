@@ -20,7 +20,7 @@ from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
 from electra_convert.tensors import DTYPES
 
 HEADER = BundleHeader(num_shards=2)
-INT64 = st.integers(-(2**63), 2**63 - 1)
+INT64 = st.sampled_from([0, 1, -1]) | st.integers(-(2**63), 2**63 - 1)
 EXTENTS = st.builds(Extent, INT64, st.none() | INT64)
 ENTRIES = st.builds(
     BundleEntry,

@@ -93,6 +93,13 @@ def test_a_partitioned_variable_without_one_of_its_slices_is_refused(prefix):
         open_source(prefix)
 
 
+def test_more_slices_than_any_checkpoint_has_are_refused(prefix, monkeypatch):
+    partition(prefix)
+    monkeypatch.setattr("electra_convert.formats.tf_bundle.index.MAX_SLICES", 1)
+    with pytest.raises(CorruptFileError, match="more than 1 slices in all"):
+        open_source(prefix)
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

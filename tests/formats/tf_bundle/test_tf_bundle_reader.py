@@ -84,6 +84,13 @@ def test_a_flipped_byte_in_the_data_names_the_file_and_the_tensor(prefix):
         source.tensors["embeddings/kernel"].read()
 
 
+def test_a_lone_damaged_tensor_says_nothing_of_another_save(tmp_path):
+    prefix = write(tmp_path / "lone", {"a": np.ones(3, "<f4")})
+    flip(data_of(prefix), 0)
+    with open_source(prefix) as source, pytest.raises(CorruptFileError, match="bytes of a have CRC32C [^;]*$"):
+        source.tensors["a"].read()
+
+
 def test_the_index_of_another_save_of_the_same_model_is_said_to_be_one(tmp_path):
     first = write(tmp_path / "first", some_arrays(1))
     second = write(tmp_path / "second", some_arrays(2))

@@ -101,6 +101,17 @@ def test_keys_that_share_more_than_memory_holds_are_refused(tmp_path):
         table_of(path)
 
 
+@pytest.mark.parametrize(
+    ("bound", "complaint"), [("_MAX_ENTRIES", "holds more than any"), ("_MAX_BLOCK_BYTES", "does not fit")]
+)
+def test_a_table_beyond_all_bounds_is_refused(tmp_path, monkeypatch, bound, complaint):
+    path = tmp_path / "great.index"
+    path.write_bytes(file_of([FIRST, signed_block(block_of(b"\0\x01\0a\x01\x01\0b"))]))
+    monkeypatch.setattr(f"electra_convert.formats.tf_bundle.table.{bound}", 2)
+    with pytest.raises(CorruptFileError, match=complaint):
+        table_of(path)
+
+
 def test_a_compressed_table_is_read(tmp_path):
     entries = dict(keys_and_values(200, lambda number: b"name/%05d" % number, b"value"))
     path = tmp_path / "compressed.index"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tf_bundle_files import assert_same, data_of, read, refusal_of, table_of, write
+from tf_bundle_files import assert_same, data_of, flip, read, refusal_of, table_of, write
 from tf_bundle_tables import compressed_table
 
 from electra_convert.errors import CorruptFileError, SourceError
@@ -107,6 +107,14 @@ def test_an_index_of_many_blocks_is_written_byte_for_byte(tf, tmp_path):
     assert index_path(ours).read_bytes() == index_path(theirs).read_bytes()
 
 
+@pytest.mark.parametrize("surplus", range(-3, 4))
+def test_a_block_ends_at_the_byte_where_tensorflows_does(tf, tmp_path, surplus):
+    # With the header, the restarts and a scalar's entry, a key of this length fills the first block of 256 KiB.
+    tensors = {b"k" * (262_111 + surplus): np.float32(1), b"l": np.float32(2), b"m": np.float32(3)}
+    theirs, ours = save(tf, tmp_path / "theirs", tensors), write_anew(tmp_path / "ours", tensors)
+    assert index_path(ours).read_bytes() == index_path(theirs).read_bytes()
+
+
 def test_a_checkpoint_in_several_data_files_is_read(tf, tmp_path):
     values = {f"part_{number}": np.arange(number + 1, dtype="<f4") for number in range(3)}
     parts = [str(save(tf, tmp_path / f"temporary_{name}", {name: values[name]})) for name in values]
@@ -169,10 +177,15 @@ def test_a_saved_model_goes_by_the_names_of_its_variables(tf, tmp_path, module):
 
 def test_a_damaged_object_graph_is_refused(tf, tmp_path, module):
     prefix = tmp_path / tf.train.Checkpoint(module=module).write(str(tmp_path / "model"))
-    content = bytearray(data_of(prefix).read_bytes())
-    content[-40] ^= 1
-    data_of(prefix).write_bytes(content)
+    flip(data_of(prefix), -40)
     with pytest.raises(CorruptFileError, match="in the object graph, is damaged: a string has CRC32C"):
+        open_source(prefix)
+
+
+def test_an_object_graph_greater_than_any_is_refused(tf, tmp_path, module, monkeypatch):
+    prefix = tmp_path / tf.train.Checkpoint(module=module).write(str(tmp_path / "model"))
+    monkeypatch.setattr("electra_convert.formats.tf_bundle.reader._MAX_GRAPH_BYTES", 100)
+    with pytest.raises(CorruptFileError, match="bytes are more than any has"):
         open_source(prefix)
 
 
