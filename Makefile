@@ -28,11 +28,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
+	$(BIN)/python -m compileall -q electra_convert
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[dev]'
+	$(BIN)/python -m compileall -q electra_convert
 	touch $@ $(VENV)/.core
 
 # Tokenizer files must load in transformers 4 too, which cannot live beside transformers 5.

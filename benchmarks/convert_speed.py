@@ -38,9 +38,10 @@ class Run:
 
 def measure(command: Sequence[str]) -> Run:
     """Run a process, its output thrown away; its wall time and largest resident memory."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     child = os.posix_spawnp(
-        command[0], list(command), os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+        command[0], list(command), environment, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     )
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - start

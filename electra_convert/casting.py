@@ -85,7 +85,8 @@ def _widen(piece: memoryview, dtype: DType) -> NDArray[np.floating]:
 
 
 def _narrow(values: NDArray[np.floating], dtype: DType) -> NDArray[np.generic]:
-    with np.errstate(over="ignore"):
+    # A value too large becomes infinite, a signalling NaN a quiet one; numpy has a warning for either.
+    with np.errstate(over="ignore", invalid="ignore"):
         if dtype.name == "bfloat16":
             return _to_bfloat16(values)
         return values.astype(dtype.storage)

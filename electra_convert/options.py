@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
 
 Target = Literal["safetensors", "torch", "tf"]
 Selection = Literal["discriminator", "generator", "both"]
+Rounding = Literal["float32", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Options:
     pad_vocab: bool = False
     lower_case: bool | None = None
     strip_accents: bool | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    dtype: Rounding | None = None
     max_shard_size: int | None = None
     optimizer: bool = False
     zero_optimizer: bool = False
@@ -56,6 +58,12 @@ class Options:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        for name, kind in (("model", Selection), ("to", Target), ("dtype", Rounding)):
+            value, choices = getattr(self, name), get_args(kind)
+            if value is not None and value not in choices:
+                raise UsageError(f"--{name} is {value!r}, expected {', '.join(choices[:-1])} or {choices[-1]}")
+        if self.max_shard_size is not None and self.max_shard_size < 1:
+            raise UsageError(f"--max-shard-size is {self.max_shard_size}, expected 1 byte or more")
         if self.optimizer and self.zero_optimizer:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
 
@@ -101,12 +109,12 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: it is not a size, or it is zero.
     """
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(?:([KMGT])(i?)B?|B)?\s*", text, re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,6})?)\s*(?:([KMGT])(i?)B?|B)?\s*", text, re.IGNORECASE)
     units = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
     size = 0
     if match:
         base = 1024 if match[3] else 1000
-        size = int(float(match[1]) * base ** units[(match[2] or "").lower()])
+        size = int(Decimal(match[1]) * base ** units[(match[2] or "").lower()])
     if not size:
         raise UsageError(f"{text!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
     return size

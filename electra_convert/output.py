@@ -28,7 +28,7 @@ def check_target(target: Path, source: Path, overwrite: bool) -> None:
     Raises:
         OutputError: it exists, lies inside the source, holds the source, or its parent is not a folder.
     """
-    place, origin = target.resolve(), source.resolve()
+    place, origin = _resolved(target), _resolved(source)
     if origin.is_dir() and place != origin and place.is_relative_to(origin):
         raise OutputError(f"{target} lies inside the source {source}", "Choose a folder beside it.")
     if origin.is_relative_to(place):
@@ -45,6 +45,13 @@ def check_target(target: Path, source: Path, overwrite: bool) -> None:
             break
 
 
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise OutputError(f"{path} is no path that can be followed: {error}") from error
+
+
 @contextmanager
 def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
     """Fill a temporary sibling, and give it the target's name only when all of it is on disk.
@@ -59,19 +66,20 @@ def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written.
     """
-    made = _make_parents(target.absolute().parent)
+    made: list[Path] = []
     try:
+        _make_parents(target.absolute().parent, made)
         _remove_abandoned(target)
         with _partial_folder(target) as partial:
             yield partial
             _flush(partial)
             _rename(partial, target, overwrite)
     except BaseException as error:
-        for parent in made:
+        for parent in reversed(made):
             with suppress(OSError):
                 parent.rmdir()
         if isinstance(error, OSError):
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
         raise
 
 
@@ -94,7 +102,8 @@ def write_file(path: Path, content: bytes) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _make_parents(parent: Path) -> list[Path]:
+def _make_parents(parent: Path, made: list[Path]) -> None:
+    """Make a folder and what it lies in, and note each that is made, for the caller to remove."""
     missing = []
     while not parent.exists():
         missing.append(parent)
@@ -104,7 +113,7 @@ def _make_parents(parent: Path) -> list[Path]:
             folder.mkdir()
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
-    return missing
+        made.append(folder)
 
 
 @contextmanager
@@ -133,7 +142,7 @@ def _umask() -> int:
 def _remove_abandoned(target: Path) -> None:
     for partial in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_PARTIAL}"):
         with suppress(OSError):
-            lock = os.open(partial, os.O_RDONLY)
+            lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(partial, ignore_errors=True)
@@ -167,14 +176,27 @@ def _rename(partial: Path, target: Path, overwrite: bool) -> None:
 def _replace(partial: Path, target: Path) -> None:
     aside = Path(tempfile.mkdtemp(_REPLACED, f".{target.name}.", target.absolute().parent))
     old = aside / target.name
-    target.rename(old)
     try:
-        partial.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
+        target.rename(old)
+        try:
+            partial.rename(target)
+        except BaseException:
+            _put_back(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        # It is not empty where the old folder could not be put back: then it holds the only copy.
+        with suppress(OSError):
+            aside.rmdir()
+
+
+def _put_back(old: Path, target: Path) -> None:
+    try:
+        old.rename(target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be replaced: {error.strerror}", f"What it held before is kept in {old}."
+        ) from error
 
 
 def _flush_names(parent: Path) -> None:

@@ -13,8 +13,10 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# A piece this long stays in the processor's second-level cache between being read, checked and written.
-PIECE_BYTES = 1 << 20
+from electra_convert.errors import CorruptFileError
+
+# Measured: long enough that threads seldom wait for the interpreter, short enough to stay in a shared cache.
+PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,10 @@ class Tensor(TensorSpec):
     """A tensor of a source: what it is, and how to get at its bytes when they are wanted.
 
     Attributes:
-        stream: given scratch space, yields the elements' bytes in C order, little-endian, piece after piece.
-            The pieces lie one behind the other in the scratch space, starting over when it is full, so a scratch
-            space of nbytes holds the whole tensor at the end. Before the iteration ends every check of the
-            container has been made. Several threads may stream different tensors at once.
+        stream: given scratch space of a whole number of elements, yields the elements' bytes in C order,
+            little-endian, piece after piece. Every piece but the last is as long as the scratch space; it may lie
+            there or elsewhere, read-only, and is good until the next one is asked for. Before the iteration ends
+            every check of the container has been made. Several threads may stream different tensors at once.
             Raises CorruptFileError.
         checksum: the CRC32C the container states for the bytes, unmasked, or None where it states none.
     """
@@ -112,12 +114,16 @@ class Tensor(TensorSpec):
             A new C-contiguous array of the tensor's shape in dtype.storage.
 
         Raises:
-            CorruptFileError: the container's checks failed.
+            CorruptFileError: the container's checks failed, or its elements are not numbers.
         """
+        if self.dtype.kind == "opaque":
+            raise CorruptFileError(f"{self.name} holds {self.dtype}, not numbers")
         array = np.empty(self.shape, self.dtype.storage)
-        scratch = array.reshape(-1).view(np.uint8).data
-        for _ in self.stream(scratch):
-            pass
+        target = array.reshape(-1).view(np.uint8).data
+        position = 0
+        for piece in self.stream(memoryview(bytearray(min(PIECE_BYTES, max(1, self.nbytes))))):
+            target[position : position + len(piece)] = piece
+            position += len(piece)
         return array
 
 
@@ -158,20 +164,18 @@ class Sink(AbstractContextManager["Sink"], Protocol):
         """The writer of one declared tensor; several threads may write different tensors at once."""
 
 
-def pieces(scratch: memoryview, nbytes: int, step: int = PIECE_BYTES) -> Iterator[tuple[int, memoryview]]:
-    """Cut a transfer of nbytes into windows of scratch space.
+def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]:
+    """Cut a transfer into pieces as long as the scratch space.
 
     Args:
-        scratch: writable bytes; at least one byte if nbytes is positive.
+        scratch: writable bytes; at least one if nbytes is positive.
         nbytes: how many bytes are to pass.
-        step: the longest window.
 
     Yields:
-        The offset of the window within the transfer, and the window.
+        The offset of the piece within the transfer, and the scratch space for it.
     """
     position = 0
     while position < nbytes:
-        start = position % len(scratch)
-        length = min(step, nbytes - position, len(scratch) - start)
-        yield position, scratch[start : start + length]
+        length = min(len(scratch), nbytes - position)
+        yield position, scratch[:length]
         position += length

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from electra_convert.casting import cast, require_finite
 from electra_convert.names.ops import Op
 from electra_convert.tensors import PIECE_BYTES, Sink, Tensor, TensorSpec, pieces
+from electra_convert.transposing import Transposer
 
 # Two threads keep two cores or one disk busy; more gain nothing and cost memory.
 _THREADS = 2
-# A transpose moves so many rows of so many columns at a time: measured, the fastest that numpy's copy gets.
-_TRANSPOSE_ROWS = 8
-_TRANSPOSE_COLUMNS = 512
 
 
 @dataclass(frozen=True)
@@ -83,77 +81,51 @@ def run(moves: Sequence[Move], finite: bool, progress: Callable[[int], None] = l
 
 
 def _work(queue: SimpleQueue[Move], stop: Event, finite: bool, progress: Callable[[int], None]) -> None:
-    buffers = _Buffers()
+    worker = _Worker(finite, progress)
     while not stop.is_set():
         try:
             move = queue.get_nowait()
         except Empty:
             return
         writer = move.sink.writer(move.spec.name)
-        for piece in _converted(move, buffers, finite, progress):
+        for piece in worker.converted(move):
             if stop.is_set():
                 return
             writer.write(piece)
 
 
-class _Buffers:
-    """Memory that a thread uses again for every tensor, so that its pages are made only once."""
+class _Worker:
+    """What a thread keeps from one tensor to the next: memory whose pages are made only once."""
 
-    def __init__(self) -> None:
-        self._scratch = bytearray(4 * PIECE_BYTES)
-        self._panel = bytearray(PIECE_BYTES)
+    def __init__(self, finite: bool, progress: Callable[[int], None]) -> None:
+        self._finite = finite
+        self._progress = progress
+        self._scratch = bytearray(PIECE_BYTES)
+        self._transposer = Transposer()
 
-    def scratch(self, nbytes: int) -> memoryview:
-        """At least nbytes to read into."""
-        if len(self._scratch) < nbytes:
-            self._scratch = bytearray(nbytes)
-        return memoryview(self._scratch)
+    def converted(self, move: Move) -> Iterator[memoryview]:
+        """Yield the bytes that a move's sink is to have, in order."""
+        tensor = move.weight.tensor
+        transposes = move.weight.op is Op.TRANSPOSE and tensor.nbytes > 0
+        for piece in self._transposed(tensor) if transposes else self._checked(tensor, PIECE_BYTES):
+            yield cast(piece, tensor, move.spec.dtype, self._finite)
 
-    def panel(self, nbytes: int) -> memoryview:
-        """Exactly nbytes to transpose into."""
-        if len(self._panel) < nbytes:
-            self._panel = bytearray(nbytes)
-        return memoryview(self._panel)[:nbytes]
+    def _checked(self, tensor: Tensor, length: int) -> Iterator[memoryview]:
+        if len(self._scratch) < length:
+            self._scratch = bytearray(length)
+        for piece in tensor.stream(memoryview(self._scratch)[:length]):
+            if self._finite:
+                require_finite(piece, tensor)
+            self._progress(len(piece))
+            yield piece
 
-
-def _converted(move: Move, buffers: _Buffers, finite: bool, progress: Callable[[int], None]) -> Iterator[memoryview]:
-    read = _checked(move.weight.tensor, buffers, move.weight.op, finite, progress)
-    if move.weight.op is Op.TRANSPOSE:
-        for _ in read:
-            pass
-        read = _transposed(move.weight.tensor, buffers)
-    for piece in read:
-        yield cast(piece, move.weight.tensor, move.spec.dtype, finite)
-
-
-def _checked(
-    tensor: Tensor, buffers: _Buffers, op: Op, finite: bool, progress: Callable[[int], None]
-) -> Iterator[memoryview]:
-    scratch = buffers.scratch(tensor.nbytes if op is Op.TRANSPOSE else 0)
-    for piece in tensor.stream(scratch):
-        if finite:
-            require_finite(piece, tensor)
-        progress(len(piece))
-        yield piece
-
-
-def _transposed(tensor: Tensor, buffers: _Buffers) -> Iterator[memoryview]:
-    """Yield the transposed bytes of a matrix that lies whole in the scratch space, a panel of rows at a time."""
-    rows, columns = tensor.shape
-    scratch = buffers.scratch(tensor.nbytes)[: tensor.nbytes]
-    matrix = np.frombuffer(scratch, tensor.dtype.storage).reshape(rows, columns)
-    for start in range(0, columns, _TRANSPOSE_COLUMNS):
-        width = min(_TRANSPOSE_COLUMNS, columns - start)
-        panel = buffers.panel(width * rows * tensor.dtype.itemsize)
-        _transpose_into(
-            np.frombuffer(panel, tensor.dtype.storage).reshape(width, rows), matrix[:, start : start + width]
-        )
-        yield panel
-
-
-def _transpose_into(target: NDArray[np.generic], matrix: NDArray[np.generic]) -> None:
-    for row in range(0, len(matrix), _TRANSPOSE_ROWS):
-        target[:, row : row + _TRANSPOSE_ROWS] = matrix[row : row + _TRANSPOSE_ROWS].T
+    def _transposed(self, tensor: Tensor) -> Iterator[memoryview]:
+        rows, columns = tensor.shape
+        row_bytes = columns * tensor.dtype.itemsize
+        self._transposer.begin(rows, columns, tensor.dtype.storage)
+        for piece in self._checked(tensor, row_bytes * max(1, PIECE_BYTES // row_bytes)):
+            self._transposer.add(piece)
+        yield self._transposer.result()
 
 
 def same_bits(first: Weight, second: Weight) -> bool:
@@ -188,6 +160,25 @@ def _oriented(weight: Weight) -> NDArray[np.generic]:
     return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
 
 
+def constant(spec: TensorSpec, values: bytes) -> Tensor:
+    """A small tensor of known bytes.
+
+    Args:
+        spec: its name, dtype and shape.
+        values: its elements in C order, little-endian.
+
+    Returns:
+        The tensor.
+    """
+
+    def stream(scratch: memoryview) -> Iterator[memoryview]:
+        for position, window in pieces(scratch, spec.nbytes):
+            window[:] = values[position : position + len(window)]
+            yield window
+
+    return Tensor(spec.name, spec.dtype, spec.shape, stream)
+
+
 def zeros(spec: TensorSpec) -> Tensor:
     """A tensor of zeros that takes no memory.
 
@@ -204,16 +195,3 @@ def zeros(spec: TensorSpec) -> Tensor:
             yield window
 
     return Tensor(spec.name, spec.dtype, spec.shape, stream)
-
-
-def constant(spec: TensorSpec, values: bytes) -> Tensor:
-    """A small tensor of known bytes.
-
-    Args:
-        spec: its name, dtype and shape.
-        values: its elements in C order, little-endian.
-
-    Returns:
-        The tensor.
-    """
-    return replace(zeros(spec), stream=lambda _: iter([memoryview(values)]))

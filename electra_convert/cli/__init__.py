@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from electra_convert.cli.printing import print_message
 from electra_convert.errors import ElectraConvertError, UsageError
 from electra_convert.version import __version__
 
@@ -32,34 +33,32 @@ class Commands(click.Group):
 
     def invoke(self, context: click.Context) -> object:
         """Run a command, and report what it refuses."""
+        # numpy starts a thread for each core to multiply matrices; none are multiplied here.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
             return super().invoke(context)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:
             if os.environ.get(DEBUG) == "1":
                 raise
             message, hint, code = _told(error)
-            click.echo(f"Error: {message}", err=True)
+            print_message("Error", message)
             if hint:
-                click.echo(f"Hint: {hint}", err=True)
+                print_message("Hint", hint)
             sys.exit(code)
 
 
 def _told(error: BaseException) -> tuple[str, str | None, int]:
     if isinstance(error, ElectraConvertError):
-        return _one_line(error.message), error.hint, 2 if isinstance(error, UsageError) else 1
+        return error.message, error.hint, 2 if isinstance(error, UsageError) else 1
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; nothing was written", None, 1
     if isinstance(error, MemoryError):
         return "out of memory; nothing was written", None, 1
-    name = type(error).__name__
-    return f"unexpected {name}: {_one_line(str(error))}", f"Please report it, with what {DEBUG}=1 prints.", 1
-
-
-def _one_line(text: str) -> str:
-    shown = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", None, 1
+    return f"unexpected {type(error).__name__}: {error}", f"Please report it, with what {DEBUG}=1 prints.", 1
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

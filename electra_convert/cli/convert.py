@@ -75,6 +75,7 @@ def command(
     A TensorFlow checkpoint becomes a transformers model, or a pair of them; a transformers model becomes a TensorFlow
     checkpoint that Google's code can resume. What is left out, guessed or changed is said.
     """
+    from electra_convert.cli.printing import print_result
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text, print_json, print_messages
     from electra_convert.conversion import run_conversion
@@ -90,6 +91,6 @@ def command(
     if as_json:
         print_json(conversion_fields(result))
         return
-    click.echo(conversion_text(result))
+    print_result(conversion_text(result))
     if not quiet:
         print_messages(result.notices, result.warnings)

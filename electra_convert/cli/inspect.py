@@ -19,6 +19,7 @@ def command(source: Path, check: bool, hparams: str | None, config: Path | None,
 
     Reads no more than the index of the checkpoint, unless --check is given.
     """
+    from electra_convert.cli.printing import print_result
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import inspection_fields, inspection_text, print_json, print_messages
     from electra_convert.inspection import inspect
@@ -28,6 +29,6 @@ def command(source: Path, check: bool, hparams: str | None, config: Path | None,
     if as_json:
         print_json(inspection_fields(result))
         return
-    click.echo(inspection_text(result))
+    print_result(inspection_text(result))
     if not quiet:
         print_messages([], result.warnings)

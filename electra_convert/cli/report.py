@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from electra_convert.cli.printing import one_line, print_message, print_result
 
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def print_json(fields: Mapping[str, Any]) -> None:
     """Print one JSON object and nothing else."""
-    click.echo(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True))
+    print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True))
 
 
 def conversion_fields(result: Conversion) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def conversion_text(result: Conversion) -> str:
     lines = [_headline(result.format, result.variant, result.step)]
     for role, config in result.models.items():
         lines += ["", f"{role}, {result.parameters[role]:,} parameters", *_config_lines(config)]
-    lines += ["", f"{verb} {result.output}", *_table([(f"{size:,}", name) for name, size in result.files.items()])]
-    return "\n".join(lines)
+    files = [(f"{size:,}", name) for name, size in result.files.items()]
+    return _text([*lines, "", f"{verb} {result.output}", *_table(files)])
 
 
 def inspection_text(result: Inspection) -> str:
@@ -85,15 +85,19 @@ def inspection_text(result: Inspection) -> str:
         lines += ["", "Not part of any model this tool knows:", *(f"  {name}" for name in result.unmapped)]
     if result.checked is not None:
         lines += ["", f"Checked: {result.checked:,} bytes read, every checksum right, every weight finite."]
-    return "\n".join(lines)
+    return _text(lines)
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "\n".join(one_line(line) for line in lines)
 
 
 def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
     """Print what a reader should know beside the result."""
     for line in notices:
-        click.echo(f"Note: {line}", err=True)
+        print_message("Note", line)
     for line in warnings:
-        click.echo(f"Warning: {line}", err=True)
+        print_message("Warning", line)
 
 
 def _headline(container: str, variant: str | None, step: int | None) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from electra_convert.config.hparams import Hparams, google_heads
-from electra_convert.config.keys import LOCATIONS, MODEL_SIZES, OVERRIDES
+from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, google_heads
+from electra_convert.config.keys import ACTIVATIONS, LOCATIONS, MODEL_SIZES, OVERRIDES
 from electra_convert.config.resolve import SIZE_KEYS, Resolved
 from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import Variant
 
-_ACTIVATIONS = frozenset({"gelu", "relu", "tanh", "linear"})
+# configure_pretraining.py lower-cases where it is not told.
+_GOOGLE_LOWER_CASE = True
 _COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
 _SHARED = ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act")
 
@@ -33,7 +34,7 @@ def check_expressible(configs: Mapping[Role, Resolved], variant: Variant) -> Non
                 f"the {role}'s layer_norm_eps is {config['layer_norm_eps']}; "
                 "google-research/electra has 1e-12 built in and cannot express another"
             )
-        if config["hidden_act"] not in _ACTIVATIONS:
+        if config["hidden_act"] not in ACTIVATIONS:
             raise ConfigError(
                 f"the {role}'s hidden_act is {config['hidden_act']!r}; "
                 "google-research/electra knows gelu (the exact one), relu, tanh and linear"
@@ -85,15 +86,22 @@ def express(
     Returns:
         The original hparams if they make the models, else those with what is needed to make them.
     """
-    kept = {key: value for key, value in (original or {}).items() if key not in LOCATIONS}
-    if original is not None:
-        unchanged = {**kept, **variant.hparams}
-        if _makes(unchanged, configs, variant):
-            return unchanged
-    needed = _write(configs, variant)
-    if lower_case is not None:
-        needed["do_lower_case"] = lower_case
-    return {**kept, **needed}
+    given = _kept(original or {}, variant)
+    carried = original is not None and _makes(given, configs, variant)
+    if not carried:
+        given = {key: value for key, value in given.items() if key != "debug"} | _write(configs, variant)
+    stated = given.get("do_lower_case", _GOOGLE_LOWER_CASE if carried else None)
+    if lower_case not in {None, stated}:
+        given["do_lower_case"] = lower_case
+    return given
+
+
+def _kept(original: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+    """Original hparams without places on another machine, and without a layout that is not the one wanted."""
+    given = {key: value for key, value in original.items() if key not in LOCATIONS} | dict(variant.hparams)
+    if Hparams(given, "").layout in {None, variant.name}:
+        return given
+    return {key: value for key, value in given.items() if key not in LAYOUT_KEYS} | dict(variant.hparams)
 
 
 def _makes(given: Mapping[str, Any], configs: Mapping[Role, Resolved], variant: Variant) -> bool:

@@ -17,7 +17,7 @@ from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 
 _SMALL_EMBEDDING = 128
-_LAYOUT_KEYS = (
+LAYOUT_KEYS = (
     "electra_objective",
     "electric_objective",
     "uniform_generator",
@@ -51,7 +51,7 @@ class Hparams:
     @property
     def layout_keys(self) -> dict[str, bool]:
         """Those given that decide which variables a run has."""
-        return {key: self.given[key] for key in _LAYOUT_KEYS if key in self.given}
+        return {key: self.given[key] for key in LAYOUT_KEYS if key in self.given}
 
     @property
     def layout(self) -> str | None:
@@ -121,6 +121,8 @@ class Hparams:
         if self["debug"] and key in _DEBUG:
             return True
         own = {"hidden_size": "generator_hidden_size", "num_hidden_layers": "generator_layers"}
+        if self["untied_generator_embeddings"]:
+            own["embedding_size"] = "generator_hidden_size"
         if role == "generator" and not shares_config and key in own:
             return own[key] in self.given
         if key in {"hidden_size", "num_hidden_layers"}:
@@ -165,8 +167,8 @@ def read_hparams_file(path: Path, origin: str) -> Hparams:
     """
     try:
         return parse_hparams(path.read_text(encoding="utf-8"), origin)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or no path"
         raise ConfigError(f"{path} cannot be read: {reason}", "Give a JSON file, or the JSON itself.") from error
 
 

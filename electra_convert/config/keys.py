@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from electra_convert.errors import ConfigError
@@ -65,6 +66,9 @@ IGNORED = LOCATIONS | frozenset(
     "answerable_uses_start_logits answerable_weight joint_prediction beam_size qa_na_threshold".split()
 )
 
+# What modeling.get_activation knows, in any case; nothing at all stands for linear.
+ACTIVATIONS = frozenset({"gelu", "relu", "tanh", "linear"})
+
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
     "max_position_embeddings type_vocab_size".split()
@@ -79,22 +83,12 @@ def activation(name: str | None) -> str:
     """transformers' name of an activation that modeling.get_activation knows.
 
     Args:
-        name: gelu, relu, tanh or linear in any case; None or "" for linear.
+        name: one of ACTIVATIONS in any case; None or "" for linear.
 
     Returns:
         The name in lower case.
-
-    Raises:
-        ConfigError: Google's code knows no such activation.
     """
-    if not name:
-        return "linear"
-    if name.lower() not in {"gelu", "relu", "tanh", "linear"}:
-        raise ConfigError(
-            f"hidden_act is {name!r}; google-research/electra knows gelu, relu, tanh and linear",
-            "Its gelu is the exact one (erf), not gelu_new.",
-        )
-    return name.lower()
+    return name.lower() if name else "linear"
 
 
 def check_keys(given: Mapping[str, Any], origin: str) -> None:
@@ -109,25 +103,18 @@ def check_keys(given: Mapping[str, Any], origin: str) -> None:
     """
     for key, value in given.items():
         if key not in HANDLED and key not in IGNORED:
-            raise _unknown(key, [*HANDLED, *IGNORED, *OVERRIDES], origin)
-        if key in HANDLED:
-            _check_value(key, value, origin)
-    overrides = given.get("model_hparam_overrides") or {}
-    for key, value in overrides.items():
+            raise _unknown(key, [*HANDLED, *IGNORED], list(OVERRIDES), "inside", origin)
+        _check_value(key, value, origin)
+    inside = f"{origin}, model_hparam_overrides"
+    for key, value in given.get("model_hparam_overrides", {}).items():
         if key not in OVERRIDES:
-            raise _unknown(key, [*OVERRIDES, *HANDLED], f"{origin}, model_hparam_overrides")
-        _check_value(key, value, f"{origin}, model_hparam_overrides")
-        if key == "hidden_act":
-            activation(value)
+            raise _unknown(key, list(OVERRIDES), list(HANDLED), "outside", inside)
+        _check_value(key, value, inside)
 
 
-def _unknown(key: str, known: list[str], origin: str) -> ConfigError:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    place = ""
-    if near and near[0] in OVERRIDES and near[0] not in HANDLED and "overrides" not in origin:
-        place = " inside model_hparam_overrides"
-    elif near and near[0] not in OVERRIDES and "overrides" in origin:
-        place = " outside model_hparam_overrides"
+def _unknown(key: str, here: list[str], there: list[str], where: str, origin: str) -> ConfigError:
+    near = difflib.get_close_matches(key, here + there, n=1, cutoff=0.5)
+    place = f" {where} model_hparam_overrides" if near and near[0] not in here else ""
     hint = f"Did you mean {near[0]}{place}?" if near else "See configure_pretraining.py of google-research/electra."
     return ConfigError(f"{origin}: unknown hparam {key!r}", hint)
 
@@ -135,7 +122,19 @@ def _unknown(key: str, known: list[str], origin: str) -> ConfigError:
 def _check_value(key: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
     expected, fits = _kind(key, value)
     if not fits:
-        raise ConfigError(f"{origin}: {key} is {json.dumps(value)}, expected {expected}")
+        hint = "Its gelu is the exact one (erf), not gelu_new." if key == "hidden_act" else None
+        raise ConfigError(f"{origin}: {key} is {_shown(value)}, expected {expected}", hint)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - JSON values
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return json.dumps(value)[:60]
+
+
+def _is_plain(value: Any) -> bool:  # noqa: ANN401 - JSON values
+    """Whether it is neither a list nor an object, nor a NaN, which Python takes for JSON."""
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
 def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON values
@@ -145,10 +144,14 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key == "model_size":
         return "small, base or large", isinstance(value, str) and value in MODEL_SIZES
     if key == "hidden_act":
-        return "a name", value is None or isinstance(value, str)
+        known = value is None or (isinstance(value, str) and activation(value) in ACTIVATIONS)
+        return "a name (google-research/electra knows gelu, relu, tanh and linear)", known
     if key in _INTEGERS:
         whole = isinstance(value, int) and number and 0 < value < 1 << 31
         return "a positive whole number", whole or (key == "embedding_size" and value is None)
     if key in _FRACTIONS:
         return "a number from 0 up", number and 0 <= value < 1 << 20
+    if key in IGNORED:
+        values = value if isinstance(value, list) else [value]
+        return "a number, a text, true, false, or a list of them", all(_is_plain(item) for item in values)
     return "true or false", isinstance(value, bool)

@@ -40,6 +40,8 @@ DEFAULTS: Mapping[str, Any] = {
 _TRAINING_KEYS = frozenset({"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"})
 # Layouts that may have been taken out of a run of any other.
 _TAKEN_OUT = frozenset({"uniform_generator", "fine_tuned", "encoder"})
+_GOOGLE_DEFAULT = "google-research/electra's default"
+_GUESS = "a guess by Google's rule, max(1, hidden // 64)"
 _GUESS_HINT = "Give --hparams (as run_pretraining.py had it) or --config to settle it."
 
 
@@ -159,7 +161,9 @@ def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_confi
     warnings = [line for source in evidence for line in _check_sizes(role, values, source)]
     for key in ("num_attention_heads", *DEFAULTS):
         settled = _settle(role, key, evidence, warnings)
-        values[key] = settled or _default(role, key, sizes, shares_config, warnings)
+        values[key] = settled or _default(role, key, sizes, shares_config)
+    if values["num_attention_heads"].origin == _GUESS:
+        warnings.append(_guess_warning(role, values))
     _check_heads(role, values)
     return Resolved(values, tuple(warnings))
 
@@ -181,8 +185,7 @@ def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence) -> l
 
 def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[str]) -> Value | None:
     said = sorted((source for source in evidence if key in source.values), key=lambda source: source.rank)
-    if key in _TRAINING_KEYS and any(key in source.stated for source in said):
-        said = [source for source in said if key in source.stated]
+    said = _without_mere_defaults(role, key, said, warnings)
     if not said:
         return None
     first = said[0]
@@ -198,17 +201,38 @@ def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[s
     return Value(first.values[key], first.origin if key in first.stated else f"{first.origin}, by Google's defaults")
 
 
-def _default(role: Role, key: str, sizes: Sizes, shares_config: bool, warnings: list[str]) -> Value:
+def _without_mere_defaults(role: Role, key: str, said: list[Evidence], warnings: list[str]) -> list[Evidence]:
+    """Where a source states a key, an option that leaves it at its default has not decided it."""
+    stated = [source for source in said if key in source.stated]
+    if not stated or key in _TRAINING_KEYS:
+        return stated or said
+    kept = [source for source in said if source in stated or source.rank is not Rank.OPTION]
+    other, value = stated[0].origin, stated[0].values[key]
+    warnings += [
+        f"{source.origin} leaves the {role}'s {key} at {source.values[key]}; {other} says {value}."
+        for source in said
+        if source not in kept and source.values[key] != value
+    ]
+    return kept
+
+
+def _default(role: Role, key: str, sizes: Sizes, shares_config: bool) -> Value:
     if key != "num_attention_heads":
-        return Value(DEFAULTS[key], "google-research/electra's default")
+        return Value(DEFAULTS[key], _GOOGLE_DEFAULT)
     heads = google_heads(sizes.hidden)
     if role == "generator" and not shares_config:
         return Value(heads, "Google's rule for generators, max(1, hidden // 64)")
-    warnings.append(
-        f"The {role}'s head count {heads} and its activation gelu are guesses by Google's rule (hidden // 64): the "
-        f"weights do not say, and no hparams.json, config.json or .meta was found. {_GUESS_HINT}"
+    return Value(heads, _GUESS)
+
+
+def _guess_warning(role: Role, values: Mapping[str, Value]) -> str:
+    activation = values["hidden_act"]
+    alone = activation.origin != _GOOGLE_DEFAULT
+    guessed = "is a guess" if alone else f"and its activation {activation.value} are guesses"
+    return (
+        f"The {role}'s head count {values['num_attention_heads'].value} {guessed} by Google's rule (hidden // 64): "
+        f"the weights do not say, nor does any hparams.json, config.json or .meta. {_GUESS_HINT}"
     )
-    return Value(heads, "a guess by Google's rule, max(1, hidden // 64)")
 
 
 def _check_heads(role: Role, values: Mapping[str, Value]) -> None:

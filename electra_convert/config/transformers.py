@@ -104,7 +104,14 @@ def encode_config(
 
     Returns:
         UTF-8 JSON, keys sorted.
+
+    Raises:
+        ConfigError: the config.json before holds what JSON cannot, such as NaN.
     """
     kept = {key: value for key, value in (base or {}).items() if key not in {"torch_dtype", "transformers_version"}}
     fixed = {"architectures": [architecture], "model_type": "electra", "dtype": dtype, "tie_word_embeddings": True}
-    return (json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True) + "\n").encode()
+    try:
+        text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"config.json cannot be carried over: {error}", "Take out what no model needs.") from error
+    return f"{text}\n".encode()

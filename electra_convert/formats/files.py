@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from electra_convert.errors import CorruptFileError, OutputError, SourceError
+from electra_convert.tensors import pieces
 
 # Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
 # what cannot be read as an error and not as a signal.
@@ -23,14 +24,16 @@ _FAULT_WINDOW = 1 << 16
 _MAPPED_FROM = 1 << 16
 # So much is written before the disk is told to begin; a flush at the end then has little left to wait for.
 _FLUSH_EVERY = 1 << 27
+# Any other failure to reserve space means that the file system cannot; writing will show what it can.
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class ReadFile:
     """A file opened for reading at offsets, by several threads at once.
 
-    Long reads copy from a map of the file: where the page cache holds small pages, as it does for files that
-    TensorFlow has just written, that is five times as fast as pread. A range is mapped whole before it is copied and
-    given up after, so that neither page faults nor memory add up. Where that is not to be had, pread does it.
+    Long pieces are shown in a map of the file, without a copy: where the page cache holds small pages, as it does for
+    files that TensorFlow has just written, pread is five times slower. A range is mapped as a whole before it is used
+    and given up after, so that neither page faults nor memory add up. Where that is not to be had, pread does it.
 
     Args:
         path: the file.
@@ -47,6 +50,30 @@ class ReadFile:
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
         self._map = self._open_map()
+
+    def pieces(self, scratch: memoryview, offset: int, nbytes: int) -> Iterator[memoryview]:
+        """Yield a range of the file, piece by piece.
+
+        Args:
+            scratch: writable bytes; each piece but the last is as long.
+            offset: where the range begins.
+            nbytes: how long it is.
+
+        Yields:
+            The pieces, in the scratch space or read-only in a map; good until the next one is asked for.
+
+        Raises:
+            CorruptFileError: the file ends before, or cannot be read there.
+        """
+        for position, window in pieces(scratch, nbytes):
+            start = offset + position
+            shown = self._mapped(start, len(window))
+            if shown is None:
+                self.read_into(window, start)
+                yield window
+            else:
+                yield shown
+                self._give_up(start, len(window))
 
     def _open_map(self) -> mmap.mmap | None:
         if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):
@@ -65,8 +92,6 @@ class ReadFile:
         Raises:
             CorruptFileError: the file ends before the view is full, or cannot be read there.
         """
-        if len(view) >= _MAPPED_FROM and offset + len(view) <= self.size and self._copy_from_map(view, offset):
-            return
         while len(view):
             try:
                 count = os.preadv(self._descriptor, [view], offset)
@@ -80,19 +105,22 @@ class ReadFile:
             view = view[count:]
             offset += count
 
-    def _copy_from_map(self, view: memoryview, offset: int) -> bool:
-        if self._map is None:
-            return False
-        start = offset - offset % _FAULT_WINDOW
-        length = min(offset + len(view) + -(offset + len(view)) % _FAULT_WINDOW, self.size) - start
+    def _mapped(self, offset: int, length: int) -> memoryview | None:
+        if self._map is None or length < _MAPPED_FROM or offset + length > self.size:
+            return None
         try:
-            self._map.madvise(_POPULATE_READ, start, length)
+            self._map.madvise(_POPULATE_READ, *self._window(offset, length))
         except OSError:
-            return False
-        target = np.frombuffer(view, np.uint8)
-        np.copyto(target, np.frombuffer(self._map, np.uint8, len(view), offset))
-        self._map.madvise(mmap.MADV_DONTNEED, start, length)
-        return True
+            return None
+        return memoryview(self._map)[offset : offset + length]
+
+    def _give_up(self, offset: int, length: int) -> None:
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED, *self._window(offset, length))
+
+    def _window(self, offset: int, length: int) -> tuple[int, int]:
+        start = offset - offset % _FAULT_WINDOW
+        return start, min(offset + length + -(offset + length) % _FAULT_WINDOW, self.size) - start
 
     def read(self, length: int, offset: int) -> bytes:
         """Return length bytes from the offset; for short pieces, the caller having bounded the length.
@@ -114,7 +142,9 @@ class ReadFile:
     def close(self) -> None:
         """Close the file."""
         if self._map is not None:
-            self._map.close()
+            # A piece may still be held, by a traceback for one; the map then goes with it.
+            with suppress(BufferError):
+                self._map.close()
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:
@@ -129,12 +159,14 @@ class WriteFile:
 
     Args:
         path: the file; it must not exist.
+        size: the length in bytes that it will have, where that is known: the space is taken at once, so that a full
+            disk shows before any work is done, and writing takes a third less time.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or there is no space for it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int = 0) -> None:
         self.path = path
         try:
             self._descriptor = os.open(
@@ -142,10 +174,21 @@ class WriteFile:
             )
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        self._reserve(size)
         self._lock = Lock()
         self._unflushed = 0
         self._flush: Thread | None = None
         self._failure: OSError | None = None
+
+    def _reserve(self, size: int) -> None:
+        if not size or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._descriptor, 0, size)
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                os.close(self._descriptor)
+                raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def write_at(self, view: memoryview | bytes, offset: int) -> None:
         """Write all the bytes at the offset.

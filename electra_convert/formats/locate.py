@@ -10,7 +10,6 @@ from typing import Literal
 
 from electra_convert.errors import SourceError, listing
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.tf_bundle.versions import refuse_v1
 from electra_convert.tensors import Source
 
 Container = Literal["tensorflow", "safetensors", "torch"]
@@ -24,13 +23,24 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     ("pytorch_model.bin.index.json", "torch"),
 )
 _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
-_UNREADABLE = {
-    "tf_model.h5": "a Keras file",
-    "flax_model.msgpack": "a flax file",
-    "model.onnx": "an ONNX file",
-}
-_DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _OLD_TOOLS = "transformers 4.57 still loads it (from_tf / from_flax); save it there with save_pretrained first."
+_UNPACK = "Unpack it, and give the folder or the checkpoint in it."
+_ELSEWHERE = "Look for the checkpoint it was made from."
+# What a model may come in that is not read, and what to do about it; by the ending of the file's name.
+_UNREADABLE = {
+    ".h5": ("a Keras file", _OLD_TOOLS),
+    ".keras": ("a Keras file", _ELSEWHERE),
+    ".msgpack": ("a flax file", _OLD_TOOLS),
+    ".onnx": ("an ONNX file", _ELSEWHERE),
+    ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
+    ".zip": ("an archive", _UNPACK),
+    ".tar": ("an archive", _UNPACK),
+    ".gz": ("a packed file", _UNPACK),
+    ".tgz": ("an archive", _UNPACK),
+}
+# What convert itself writes beside a model's weights.
+_OPTIMIZER_FILE = "optimizer.safetensors"
+_DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True)
@@ -84,14 +94,23 @@ def locate(path: Path) -> tuple[Location, ...]:
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.
     """
+    try:
+        return _found(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be looked at: {error.strerror}") from error
+
+
+def _found(path: Path) -> tuple[Location, ...]:
     if path.is_dir():
         return _in_folder(path)
     if path.is_file():
         return (_at_file(path),)
     if _index_of(path).is_file():
-        return (Location("tensorflow", path, path.parent),)
+        return (Location("tensorflow", path, _beside(path)),)
     if sorted(path.parent.glob(f"{_glob_escape(path.name)}.data-*")):
         raise SourceError(f"{path}.index is missing; its data files are there", "Copy the .index file beside them.")
+    if path.exists():
+        raise SourceError(f"{path} is neither a file nor a folder", "Save what it gives to a file first.")
     raise SourceError(f"{path} does not exist", _near(path))
 
 
@@ -111,7 +130,7 @@ def _near(path: Path) -> str | None:
 
 
 def _indices(folder: Path) -> list[Path]:
-    return sorted(index for index in folder.glob("*.index") if ".tempstate" not in index.name)
+    return sorted(index for index in folder.glob("*.index") if ".tempstate" not in index.name and index.is_file())
 
 
 def _at_file(path: Path) -> Location:
@@ -119,6 +138,8 @@ def _at_file(path: Path) -> Location:
         return _from_part(path)
     if path.name == "checkpoint":
         return _from_state(path, path.parent)
+    if path.name == _OPTIMIZER_FILE:
+        raise SourceError(f"{path} holds an optimiser's state, not a model", "Give the folder it lies in.")
     if path.suffix in _SUFFIXES:
         return Location(_SUFFIXES[path.suffix], path, path.parent)
     if path.name.endswith(".index.json"):
@@ -126,8 +147,9 @@ def _at_file(path: Path) -> Location:
         return Location(container, path, path.parent)
     if path.name == "saved_model.pb":
         return _in_folder(path.parent)[0]
-    if path.name in _UNREADABLE:
-        raise SourceError(f"{path} is {_UNREADABLE[path.name]}, which this tool does not read", _OLD_TOOLS)
+    if path.suffix in _UNREADABLE:
+        what, cure = _UNREADABLE[path.suffix]
+        raise SourceError(f"{path} is {what}, which this tool does not read", cure)
     return _from_unnamed(path)
 
 
@@ -153,7 +175,7 @@ def _from_state(state: Path, folder: Path) -> Location:
 def _from_unnamed(path: Path) -> Location:
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty", "Copy or download the file again.")
-    refuse_v1(path)
+    tf_bundle.refuse_v1(path)
     raise SourceError(
         f"{path} is not a checkpoint this tool knows",
         "Give a folder, a TensorFlow prefix such as model.ckpt-1000, or a .safetensors or .bin file.",
@@ -173,7 +195,8 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
 
 
 def _several(folder: Path, found: list[Location]) -> SourceError:
-    names = listing([str(location.path.relative_to(folder)) for location in found])
+    paths = [location.path for location in found]
+    names = listing([str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths])
     return SourceError(f"{folder} holds more than one checkpoint: {names}", "Give the one you mean.")
 
 
@@ -183,8 +206,8 @@ def _tensorflow_in(folder: Path) -> list[Location]:
     if (folder / "checkpoint").is_file():
         return [_from_state(folder / "checkpoint", folder)]
     return [
-        Location("tensorflow", index.with_name(index.name.removesuffix(".index")), folder)
-        for index in _indices(folder)
+        Location("tensorflow", prefix, _beside(prefix))
+        for prefix in (index.with_name(index.name.removesuffix(".index")) for index in _indices(folder))
     ]
 
 
@@ -194,13 +217,15 @@ def _transformers_in(folder: Path) -> list[Location]:
         (name, container), *rest = present
         notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
         return [Location(container, folder / name, folder, notice)]
-    others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != "optimizer.safetensors"]
+    others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != _OPTIMIZER_FILE]
     return [Location("safetensors", path, folder) for path in others]
 
 
 def _contents(folder: Path) -> str:
-    if unreadable := [name for name in _UNREADABLE if (folder / name).is_file()]:
-        return f"{unreadable[0]} is {_UNREADABLE[unreadable[0]]}, which this tool does not read. {_OLD_TOOLS}"
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _UNREADABLE and path.is_file():
+            what, cure = _UNREADABLE[path.suffix]
+            return f"{path.name} is {what}, which this tool does not read. {cure}"
     if parts := sorted(folder.glob("*_temp*/part-*")):
         return f"{parts[0].parent.name} is left from a save that did not finish."
     names = sorted(path.name for path in folder.iterdir())

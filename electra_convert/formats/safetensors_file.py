@@ -6,7 +6,7 @@ The format is that of https://github.com/huggingface/safetensors (README.md and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ import numpy as np
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import ReadFile, WriteFile
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, decode_object, open_sharded
-from electra_convert.tensors import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter, pieces
+from electra_convert.tensors import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
 
 FILE_NAME = "model.safetensors"
 
@@ -135,7 +135,7 @@ def _locate(file: ReadFile, header: Mapping[str, object], start: int) -> dict[st
         if (begin, end) != (position, position + spec.nbytes):
             expected = f"bytes {position} to {position + spec.nbytes} of the data"
             raise _damaged(file, f"tensor {spec.name!r} should be {expected}, its header says {begin} to {end}")
-        stream = partial(_stream, file, start + begin, spec.nbytes)
+        stream = partial(file.pieces, offset=start + begin, nbytes=spec.nbytes)
         tensors[spec.name] = Tensor(spec.name, spec.dtype, spec.shape, stream)
         position = end
     if start + position != file.size:
@@ -171,12 +171,6 @@ def _fits_an_array(spec: TensorSpec) -> bool:
     except (ValueError, OverflowError):
         return False
     return True
-
-
-def _stream(file: ReadFile, start: int, nbytes: int, scratch: memoryview) -> Iterator[memoryview]:
-    for offset, window in pieces(scratch, nbytes):
-        file.read_into(window, start + offset)
-        yield window
 
 
 def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int | None) -> Sink:
@@ -215,7 +209,7 @@ def open_sink(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[str, st
     ranks = list(_CODE_OF)
     ordered = sorted(specs, key=lambda spec: (-ranks.index(spec.dtype), spec.name))
     header = _encode_header(path, ordered, metadata)
-    file = WriteFile(path)
+    file = WriteFile(path, len(header) + sum(spec.nbytes for spec in ordered))
     writers: dict[str, _RegionWriter] = {}
     position = len(header)
     for spec in ordered:

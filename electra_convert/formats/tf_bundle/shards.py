@@ -13,7 +13,7 @@ from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle.damage import AGAIN, shown
 from electra_convert.formats.tf_bundle.entries import BundleEntry
-from electra_convert.tensors import PIECE_BYTES, pieces
+from electra_convert.tensors import PIECE_BYTES
 
 # Writers with a data_alignment also fill up behind the last tensor (PadAlignment in tensor_bundle.cc).
 _MAX_PADDING = 4096
@@ -53,13 +53,10 @@ class Shard:
         """
         file = self._opened()
         found = 0
-        for position, window in pieces(scratch, entry.size):
-            file.read_into(window, entry.offset + position)
+        for piece in file.pieces(scratch, entry.offset, entry.size):
             # The checksum is of the bytes as they are stored.
-            found = crc32c(window, found)
-            if swap_width > 1:
-                np.frombuffer(window, f"u{swap_width}").byteswap(inplace=True)
-            yield window
+            found = crc32c(piece, found)
+            yield piece if swap_width == 1 else _swapped(piece, swap_width)
         if found != entry.checksum:
             raise self._mismatch(file, name, entry, found)
 
@@ -130,6 +127,10 @@ class Shard:
         probes = sorted(small, key=lambda entry: entry.size)[:_PROBES]
         failures = sum(crc32c(file.read(entry.size, entry.offset)) != entry.checksum for entry in probes)
         return 2 * failures > len(probes)
+
+
+def _swapped(piece: memoryview, width: int) -> memoryview:
+    return np.frombuffer(piece, f"u{width}").byteswap().view(np.uint8).data
 
 
 def _is_padded(file: ReadFile, described: int) -> bool:

@@ -86,7 +86,7 @@ class BundleSink:
 
     def __init__(self, prefix: Path, specs: Mapping[bytes, TensorSpec]) -> None:
         self._prefix = prefix
-        self._data = WriteFile(data_path(prefix, 0, 1))
+        self._data = WriteFile(data_path(prefix, 0, 1), sum(spec.nbytes for spec in specs.values()))
         self._writers: dict[bytes, BundleWriter] = {}
         offset = 0
         for key in sorted(specs):

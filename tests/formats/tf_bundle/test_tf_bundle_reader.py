@@ -87,7 +87,7 @@ def test_a_flipped_byte_in_the_data_names_the_file_and_the_tensor(prefix):
 def test_a_lone_damaged_tensor_says_nothing_of_another_save(tmp_path):
     prefix = write(tmp_path / "lone", {"a": np.ones(3, "<f4")})
     flip(data_of(prefix), 0)
-    with open_source(prefix) as source, pytest.raises(CorruptFileError, match="bytes of a have CRC32C [^;]*$"):
+    with open_source(prefix) as source, pytest.raises(CorruptFileError, match=r"bytes of a have CRC32C [^;]*$"):
         source.tensors["a"].read()
 
 

@@ -11,6 +11,7 @@ from tf_bundle_tables import compressed_table
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.tf_bundle import container_version, index_path, open_sink, open_source
+from electra_convert.formats.tf_bundle.data_types import BY_NUMBER
 from electra_convert.tensors import DTYPES, TensorSpec
 
 pytestmark = pytest.mark.slow
@@ -199,16 +200,9 @@ def test_text_is_listed_and_refuses_to_be_read(tf, tmp_path):
         source.tensors["x"].read()
 
 
-def test_quantised_integers_are_read_as_integers(tf, tmp_path):
-    values = {"q": tf.constant([-3, 4], tf.qint8), "u": tf.constant([3, 4], tf.quint16)}
-    tf.raw_ops.SaveV2(
-        prefix=str(tmp_path / "m"),
-        tensor_names=list(values),
-        shape_and_slices=["", ""],
-        tensors=list(values.values()),
-    )
-    with open_source(tmp_path / "m") as source:
-        assert_same(read(source), {"q": np.array([-3, 4], "i1"), "u": np.array([3, 4], "<u2")})
+def test_every_type_has_tensorflows_number(tf):
+    for number, dtype in BY_NUMBER.items():
+        assert tf.as_dtype(number).name.removeprefix("q") == dtype.name
 
 
 def test_a_checkpoint_in_the_old_format_is_told_and_refused(tf, tmp_path):

@@ -1,0 +1,48 @@
+"""What reaches the terminal: results to standard output, all else to standard error, no name breaking a line."""
+
+from __future__ import annotations
+
+import click
+
+from electra_convert.errors import OutputError
+
+
+def one_line(text: str) -> str:
+    """Escape what would break a line or steer a terminal; names come from files, and may hold anything.
+
+    Args:
+        text: a message, or one line of a result.
+
+    Returns:
+        The text with everything escaped that cannot be printed.
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def print_result(text: str) -> None:
+    """Print a result to standard output.
+
+    Args:
+        text: all of its lines, each made by one_line.
+
+    Raises:
+        OutputError: it cannot be written there; a reader that has gone away is left to click.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"the result cannot be printed: {error.strerror}", "What was converted before is complete."
+        ) from error
+
+
+def print_message(kind: str, text: str) -> None:
+    """Print one line to standard error.
+
+    Args:
+        kind: what it is, such as Error or Note.
+        text: what is to be said.
+    """
+    click.echo(f"{kind}: {one_line(text)}", err=True)

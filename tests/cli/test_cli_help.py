@@ -1,0 +1,151 @@
+"""The face of the command line: help for everything, one JSON object, results and messages kept apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from conftest import FIXTURES
+from support.command_line import run, run_program
+
+from electra_convert.cli import COMMANDS, main
+from electra_convert.version import __version__
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def command(name: str) -> click.Command:
+    return import_module(f"electra_convert.cli.{name}").command
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_had_by_either_option(name, option):
+    ran = run(*[name] if name else [], option)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: electra-convert {name}".rstrip())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help_and_every_argument_is_spoken_of(name):
+    for parameter in command(name).params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help.endswith((".", ")")), parameter.help
+        else:
+            assert parameter.make_metavar(click.Context(command(name))) in f"{command(name).help} {main.help}"
+
+
+def test_the_commands_listed_are_those_there_are():
+    assert list(COMMANDS) == main.list_commands(click.Context(main))
+    assert [line.split()[0] for line in run("-h").out.partition("Commands:\n")[2].splitlines()] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("document", sorted(["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]))
+def test_every_command_and_option_a_document_names_exists(document):
+    text = (ROOT / document).read_text()
+    for name, rest in re.findall(r"electra-convert (\w+)([^\n`]*)", text):
+        assert name in COMMANDS, name
+        known = {
+            option for parameter in command(name).params for option in [*parameter.opts, *parameter.secondary_opts]
+        }
+        assert set(re.findall(r"(?<= )--[\w-]+", rest)) <= known | {"--help"}
+
+
+def test_the_readme_names_every_command():
+    assert set(COMMANDS) <= set(re.findall(r"electra-convert (\w+)", (ROOT / "README.md").read_text()))
+
+
+def test_the_version_is_told():
+    ran = run("--version")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"electra-convert, version {__version__}\n"
+
+
+def test_the_module_runs_as_the_command():
+    ran = run_program("import runpy; runpy.run_module('electra_convert', run_name='__main__')", "--version")
+    assert (ran.code, ran.out.split()[-1]) == (0, __version__)
+
+
+# Results on standard output, messages on standard error
+
+
+def test_converting_prints_one_json_object_and_nothing_else(written, tmp_path):
+    ran = run("convert", written(hparams=False), tmp_path / "out", "--json")
+    report = json.loads(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert report.keys() == {
+        "schema", "source", "output", "format", "to", "variant", "step", "models", "files", "notices", "warnings",
+        "dry_run",
+    }  # fmt: skip
+    assert report["schema"] == 1
+    assert report["files"] == {
+        str(path.relative_to(tmp_path / "out")): path.stat().st_size
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
+    assert "guesses" in report["warnings"][0]
+    assert all(model.keys() == {"config", "parameters"} for model in report["models"].values())
+
+
+def test_a_dry_run_promises_the_files_that_are_then_written(written, tmp_path):
+    source = written(slots=True)
+    promised = json.loads(run("convert", source, tmp_path / "out", "--optimizer", "--dry-run", "--json").out)
+    made = json.loads(run("convert", source, tmp_path / "out", "--optimizer", "--json").out)
+    assert promised["files"].keys() == made["files"].keys()
+    assert {**promised, "files": 0, "dry_run": 0} == {**made, "files": 0, "dry_run": 0}
+
+
+def test_notes_and_warnings_go_to_standard_error_and_away_with_quiet(written, tmp_path):
+    source = written(hparams=False, slots=True)
+    loud = run("convert", source, tmp_path / "loud")
+    quiet = run("convert", source, tmp_path / "quiet", "-q")
+    assert {line.partition(":")[0] for line in loud.err.splitlines()} == {"Note", "Warning"}
+    assert quiet.err == ""
+    assert quiet.out == loud.out.replace("loud", "quiet")
+
+
+def test_an_error_is_told_even_when_quiet_or_in_json(tmp_path):
+    for option in ("-q", "--json"):
+        assert "nothing does not exist" in run("convert", tmp_path / "nothing", tmp_path / "out", option).refusal()
+
+
+def test_a_traceback_is_had_for_the_asking(tmp_path):
+    environment = {**os.environ, "ELECTRA_CONVERT_DEBUG": "1"}
+    program = "from electra_convert.cli import main; main()"
+    ran = run_program(program, "inspect", tmp_path / "nothing", env=environment)
+    assert ran.code == 1
+    assert "Traceback" in ran.err
+    assert "SourceError" in ran.err
+
+
+def test_a_bug_is_one_line_and_asks_to_be_reported(monkeypatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a\nb")
+
+    monkeypatch.setattr("electra_convert.inspection.inspect", broken)
+    ran = run("inspect", FIXTURES / "default")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[0] == r"Error: unexpected ZeroDivisionError: a\nb"
+    assert "ELECTRA_CONVERT_DEBUG=1" in ran.err.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "Error: out of memory; nothing was written\n"),
+        (KeyboardInterrupt(), "Error: interrupted; nothing was written\n"),
+        (PermissionError(13, "Permission denied", "/a/b"), "Error: /a/b: Permission denied\n"),
+    ],
+)
+def test_what_is_no_bug_is_not_called_one(monkeypatch, error, said):
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("electra_convert.inspection.inspect", broken)
+    assert run("inspect", "anything").refusal() == said

@@ -1,0 +1,92 @@
+"""What the documents say is so: README's commands run, its files exist, and the architecture names every part."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from electra_convert import convert
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [
+    line for block in blocks("sh") for line in block.splitlines() if line.startswith(("electra-convert", "cmp"))
+]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("readme")
+    (place / "fixtures").symlink_to(ROOT / "fixtures")
+    return place
+
+
+def test_readme_has_commands_to_run():
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_runs(workplace: Path, command: str):
+    """In their order, in one folder, as a reader would."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=workplace, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(workplace: Path):
+    if not (workplace / "my-electra").exists():
+        convert(ROOT / "fixtures" / "default", workplace / "my-electra", vocab=ROOT / "fixtures" / "vocab.txt")
+    for code in blocks("python"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path):
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert target.startswith("http") or (document.parent / target).exists(), target
+
+
+def test_the_architecture_names_every_module_and_no_other():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    tree = re.search(r"^electra_convert/\n(.*?)^tests/", text, re.MULTILINE | re.DOTALL)
+    assert tree
+    named = set(re.findall(r"\b([a-z_]+\.py|[a-z_]+/)", tree[1].replace("google-research/electra", "")))
+    package = ROOT / "electra_convert"
+    parts = {path.name for path in package.glob("*.py")} | {f"{path.name}/" for path in folders(package)}
+    inside = {
+        path.name
+        for folder in ("names", "formats", "checkpoint", "config", "targets")
+        for path in modules(package / folder)
+    }
+    assert parts - {"__main__.py", "version.py"} <= named
+    assert inside <= named
+    everything = {path.name for path in package.rglob("*.py")} | {
+        f"{path.name}/" for path in package.rglob("*") if path.is_dir()
+    }
+    assert named <= everything
+
+
+def folders(package: Path) -> list[Path]:
+    return [path for path in package.iterdir() if (path / "__init__.py").exists()]
+
+
+def modules(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.py") if path.name != "__init__.py"]

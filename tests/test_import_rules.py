@@ -1,0 +1,141 @@
+"""Who may import whom, and when: the core without a framework, the meaning of names without files, help at once."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES
+from support.command_line import run_program
+
+PACKAGE = Path(__file__).parent.parent / "electra_convert"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FRAMEWORKS = {"tensorflow", "torch", "transformers", "jax", "flax", "keras", "h5py"}
+# Imported by no module before it is used.
+HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich"}
+# Parts that hold meaning and no files: they import these, the standard library and numpy, and nothing else.
+PURE = ("electra_convert.names", "electra_convert.config", "electra_convert.errors", "electra_convert.tensors")
+BLOCKED = f"""
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {FRAMEWORKS!r}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Block())
+"""
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere below, for type checking alone too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield str(node.module)
+
+
+def at_module_level(tree: ast.Module) -> Iterator[str]:
+    """What is imported when the module is."""
+    for node in tree.body:
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not for_types and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from imports(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_says_what_it_is_for(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    assert docstring.splitlines()[0].strip()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_imports_anything_heavy_before_it_is_used(path):
+    assert not {name.partition(".")[0] for name in at_module_level(ast.parse(path.read_text()))} & HEAVY
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path).startswith(PURE)], ids=name_of)
+def test_names_and_configurations_import_nothing_but_each_other_and_numpy(path):
+    for name in imports(ast.parse(path.read_text())):
+        top = name.partition(".")[0]
+        assert name.startswith(PURE) or top in sys.stdlib_module_names or top == "numpy", name
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "names"], ids=name_of)
+def test_the_table_of_names_knows_no_container(path):
+    assert not [name for name in imports(ast.parse(path.read_text())) if "formats" in name or name == "pathlib"]
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "formats" in path.parts], ids=name_of)
+def test_containers_know_no_names_of_models(path):
+    allowed = ("electra_convert.formats", "electra_convert.errors", "electra_convert.tensors")
+    ours = [name for name in imports(ast.parse(path.read_text())) if name.startswith("electra_convert")]
+    assert all(name.startswith(allowed) for name in ours), ours
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "cli" not in path.parts], ids=name_of)
+def test_nothing_prints_or_ends_the_program_outside_the_command_line(path):
+    tree = ast.parse(path.read_text())
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & {"print", "exit", "quit", "input", "sys.exit", "os._exit", "warnings.warn"}
+    assert not [node for node in ast.walk(tree) if ast.unparse(node) in {"sys.stdout", "sys.stderr"}]
+    if path.name != "__main__.py":
+        assert not [name for name in imports(tree) if name == "click" or name.startswith("electra_convert.cli")]
+
+
+def test_a_checkpoint_goes_there_and_back_with_every_framework_blocked(tmp_path):
+    source = FIXTURES / "default"
+    program = BLOCKED + (
+        "from electra_convert import convert, inspect\n"
+        "source, pair, back, vocab = sys.argv[1:]\n"
+        "convert(source, pair, optimizer=True, vocab=vocab, max_shard_size=100_000)\n"
+        "convert(pair, back, optimizer=True)\n"
+        "print(inspect(pair, check=True).format, inspect(back, check=True).step)"
+    )
+    arguments = (source, tmp_path / "pair", tmp_path / "back", FIXTURES / "vocab.txt")
+    ran = run_program(program.replace("vocab=vocab", "vocab=__import__('pathlib').Path(vocab)"), *arguments)
+    assert (ran.code, ran.out, ran.err) == (0, "safetensors 4000\n", "")
+    data = "model.ckpt-4000.data-00000-of-00001"
+    assert (tmp_path / "back" / data).read_bytes() == (source / data).read_bytes()
+
+
+def loaded_after(statement: str) -> set[str]:
+    """The top-level packages that are loaded once a statement has run."""
+    shown = "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    ran = run_program(f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\n{shown}")
+    assert ran.code == 0, ran
+    return set(ran.err.split())
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_is_there_without_numpy_or_a_framework(option):
+    loaded = loaded_after(f"from electra_convert.cli import main; main(['{option}'])")
+    assert "click" in loaded
+    assert not loaded & (HEAVY | {"numpy", "safetensors"})
+
+
+@pytest.mark.parametrize("command", ["convert", "inspect"])
+def test_the_help_of_a_command_is_there_without_numpy_or_a_framework(command):
+    loaded = loaded_after(f"from electra_convert.cli import main; main(['{command}', '--help'])")
+    assert not loaded & (HEAVY | {"numpy", "safetensors"})
+
+
+def test_importing_the_package_imports_nothing_else():
+    assert not loaded_after("import electra_convert") & (HEAVY | {"numpy", "click", "safetensors"})
+
+
+def test_the_public_names_are_there_and_no_other():
+    import electra_convert
+
+    assert all(getattr(electra_convert, name) is not None for name in electra_convert.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        electra_convert.nothing  # noqa: B018

@@ -1,0 +1,236 @@
+"""Whatever a person points at is found, or said to be missing, empty, ambiguous or something else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from support.command_line import run
+
+from electra_convert import inspect
+from electra_convert.errors import SourceError
+from electra_convert.formats.locate import locate
+
+PREFIX = "model.ckpt-4000"
+PARTS = [
+    "",
+    "/",
+    f"/{PREFIX}",
+    f"/{PREFIX}.index",
+    f"/{PREFIX}.data-00000-of-00001",
+    f"/{PREFIX}.meta",
+    "/checkpoint",
+    "/../copy_of_default",
+]
+
+
+@pytest.fixture
+def pair(written, tmp_path) -> Path:
+    """A folder with both models of transformers."""
+    assert run("convert", written(), tmp_path / "pair").code == 0
+    return tmp_path / "pair"
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+# What is found
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_any_part_of_a_checkpoint_means_all_of_it(golden_copy, part):
+    source = golden_copy()
+    (location,) = locate(Path(f"{source}{part}"))
+    assert (location.container, location.path.name) == ("tensorflow", PREFIX)
+    assert location.folder.resolve() == source
+    assert inspect(f"{source}{part}").models["discriminator"].config["num_attention_heads"].value == 2
+
+
+@pytest.mark.parametrize("spelling", [".", "./", PREFIX, f"./{PREFIX}.index", "checkpoint", "../copy_of_default"])
+def test_paths_may_be_relative(golden_copy, monkeypatch, spelling):
+    monkeypatch.chdir(golden_copy())
+    assert inspect(spelling).step == 4000
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "ünïcode", "run[1]", "*", "?", "{a,b}", "~", "$HOME", "-x", "new\nline", os.fsdecode(b"\xff")]
+)
+def test_names_may_hold_anything(golden_copy, tmp_path, name):
+    folder = golden_copy().rename(tmp_path / name)
+    for part in ("index", "data-00000-of-00001", "meta"):
+        (folder / f"{PREFIX}.{part}").rename(folder / f"{name}.{part}")
+    (folder / "checkpoint").unlink()
+    for source in (folder, folder / name, folder / f"{name}.data-00000-of-00001"):
+        assert [location.path for location in locate(source)] == [folder / name]
+        assert run("inspect", source).code == 0
+    assert run("convert", folder / name, tmp_path / f"out {name}").code == 0
+    assert run("convert", tmp_path / f"out {name}", tmp_path / f"back {name}").code == 0
+    assert f"{name}-x does not exist".replace("\n", "\\n").replace("\udcff", "\\udcff") in (
+        run("inspect", folder / f"{name}-x").refusal()
+    )
+
+
+def test_a_stale_absolute_path_in_a_checkpoint_file_is_looked_for_beside_it(golden_copy):
+    source = golden_copy()
+    (source / "checkpoint").write_text(f'model_checkpoint_path: "/on/another/machine/{PREFIX}"\n')
+    assert locate(source)[0].path == source / PREFIX
+
+
+def test_of_several_checkpoints_the_checkpoint_file_chooses(golden_copy):
+    source = golden_copy()
+    for path in list(source.glob(f"{PREFIX}.*")):
+        shutil.copy(path, source / path.name.replace("4000", "2000"))
+    assert locate(source)[0].path.name == PREFIX
+    assert locate(source / "model.ckpt-2000")[0].path.name == "model.ckpt-2000"
+
+
+@pytest.mark.parametrize(
+    "part", ["", "/saved_model.pb", "/variables", "/variables/variables", "/variables/variables.index"]
+)
+def test_any_part_of_a_saved_model_means_all_of_it(tmp_path, part):
+    folder = touch(tmp_path / "saved", "saved_model.pb", "variables/variables.index")
+    (location,) = locate(Path(f"{folder}{part}"))
+    assert location.path == folder / "variables" / "variables"
+    assert location.folder == folder
+
+
+def test_a_folder_of_both_models_is_two_containers(pair):
+    assert [location.folder.name for location in locate(pair)] == ["discriminator", "generator"]
+
+
+@pytest.mark.parametrize("part", ["discriminator", "discriminator/model.safetensors"])
+def test_a_folder_or_its_file_is_one_model(pair, part):
+    (location,) = locate(pair / part)
+    assert location.path == pair / "discriminator" / "model.safetensors"
+    assert location.folder == pair / "discriminator"
+
+
+def test_a_file_without_a_configuration_converts_with_a_warning_of_the_guess(pair, tmp_path):
+    alone = tmp_path / "downloaded.safetensors"
+    shutil.copy(pair / "discriminator" / "model.safetensors", alone)
+    ran = run("convert", alone, tmp_path / "out", "--to", "safetensors")
+    assert ran.code == 0
+    assert "Warning: The discriminator's head count 1 and its activation gelu are guesses" in ran.err
+
+
+def test_safetensors_are_preferred_to_a_pickle_and_it_is_said(tmp_path):
+    folder = touch(tmp_path, "model.safetensors", "pytorch_model.bin", "tf_model.h5")
+    (location,) = locate(folder)
+    assert location.path.name == "model.safetensors"
+    assert location.notice == "pytorch_model.bin passed over for model.safetensors."
+
+
+@pytest.mark.parametrize(
+    ("name", "container"),
+    [
+        ("model.safetensors.index.json", "safetensors"),
+        ("pytorch_model.bin.index.json", "torch"),
+        ("pytorch_model.bin", "torch"),
+        ("electra.pt", "torch"),
+        ("weights.safetensors", "safetensors"),
+    ],
+)
+def test_the_container_goes_by_the_name(tmp_path, name, container):
+    (location,) = locate(touch(tmp_path, name) / name)
+    assert (location.container, location.path.name) == (container, name)
+
+
+def test_an_unfinished_save_is_no_checkpoint(tmp_path):
+    folder = touch(tmp_path, "m.tempstate123.index", "m_temp_1/part-00000-of-00001.index")
+    with pytest.raises(SourceError, match="holds no checkpoint") as error:
+        locate(folder)
+    assert error.value.hint == "m_temp_1 is left from a save that did not finish."
+
+
+# What is not
+
+
+@pytest.mark.parametrize(
+    ("names", "message", "hint"),
+    [
+        ([], "holds no checkpoint", "It is empty."),
+        (["notes.txt"], "holds no checkpoint", "It holds notes.txt."),
+        (["tf_model.h5"], "holds no checkpoint", "tf_model.h5 is a Keras file, which this tool does not read."),
+        (["flax_model.msgpack"], "holds no checkpoint", "flax_model.msgpack is a flax file"),
+        (["electra_small.zip"], "holds no checkpoint", "electra_small.zip is an archive.*Unpack it"),
+        (["a.index", "b.index"], "holds more than one checkpoint: a, b", "Give the one you mean."),
+        (["a.index", "model.safetensors"], "more than one checkpoint: a, model.safetensors", "Give the one"),
+        (["a.safetensors", "b.safetensors"], "holds more than one", "Give the one"),
+        (["model.safetensors", "generator/model.safetensors"], "generator/model.safetensors", "Give the one"),
+        (["optimizer.safetensors"], "holds no checkpoint", "It holds optimizer.safetensors."),
+    ],
+)
+def test_a_folder_that_means_nothing_or_too_much_says_what_it_holds(tmp_path, names, message, hint):
+    with pytest.raises(SourceError, match=message) as error:
+        locate(touch(tmp_path, *names))
+
+    assert re.search(hint, error.value.hint)
+
+
+def test_a_checkpoint_elsewhere_beside_another_model_is_ambiguous(golden_copy, tmp_path):
+    folder = touch(tmp_path / "mixed", "model.safetensors")
+    (folder / "checkpoint").write_text(f'model_checkpoint_path: "{golden_copy()}/{PREFIX}"\n')
+    with pytest.raises(SourceError, match=f"more than one checkpoint: .*copy_of_default/{PREFIX}, model.safetensors"):
+        locate(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tf_model.h5", "tf_model.h5 is a Keras file"),
+        ("electra.onnx", "electra.onnx is an ONNX file"),
+        ("electra_small.zip", "electra_small.zip is an archive, which this tool does not read"),
+        ("optimizer.safetensors", "holds an optimiser's state, not a model"),
+        ("vocab.txt", "vocab.txt is not a checkpoint this tool knows"),
+        ("model.ckpt.meta", "model.ckpt.index is missing"),
+        ("model.ckpt.data-00000-of-00001", "model.ckpt.index is missing"),
+    ],
+)
+def test_a_file_that_is_no_model_says_what_it_is(tmp_path, name, said):
+    with pytest.raises(SourceError, match=said):
+        locate(touch(tmp_path, name) / name)
+
+
+def test_a_prefix_without_its_index_is_told(golden_copy):
+    source = golden_copy(without=(f"{PREFIX}.index",))
+    with pytest.raises(SourceError, match=rf"{PREFIX}.index is missing; its data files are there"):
+        locate(source / PREFIX)
+
+
+def test_a_mistyped_prefix_is_answered_with_those_there_are(golden_copy):
+    with pytest.raises(SourceError, match=r"model\.ckpt-400 does not exist") as error:
+        locate(golden_copy() / "model.ckpt-400")
+    assert error.value.hint.endswith(f"there are {PREFIX}.")
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing/..", "a/b/c", "x" * 300, "a\0b"])
+def test_what_does_not_exist_is_an_error(tmp_path, name):
+    with pytest.raises(SourceError, match=r"does not exist|File name too long"):
+        locate(tmp_path / name)
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match="pipe is neither a file nor a folder"):
+        locate(tmp_path / "pipe")
+
+
+def test_a_link_to_itself_does_not_exist(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "loop", tmp_path / "loop" / "model.ckpt"):
+        with pytest.raises(SourceError, match="does not exist"):
+            locate(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_told(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(SourceError, match="closed cannot be looked at: Permission denied"):
+        locate(tmp_path / "closed")
