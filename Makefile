@@ -40,7 +40,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 # Tokenizer files must load in transformers 4 too, which cannot live beside transformers 5.
 $(TRANSFORMERS4)/.installed: | $(VENV)/bin/python
 	rm -rf $(TRANSFORMERS4)
-	$(BIN)/pip install --quiet --disable-pip-version-check --target $(TRANSFORMERS4) transformers==4.57.6
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --target $(TRANSFORMERS4) transformers==4.57.6
 	touch $@
 
 clean:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
-from electra_convert.checkpoint.model import require_tied
+from electra_convert.checkpoint.model import naming, require_tied
 from electra_convert.config.resolve import Value
 from electra_convert.errors import NamesError, OutputError
 from electra_convert.evidence import Findings, gather
 from electra_convert.names.rules import Role
-from electra_convert.options import Options, Target
+from electra_convert.options import Options, Target, make_options
 from electra_convert.output import check_target
 from electra_convert.targets.plan import OutputPlan, Progress, write
 from electra_convert.targets.tensorflow import plan_tensorflow
@@ -69,7 +69,8 @@ def convert(
         source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or pair of them.
         output: the folder to make; a pair of models gets a folder each within it.
         progress: told how many bytes of how many have been read, from several threads.
-        options: the fields of options.Options, such as model="discriminator" or to="torch".
+        options: the fields of options.Options, such as model="discriminator" or to="torch"; paths may be text,
+            hparams a dictionary, and max_shard_size text such as "2GB".
 
     Returns:
         What was made.
@@ -77,7 +78,7 @@ def convert(
     Raises:
         ElectraConvertError: nothing has been written; the message says why.
     """
-    return run_conversion(Path(source), Path(output), Options(**options), progress)
+    return run_conversion(Path(source), Path(output), make_options(options), progress)
 
 
 def run_conversion(source: Path, output: Path, options: Options, progress: Progress | None = None) -> Conversion:
@@ -98,7 +99,8 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
     with open_checkpoint(source, options.generator) as checkpoint:
         target: Target = options.to or ("tf" if checkpoint.variant is None else "safetensors")
         options.check(target)
-        check_target(output, source, options.overwrite)
+        read = [opened.path for opened in checkpoint.sources]
+        check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
         findings = gather(checkpoint, options.hparams, options.config)
         roles = choose_roles(checkpoint, options)
@@ -107,7 +109,8 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
         plan = _plan(checkpoint, findings, roles, target, options)
         files = _planned_files(plan)
         if not options.dry_run:
-            files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress)
+            with naming(source):
+                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress)
         return Conversion(
             source=source,
             output=output,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from electra_convert.casting import require_finite
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
-from electra_convert.checkpoint.model import require_tied
+from electra_convert.checkpoint.model import naming, require_tied
 from electra_convert.config.resolve import Value
 from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.evidence import gather
@@ -110,12 +110,13 @@ def _check(checkpoint: Checkpoint, progress: Progress | None) -> int:
     total = sum(tensor.nbytes for tensor in numeric)
     scratch = memoryview(bytearray(PIECE_BYTES))
     done = 0
-    for tensor in numeric:
-        for piece in tensor.stream(scratch):
-            require_finite(piece, tensor)
-            done += len(piece)
-            if progress:
-                progress(done, total)
+    with naming(checkpoint.path):
+        for tensor in numeric:
+            for piece in tensor.stream(scratch):
+                require_finite(piece, tensor)
+                done += len(piece)
+                if progress:
+                    progress(done, total)
     for model in checkpoint.models.values():
         require_tied(checkpoint.path, model)
     return done

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from electra_convert.errors import UsageError
 
@@ -67,6 +69,12 @@ class Options:
         if self.optimizer and self.zero_optimizer:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files and folders that options name."""
+        hparams = None if self.hparams is None or self.hparams.lstrip().startswith("{") else Path(self.hparams)
+        return tuple(path for path in (self.generator, self.config, self.vocab, hparams) if path is not None)
+
     def check(self, target: Target) -> None:
         """Refuse options that do not go together.
 
@@ -114,7 +122,32 @@ def parse_size(text: str) -> int:
     size = 0
     if match:
         base = 1024 if match[3] else 1000
-        size = int(Decimal(match[1]) * base ** units[(match[2] or "").lower()])
+        size = int(Fraction(match[1]) * base ** units[(match[2] or "").lower()])
     if not size:
         raise UsageError(f"{text!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
     return size
+
+
+def make_options(given: Mapping[str, Any]) -> Options:
+    """Make options of what a Python caller finds natural to pass.
+
+    Args:
+        given: fields of Options; paths may be text, hparams a mapping, and max_shard_size a size as people write it.
+
+    Returns:
+        The options.
+
+    Raises:
+        UsageError: a value is not one of those an option takes.
+    """
+    fields = dict(given)
+    for name in ("generator", "config", "vocab"):
+        if isinstance(fields.get(name), str):
+            fields[name] = Path(fields[name])
+    if isinstance(fields.get("hparams"), Mapping):
+        fields["hparams"] = json.dumps(dict(fields["hparams"]))
+    if isinstance(fields.get("hparams"), Path):
+        fields["hparams"] = str(fields["hparams"])
+    if isinstance(fields.get("max_shard_size"), str):
+        fields["max_shard_size"] = parse_size(fields["max_shard_size"])
+    return Options(**fields)

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,22 +17,24 @@ _PARTIAL = ".partial"
 _REPLACED = ".replaced"
 
 
-def check_target(target: Path, source: Path, overwrite: bool) -> None:
+def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[Path] = ()) -> None:
     """Refuse a place that must not be written to, before any work is done.
 
     Args:
         target: the folder to be made.
         source: what is being read.
         overwrite: whether an existing folder may be replaced.
+        others: what else is read, which must not be replaced either.
 
     Raises:
-        OutputError: it exists, lies inside the source, holds the source, or its parent is not a folder.
+        OutputError: it exists, lies inside the source, holds something that is read, or its parent is not a folder.
     """
     place, origin = _resolved(target), _resolved(source)
     if origin.is_dir() and place != origin and place.is_relative_to(origin):
         raise OutputError(f"{target} lies inside the source {source}", "Choose a folder beside it.")
-    if origin.is_relative_to(place):
-        raise OutputError(f"{target} holds the source {source}", "Choose another folder.")
+    for read in (source, *others):
+        if _resolved(read).is_relative_to(place):
+            raise OutputError(f"{target} holds the source {read}", "Choose another folder.")
     if os.path.lexists(target):
         if not overwrite:
             raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")

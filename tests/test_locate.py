@@ -198,10 +198,17 @@ def test_a_file_that_is_no_model_says_what_it_is(tmp_path, name, said):
         locate(touch(tmp_path, name) / name)
 
 
-def test_a_prefix_without_its_index_is_told(golden_copy):
-    source = golden_copy(without=(f"{PREFIX}.index",))
-    with pytest.raises(SourceError, match=rf"{PREFIX}.index is missing; its data files are there"):
-        locate(source / PREFIX)
+@pytest.mark.parametrize("name", ["model.ckpt-7", "run[1]", "*?"])
+def test_a_prefix_without_its_index_is_told(tmp_path, name):
+    touch(tmp_path, f"{name}.data-00000-of-00001")
+    with pytest.raises(SourceError) as error:
+        locate(tmp_path / name)
+    assert error.value.message == f"{tmp_path / name}.index is missing; its data files are there"
+
+
+def test_a_folder_named_like_an_index_is_none(tmp_path):
+    touch(tmp_path, "notes.index/a.txt", "model.ckpt.index")
+    assert locate(tmp_path)[0].path == tmp_path / "model.ckpt"
 
 
 def test_a_mistyped_prefix_is_answered_with_those_there_are(golden_copy):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from electra_convert.checkpoint.google import read_google
 from electra_convert.checkpoint.model import Checkpoint, Model
 from electra_convert.checkpoint.state_dicts import read_state_dicts
+from electra_convert.errors import UsageError
 from electra_convert.formats.locate import Location, locate
+from electra_convert.tensors import Source
 
 __all__ = ["Checkpoint", "Model", "open_checkpoint"]
 
@@ -34,17 +36,17 @@ def open_checkpoint(path: Path, generator: Path | None = None) -> Iterator[Check
     if generator is not None:
         locations += _generator_locations(locations, generator)
     read = read_google if locations[0].container == "tensorflow" else read_state_dicts
-    checkpoint = read(path, locations)
-    try:
-        yield checkpoint
-    finally:
-        for source in checkpoint.sources:
-            source.close()
+    with ExitStack() as opened:
+
+        def open_source(location: Location) -> Source:
+            source = location.open()
+            opened.callback(source.close)
+            return source
+
+        yield read(path, locations, open_source)
 
 
 def _generator_locations(locations: tuple[Location, ...], generator: Path) -> tuple[Location, ...]:
-    from electra_convert.errors import UsageError
-
     found = locate(generator)
     containers = {location.container for location in (*locations, *found)}
     if len(locations) != 1 or len(found) != 1 or "tensorflow" in containers:

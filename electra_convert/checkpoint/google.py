@@ -9,6 +9,8 @@ from pathlib import Path
 from electra_convert.checkpoint.model import (
     Checkpoint,
     Model,
+    OpenSource,
+    naming,
     require_complete,
     require_floats,
     step_value,
@@ -23,15 +25,16 @@ from electra_convert.tensors import Tensor
 from electra_convert.transfer import Weight
 
 
-def read_google(path: Path, locations: tuple[Location, ...]) -> Checkpoint:
+def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:
     """Find the models in a TensorFlow checkpoint.
 
     Args:
         path: what was pointed at, for messages.
         locations: the one checkpoint.
+        open_source: opens it; the caller closes it.
 
     Returns:
-        The checkpoint; the caller closes its sources.
+        The checkpoint.
 
     Raises:
         SourceError: it is not an ELECTRA checkpoint.
@@ -39,7 +42,7 @@ def read_google(path: Path, locations: tuple[Location, ...]) -> Checkpoint:
         CorruptFileError: a file is damaged.
     """
     location = locations[0]
-    source = location.open()
+    source = open_source(location)
     tensors = source.tensors
     recognition = _recognise(location.path, tensors)
     models = {role: _model(location, role, recognition, tensors) for role in recognition.bindings}
@@ -89,14 +92,12 @@ def _projected(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
 def _model(location: Location, role: Role, recognition: Recognition, tensors: Mapping[str, Tensor]) -> Model:
     bindings = recognition.bindings[role]
     network = next(network for network in recognition.variant.networks if network.role == role)
-    try:
+    with naming(location.path):
         sizes = measure(
             {binding.tf: tensors[binding.tf].shape for binding in bindings},
             {binding.tf: binding.dims for binding in bindings},
             count_layers(tensors, network.encoder),
         )
-    except NamesError as error:
-        raise NamesError(f"{location.path}: {error.message}", error.hint) from error
     slots = _slots(bindings, recognition, tensors)
     require_floats(
         location.path,

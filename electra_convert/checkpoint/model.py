@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from electra_convert.casting import WEIGHT_DTYPES
 from electra_convert.errors import NamesError, listing
+from electra_convert.formats.locate import Location
 from electra_convert.names.plan import Sizes
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import Variant, collapse
 from electra_convert.tensors import Source, Tensor
 from electra_convert.transfer import Weight, same_bits
+
+OpenSource = Callable[[Location], Source]
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,22 @@ class Checkpoint:
                 f"{listing(collapse(self.unmapped))}",
                 "Nothing is skipped silently: remove them from the checkpoint, or report the layout.",
             )
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of a file before what is said of its tensors.
+
+    Args:
+        path: where the tensors come from.
+
+    Raises:
+        NamesError: as it was raised within, with the path.
+    """
+    try:
+        yield
+    except NamesError as error:
+        raise NamesError(f"{path}: {error.message}", error.hint) from error
 
 
 def require_complete(path: Path, what: str, missing: tuple[str, ...], unexpected: tuple[str, ...]) -> None:

@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from electra_convert.checkpoint.model import Checkpoint, Model, require_complete, require_floats, step_value
+from electra_convert.checkpoint.model import (
+    Checkpoint,
+    Model,
+    OpenSource,
+    naming,
+    require_complete,
+    require_floats,
+    step_value,
+)
 from electra_convert.errors import ConfigError, NamesError, SourceError, listing
-from electra_convert.formats import safetensors_file
 from electra_convert.formats.locate import Location
 from electra_convert.names.foreign import resemblance
 from electra_convert.names.ops import Op
@@ -24,15 +31,16 @@ OPTIMIZER_FILE = "optimizer.safetensors"
 RECORD_FILE = "conversion.json"
 
 
-def read_state_dicts(path: Path, locations: tuple[Location, ...]) -> Checkpoint:
+def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:
     """Find the models in transformers folders or files.
 
     Args:
         path: what was pointed at, for messages.
         locations: one model, or a discriminator and a generator.
+        open_source: opens one of them; the caller closes it.
 
     Returns:
-        The checkpoint; the caller closes its sources.
+        The checkpoint.
 
     Raises:
         SourceError: one of them is not an ELECTRA model.
@@ -45,10 +53,10 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...]) -> Checkpoint:
     steps: list[Tensor] = []
     unmapped: list[str] = []
     for location in locations:
-        source = location.open()
+        source = open_source(location)
         sources.append(source)
         state = _recognise(location.path, source.tensors)
-        optimizer = _optimizer(location)
+        optimizer = _optimizer(location, open_source)
         sources.extend([optimizer] if optimizer else [])
         if state.role in models:
             raise NamesError(f"{path}: both models are {state.role}s", "A pair is a discriminator and a generator.")
@@ -59,7 +67,7 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...]) -> Checkpoint:
     record = _record(locations[0].folder)
     return Checkpoint(
         path=path,
-        name=locations[0].path.name if len(locations) == 1 else path.name,
+        name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
         format=sources[0].format,
         variant=None,
         models=models,
@@ -96,9 +104,9 @@ def _widths_differ(tensors: Mapping[str, Tensor]) -> bool:
     return words is not None and query is not None and words[1:] != query[1:]
 
 
-def _optimizer(location: Location) -> Source | None:
+def _optimizer(location: Location, open_source: OpenSource) -> Source | None:
     path = location.folder / OPTIMIZER_FILE
-    return safetensors_file.open_source(path) if path.is_file() else None
+    return open_source(Location("safetensors", path, location.folder)) if path.is_file() else None
 
 
 def _model(
@@ -107,14 +115,12 @@ def _model(
     weights = {binding.hf: Weight(tensors[state.stored[binding.hf]]) for binding in state.bindings}
     ops = {binding.hf: binding.op for binding in state.bindings}
     layers = sum(name.endswith("attention.self.query.weight") for name in weights)
-    try:
+    with naming(Path(f"{location.path} (shapes in TensorFlow's orientation)")):
         sizes = measure(
             {name: ops[name].inverse.shape(weight.tensor.shape) for name, weight in weights.items()},
             {binding.hf: binding.dims for binding in state.bindings},
             layers,
         )
-    except NamesError as error:
-        raise NamesError(f"{location.path}: {error.message} (in TensorFlow's orientation)", error.hint) from error
     slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
     require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
     return Model(
@@ -160,7 +166,7 @@ def _step(path: Path, steps: list[Tensor], record: Mapping[str, Any] | None) -> 
     if values:
         return values.pop()
     step = (record or {}).get("step")
-    return step if isinstance(step, int) and not isinstance(step, bool) and step >= 0 else None
+    return step if isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 1 << 63 else None
 
 
 def _record(folder: Path) -> Mapping[str, Any] | None:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
+# What may be done with a path is found out by doing it, and told as any other error.
+PATH = click.Path(path_type=Path, readable=False)
 
 
 def output_options(command: Command) -> Command:

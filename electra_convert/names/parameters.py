@@ -59,9 +59,8 @@ def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTab
     """
     stored = _current_names(names)
     role, head = _role(stored)
-    bindings = expand(
-        Network(role, "", "", head), _count_layers(stored), _projects(stored) if projects is None else projects, rules
-    )
+    projects = _projects(stored) if projects is None else projects
+    bindings = expand(Network(role, "", "", head), max(1, _count_layers(stored)), projects, rules)
     wanted = {binding.hf for binding in bindings}
     extra = stored.keys() - wanted - {TIED_HEAD} - set(BUFFERS)
     task_head = {name for name in extra if not head and not name.startswith("electra.")}

@@ -119,7 +119,7 @@ def recognise(names: Set[str], projects: Mapping[str, bool] | None = None, rules
     bindings = {
         network.role: expand(
             network,
-            count_layers(variables, network.encoder),
+            max(1, count_layers(variables, network.encoder)),
             _projects(variables, network.encoder, projects or {}),
             rules,
         )
