@@ -13,8 +13,8 @@ from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import VARIANTS
 from electra_convert.tensors import TensorSpec
-from electra_convert.transfer import Weight
 from electra_convert.version import __version__
+from electra_convert.weights import Weight
 
 SCHEMA = 1
 

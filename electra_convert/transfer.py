@@ -9,33 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from hashlib import sha256
 from queue import Empty, SimpleQueue
 from threading import Event
 
-import numpy as np
-from numpy.typing import NDArray
-
 from electra_convert.casting import cast, require_finite
 from electra_convert.names.ops import Op
-from electra_convert.tensors import PIECE_BYTES, Sink, Tensor, TensorSpec, pieces
+from electra_convert.tensors import PIECE_BYTES, Sink, Tensor, TensorSpec
 from electra_convert.transposing import Transposer
+from electra_convert.weights import Weight
 
 # Two threads keep two cores or one disk busy; more gain nothing and cost memory.
 _THREADS = 2
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A tensor and the op that brings it to another orientation."""
-
-    tensor: Tensor
-    op: Op = Op.KEEP
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape after the op."""
-        return self.op.shape(self.tensor.shape)
 
 
 @dataclass(frozen=True)
@@ -126,72 +110,3 @@ class _Worker:
         for piece in self._checked(tensor, row_bytes * max(1, PIECE_BYTES // row_bytes)):
             self._transposer.add(piece)
         yield self._transposer.result()
-
-
-def same_bits(first: Weight, second: Weight) -> bool:
-    """Whether two tensors hold the same bits after their ops.
-
-    Args:
-        first: one tensor.
-        second: the other.
-
-    Returns:
-        True if dtype, shape and every byte are equal.
-
-    Raises:
-        CorruptFileError: one of them failed its container's checks.
-    """
-    if first.tensor.dtype != second.tensor.dtype or first.shape != second.shape:
-        return False
-    if first.op is second.op:
-        return _digest(first.tensor) == _digest(second.tensor)
-    return bool(np.array_equal(_oriented(first).view(np.uint8), _oriented(second).view(np.uint8)))
-
-
-def _digest(tensor: Tensor) -> bytes:
-    digest = sha256()
-    for piece in tensor.stream(memoryview(bytearray(PIECE_BYTES))):
-        digest.update(piece)
-    return digest.digest()
-
-
-def _oriented(weight: Weight) -> NDArray[np.generic]:
-    values = weight.tensor.read()
-    return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
-
-
-def constant(spec: TensorSpec, values: bytes) -> Tensor:
-    """A small tensor of known bytes.
-
-    Args:
-        spec: its name, dtype and shape.
-        values: its elements in C order, little-endian.
-
-    Returns:
-        The tensor.
-    """
-
-    def stream(scratch: memoryview) -> Iterator[memoryview]:
-        for position, window in pieces(scratch, spec.nbytes):
-            window[:] = values[position : position + len(window)]
-            yield window
-
-    return Tensor(spec.name, spec.dtype, spec.shape, stream)
-
-
-def zeros(spec: TensorSpec) -> Tensor:
-    """A tensor of zeros that takes no memory.
-
-    Args:
-        spec: its name, dtype and shape.
-
-    Returns:
-        The tensor.
-    """
-
-    def stream(scratch: memoryview) -> Iterator[memoryview]:
-        for _, window in pieces(scratch, spec.nbytes):
-            window[:] = bytes(len(window))
-            yield window
-
-    return Tensor(spec.name, spec.dtype, spec.shape, stream)

@@ -1,4 +1,4 @@
-"""The rule table is honest: every way to break it shows in the names, in the shapes, or in what the model computes."""
+"""The rule table is honest: every way to break it shows in the names, the shapes, or what the model computes."""
 
 from __future__ import annotations
 

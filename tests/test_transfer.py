@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from electra_convert.errors import CorruptFileError, NamesError, OutputError
 from electra_convert.names.ops import Op
 from electra_convert.tensors import DTYPES, PIECE_BYTES, Tensor, TensorSpec
-from electra_convert.transfer import Move, Weight, constant, run, same_bits, zeros
+from electra_convert.transfer import Move, run
+from electra_convert.weights import Weight, constant, same_bits, zeros
 
 # Alone, in a row, in a column, empty, and around the sizes of the blocks that a transpose works in.
 SHAPES = (

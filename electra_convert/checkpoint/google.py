@@ -22,7 +22,7 @@ from electra_convert.names.plan import Binding, measure
 from electra_convert.names.rules import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.names.variants import Recognition, collapse, count_layers, recognise
 from electra_convert.tensors import Tensor
-from electra_convert.transfer import Weight
+from electra_convert.weights import Weight
 
 
 def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:

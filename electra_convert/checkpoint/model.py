@@ -15,7 +15,7 @@ from electra_convert.names.plan import Sizes
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import Variant, collapse
 from electra_convert.tensors import Source, Tensor
-from electra_convert.transfer import Weight, same_bits
+from electra_convert.weights import Weight, same_bits
 
 OpenSource = Callable[[Location], Source]
 
@@ -101,19 +101,19 @@ class Checkpoint:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(place: Path | str) -> Iterator[None]:
     """Put the name of a file before what is said of its tensors.
 
     Args:
-        path: where the tensors come from.
+        place: where the tensors come from.
 
     Raises:
-        NamesError: as it was raised within, with the path.
+        NamesError: as it was raised within, with the place.
     """
     try:
         yield
     except NamesError as error:
-        raise NamesError(f"{path}: {error.message}", error.hint) from error
+        raise NamesError(f"{place}: {error.message}", error.hint) from error
 
 
 def require_complete(path: Path, what: str, missing: tuple[str, ...], unexpected: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ from electra_convert.names.plan import measure
 from electra_convert.names.rules import SLOT_NAMES, STEP_NAME, WORD_EMBEDDINGS, Role
 from electra_convert.names.variants import collapse
 from electra_convert.tensors import Source, Tensor
-from electra_convert.transfer import Weight
+from electra_convert.weights import Weight
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 RECORD_FILE = "conversion.json"
@@ -115,7 +115,7 @@ def _model(
     weights = {binding.hf: Weight(tensors[state.stored[binding.hf]]) for binding in state.bindings}
     ops = {binding.hf: binding.op for binding in state.bindings}
     layers = sum(name.endswith("attention.self.query.weight") for name in weights)
-    with naming(Path(f"{location.path} (shapes in TensorFlow's orientation)")):
+    with naming(f"{location.path} (shapes in TensorFlow's orientation)"):
         sizes = measure(
             {name: ops[name].inverse.shape(weight.tensor.shape) for name, weight in weights.items()},
             {binding.hf: binding.dims for binding in state.bindings},

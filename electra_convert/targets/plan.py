@@ -10,7 +10,8 @@ from threading import Lock
 
 from electra_convert.output import new_folder, write_file
 from electra_convert.tensors import Sink, TensorSpec
-from electra_convert.transfer import Move, Weight, run
+from electra_convert.transfer import Move, run
+from electra_convert.weights import Weight
 
 Progress = Callable[[int, int], None]
 

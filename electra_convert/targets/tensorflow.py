@@ -22,7 +22,7 @@ from electra_convert.targets.plan import Container, OutputPlan
 from electra_convert.targets.tokenizers import VOCABULARY, find_vocabulary
 from electra_convert.targets.transformers import step_constant
 from electra_convert.tensors import DTYPES, DType, Sink, Tensor, TensorSpec
-from electra_convert.transfer import Weight, same_bits, zeros
+from electra_convert.weights import Weight, same_bits, zeros
 
 _PREFIX = "model.ckpt"
 _PAIR_VARIANTS = ("default", "untied_generator_embeddings", "tied_generator")

@@ -19,7 +19,7 @@ from electra_convert.record import encode_record, recorded_hparams, recorded_var
 from electra_convert.targets.plan import Container, OutputPlan
 from electra_convert.targets.tokenizers import tokenizer_files
 from electra_convert.tensors import DTYPES, DType, Sink, Tensor, TensorSpec
-from electra_convert.transfer import Weight, constant
+from electra_convert.weights import Weight, constant
 
 _FILES: Mapping[Target, str] = {"safetensors": "model.safetensors", "torch": "pytorch_model.bin"}
 _METADATA = {"format": "pt"}

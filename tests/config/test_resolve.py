@@ -68,9 +68,8 @@ def test_an_option_decides_over_any_other_source_and_that_is_told(key: str, lowe
     resolved = settle(says(lower, **{key: other}), says(Rank.OPTION, **{key: SETTLED[key]}, **heads))
     assert (resolved[key], resolved.values[key].origin) == (SETTLED[key], "--hparams")
     (told,) = resolved.warnings
-    assert told == (
-        f"--hparams says the discriminator's {key} is {SETTLED[key]}, {NAMES[lower]} says {other}; the option decides."
-    )
+    decided = f"--hparams says the discriminator's {key} is {SETTLED[key]}, {NAMES[lower]} says {other}"
+    assert told == f"{decided}; the option decides."
 
 
 @pytest.mark.parametrize("key", SETTLED)
