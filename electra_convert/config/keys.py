@@ -67,7 +67,7 @@ IGNORED = LOCATIONS | frozenset(
 )
 
 # What modeling.get_activation knows, in any case; nothing at all stands for linear.
-ACTIVATIONS = frozenset({"gelu", "relu", "tanh", "linear"})
+ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
