@@ -204,14 +204,14 @@ def test_ctrl_c_leaves_nothing_and_says_so(written, place, overwrite):
     if overwrite:
         assert run("convert", source, place / "out").code == 0
         before = [place / "out"]
-    program = AT_FIRST_READ.format(event="place.parent.joinpath('begun').touch(); time.sleep(0.2)")
+    program = AT_FIRST_READ.format(event="place.parent.joinpath('begun').touch(); time.sleep(0.5)")
     arguments = ["convert", source, place / "out", *(["--overwrite"] if overwrite else [])]
     process = subprocess.Popen(
         [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for(place.parent / "begun")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=15)
     assert (process.returncode, out, err) == (1, "", "Error: interrupted; nothing was written\n")
     assert list(place.iterdir()) == before
 
