@@ -55,8 +55,8 @@ def run(moves: Sequence[Move], finite: bool, progress: Callable[[int], None] = l
         queue.put(move)
     stop = Event()
     with ThreadPoolExecutor(_THREADS) as pool:
-        workers = [pool.submit(_work, queue, stop, finite, progress) for _ in range(_THREADS)]
         try:
+            workers = [pool.submit(_work, queue, stop, finite, progress) for _ in range(_THREADS)]
             done, _ = wait(workers, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()

@@ -155,6 +155,22 @@ def test_an_error_in_one_move_stops_the_rest_and_surfaces(error: BaseException, 
     assert len(begun) < 2500
 
 
+def test_an_error_stops_a_long_tensor_on_its_way():
+    raised, passed = Event(), []
+
+    def stream(scratch: memoryview) -> Iterator[memoryview]:
+        raised.wait()
+        for _ in range(5000):
+            time.sleep(0.001)
+            passed.append(1)
+            yield scratch[:4]
+
+    long = Tensor("long", DTYPES["float32"], (5000,), stream)
+    with pytest.raises(CorruptFileError):
+        run([move(long, Drain()), move(broken("bad", CorruptFileError("damaged"), raised), Drain())], finite=False)
+    assert len(passed) < 2500
+
+
 def test_an_error_of_the_sink_surfaces():
     class Full(Drain):
         def write(self, piece: memoryview) -> None:

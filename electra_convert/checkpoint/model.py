@@ -95,7 +95,7 @@ class Checkpoint:
         if self.unmapped:
             raise NamesError(
                 f"{self.path}: {len(self.unmapped)} tensors belong to no ELECTRA model that this tool knows: "
-                f"{listing(collapse(self.unmapped))}",
+                f"{', '.join(collapse(self.unmapped))}",
                 "Nothing is skipped silently: remove them from the checkpoint, or report the layout.",
             )
 
@@ -129,7 +129,9 @@ def require_complete(path: Path, what: str, missing: tuple[str, ...], unexpected
         NamesError: lists both, layers collapsed.
     """
     if missing:
-        told = listing(collapse(missing)) + (f"; unexpected: {listing(collapse(unexpected))}" if unexpected else "")
+        told = ", ".join(collapse(missing)) + (
+            f"; unexpected: {', '.join(collapse(unexpected))}" if unexpected else ""
+        )
         raise NamesError(
             f"{path} is not a complete {what}: {len(missing)} tensors are missing: {told}",
             "An incomplete model would run with random weights in their place; look for the whole checkpoint.",

@@ -31,10 +31,10 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class ReadFile:
     """A file opened for reading at offsets, by several threads at once.
 
-    Long pieces are shown in a map of the file, without a copy: with checksums, pread takes 1.5 times as long, and where
-    the page cache holds the file in small pages, five times (benchmarks/building_blocks.py). A range is mapped as a
-    whole before it is used and given up after, so that neither page faults nor memory add up. Where that is not to be
-    had, pread does it.
+    Long pieces are shown in a map of the file, without a copy: with checksums, pread takes 1.5 times as long, and
+    where the page cache holds the file in small pages, five times (benchmarks/building_blocks.py). A range is mapped
+    as a whole before it is used and given up after, so that neither page faults nor memory add up. Where that is not
+    to be had, pread does it.
 
     Args:
         path: the file.

@@ -121,5 +121,5 @@ def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, b
     chosen = (options.vocab, options.lower_case, options.strip_accents)
     if checkpoint.variant is not None or any(choice is not None for choice in chosen):
         return {}
-    saved = {name: (model.folder / name).read_bytes() for name in _SAVED if (model.folder / name).is_file()}
+    saved = {name: tokenizer.read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
     return saved if "tokenizer_config.json" in saved else {}

@@ -3,7 +3,7 @@
 from electra_convert.tokenizer.casing import Casing, check_accents, decide_casing
 from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_config
 from electra_convert.tokenizer.folder import casing_of_folder, read_vocabulary_of_folder
-from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_vocabulary
+from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_small, read_vocabulary
 
 __all__ = [
     "Casing",
@@ -15,6 +15,7 @@ __all__ = [
     "decide_casing",
     "encode_tokenizer",
     "encode_tokenizer_config",
+    "read_small",
     "read_vocabulary",
     "read_vocabulary_of_folder",
 ]

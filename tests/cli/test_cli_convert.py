@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -189,12 +191,10 @@ def test_a_run_does_not_remove_what_another_is_writing(written, place):
     source = written()
     again = "place.joinpath('ran').exists() or place.joinpath('ran').touch() or time.sleep(5)"
     program = AT_FIRST_READ.format(event=again)
-    slow = subprocess.Popen([sys.executable, "-c", program, "convert", source, place / "out"], stdout=subprocess.PIPE)
-    wait_for(place / "ran")
-    assert run("convert", source, place / "out").code == 0
-    assert len(list(place.glob(".out.*.partial"))) == 1
-    slow.kill()
-    slow.communicate()
+    with running(program, "convert", source, place / "out"):
+        wait_for(place / "ran")
+        assert run("convert", source, place / "out").code == 0
+        assert len(list(place.glob(".out.*.partial"))) == 1
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -206,14 +206,23 @@ def test_ctrl_c_leaves_nothing_and_says_so(written, place, overwrite):
         before = [place / "out"]
     program = AT_FIRST_READ.format(event="place.parent.joinpath('begun').touch(); time.sleep(0.5)")
     arguments = ["convert", source, place / "out", *(["--overwrite"] if overwrite else [])]
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    wait_for(place.parent / "begun")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=15)
+    with running(program, *arguments) as process:
+        wait_for(place.parent / "begun")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
     assert (process.returncode, out, err) == (1, "", "Error: interrupted; nothing was written\n")
     assert list(place.iterdir()) == before
+
+
+@contextmanager
+def running(program: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A program at work, which does not outlive the test."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(path: Path) -> None:

@@ -26,10 +26,10 @@ ARCHITECTURES = st.fixed_dictionaries(
         "embedding_size": st.sampled_from([128, 256, 768]) | WIDTHS,
         "hidden_size": st.sampled_from([256, 768, 1024]) | WIDTHS,
         "num_hidden_layers": st.sampled_from([12, 24]) | st.integers(1, 48),
-        "intermediate_size": WIDTHS,
+        "intermediate_size": st.sampled_from([1024, 3072, 4096]) | WIDTHS,
         "max_position_embeddings": st.just(512) | st.integers(1, 4096),
         "type_vocab_size": st.integers(1, 4),
-        "num_attention_heads": st.integers(1, 64),
+        "num_attention_heads": st.sampled_from([4, 12, 16]) | st.integers(1, 64),
         "hidden_act": st.just("gelu"),
         "layer_norm_eps": st.just(1e-12),
         "hidden_dropout_prob": st.sampled_from([0.0, 0.1]),
@@ -108,6 +108,14 @@ def test_the_hparams_of_their_own_run_are_kept_as_they_are(variant: Variant, dat
     configs = data.draw(models(variant))
     own = {**express(configs, variant, lower_case, None), "learning_rate": 5e-4, "max_seq_length": 77}
     assert express(configs, variant, lower_case, own) == own
+
+
+@pytest.mark.parametrize("key", COMPUTED)
+def test_hparams_that_make_all_but_one_value_are_changed(key: str):
+    value = "relu" if key == "hidden_act" else 16
+    variant, configs = VARIANTS["uniform_generator"], {"discriminator": resolved(one(**{key: value}))}
+    own = express({"discriminator": resolved(one())}, variant, None, None)
+    assert_makes(Hparams(express(configs, variant, None, own), ""), configs, variant)
 
 
 def one(**changes: Any) -> dict[str, Any]:
