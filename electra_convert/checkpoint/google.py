@@ -15,7 +15,7 @@ from electra_convert.checkpoint.model import (
     require_floats,
     step_value,
 )
-from electra_convert.errors import NamesError, SourceError, listing
+from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.locate import Location
 from electra_convert.names.foreign import resemblance
 from electra_convert.names.plan import Binding, measure
@@ -148,9 +148,9 @@ def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
             for scope, what in recognition.variant.foreign.items()
             if any(name.startswith(scope) for name in recognition.foreign)
         ]
-        notices.append(f"Left out, {whats[0]}: {listing(collapse(recognition.foreign), 40)}.")
+        notices.append(f"Left out, {whats[0]}: {', '.join(collapse(recognition.foreign))}.")
     if recognition.other_slots:
-        others = listing(collapse(recognition.other_slots), 40)
+        others = ", ".join(collapse(recognition.other_slots))
         notices.append(f"Left out, state of an optimiser that is not ELECTRA's: {others}.")
     if recognition.variant.name == "encoder":
         notices.append("The checkpoint is an encoder alone, without a pretraining head.")
