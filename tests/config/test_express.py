@@ -128,7 +128,7 @@ def pair(generator: dict[str, Any], discriminator: dict[str, Any] | None = None)
     return {"discriminator": resolved(discriminator or one()), "generator": resolved(generator)}
 
 
-@pytest.mark.parametrize("key", LOCATIONS)
+@pytest.mark.parametrize("key", sorted(LOCATIONS))
 def test_places_on_another_machine_are_not_carried_over(key: str):
     configs = {"discriminator": resolved(one())}
     assert key not in express(configs, VARIANTS["uniform_generator"], None, {key: GOOGLE.get(key, "/home")})
