@@ -65,8 +65,8 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
     configs: dict[Role, Resolved] = {}
     bases: dict[Role, Mapping[str, Any]] = {}
     variant = checkpoint.variant or _intended_variant(checkpoint, given)
-    for source in given:
-        check_variant(source[0], variant)
+    if given:
+        check_variant(given[0][0], variant)
     for role, model in checkpoint.models.items():
         beside = _config_beside(checkpoint, model)
         if checkpoint.variant is None and beside is not None:

@@ -158,7 +158,8 @@ def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_confi
         ConfigError: a source contradicts the weights, or two of them each other with no option to decide.
     """
     values = {key: Value(getattr(sizes, size), "weights") for key, size in SIZE_KEYS.items()}
-    warnings = [line for source in evidence for line in _check_sizes(role, values, source)]
+    decided = any(source.rank is Rank.OPTION for source in evidence)
+    warnings = [line for source in evidence for line in _check_sizes(role, values, source, decided)]
     for key in ("num_attention_heads", *DEFAULTS):
         settled = _settle(role, key, evidence, warnings)
         values[key] = settled or _default(role, key, sizes, shares_config)
@@ -168,18 +169,21 @@ def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_confi
     return Resolved(values, tuple(warnings))
 
 
-def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence) -> list[str]:
+def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence, decided: bool) -> list[str]:
+    """Compare sizes with the weights'; once an option decides, what lies beside the checkpoint only gets a warning."""
     warnings = []
     for key, known in values.items():
         said = source.values.get(key, known.value)
         if said == known.value:
             continue
-        if key in source.stated:
+        if key in source.stated and (source.rank is Rank.OPTION or not decided):
             raise ConfigError(
                 f"{source.origin} says the {role}'s {key} is {said}, but the weights have {known.value}",
                 "It belongs to another checkpoint, or the checkpoint to another run.",
             )
-        warnings.append(f"{source.origin} leaves the {role}'s {key} at {said}; the weights have {known.value}.")
+        verb = "says" if key in source.stated else "leaves"
+        at = "is" if key in source.stated else "at"
+        warnings.append(f"{source.origin} {verb} the {role}'s {key} {at} {said}; the weights have {known.value}.")
     return warnings
 
 

@@ -231,3 +231,14 @@ def test_hparams_of_another_layout_than_the_variables_have_are_refused(asked: st
 @pytest.mark.parametrize("found", VARIANTS)
 def test_hparams_that_ask_for_no_layout_go_with_any(found: str):
     check_variant(hparams({"model_size": "base"}), VARIANTS[found])
+
+
+def test_sizes_beside_the_checkpoint_that_do_not_fit_are_only_warned_of_where_an_option_is_given():
+    weights = Sizes(61, 19, 3, 6, 15, 22, 5)
+    beside = Evidence("hparams.json", Rank.BESIDE, {"hidden_size": 999}, frozenset({"hidden_size"}))
+    option = Evidence("--hparams", Rank.OPTION, {"num_attention_heads": 5}, frozenset({"num_attention_heads"}))
+    with pytest.raises(ConfigError, match=r"hparams\.json says the discriminator's hidden_size is 999, but"):
+        resolve("discriminator", weights, [beside], False)
+    resolved = resolve("discriminator", weights, [option, beside], False)
+    assert resolved["num_attention_heads"] == 5
+    assert resolved.warnings == ("hparams.json says the discriminator's hidden_size is 999; the weights have 15.",)
