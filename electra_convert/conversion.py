@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
-from electra_convert.checkpoint.model import naming, require_tied
+from electra_convert.checkpoint.model import naming, require_tied, slot_state
 from electra_convert.config.resolve import Value
 from electra_convert.errors import NamesError, OutputError
 from electra_convert.evidence import Findings, gather
@@ -36,8 +36,8 @@ class Conversion:
         step: the global step, or None where it is not known.
         models: the configuration of each model written, each value with its origin.
         parameters: the number of weights of each model written.
-        files: the size in bytes of every file, by path within the output; for a dry run the bytes of tensors in
-            containers, whose headers come on top.
+        files: the size in bytes of every file, by path within the output; for a dry run, of containers the bytes of
+            their tensors alone, without headers and indices.
         notices: what was left out or changed, and why.
         warnings: what was guessed or put aside.
         dry_run: whether nothing was written.
@@ -165,7 +165,7 @@ def _plan(
     notices = [
         *checkpoint.notices,
         *_electric_notice(checkpoint, findings),
-        *_slot_notices(checkpoint, target, options),
+        *_slot_notices(checkpoint, roles, target, options),
     ]
     if target == "tf":
         notices += _task_head_notices(checkpoint, roles)
@@ -184,16 +184,17 @@ def _electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
     return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]
 
 
-def _slot_notices(checkpoint: Checkpoint, target: Target, options: Options) -> list[str]:
-    if options.optimizer and checkpoint.slot_state == "none":
+def _slot_notices(checkpoint: Checkpoint, roles: Sequence[Role], target: Target, options: Options) -> list[str]:
+    state = slot_state(checkpoint.models[role] for role in roles)
+    if options.optimizer and state == "none":
         raise OutputError(
             f"{checkpoint.path} has no optimiser slots for --optimizer to carry over",
             "Leave --optimizer out"
             + (", or start the optimiser anew with --zero-optimizer." if target == "tf" else "."),
         )
-    if options.optimizer and checkpoint.slot_state == "partial":
+    if options.optimizer and state == "partial":
         return ["Some variables have no optimiser slots; only those that are there are written."]
-    if not options.optimizer and checkpoint.slot_state != "none":
+    if not options.optimizer and state != "none":
         return ["Optimiser slots are left out (--optimizer carries them over)."]
     return []
 
@@ -207,5 +208,6 @@ def _task_head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[st
 
 def _planned_files(plan: OutputPlan) -> dict[str, int]:
     files = {name: len(content) for name, content in plan.files.items()}
-    files |= {f"{box.folder}/{box.name}" if box.folder else box.name: box.nbytes for box in plan.containers}
+    for box in plan.containers:
+        files |= {f"{box.folder}/{name}" if box.folder else name: nbytes for name, nbytes in box.files.items()}
     return dict(sorted(files.items()))

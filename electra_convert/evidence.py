@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from electra_convert.config.resolve import (
     only_stated,
     resolve,
 )
-from electra_convert.config.transformers import config_evidence, read_config, role_of_config
-from electra_convert.errors import ConfigError
+from electra_convert.config.transformers import config_evidence, model_evidence, read_config, role_of_config
+from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import VARIANTS, Variant
 from electra_convert.record import recorded_variant
 
+CONFIG_FILE = "config.json"
 _ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
 
 
@@ -67,17 +69,23 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
     variant = checkpoint.variant or _intended_variant(checkpoint, given)
     if given:
         check_variant(given[0][0], variant)
+    decided = hparams is not None or config is not None
     for role, model in checkpoint.models.items():
-        beside = _config_beside(checkpoint, model)
-        if checkpoint.variant is None and beside is not None:
-            bases[role] = beside
-        evidence = [hparams_evidence(found, rank, role, variant, model.sizes) for found, rank in given]
-        if checkpoint.variant is None:
+        found = [hparams_evidence(one, rank, role, variant, model.sizes) for one, rank in given]
+        if checkpoint.variant is not None:
+            for read in (
+                partial(_config_beside, checkpoint, role, variant),
+                partial(_graph, checkpoint, model, variant),
+            ):
+                found += _unless_decided(decided, warnings, read)
+        else:
             # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
-            evidence = [only_stated(source) for source in evidence]
-        evidence += _configs(checkpoint, role, beside, config)
-        evidence += _graph(checkpoint, model, variant)
-        configs[role] = resolve(role, model.sizes, evidence, variant.shares_config)
+            found = [only_stated(source) for source in found]
+            if (path := model.folder / CONFIG_FILE).is_file():
+                bases[role] = read_config(path)
+                found.append(model_evidence(bases[role]))
+        found += _config_option(checkpoint, role, variant, config)
+        configs[role] = resolve(role, model.sizes, found, variant.shares_config)
         warnings += configs[role].warnings
     return Findings(configs, given[0][0] if given else None, bases, tuple(warnings))
 
@@ -107,24 +115,35 @@ def _hparams(checkpoint: Checkpoint, option: str | None) -> tuple[list[tuple[Hpa
     return found, warnings
 
 
-def _config_beside(checkpoint: Checkpoint, model: Model) -> Mapping[str, Any] | None:
-    path = model.folder / "config.json"
-    return read_config(path) if path.is_file() else None
+def _unless_decided(decided: bool, warnings: list[str], read: Callable[[], list[Evidence]]) -> list[Evidence]:
+    """Read a source; where an option decides, one that is damaged or of another model is only warned of."""
+    try:
+        return read()
+    except (ConfigError, CorruptFileError) as error:
+        if not decided:
+            raise
+        warnings.append(f"Put aside, since an option decides: {error.message}.")
+        return []
 
 
-def _configs(
-    checkpoint: Checkpoint, role: Role, beside: Mapping[str, Any] | None, option: Path | None
-) -> list[Evidence]:
-    """A config.json describes one model: of a pair in one folder, the one that it names."""
-    alone = len(checkpoint.models) == 1
-    evidence = []
-    if option is not None:
-        chosen = read_config(option)
-        if alone or role_of_config(chosen) == role:
-            evidence.append(config_evidence(chosen, f"--config {option.name}", Rank.OPTION))
-    if beside is not None and (alone or checkpoint.variant is None or role_of_config(beside) == role):
-        evidence.append(config_evidence(beside, "config.json", Rank.BESIDE))
-    return evidence
+def _config_beside(checkpoint: Checkpoint, role: Role, variant: Variant) -> list[Evidence]:
+    path = checkpoint.folder / CONFIG_FILE
+    config = read_config(path) if path.is_file() else None
+    if config is None or not _is_about(checkpoint, role, variant, config):
+        return []
+    return [config_evidence(config, CONFIG_FILE, Rank.BESIDE)]
+
+
+def _config_option(checkpoint: Checkpoint, role: Role, variant: Variant, option: Path | None) -> list[Evidence]:
+    config = read_config(option) if option is not None else None
+    if option is None or config is None or not _is_about(checkpoint, role, variant, config):
+        return []
+    return [config_evidence(config, f"--config {option.name}", Rank.OPTION)]
+
+
+def _is_about(checkpoint: Checkpoint, role: Role, variant: Variant, config: Mapping[str, Any]) -> bool:
+    """A config.json describes one model: of two, the one that it names, unless they are one configuration."""
+    return len(checkpoint.models) == 1 or variant.shares_config or role_of_config(config) == role
 
 
 def _graph(checkpoint: Checkpoint, model: Model, variant: Variant) -> list[Evidence]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from electra_convert.casting import require_finite
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
@@ -17,6 +18,7 @@ from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.evidence import gather
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import collapse
+from electra_convert.options import hparams_text
 from electra_convert.targets.plan import Progress
 from electra_convert.tensors import PIECE_BYTES
 
@@ -66,7 +68,7 @@ class Inspection:
 def inspect(
     source: str | Path,
     check: bool = False,
-    hparams: str | None = None,
+    hparams: str | Path | Mapping[str, Any] | None = None,
     config: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
@@ -75,7 +77,7 @@ def inspect(
     Args:
         source: anything that convert takes.
         check: read every byte, verify every checksum, and refuse NaN and infinite weights.
-        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
+        hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json.
         progress: told how many bytes of how many have been read.
 
@@ -86,7 +88,7 @@ def inspect(
         ElectraConvertError: the source is not a complete ELECTRA checkpoint, or is damaged.
     """
     with open_checkpoint(Path(source)) as checkpoint:
-        findings = gather(checkpoint, hparams, Path(config) if config is not None else None)
+        findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
         return Inspection(
             source=Path(source),
             format=checkpoint.format,

@@ -92,6 +92,10 @@ class Options:
     def _check_tensorflow(self) -> None:
         if self.dtype not in {None, "float32"}:
             raise UsageError(f"--dtype {self.dtype} does not go with --to tf: Google's code reads float32 only")
+        if self.strip_accents is not None:
+            raise UsageError(
+                "--[no-]strip-accents does not go with --to tf: Google's code strips when it lower-cases"
+            )
         if self.max_shard_size is not None:
             raise UsageError(
                 "--max-shard-size does not go with --to tf: one data file is written, as Google's code does"
@@ -128,6 +132,13 @@ def parse_size(text: str) -> int:
     return size
 
 
+def hparams_text(given: str | Path | Mapping[str, Any] | None) -> str | None:
+    """Hparams as the command line takes them: JSON, or the name of a file that holds it."""
+    if isinstance(given, Mapping):
+        return json.dumps(dict(given))
+    return str(given) if isinstance(given, Path) else given
+
+
 def make_options(given: Mapping[str, Any]) -> Options:
     """Make options of what a Python caller finds natural to pass.
 
@@ -141,13 +152,12 @@ def make_options(given: Mapping[str, Any]) -> Options:
         UsageError: a value is not one of those an option takes.
     """
     fields = dict(given)
+    if unknown := fields.keys() - Options.__dataclass_fields__.keys():
+        raise UsageError(f"unknown options: {', '.join(sorted(unknown))}")
     for name in ("generator", "config", "vocab"):
         if isinstance(fields.get(name), str):
             fields[name] = Path(fields[name])
-    if isinstance(fields.get("hparams"), Mapping):
-        fields["hparams"] = json.dumps(dict(fields["hparams"]))
-    if isinstance(fields.get("hparams"), Path):
-        fields["hparams"] = str(fields["hparams"])
+    fields["hparams"] = hparams_text(fields.get("hparams"))
     if isinstance(fields.get("max_shard_size"), str):
         fields["max_shard_size"] = parse_size(fields["max_shard_size"])
     return Options(**fields)

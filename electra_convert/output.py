@@ -29,11 +29,12 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
     Raises:
         OutputError: it exists, lies inside the source, holds something that is read, or its parent is not a folder.
     """
-    place, origin = _resolved(target), _resolved(source)
-    if origin.is_dir() and place != origin and place.is_relative_to(origin):
-        raise OutputError(f"{target} lies inside the source {source}", "Choose a folder beside it.")
+    place = _resolved(target)
     for read in (source, *others):
-        if _resolved(read).is_relative_to(place):
+        origin = _resolved(read)
+        if origin.is_dir() and place != origin and place.is_relative_to(origin):
+            raise OutputError(f"{target} lies inside the source {read}", "Choose a folder beside it.")
+        if origin.is_relative_to(place):
             raise OutputError(f"{target} holds the source {read}", "Choose another folder.")
     if os.path.lexists(target):
         if not overwrite:

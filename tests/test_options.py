@@ -34,7 +34,11 @@ GIVEN = {
     "overwrite": True,
     "dry_run": True,
 }
-NOT_TF = {"dtype": "--dtype bfloat16 does not go", "max_shard_size": "--max-shard-size does not go"}
+NOT_TF = {
+    "dtype": "--dtype bfloat16 does not go",
+    "max_shard_size": "--max-shard-size does not go",
+    "strip_accents": "strip-accents does not go",
+}
 ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
 
 

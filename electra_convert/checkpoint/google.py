@@ -13,15 +13,17 @@ from electra_convert.checkpoint.model import (
     naming,
     require_complete,
     require_floats,
+    slot_state,
     step_value,
 )
 from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.locate import Location
+from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.names.foreign import resemblance
 from electra_convert.names.plan import Binding, measure
 from electra_convert.names.rules import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.names.variants import Recognition, collapse, count_layers, recognise
-from electra_convert.tensors import Tensor
+from electra_convert.tensors import Source, Tensor
 from electra_convert.weights import Weight
 
 
@@ -54,8 +56,8 @@ def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSo
         format=source.format,
         variant=recognition.variant,
         models=models,
-        slot_state=recognition.slot_state,
-        step=_step(location.path, step_tensor),
+        slot_state=slot_state(models.values()),
+        step=_step(location.path, step_tensor, source),
         step_tensor=step_tensor,
         unmapped=recognition.unexpected,
         notices=_notices(location, recognition),
@@ -133,9 +135,11 @@ def _require_slot_shapes(path: Path, slots: Mapping[str, Weight], tensors: Mappi
             raise NamesError(f"{path}: {slot.name} is {list(slot.shape)}, its variable is {list(variable.shape)}")
 
 
-def _step(prefix: Path, tensor: Tensor | None) -> int | None:
+def _step(prefix: Path, tensor: Tensor | None, source: Source) -> int | None:
     if tensor is not None:
         return step_value(prefix, tensor)
+    if isinstance(source, BundleSource) and source.from_object_graph:
+        return None  # tf.train.Checkpoint numbers its files by how often it has saved.
     match = re.search(r"-(\d{1,18})$", prefix.name)
     return int(match[1]) if match else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from electra_convert.casting import WEIGHT_DTYPES
 from electra_convert.errors import NamesError, listing
 from electra_convert.formats.locate import Location
 from electra_convert.names.plan import Sizes
-from electra_convert.names.rules import Role
+from electra_convert.names.rules import SLOT_NAMES, Role
 from electra_convert.names.variants import Variant, collapse
 from electra_convert.tensors import Source, Tensor
 from electra_convert.weights import Weight, same_bits
@@ -33,6 +33,7 @@ class Model:
         task_head: tensors of a fine-tuned head of a transformers model, under their own names.
         tied: pairs of tensors that must hold the same bits, since one model cannot have both.
         folder: where its configuration and vocabulary would lie.
+        record: the conversion.json there, or None.
     """
 
     role: Role
@@ -43,6 +44,7 @@ class Model:
     folder: Path
     task_head: Mapping[str, Tensor] = field(default_factory=dict)
     tied: tuple[tuple[Weight, Weight], ...] = ()
+    record: Mapping[str, Any] | None = None
 
     @property
     def parameters(self) -> int:
@@ -67,7 +69,7 @@ class Checkpoint:
         notices: what is left out or was passed over, and why.
         folder: where hparams.json and vocab.txt would lie.
         sources: the opened containers.
-        record: the conversion.json beside a transformers model, or None.
+        record: the conversion.json beside the first of transformers models, or None.
         graph: the .meta beside a TensorFlow checkpoint, or None.
     """
 
@@ -98,6 +100,14 @@ class Checkpoint:
                 f"{', '.join(collapse(self.unmapped))}",
                 "Nothing is skipped silently: remove them from the checkpoint, or report the layout.",
             )
+
+
+def slot_state(models: Iterable[Model]) -> str:
+    """How many of the models' weights have both their optimiser slots: none, partial or full."""
+    models = tuple(models)
+    present = sum(len(model.slots) for model in models)
+    wanted = sum(len(model.weights) * len(SLOT_NAMES) for model in models)
+    return "none" if not present else "full" if present == wanted else "partial"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from electra_convert.checkpoint.model import (
     naming,
     require_complete,
     require_floats,
+    slot_state,
     step_value,
 )
 from electra_convert.errors import ConfigError, NamesError, SourceError, listing
@@ -64,14 +65,14 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
         steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
         notices.extend(_notices(location, state))
         unmapped.extend(state.unexpected)
-    record = _record(locations[0].folder)
+    record = next(iter(models.values())).record
     return Checkpoint(
         path=path,
         name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
         format=sources[0].format,
         variant=None,
         models=models,
-        slot_state=_slot_state(models),
+        slot_state=slot_state(models.values()),
         step=_step(path, steps, record),
         step_tensor=steps[0] if steps else None,
         unmapped=tuple(unmapped),
@@ -132,6 +133,7 @@ def _model(
         folder=location.folder,
         task_head={name: tensors[name] for name in state.task_head},
         tied=_tied(state, tensors, weights),
+        record=_record(location.folder),
     )
 
 
@@ -151,12 +153,6 @@ def _slots(path: Path, weights: Mapping[str, Weight], optimizer: Mapping[str, Te
         if tensor.shape != known[name].tensor.shape:
             raise NamesError(f"{path}: {name} is {list(tensor.shape)}, expected {list(known[name].tensor.shape)}")
     return {name: Weight(tensor, Op.KEEP) for name, tensor in found.items()}
-
-
-def _slot_state(models: Mapping[Role, Model]) -> str:
-    present = sum(len(model.slots) for model in models.values())
-    wanted = sum(len(model.weights) * len(SLOT_NAMES) for model in models.values())
-    return "none" if not present else "full" if present == wanted else "partial"
 
 
 def _step(path: Path, steps: list[Tensor], record: Mapping[str, Any] | None) -> int | None:

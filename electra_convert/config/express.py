@@ -15,6 +15,7 @@ from electra_convert.names.variants import Variant
 # configure_pretraining.py lower-cases where it is not told.
 _GOOGLE_LOWER_CASE = True
 _COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
+_TRAINING = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
 _SHARED = ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act")
 
 
@@ -98,18 +99,20 @@ def express(
 
 def _kept(original: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
     """Original hparams without places on another machine, and without a layout that is not the one wanted."""
-    given = {key: value for key, value in original.items() if key not in LOCATIONS} | dict(variant.hparams)
-    if Hparams(given, "").layout in {None, variant.name}:
-        return given
-    return {key: value for key, value in given.items() if key not in LAYOUT_KEYS} | dict(variant.hparams)
+    stale = LOCATIONS
+    if Hparams(original, "").layout not in {None, variant.name}:
+        stale |= set(LAYOUT_KEYS)
+    return {key: value for key, value in original.items() if key not in stale} | dict(variant.hparams)
 
 
 def _makes(given: Mapping[str, Any], configs: Mapping[Role, Resolved], variant: Variant) -> bool:
     hparams = Hparams(given, "")
+    # A generator has no dropout of its own in Google's code.
+    main = next(iter(configs))
     return all(
         hparams.expected(role, variant.shares_config)[key] == config[key]
         for role, config in configs.items()
-        for key in _COMPUTED
+        for key in (*_COMPUTED, *(_TRAINING if role == main else ()))
     )
 
 

@@ -170,7 +170,7 @@ def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_confi
 
 
 def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence, decided: bool) -> list[str]:
-    """Compare sizes with the weights'; once an option decides, what lies beside the checkpoint only gets a warning."""
+    """Compare sizes with those of the weights; once an option decides, other sources only get a warning."""
     warnings = []
     for key, known in values.items():
         said = source.values.get(key, known.value)
@@ -202,7 +202,7 @@ def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[s
         if first.rank is not Rank.OPTION or other.rank is Rank.OPTION:
             raise ConfigError(told, _GUESS_HINT)
         warnings.append(f"{told}; the option decides.")
-    return Value(first.values[key], first.origin if key in first.stated else f"{first.origin}, by Google's defaults")
+    return Value(first.values[key], first.origin if key in first.stated else f"{first.origin}, by default")
 
 
 def _without_mere_defaults(role: Role, key: str, said: list[Evidence], warnings: list[str]) -> list[Evidence]:

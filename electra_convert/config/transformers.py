@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,23 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
         fits, expected = number and 0 <= value < 1 << 20, "a number from 0 up"
     if not fits:
         raise ConfigError(f"{path}: {key} is {json.dumps(value)}, expected {expected}")
+
+
+# What ElectraConfig takes for a value that a config.json leaves out, where it is not Google's default too.
+_MODEL_DEFAULTS = {**DEFAULTS, "num_attention_heads": 4}
+
+
+def model_evidence(config: Mapping[str, Any]) -> Evidence:
+    """What the config.json of a transformers model says of it, its class's defaults included.
+
+    Args:
+        config: as read_config returns it.
+
+    Returns:
+        The evidence; the defaults are not stated.
+    """
+    evidence = config_evidence(config, "config.json", Rank.BESIDE)
+    return replace(evidence, values={**_MODEL_DEFAULTS, **evidence.values})
 
 
 def config_evidence(config: Mapping[str, Any], origin: str, rank: Rank) -> Evidence:

@@ -189,9 +189,21 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
         raise _several(folder, [*found, *pair])
     if len(found) > 1:
         raise _several(folder, found)
-    if found or pair:
-        return tuple(found or pair)
+    if found:
+        return tuple(found)
+    if pair:
+        return _whole_pair(folder, pair)
     raise SourceError(f"{folder} holds no checkpoint", _contents(folder))
+
+
+def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
+    empty = [name for name in PAIR if (folder / name).is_dir() and folder / name not in {one.folder for one in pair}]
+    if empty:
+        raise SourceError(
+            f"{folder / empty[0]} holds no transformers model; that beside it is one half of a pair",
+            f"Give {pair[0].folder} to convert it alone.",
+        )
+    return tuple(pair)
 
 
 def _several(folder: Path, found: list[Location]) -> SourceError:

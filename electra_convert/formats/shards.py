@@ -263,6 +263,8 @@ class ShardedSink:
         # The layout of transformers' save_pretrained (modeling_utils.py).
         total = sum(spec.nbytes for specs in self._plan.values() for spec in specs)
         weight_map = {spec.name: file for file, specs in self._plan.items() for spec in specs}
-        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        parameters = sum(spec.size for specs in self._plan.values() for spec in specs)
+        metadata = {"total_parameters": parameters, "total_size": total}
+        index = {"metadata": metadata, "weight_map": weight_map}
         with WriteFile(self._index) as file:
             file.write_at((json.dumps(index, indent=2, sort_keys=True) + "\n").encode(), 0)

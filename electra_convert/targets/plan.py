@@ -22,20 +22,15 @@ class Container:
 
     Attributes:
         folder: its folder within the output; "" for the output itself.
-        name: the name of its file, or its prefix.
+        files: the files it will be, with the bytes of the tensors in each; 0 for an index.
         entries: what goes into it, and how it is called there.
         open_sink: makes it in a folder.
     """
 
     folder: str
-    name: str
+    files: Mapping[str, int]
     entries: Sequence[tuple[Weight, TensorSpec]]
     open_sink: Callable[[Path, Sequence[TensorSpec]], Sink]
-
-    @property
-    def nbytes(self) -> int:
-        """The length in bytes of its tensors."""
-        return sum(spec.nbytes for _, spec in self.entries)
 
 
 @dataclass(frozen=True)

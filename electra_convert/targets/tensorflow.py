@@ -19,7 +19,7 @@ from electra_convert.names.variants import VARIANTS, Variant, collapse
 from electra_convert.options import Options
 from electra_convert.record import encode_record, recorded_dtypes, recorded_hparams, recorded_variant
 from electra_convert.targets.plan import Container, OutputPlan
-from electra_convert.targets.tokenizers import VOCABULARY, find_vocabulary
+from electra_convert.targets.tokenizers import VOCABULARY, find_casing, find_vocabulary
 from electra_convert.targets.transformers import step_constant
 from electra_convert.tensors import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.weights import Weight, same_bits, zeros
@@ -56,12 +56,10 @@ def plan_tensorflow(
     entries = _merge(checkpoint, variant, models, options)
     main = next(iter(models.values()))
     vocabulary, noted = find_vocabulary(checkpoint, main, options)
-    told = [*notices, *noted, *_dtype_notices(entries)]
+    casing = find_casing(checkpoint, main, vocabulary, findings.hparams, options)
+    told = [*notices, *noted, *_dtype_notices(entries), *_casing_notices(main, casing, vocabulary is not None)]
     given = findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record)
-    lower_case = options.lower_case
-    if lower_case is None and checkpoint.variant is None:
-        lower_case = tokenizer.casing_of_folder(main.folder)
-    hparams = express(configs, variant, lower_case, given)
+    hparams = express(configs, variant, casing.lower_case if casing else None, given)
     ordered = [entries[name] for name in sorted(entries, key=str.encode)]
     prefix = f"{options.prefix or _PREFIX}-{checkpoint.step or 0}"
     described = {role: config.values for role, config in configs.items()}
@@ -77,7 +75,9 @@ def plan_tensorflow(
     def open_sink(folder: Path, specs: Sequence[TensorSpec]) -> Sink:
         return tf_bundle.open_sink(folder / prefix, specs)
 
-    return OutputPlan((Container("", prefix, ordered, open_sink),), files, tuple(told))
+    written = {tf_bundle.data_path(Path(prefix), 0, 1).name: sum(spec.nbytes for _, spec in ordered)}
+    written |= {tf_bundle.index_path(Path(prefix)).name: 0}
+    return OutputPlan((Container("", written, ordered, open_sink),), files, tuple(told))
 
 
 def choose_variant(checkpoint: Checkpoint, findings: Findings, models: Mapping[Role, Model]) -> Variant:
@@ -101,6 +101,11 @@ def choose_variant(checkpoint: Checkpoint, findings: Findings, models: Mapping[R
         if not model.head:
             return VARIANTS["encoder"]
         return VARIANTS["masked_lm" if role == "generator" else "uniform_generator"]
+    if not models["discriminator"].head:
+        raise NamesError(
+            "the discriminator has no pretraining head, which every layout of a pair needs",
+            "Convert the models one by one (--model).",
+        )
     asked = findings.hparams.layout if findings.hparams else None
     if asked is not None and asked not in _PAIR_VARIANTS:
         raise NamesError(f"the {asked} layout, which the hparams ask for, cannot hold both models")
@@ -145,13 +150,14 @@ def _merge(checkpoint: Checkpoint, variant: Variant, models: Mapping[Role, Model
     """The union of the models' tensors; what two models both hold must be the same to the bit."""
     entries: Entries = {}
     unequal: list[str] = []
-    recorded = recorded_dtypes(checkpoint.record)
     for network in variant.networks:
         model = models[network.role]
+        recorded = recorded_dtypes(model.record)
         projects = model.sizes.embedding != model.sizes.hidden
         for binding in expand(network, model.sizes.layers, projects):
             for name, weight in _of_binding(binding, model, options):
-                dtype = _dtype(checkpoint, weight.tensor, recorded)
+                asked = DTYPES[options.dtype] if options.dtype and name == binding.tf else None
+                dtype = asked or _dtype(checkpoint, weight.tensor, recorded)
                 entry = (weight, TensorSpec(name, dtype, weight.shape))
                 if name in entries and not same_bits(entries[name][0], weight):
                     unequal.append(name)
@@ -184,6 +190,16 @@ def _dtype(checkpoint: Checkpoint, tensor: Tensor, recorded: Mapping[str, str]) 
     if checkpoint.variant is not None or recorded.get(tensor.name) == tensor.dtype.name:
         return tensor.dtype
     return DTYPES["float32"]
+
+
+def _casing_notices(model: Model, casing: tokenizer.Casing | None, has_vocabulary: bool) -> list[str]:
+    """What is said of casing, and of accents, which Google's code strips exactly when it lower-cases."""
+    told = [casing.notice] if casing and casing.notice else []
+    strips = tokenizer.accents_of_folder(model.folder)
+    if has_vocabulary and casing and strips is not None and strips != casing.lower_case:
+        does = "strips" if casing.lower_case else "does not strip"
+        told.append(f"The tokenizer has strip_accents {str(strips).lower()}; Google's code {does} accents here.")
+    return told
 
 
 def _dtype_notices(entries: Entries) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
+from electra_convert.errors import VocabularyError
 from electra_convert.options import Options
 
 VOCABULARY = "vocab.txt"
@@ -24,13 +24,13 @@ class TokenizerFiles:
     Attributes:
         files: by name; empty where no vocabulary is known.
         settings: the tokenizer's settings, each with its origin.
-        pad: the id of [PAD], with its origin.
+        pad: the id of [PAD], or None where no vocabulary is known.
         notices: what its reader should know.
     """
 
     files: Mapping[str, bytes]
     settings: Mapping[str, Value]
-    pad: Value
+    pad: int | None
     notices: tuple[str, ...]
 
 
@@ -52,27 +52,60 @@ def tokenizer_files(
         VocabularyError: the vocabulary is unreadable, does not belong to the model, or contradicts an option.
     """
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
-    if vocabulary is None:
-        return TokenizerFiles({}, {}, Value(0, "transformers' default"), notices)
-    pad = Value(vocabulary.ids["[PAD]"], "vocabulary")
+    own = {} if vocabulary is None else {VOCABULARY: vocabulary.raw}
+    pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
     if kept := _kept(checkpoint, model, options):
-        return TokenizerFiles(kept, {}, pad, notices)
-    given = None if hparams is None else hparams["do_lower_case"]
-    if given is None and checkpoint.variant is None:
-        given = tokenizer.casing_of_folder(model.folder)
-    lower_case, origin, notice = tokenizer.decide_casing(options.lower_case, given, vocabulary)
-    strips = lower_case if options.strip_accents is None else options.strip_accents
-    strips_origin = "Google's rule" if options.strip_accents is None else "option"
+        return TokenizerFiles({**own, **kept}, {}, pad, notices)
+    casing = find_casing(checkpoint, model, vocabulary, hparams, options)
+    if vocabulary is None or casing is None:
+        return TokenizerFiles({}, {}, None, notices)
+    strips = casing.lower_case if options.strip_accents is None else options.strip_accents
     files = {
-        "tokenizer.json": tokenizer.encode_tokenizer(vocabulary, lower_case, strips),
+        "tokenizer.json": tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
         "tokenizer_config.json": tokenizer.encode_tokenizer_config(
-            vocabulary, lower_case, strips, model.sizes.positions
+            vocabulary, casing.lower_case, strips, model.sizes.positions
         ),
-        VOCABULARY: vocabulary.raw,
+        **own,
     }
-    settings = {"do_lower_case": Value(lower_case, origin), "strip_accents": Value(strips, strips_origin)}
-    told = (notice, tokenizer.check_accents(vocabulary, lower_case, strips))
+    settings = {
+        "do_lower_case": Value(casing.lower_case, casing.origin),
+        "strip_accents": Value(strips, "Google's rule" if options.strip_accents is None else "option"),
+    }
+    told = (casing.notice, tokenizer.check_accents(vocabulary, casing.lower_case, strips))
     return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
+
+
+def find_casing(
+    checkpoint: Checkpoint,
+    model: Model,
+    vocabulary: tokenizer.Vocabulary | None,
+    hparams: Hparams | None,
+    options: Options,
+) -> tokenizer.Casing | None:
+    """Decide whether a model's tokenizer lower-cases.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: the model.
+        vocabulary: its vocabulary, where one is known.
+        hparams: the hparams of the run, where they are known.
+        options: what was asked for.
+
+    Returns:
+        The decision, or None where nothing speaks for either.
+
+    Raises:
+        VocabularyError: the vocabulary contradicts an option, or a file of the tokenizer is malformed.
+    """
+    given = None if hparams is None else hparams["do_lower_case"]
+    saved = tokenizer.casing_of_folder(model.folder) if given is None and checkpoint.variant is None else None
+    said = saved if given is None else given
+    if vocabulary is not None:
+        casing = tokenizer.decide_casing(options.lower_case, said, vocabulary)
+        decided = options.lower_case is None and saved is not None
+        return casing._replace(origin="the tokenizer's files") if decided else casing
+    said = said if options.lower_case is None else options.lower_case
+    return None if said is None else tokenizer.Casing(said, "option, hparams or the tokenizer's files", None)
 
 
 def find_vocabulary(
@@ -86,15 +119,21 @@ def find_vocabulary(
         options: what was asked for.
 
     Returns:
-        The vocabulary, or None with a notice that says where it is usually kept.
+        The vocabulary, or None with a notice that says why; a transformers model may well have a tokenizer that
+        vocab.txt cannot express.
 
     Raises:
         VocabularyError: it is unreadable, or does not belong to the model.
     """
-    vocabulary = _read(checkpoint, model, options)
-    if vocabulary is None:
-        return None, (_absent(checkpoint.folder),)
-    notice = tokenizer.check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
+    try:
+        vocabulary = _read(checkpoint, model, options)
+        if vocabulary is None:
+            return None, (_absent(checkpoint),)
+        notice = tokenizer.check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
+    except VocabularyError as error:
+        if options.vocab is not None or checkpoint.variant is not None:
+            raise
+        return None, (f"No {VOCABULARY} is made: {error.message.replace(f'{model.folder}/', '')}.",)
     return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
 
 
@@ -107,8 +146,10 @@ def _read(checkpoint: Checkpoint, model: Model, options: Options) -> tokenizer.V
     return next((tokenizer.read_vocabulary(place) for place in places if place.is_file()), None)
 
 
-def _absent(folder: Path) -> str:
-    far = folder.absolute().parent.parent / VOCABULARY
+def _absent(checkpoint: Checkpoint) -> str:
+    if checkpoint.variant is None:
+        return f"No {VOCABULARY} and no tokenizer.json beside the model (give a vocabulary with --vocab)."
+    far = checkpoint.folder.absolute().parent.parent / VOCABULARY
     where = (
         "the one two levels up may be it" if far.is_file() else "Google's code keeps it in DATA_DIR, two levels up"
     )

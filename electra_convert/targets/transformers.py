@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from electra_convert.casting import WEIGHT_DTYPES
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.checkpoint.state_dicts import OPTIMIZER_FILE, RECORD_FILE
+from electra_convert.config.resolve import Value
 from electra_convert.config.transformers import ARCHITECTURES, encode_config
 from electra_convert.errors import ConfigError
 from electra_convert.evidence import Findings
 from electra_convert.formats import safetensors_file
+from electra_convert.formats.shards import INDEX_SUFFIX, plan_shards
 from electra_convert.names.rules import STEP_NAME, Role
 from electra_convert.options import Options, Target
 from electra_convert.record import encode_record, recorded_hparams, recorded_variant
@@ -57,7 +61,7 @@ def plan_transformers(
     for role in roles:
         folder = role if len(roles) > 1 else ""
         boxes, small, noted = _plan_folder(checkpoint, findings, role, target, options, notices)
-        containers += [Container(folder, box.name, box.entries, box.open_sink) for box in boxes]
+        containers += [replace(box, folder=folder) for box in boxes]
         files |= {f"{folder}/{name}" if folder else name: content for name, content in small.items()}
         told += [line for line in noted if line not in told]
     return OutputPlan(tuple(containers), files, tuple(told))
@@ -69,11 +73,15 @@ def _plan_folder(
     model = checkpoint.models[role]
     _check_computable(checkpoint, findings, role)
     weights = _weights(model, options)
-    boxes = [Container("", _FILES[target], weights, partial(_open_weights, target, options.max_shard_size))]
+    files = _weight_files(weights, target, options)
+    boxes = [Container("", files, weights, partial(_open_weights, target, options.max_shard_size))]
     if options.optimizer:
-        boxes.append(Container("", OPTIMIZER_FILE, _slots(model, checkpoint), _open_optimizer))
+        slots = _slots(model, checkpoint)
+        files = {OPTIMIZER_FILE: sum(spec.nbytes for _, spec in slots)}
+        boxes.append(Container("", files, slots, _open_optimizer))
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options)
-    values = {**findings.configs[role].values, "pad_token_id": tokens.pad}
+    base = findings.bases.get(role, {})
+    values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     plain = {key: value.value for key, value in values.items()}
     record = encode_record(
         checkpoint,
@@ -83,7 +91,7 @@ def _plan_folder(
         [*notices, *tokens.notices, *findings.warnings],
         [entry for box in boxes for entry in box.entries],
     )
-    config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), findings.bases.get(role))
+    config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), base)
     return boxes, {"config.json": config, RECORD_FILE: record, **tokens.files}, list(tokens.notices)
 
 
@@ -98,11 +106,18 @@ def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) ->
 
 
 def _architecture(model: Model, findings: Findings) -> str:
-    """A fine-tuned transformers model stays what it is; anything else is named by its pretraining head."""
+    """A transformers model stays of the class it was; any other is named by its pretraining head."""
     named = findings.bases.get(model.role, {}).get("architectures")
-    if model.task_head and isinstance(named, list) and named:
+    if (model.task_head or model.head) and isinstance(named, list) and named:
         return str(named[0])
     return ARCHITECTURES[model.role, model.head]
+
+
+def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
+    """A transformers model keeps its padding, unless it is given another vocabulary."""
+    if "pad_token_id" in base and (found is None or options.vocab is None):
+        return Value(base["pad_token_id"], "config.json")
+    return Value(0, "transformers' default") if found is None else Value(found, "vocabulary")
 
 
 def _weights(model: Model, options: Options) -> Entries:
@@ -117,6 +132,12 @@ def _weights(model: Model, options: Options) -> Entries:
 
 def _rounded(dtype: DType, options: Options) -> DType:
     return DTYPES[options.dtype] if options.dtype and dtype.name in WEIGHT_DTYPES else dtype
+
+
+def _weight_files(weights: Entries, target: Target, options: Options) -> dict[str, int]:
+    shards = plan_shards([spec for _, spec in weights], options.max_shard_size, _FILES[target])
+    files = {name: sum(spec.nbytes for spec in specs) for name, specs in shards.items()}
+    return files if len(files) == 1 else {**files, f"{_FILES[target]}{INDEX_SUFFIX}": 0}
 
 
 def _output_name(name: str, bare: bool) -> str:

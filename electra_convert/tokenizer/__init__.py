@@ -2,13 +2,14 @@
 
 from electra_convert.tokenizer.casing import Casing, check_accents, decide_casing
 from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_config
-from electra_convert.tokenizer.folder import casing_of_folder, read_vocabulary_of_folder
+from electra_convert.tokenizer.folder import accents_of_folder, casing_of_folder, read_vocabulary_of_folder
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_small, read_vocabulary
 
 __all__ = [
     "Casing",
     "SPECIAL_TOKENS",
     "Vocabulary",
+    "accents_of_folder",
     "casing_of_folder",
     "check_accents",
     "check_size",

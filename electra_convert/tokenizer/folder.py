@@ -57,15 +57,35 @@ def casing_of_folder(folder: Path) -> bool | None:
         VocabularyError: a file is malformed.
         SourceError: a file may not be read.
     """
-    path = folder / "tokenizer_config.json"
-    if _is_there(path):
-        value = _read_object(path).get("do_lower_case")
-        if value is not None and not isinstance(value, bool):
-            raise VocabularyError(f"{path}: do_lower_case is {reprlib.repr(value)}, expected true or false")
-        if value is not None:
-            return value
+    value = _setting(folder, "do_lower_case")
     path = folder / "tokenizer.json"
-    return _lower_cases(_read_object(path).get("normalizer")) if _is_there(path) else None
+    if value is None and _is_there(path):
+        return _lower_cases(_read_object(path).get("normalizer"))
+    return value
+
+
+def accents_of_folder(folder: Path) -> bool | None:
+    """Find whether the tokenizer of a transformers folder strips accents.
+
+    Args:
+        folder: a transformers model folder.
+
+    Returns:
+        strip_accents of tokenizer_config.json, None where it does not say.
+
+    Raises:
+        VocabularyError: the file is malformed.
+        SourceError: the file may not be read.
+    """
+    return _setting(folder, "strip_accents")
+
+
+def _setting(folder: Path, key: str) -> bool | None:
+    path = folder / "tokenizer_config.json"
+    value = _read_object(path).get(key) if _is_there(path) else None
+    if value is not None and not isinstance(value, bool):
+        raise VocabularyError(f"{path}: {key} is {reprlib.repr(value)}, expected true or false")
+    return value
 
 
 def _is_there(path: Path) -> bool:

@@ -121,7 +121,7 @@ def test_a_default_of_training_contradicts_nothing(key: str):
 
 def test_what_follows_from_defaults_alone_is_recorded_as_such():
     resolved = settle(leaves(Rank.BESIDE, num_attention_heads=2, hidden_act="gelu"))
-    assert resolved.values["num_attention_heads"].origin == "hparams.json, by Google's defaults"
+    assert resolved.values["num_attention_heads"].origin == "hparams.json, by default"
 
 
 @pytest.mark.parametrize("key", SIZE_KEYS)

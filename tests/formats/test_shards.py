@@ -87,7 +87,9 @@ def test_the_files_and_the_index_are_those_transformers_writes(tmp_path, arrays)
     assert sorted(path.name for path in tmp_path.iterdir()) == [*shards, INDEX]
     assert [sorted(load_file(tmp_path / shard)) for shard in shards] == [["a", "b"], ["c", "d"]]
     weight_map = {"a": shards[0], "b": shards[0], "c": shards[1], "d": shards[1]}
-    layout = json.dumps({"metadata": {"total_size": 96}, "weight_map": weight_map}, indent=2, sort_keys=True)
+    layout = json.dumps(
+        {"metadata": {"total_parameters": 24, "total_size": 96}, "weight_map": weight_map}, indent=2, sort_keys=True
+    )
     assert (tmp_path / INDEX).read_text() == layout + "\n"
 
 

@@ -121,21 +121,24 @@ def _printable(byte: int) -> str:
 
 
 def latest_prefix(state_path: Path) -> Path:
-    """Find the latest checkpoint of a folder; where the folder was moved, an absolute path in the file is stale.
+    """Find the latest checkpoint of a folder.
+
+    A folder that was copied or moved still names the place it came from, which may even be there; so the checkpoint
+    of that base name beside the file comes first.
 
     Args:
         state_path: the `checkpoint` file.
 
     Returns:
-        The prefix the file names, or the one of the same base name beside the file.
+        The prefix of that base name beside the file, or else the one the file names.
 
     Raises:
         SourceError: the file cannot be read, or neither of them is there.
     """
     latest = read_state(state_path).latest
     named = state_path.parent / latest
-    beside = state_path.parent / named.name
-    for prefix in (named, beside):
+    beside = state_path.parent / re.split(r"[/\\]", latest)[-1]
+    for prefix in (beside, named) if Path(latest).is_absolute() else (named, beside):
         if _is_there(prefix):
             return prefix
     raise SourceError(
