@@ -151,3 +151,16 @@ def test_a_dry_run_names_the_files_that_the_run_writes(golden_copy, tmp_path: Pa
         planned = convert(folder, tmp_path / "out", dry_run=True, overwrite=True, **options)
         made = convert(folder, tmp_path / "out", overwrite=True, **options)
         assert planned.files.keys() == made.files.keys()
+
+
+@pytest.mark.parametrize(("kept", "state"), [(("adam_m", "adam_v"), "full"), (("adam_m",), "partial"), ((), "none")])
+def test_slots_are_full_partial_or_none(written, kept: tuple[str, ...], state: str):
+    def drop(tensors: dict[str, np.ndarray]) -> None:
+        for name in [
+            name
+            for name in tensors
+            if name.endswith(("adam_m", "adam_v")) and not name.endswith(kept or ("nothing",))
+        ]:
+            del tensors[name]
+
+    assert inspect(written(slots=True, change=drop)).slots == state

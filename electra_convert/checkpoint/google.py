@@ -13,7 +13,6 @@ from electra_convert.checkpoint.model import (
     naming,
     require_complete,
     require_floats,
-    slot_state,
     step_value,
 )
 from electra_convert.errors import NamesError, SourceError
@@ -56,7 +55,6 @@ def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSo
         format=source.format,
         variant=recognition.variant,
         models=models,
-        slot_state=slot_state(models.values()),
         step=_step(location.path, step_tensor, source),
         step_tensor=step_tensor,
         unmapped=recognition.unexpected,

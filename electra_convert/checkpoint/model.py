@@ -62,7 +62,6 @@ class Checkpoint:
         format: the kind of container.
         variant: the layout of a TensorFlow checkpoint; None for transformers models.
         models: by role.
-        slot_state: none, partial or full.
         step: the global step, or None where it is not known.
         step_tensor: the variable that holds it, or None.
         unmapped: tensors that no rule, slot or notice accounts for.
@@ -78,7 +77,6 @@ class Checkpoint:
     format: str
     variant: Variant | None
     models: Mapping[Role, Model]
-    slot_state: str
     step: int | None
     step_tensor: Tensor | None
     unmapped: tuple[str, ...]
@@ -87,6 +85,11 @@ class Checkpoint:
     sources: tuple[Source, ...]
     record: Mapping[str, Any] | None = None
     graph: Path | None = None
+
+    @property
+    def slot_state(self) -> str:
+        """How many of the weights have both their optimiser slots: none, partial or full."""
+        return slot_state(self.models.values())
 
     def require_mapped(self) -> None:
         """Refuse to go on while a tensor is unaccounted for.

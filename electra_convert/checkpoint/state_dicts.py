@@ -14,7 +14,6 @@ from electra_convert.checkpoint.model import (
     naming,
     require_complete,
     require_floats,
-    slot_state,
     step_value,
 )
 from electra_convert.errors import ConfigError, NamesError, SourceError, listing
@@ -72,7 +71,6 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
         format=sources[0].format,
         variant=None,
         models=models,
-        slot_state=slot_state(models.values()),
         step=_step(path, steps, record),
         step_tensor=steps[0] if steps else None,
         unmapped=tuple(unmapped),

@@ -90,14 +90,6 @@ class Recognition:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
 
-    @property
-    def slot_state(self) -> str:
-        """How many of the mapped variables have both their slots: none, partial or full."""
-        variables = {binding.tf for bindings in self.bindings.values() for binding in bindings}
-        wanted = {f"{name}/{slot}" for name in variables for slot in SLOT_NAMES}
-        present = wanted & set(self.slots)
-        return "none" if not present else "full" if present == wanted else "partial"
-
 
 def recognise(names: Set[str], projects: Mapping[str, bool] | None = None, rules: RuleTable = RULES) -> Recognition:
     """Tell which layout the names of a checkpoint have, from the exact set of them.
