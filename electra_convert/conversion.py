@@ -107,7 +107,7 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
         for role in roles:
             require_tied(checkpoint.path, checkpoint.models[role])
         plan = _plan(checkpoint, findings, roles, target, options)
-        files = _planned_files(plan)
+        files = plan.sizes
         if not options.dry_run:
             with naming(source):
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress)
@@ -151,10 +151,9 @@ def choose_roles(checkpoint: Checkpoint, options: Options) -> tuple[Role, ...]:
 
 
 def _absent(checkpoint: Checkpoint, role: Role) -> NamesError:
-    foreign = checkpoint.variant.foreign.values() if checkpoint.variant else ()
     told = f"{checkpoint.path} holds no {role} that can be converted"
     if role == "generator" and checkpoint.variant and checkpoint.variant.name == "two_tower_generator":
-        told += f": its generator is {next(iter(foreign))}"
+        told += f": its generator is {checkpoint.variant.foreign_is}"
     there = next(iter(checkpoint.models))
     return NamesError(told, f"The {there} converts: --model {there}.")
 
@@ -162,10 +161,12 @@ def _absent(checkpoint: Checkpoint, role: Role) -> NamesError:
 def _plan(
     checkpoint: Checkpoint, findings: Findings, roles: tuple[Role, ...], target: Target, options: Options
 ) -> OutputPlan:
+    slots = slot_state(checkpoint.models[role] for role in roles)
+    _require_slots(checkpoint, slots, target, options)
     notices = [
         *checkpoint.notices,
         *_electric_notice(checkpoint, findings),
-        *_slot_notices(checkpoint, roles, target, options),
+        *_slot_notices(slots, options),
     ]
     if target == "tf":
         notices += _task_head_notices(checkpoint, roles)
@@ -184,17 +185,19 @@ def _electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
     return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]
 
 
-def _slot_notices(checkpoint: Checkpoint, roles: Sequence[Role], target: Target, options: Options) -> list[str]:
-    state = slot_state(checkpoint.models[role] for role in roles)
-    if options.optimizer and state == "none":
+def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> None:
+    if options.optimizer and slots == "none":
+        instead = ", or start the optimiser anew with --zero-optimizer" if target == "tf" else ""
         raise OutputError(
             f"{checkpoint.path} has no optimiser slots for --optimizer to carry over",
-            "Leave --optimizer out"
-            + (", or start the optimiser anew with --zero-optimizer." if target == "tf" else "."),
+            f"Leave --optimizer out{instead}.",
         )
-    if options.optimizer and state == "partial":
+
+
+def _slot_notices(slots: str, options: Options) -> list[str]:
+    if options.optimizer and slots == "partial":
         return ["Some variables have no optimiser slots; only those that are there are written."]
-    if not options.optimizer and state != "none":
+    if not options.optimizer and slots != "none":
         return ["Optimiser slots are left out (--optimizer carries them over)."]
     return []
 
@@ -204,10 +207,3 @@ def _task_head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[st
     return (
         [f"Left out, a fine-tuned head, which Google's code has no place for: {', '.join(names)}."] if names else []
     )
-
-
-def _planned_files(plan: OutputPlan) -> dict[str, int]:
-    files = {name: len(content) for name, content in plan.files.items()}
-    for box in plan.containers:
-        files |= {f"{box.folder}/{name}" if box.folder else name: nbytes for name, nbytes in box.files.items()}
-    return dict(sorted(files.items()))

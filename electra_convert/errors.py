@@ -31,6 +31,10 @@ class NamesError(ElectraConvertError):
     """The tensors are not those of an ELECTRA model: missing, unexpected, of another shape, or not equal."""
 
 
+class NotElectraError(NamesError):
+    """None of the tensors is one of an ELECTRA encoder."""
+
+
 class ConfigError(ElectraConvertError):
     """A configuration value is unknown, impossible, or contradicted by another source."""
 
@@ -45,6 +49,11 @@ class OutputError(ElectraConvertError):
 
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, the noun in the plural where it must be."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
@@ -29,6 +29,9 @@ from electra_convert.names.variants import VARIANTS, Variant
 from electra_convert.record import recorded_variant
 
 CONFIG_FILE = "config.json"
+HPARAMS_FILE = "hparams.json"
+Given = tuple[Hparams, Rank]
+Read = TypeVar("Read")
 _ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
 
 
@@ -62,35 +65,44 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
 
     Raises:
         ConfigError: a source cannot be read, or contradicts the weights or another source.
+        CorruptFileError: the graph is damaged.
     """
-    given, warnings = _hparams(checkpoint, hparams)
-    configs: dict[Role, Resolved] = {}
-    bases: dict[Role, Mapping[str, Any]] = {}
+    warnings: list[str] = []
+    attempt = partial(_attempt, checkpoint.folder, hparams is not None or config is not None, warnings)
+    given = _hparams(checkpoint, hparams, attempt)
+    bases = _own_configs(checkpoint)
     variant = checkpoint.variant or _intended_variant(checkpoint, given)
     if given:
         check_variant(given[0][0], variant)
-    decided = hparams is not None or config is not None
+    configs: dict[Role, Resolved] = {}
     for role, model in checkpoint.models.items():
         found = [hparams_evidence(one, rank, role, variant, model.sizes) for one, rank in given]
-        if checkpoint.variant is not None:
-            for read in (
-                partial(_config_beside, checkpoint, role, variant),
-                partial(_graph, checkpoint, model, variant),
-            ):
-                found += _unless_decided(decided, warnings, read)
-        else:
+        if checkpoint.variant is None:
             # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]
-            if (path := model.folder / CONFIG_FILE).is_file():
-                bases[role] = read_config(path)
-                found.append(model_evidence(bases[role]))
-        found += _config_option(checkpoint, role, variant, config)
+            found += [model_evidence(bases[role])] if role in bases else []
+        else:
+            found += attempt(partial(_config_beside, checkpoint, role, variant))
+            found += attempt(partial(_graph, checkpoint, model, variant))
+        if config is not None and _is_about(checkpoint, role, variant, chosen := read_config(config)):
+            found.append(config_evidence(chosen, f"--config {config.name}", Rank.OPTION))
         configs[role] = resolve(role, model.sizes, found, variant.shares_config)
         warnings += configs[role].warnings
-    return Findings(configs, given[0][0] if given else None, bases, tuple(warnings))
+    return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
 
 
-def _intended_variant(checkpoint: Checkpoint, given: Sequence[tuple[Hparams, Rank]]) -> Variant:
+def _attempt(folder: Path, decided: bool, warnings: list[str], read: Callable[[], list[Read]]) -> list[Read]:
+    """Read a source; where an option decides, one that is damaged or of another model is only warned of."""
+    try:
+        return read()
+    except (ConfigError, CorruptFileError) as error:
+        if not decided:
+            raise
+        warnings.append(f"Put aside, since an option decides: {error.message.replace(f'{folder}/', '')}.")
+        return []
+
+
+def _intended_variant(checkpoint: Checkpoint, given: Sequence[Given]) -> Variant:
     """The layout that transformers models are to have, or once had; it decides what hparams mean for a generator."""
     asked = given[0][0].layout if given else None
     if name := asked or recorded_variant(checkpoint.record):
@@ -98,47 +110,30 @@ def _intended_variant(checkpoint: Checkpoint, given: Sequence[tuple[Hparams, Ran
     return VARIANTS["masked_lm" if set(checkpoint.models) == {"generator"} else "default"]
 
 
-def _hparams(checkpoint: Checkpoint, option: str | None) -> tuple[list[tuple[Hparams, Rank]], list[str]]:
-    found: list[tuple[Hparams, Rank]] = []
-    warnings: list[str] = []
-    if option is not None:
-        found.append((read_hparams(option), Rank.OPTION))
-    beside = checkpoint.folder / "hparams.json"
-    if checkpoint.variant is not None and beside.is_file():
-        try:
-            found.append((read_hparams_file(beside, "hparams.json"), Rank.BESIDE))
-        except ConfigError as error:
-            if option is None:
-                raise
-            told = error.message.replace(f"{checkpoint.folder}/", "")
-            warnings.append(f"Put aside for --hparams: {told}.")
-    return found, warnings
+def _hparams(
+    checkpoint: Checkpoint, option: str | None, attempt: Callable[[Callable[[], list[Given]]], list[Given]]
+) -> list[Given]:
+    given = [] if option is None else [(read_hparams(option), Rank.OPTION)]
+    return given if checkpoint.variant is None else given + attempt(partial(_hparams_beside, checkpoint))
 
 
-def _unless_decided(decided: bool, warnings: list[str], read: Callable[[], list[Evidence]]) -> list[Evidence]:
-    """Read a source; where an option decides, one that is damaged or of another model is only warned of."""
-    try:
-        return read()
-    except (ConfigError, CorruptFileError) as error:
-        if not decided:
-            raise
-        warnings.append(f"Put aside, since an option decides: {error.message}.")
-        return []
+def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
+    path = checkpoint.folder / HPARAMS_FILE
+    return [(read_hparams_file(path, HPARAMS_FILE), Rank.BESIDE)] if path.is_file() else []
+
+
+def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
+    if checkpoint.variant is not None:
+        return {}
+    paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
+    return {role: read_config(path) for role, path in paths.items() if path.is_file()}
 
 
 def _config_beside(checkpoint: Checkpoint, role: Role, variant: Variant) -> list[Evidence]:
     path = checkpoint.folder / CONFIG_FILE
-    config = read_config(path) if path.is_file() else None
-    if config is None or not _is_about(checkpoint, role, variant, config):
+    if not path.is_file() or not _is_about(checkpoint, role, variant, config := read_config(path)):
         return []
     return [config_evidence(config, CONFIG_FILE, Rank.BESIDE)]
-
-
-def _config_option(checkpoint: Checkpoint, role: Role, variant: Variant, option: Path | None) -> list[Evidence]:
-    config = read_config(option) if option is not None else None
-    if option is None or config is None or not _is_about(checkpoint, role, variant, config):
-        return []
-    return [config_evidence(config, f"--config {option.name}", Rank.OPTION)]
 
 
 def _is_about(checkpoint: Checkpoint, role: Role, variant: Variant, config: Mapping[str, Any]) -> bool:

@@ -113,7 +113,8 @@ def parse_size(text: str) -> int:
     """Read a file size as people write it.
 
     Args:
-        text: a number of bytes, with a unit where wanted: KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
+        text: a number of bytes, with a unit where wanted: KB, MB, GB, TB are powers of 1000, KiB, MiB, GiB, TiB of
+            1024.
 
     Returns:
         The size in bytes.
@@ -155,8 +156,10 @@ def make_options(given: Mapping[str, Any]) -> Options:
     if unknown := fields.keys() - Options.__dataclass_fields__.keys():
         raise UsageError(f"unknown options: {', '.join(sorted(unknown))}")
     for name in ("generator", "config", "vocab"):
-        if isinstance(fields.get(name), str):
-            fields[name] = Path(fields[name])
+        try:
+            fields[name] = None if fields.get(name) is None else Path(fields[name])
+        except TypeError as error:
+            raise UsageError(f"{name} is {fields[name]!r}, expected a path") from error
     fields["hparams"] = hparams_text(fields.get("hparams"))
     if isinstance(fields.get("max_shard_size"), str):
         fields["max_shard_size"] = parse_size(fields["max_shard_size"])

@@ -75,7 +75,8 @@ def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
         _remove_abandoned(target)
         with _partial_folder(target) as partial:
             yield partial
-            _flush(partial)
+            for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
+                _flush(folder)
             _rename(partial, target, overwrite)
     except BaseException as error:
         for parent in reversed(made):
@@ -158,12 +159,12 @@ def _escaped(name: str) -> str:
 
 
 def _flush(folder: Path) -> None:
-    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Put the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _rename(partial: Path, target: Path, overwrite: bool) -> None:
@@ -173,7 +174,7 @@ def _rename(partial: Path, target: Path, overwrite: bool) -> None:
         _replace(partial, target)
     else:
         raise OutputError(f"{target} was made by something else meanwhile", "Choose another name.")
-    _flush_names(target.absolute().parent)
+    _flush(target.absolute().parent)
 
 
 def _replace(partial: Path, target: Path) -> None:
@@ -200,11 +201,3 @@ def _put_back(old: Path, target: Path) -> None:
         raise OutputError(
             f"{target} cannot be replaced: {error.strerror}", f"What it held before is kept in {old}."
         ) from error
-
-
-def _flush_names(parent: Path) -> None:
-    descriptor = os.open(parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

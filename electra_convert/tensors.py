@@ -179,3 +179,18 @@ def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]
         length = min(len(scratch), nbytes - position)
         yield position, scratch[:length]
         position += length
+
+
+def stream_bytes(content: memoryview | bytes, scratch: memoryview) -> Iterator[memoryview]:
+    """Stream what is in memory, as Tensor.stream does.
+
+    Args:
+        content: the bytes.
+        scratch: writable bytes; at least one if there is any content.
+
+    Yields:
+        Piece after piece, copied to the scratch space.
+    """
+    for position, window in pieces(scratch, len(content)):
+        window[:] = content[position : position + len(window)]
+        yield window

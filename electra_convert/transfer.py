@@ -46,6 +46,7 @@ def run(moves: Sequence[Move], finite: bool, progress: Callable[[int], None] = l
         progress: told of every piece read, in bytes; called from several threads.
 
     Raises:
+        SourceError: a data file is missing.
         CorruptFileError: a source failed its own checks.
         NamesError: a tensor is not finite, or not after its cast.
         OutputError: a sink could not be written.

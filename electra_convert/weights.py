@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.names.ops import Op
-from electra_convert.tensors import PIECE_BYTES, Tensor, TensorSpec, pieces
+from electra_convert.names.rules import STEP_NAME
+from electra_convert.tensors import DTYPES, PIECE_BYTES, Tensor, TensorSpec, pieces
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,8 @@ def zeros(spec: TensorSpec) -> Tensor:
             yield window
 
     return Tensor(spec.name, spec.dtype, spec.shape, stream)
+
+
+def step_constant(step: int) -> Tensor:
+    """A global step that no container holds, as google-research/electra stores it."""
+    return constant(TensorSpec(STEP_NAME, DTYPES["int64"], ()), step.to_bytes(8, "little"))

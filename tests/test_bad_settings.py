@@ -97,10 +97,22 @@ def test_hparams_that_do_not_fit_are_refused(written, place, hparams, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", '{"a": NaN', "nothing.json", "[1]", "{" * 99_999, '{"vocab_size": ' + "9" * 5000]
+    "text",
+    ["{", '{"a": NaN', "{" * 99_999, '{"vocab_size": ' + "9" * 5000],
+    ids=["open", "cut off", "deep", "a long number"],
 )
-def test_hparams_that_are_no_json_are_refused(written, place, text):
-    refused(written(), place, "--hparams", text)
+def test_hparams_that_are_no_json_are_refused(written, tmp_path, place, text):
+    source = written()
+    assert "--hparams is not JSON" in refused(source, place, "--hparams", text)
+    (tmp_path / "given.json").write_text(text)
+    assert "--hparams given.json is not JSON" in refused(source, place, "--hparams", tmp_path / "given.json")
+
+
+@pytest.mark.parametrize("text", ["nothing.json", "[1]"])
+def test_hparams_that_are_neither_json_nor_a_file_are_refused(written, place, text):
+    said = refused(written(), place, "--hparams", text)
+    assert f"{text} cannot be read: No such file or directory" in said
+    assert "Give a JSON file, or the JSON itself" in said
 
 
 # What transformers has and Google's code has not

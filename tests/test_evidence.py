@@ -94,7 +94,9 @@ def test_an_option_sets_a_damaged_hparams_file_aside(golden_copy):
         inspect(source)
     found = inspect(source, hparams=overrides(num_attention_heads=2))
     assert heads(found)["discriminator"] == 2
-    assert any(told.startswith("Put aside for --hparams: hparams.json is not JSON") for told in found.warnings)
+    assert any(
+        told.startswith("Put aside, since an option decides: hparams.json is not JSON") for told in found.warnings
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory, request):
+def converted(tmp_path_factory):
     """The golden checkpoints, converted once."""
     place = tmp_path_factory.mktemp("converted")
     for name in GOLDEN:

@@ -164,3 +164,12 @@ def test_slots_are_full_partial_or_none(written, kept: tuple[str, ...], state: s
             del tensors[name]
 
     assert inspect(written(slots=True, change=drop)).slots == state
+
+
+def test_what_is_put_aside_is_recorded_without_its_place(golden_copy, tmp_path: Path):
+    folder = golden_copy()
+    (folder / "config.json").write_text("junk")
+    result = convert(folder, tmp_path / "out", hparams=FIXTURES / "default" / "hparams.json")
+    (told,) = result.warnings
+    assert told.startswith("Put aside, since an option decides: config.json is not JSON")
+    assert str(tmp_path) not in (tmp_path / "out" / "discriminator" / "conversion.json").read_text()

@@ -15,7 +15,7 @@ from electra_convert.checkpoint.model import (
     require_floats,
     step_value,
 )
-from electra_convert.errors import NamesError, SourceError
+from electra_convert.errors import NamesError, NotElectraError, SourceError
 from electra_convert.formats.locate import Location
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.names.foreign import resemblance
@@ -68,7 +68,7 @@ def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSo
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
     try:
         recognition = recognise(tensors.keys(), _projected(tensors))
-    except NamesError as error:
+    except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
             f"it looks like {resemblance(tensors)}"
@@ -78,14 +78,14 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
     return recognition
 
 
-def _projected(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
-    """The encoder scopes that need a projection by their widths, but show none."""
-    found = {}
+def _projected(tensors: Mapping[str, Tensor]) -> set[str]:
+    """The encoder scopes whose hidden states are not as wide as the embeddings they are given."""
+    found = set()
     for scope in ("electra", "generator"):
         own = tensors.get(f"{scope}/embeddings/word_embeddings", tensors.get("electra/embeddings/word_embeddings"))
         query = tensors.get(f"{scope}/encoder/layer_0/attention/self/query/kernel")
         if own is not None and query is not None and own.shape[1:] != query.shape[:1]:
-            found[scope] = True
+            found.add(scope)
     return found
 
 
@@ -145,12 +145,8 @@ def _step(prefix: Path, tensor: Tensor | None, source: Source) -> int | None:
 def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
     notices = [location.notice] if location.notice else []
     if recognition.foreign:
-        whats = [
-            what
-            for scope, what in recognition.variant.foreign.items()
-            if any(name.startswith(scope) for name in recognition.foreign)
-        ]
-        notices.append(f"Left out, {whats[0]}: {', '.join(collapse(recognition.foreign))}.")
+        names = ", ".join(collapse(recognition.foreign))
+        notices.append(f"Left out, {recognition.variant.foreign_is}: {names}.")
     if recognition.other_slots:
         others = ", ".join(collapse(recognition.other_slots))
         notices.append(f"Left out, state of an optimiser that is not ELECTRA's: {others}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.casting import WEIGHT_DTYPES
-from electra_convert.errors import NamesError, listing
+from electra_convert.errors import NamesError, NotElectraError, counted, listing
 from electra_convert.formats.locate import Location
 from electra_convert.names.plan import Sizes
 from electra_convert.names.rules import SLOT_NAMES, Role
@@ -99,7 +99,7 @@ class Checkpoint:
         """
         if self.unmapped:
             raise NamesError(
-                f"{self.path}: {len(self.unmapped)} tensors belong to no ELECTRA model that this tool knows: "
+                f"{self.path}: {counted(len(self.unmapped), 'tensor')} of no ELECTRA model that this tool knows: "
                 f"{', '.join(collapse(self.unmapped))}",
                 "Nothing is skipped silently: remove them from the checkpoint, or report the layout.",
             )
@@ -125,6 +125,8 @@ def naming(place: Path | str) -> Iterator[None]:
     """
     try:
         yield
+    except NotElectraError:
+        raise
     except NamesError as error:
         raise NamesError(f"{place}: {error.message}", error.hint) from error
 
@@ -146,7 +148,7 @@ def require_complete(path: Path, what: str, missing: tuple[str, ...], unexpected
             f"; unexpected: {', '.join(collapse(unexpected))}" if unexpected else ""
         )
         raise NamesError(
-            f"{path} is not a complete {what}: {len(missing)} tensors are missing: {told}",
+            f"{path} is not a complete {what}: {counted(len(missing), 'tensor')} missing: {told}",
             "An incomplete model would run with random weights in their place; look for the whole checkpoint.",
         )
 
@@ -177,6 +179,7 @@ def require_tied(path: Path, model: Model) -> None:
 
     Raises:
         NamesError: names both tensors.
+        CorruptFileError: one of them failed its container's checks.
     """
     for repeated, original in model.tied:
         if not same_bits(repeated, original):
@@ -198,6 +201,7 @@ def step_value(path: Path, tensor: Tensor) -> int:
 
     Raises:
         NamesError: it is not a whole number from 0 up.
+        CorruptFileError: it failed its container's checks.
     """
     if tensor.dtype.name not in {"int64", "int32"} or tensor.shape != ():
         raise NamesError(

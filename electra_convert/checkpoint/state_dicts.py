@@ -16,7 +16,7 @@ from electra_convert.checkpoint.model import (
     require_floats,
     step_value,
 )
-from electra_convert.errors import ConfigError, NamesError, SourceError, listing
+from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
 from electra_convert.names.foreign import resemblance
 from electra_convert.names.ops import Op
@@ -45,6 +45,7 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
     Raises:
         SourceError: one of them is not an ELECTRA model.
         NamesError: parameters are missing, have a shape or dtype that does not fit, or both models have one role.
+        ConfigError: a conversion.json is damaged.
         CorruptFileError: a file is damaged.
     """
     models: dict[Role, Model] = {}
@@ -83,10 +84,9 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> StateDict:
     try:
-        state = recognise(tensors, True if _widths_differ(tensors) else None)
-    except NamesError as error:
-        if error.hint or "mean the same" in error.message:
-            raise NamesError(f"{path}: {error.message}", error.hint) from error
+        with naming(path):
+            state = recognise(tensors, _widths_differ(tensors))
+    except NotElectraError as error:
         raise SourceError(
             f"{path} is not an ELECTRA model: {error.message}; it looks like {resemblance(tensors)}"
         ) from error

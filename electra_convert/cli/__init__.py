@@ -53,9 +53,9 @@ def _told(error: BaseException) -> tuple[str, str | None, int]:
     if isinstance(error, ElectraConvertError):
         return error.message, error.hint, 2 if isinstance(error, UsageError) else 1
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; nothing was written", None, 1
+        return "interrupted", None, 1
     if isinstance(error, MemoryError):
-        return "out of memory; nothing was written", None, 1
+        return "out of memory", None, 1
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", None, 1
     return f"unexpected {type(error).__name__}: {error}", f"Please report it, with what {DEBUG}=1 prints.", 1

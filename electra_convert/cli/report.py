@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.cli.printing import one_line, print_message, print_result
+from electra_convert.record import described
 
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
@@ -29,7 +30,7 @@ def conversion_fields(result: Conversion) -> dict[str, Any]:
         "variant": result.variant,
         "step": result.step,
         "models": {
-            role: {"config": _described(config), "parameters": result.parameters[role]}
+            role: {"config": described(config), "parameters": result.parameters[role]}
             for role, config in result.models.items()
         },
         "files": result.files,
@@ -50,7 +51,7 @@ def inspection_fields(result: Inspection) -> dict[str, Any]:
         "models": {
             role: {
                 "architecture": model.architecture,
-                "config": _described(model.config),
+                "config": described(model.config),
                 "parameters": model.parameters,
             }
             for role, model in result.models.items()
@@ -59,10 +60,6 @@ def inspection_fields(result: Inspection) -> dict[str, Any]:
         "warnings": result.warnings,
     }
     return fields if result.checked is None else {**fields, "checked_bytes": result.checked}
-
-
-def _described(config: Mapping[str, Value]) -> dict[str, Any]:
-    return {key: {"value": value.value, "origin": value.origin} for key, value in config.items()}
 
 
 def conversion_text(result: Conversion) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, google_heads
 from electra_convert.config.keys import ACTIVATIONS, LOCATIONS, MODEL_SIZES, OVERRIDES
-from electra_convert.config.resolve import SIZE_KEYS, Resolved
+from electra_convert.config.resolve import SIZE_KEYS, TRAINING_KEYS, Resolved
 from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import Variant
@@ -15,7 +15,6 @@ from electra_convert.names.variants import Variant
 # configure_pretraining.py lower-cases where it is not told.
 _GOOGLE_LOWER_CASE = True
 _COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
-_TRAINING = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
 _SHARED = ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act")
 
 
@@ -112,7 +111,7 @@ def _makes(given: Mapping[str, Any], configs: Mapping[Role, Resolved], variant: 
     return all(
         hparams.expected(role, variant.shares_config)[key] == config[key]
         for role, config in configs.items()
-        for key in (*_COMPUTED, *(_TRAINING if role == main else ()))
+        for key in (*_COMPUTED, *(TRAINING_KEYS if role == main else ()))
     )
 
 

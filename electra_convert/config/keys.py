@@ -73,7 +73,7 @@ _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
     "max_position_embeddings type_vocab_size".split()
 )
-_FRACTIONS = frozenset(
+_NUMBERS = frozenset(
     "generator_layers generator_hidden_size hidden_dropout_prob attention_probs_dropout_prob "
     "initializer_range".split()
 )
@@ -149,7 +149,7 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key in _INTEGERS:
         whole = isinstance(value, int) and number and 0 < value < 1 << 31
         return "a positive whole number", whole or (key == "embedding_size" and value is None)
-    if key in _FRACTIONS:
+    if key in _NUMBERS:
         return "a number from 0 up", number and 0 <= value < 1 << 20
     if key in IGNORED:
         values = value if isinstance(value, list) else [value]

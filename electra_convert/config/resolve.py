@@ -37,12 +37,12 @@ DEFAULTS: Mapping[str, Any] = {
     "initializer_range": 0.02,
 }
 # Values that no forward pass depends on: a default must not contradict what another source states.
-_TRAINING_KEYS = frozenset({"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"})
+TRAINING_KEYS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
 # Layouts that may have been taken out of a run of any other.
 _TAKEN_OUT = frozenset({"uniform_generator", "fine_tuned", "encoder"})
 _GOOGLE_DEFAULT = "google-research/electra's default"
 _GUESS = "a guess by Google's rule, max(1, hidden // 64)"
-_GUESS_HINT = "Give --hparams (as run_pretraining.py had it) or --config to settle it."
+_SETTLE_HINT = "Give --hparams (as run_pretraining.py had it) or --config to settle it."
 
 
 class Rank(IntEnum):
@@ -138,7 +138,7 @@ def check_variant(hparams: Hparams, variant: Variant) -> None:
         raise ConfigError(
             f"{hparams.origin} asks for the {hparams.layout} layout ({json.dumps(hparams.layout_keys)}), but the "
             f"checkpoint's variables are of the {variant.name} layout",
-            "These hparams belong to another run.",
+            "These hparams belong to another run; give those it was started with (--hparams).",
         )
 
 
@@ -179,7 +179,7 @@ def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence, deci
         if key in source.stated and (source.rank is Rank.OPTION or not decided):
             raise ConfigError(
                 f"{source.origin} says the {role}'s {key} is {said}, but the weights have {known.value}",
-                "It belongs to another checkpoint, or the checkpoint to another run.",
+                "It belongs to another checkpoint; give what this one was made with (--hparams or --config).",
             )
         verb = "says" if key in source.stated else "leaves"
         at = "is" if key in source.stated else "at"
@@ -200,7 +200,7 @@ def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[s
             f"{first.origin} says the {role}'s {key} is {first.values[key]}, {other.origin} says {other.values[key]}"
         )
         if first.rank is not Rank.OPTION or other.rank is Rank.OPTION:
-            raise ConfigError(told, _GUESS_HINT)
+            raise ConfigError(told, _SETTLE_HINT)
         warnings.append(f"{told}; the option decides.")
     return Value(first.values[key], first.origin if key in first.stated else f"{first.origin}, by default")
 
@@ -208,7 +208,7 @@ def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[s
 def _without_mere_defaults(role: Role, key: str, said: list[Evidence], warnings: list[str]) -> list[Evidence]:
     """Where a source states a key, an option that leaves it at its default has not decided it."""
     stated = [source for source in said if key in source.stated]
-    if not stated or key in _TRAINING_KEYS:
+    if not stated or key in TRAINING_KEYS:
         return stated or said
     kept = [source for source in said if source in stated or source.rank is not Rank.OPTION]
     other, value = stated[0].origin, stated[0].values[key]
@@ -235,7 +235,7 @@ def _guess_warning(role: Role, values: Mapping[str, Value]) -> str:
     guessed = "is a guess" if alone else f"and its activation {activation.value} are guesses"
     return (
         f"The {role}'s head count {values['num_attention_heads'].value} {guessed} by Google's rule (hidden // 64): "
-        f"the weights do not say, nor does any hparams.json, config.json or .meta. {_GUESS_HINT}"
+        f"the weights do not say, nor does any hparams.json, config.json or .meta. {_SETTLE_HINT}"
     )
 
 
@@ -244,5 +244,5 @@ def _check_heads(role: Role, values: Mapping[str, Value]) -> None:
     if heads.value < 1 or hidden % heads.value:
         raise ConfigError(
             f"{heads.value} attention heads ({heads.origin}) cannot share the {role}'s hidden width {hidden}",
-            _GUESS_HINT,
+            _SETTLE_HINT,
         )

@@ -25,6 +25,8 @@ _FIXED = {
     "is_decoder": False,
     "add_cross_attention": False,
 }
+# What ElectraConfig takes for what a config.json leaves out.
+_MODEL_DEFAULTS = {**DEFAULTS, "num_attention_heads": 4}
 _COUNTS = frozenset({*SIZE_KEYS, "num_attention_heads"})
 _KEYS = (*SIZE_KEYS, "num_attention_heads", *DEFAULTS)
 
@@ -68,10 +70,6 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
         fits, expected = number and 0 <= value < 1 << 20, "a number from 0 up"
     if not fits:
         raise ConfigError(f"{path}: {key} is {json.dumps(value)}, expected {expected}")
-
-
-# What ElectraConfig takes for a value that a config.json leaves out, where it is not Google's default too.
-_MODEL_DEFAULTS = {**DEFAULTS, "num_attention_heads": 4}
 
 
 def model_evidence(config: Mapping[str, Any]) -> Evidence:

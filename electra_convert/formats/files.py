@@ -1,4 +1,4 @@
-"""Files read and written at offsets, whole or not at all; knows nothing of what is in them."""
+"""Files read and written at offsets; knows nothing of what is in them."""
 
 from __future__ import annotations
 

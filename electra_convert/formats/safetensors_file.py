@@ -18,7 +18,8 @@ import numpy as np
 
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import ReadFile, WriteFile
-from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, decode_object, open_sharded
+from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
 from electra_convert.tensors import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
 
 FILE_NAME = "model.safetensors"
@@ -249,7 +250,9 @@ class _RegionWriter:
 
     def write(self, piece: memoryview) -> None:
         if len(piece) > self.missing:
-            raise OutputError(f"{self._file.path}: tensor {self._spec.name!r} has fewer bytes than were written")
+            written = self._spec.nbytes - self.missing + len(piece)
+            described = f"tensor {self._spec.name!r} has {self._spec.nbytes} bytes"
+            raise OutputError(f"{self._file.path}: {described}, {written} were written")
         self._file.write_at(piece, self._position)
         self._position += len(piece)
         self.missing -= len(piece)

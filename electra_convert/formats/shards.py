@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import ReadFile, WriteFile
+from electra_convert.formats.json_objects import decode_object
 from electra_convert.tensors import Sink, Source, Tensor, TensorSpec, TensorWriter
 
 INDEX_SUFFIX = ".index.json"
@@ -77,44 +76,6 @@ def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSo
         opened.pop_all()
     tensors = {name: tensor for shard in shards.values() for name, tensor in shard.tensors.items()}
     return ShardedSource(index, next(iter(shards.values())).format, tensors, tuple(shards.values()))
-
-
-def decode_object(text: bytes, where: str) -> dict[str, object]:
-    """Decode a JSON object that anyone may have written: no key twice, no text that is not Unicode, no NaN.
-
-    Args:
-        text: the JSON text in UTF-8.
-        where: what the text is and in which file, to begin a message with.
-
-    Returns:
-        The object.
-
-    Raises:
-        CorruptFileError: it is not such an object.
-    """
-    try:
-        value = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise CorruptFileError(f"{where} is not valid JSON: {error}", _DAMAGED) from error
-    if not isinstance(value, dict):
-        raise CorruptFileError(f"{where} is not a JSON object but a {type(value).__name__}", _DAMAGED)
-    return value
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # JSON can spell a lone surrogate; encoding one is a UnicodeEncodeError, which is a ValueError.
-    for text in chain.from_iterable(pairs):
-        if isinstance(text, str):
-            text.encode()
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
-        [(key, count)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {key!r} appears {count} times")
-    return unique
-
-
-def _no_number(constant: str) -> object:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _read_index(index: Path) -> dict[str, set[str]]:

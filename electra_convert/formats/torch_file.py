@@ -20,7 +20,7 @@ import numpy as np
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
 from electra_convert.formats.files import ReadFile, WriteFile
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
-from electra_convert.tensors import DTYPES, PIECE_BYTES, Sink, Source, Tensor, TensorSpec, TensorWriter, pieces
+from electra_convert.tensors import DTYPES, PIECE_BYTES, Sink, Source, Tensor, TensorSpec, TensorWriter, stream_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
@@ -196,9 +196,7 @@ def _tensor(torch: ModuleType, name: str, values: TorchTensor) -> Tensor:
 
 def _stream(torch: ModuleType, values: TorchTensor, scratch: memoryview) -> Iterator[memoryview]:
     content = _bytes_of(torch, values.detach().resolve_conj().resolve_neg().contiguous())
-    for offset, window in pieces(scratch, len(content)):
-        window[:] = content[offset : offset + len(window)]
-        yield window
+    return stream_bytes(content, scratch)
 
 
 def _bytes_of(torch: ModuleType, contiguous: TorchTensor) -> memoryview:
@@ -274,11 +272,13 @@ class _BufferWriter:
 
     def __init__(self, path: Path, name: str, buffer: memoryview) -> None:
         self._where = f"{path}: tensor {name!r}"
+        self._nbytes = len(buffer)
         self.rest = buffer
 
     def write(self, piece: memoryview) -> None:
         if len(piece) > len(self.rest):
-            raise OutputError(f"{self._where} has fewer bytes than were written")
+            written = self._nbytes - len(self.rest) + len(piece)
+            raise OutputError(f"{self._where} has {self._nbytes} bytes, {written} were written")
         self.rest[: len(piece)] = piece
         self.rest = self.rest[len(piece) :]
 

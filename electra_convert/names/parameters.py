@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from electra_convert.errors import NamesError, listing
+from electra_convert.errors import NamesError, NotElectraError, listing
 from electra_convert.names.plan import Binding, Network, expand
 from electra_convert.names.rules import RULES, TIED_HEAD, Role, RuleTable
 
@@ -43,24 +43,25 @@ class StateDict:
     unexpected: tuple[str, ...]
 
 
-def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTable = RULES) -> StateDict:
+def recognise(names: Iterable[str], projected: bool = False, rules: RuleTable = RULES) -> StateDict:
     """Tell which model a state dict is, from the exact set of its names.
 
     Args:
         names: every name in the file or files.
-        projects: whether the shapes say that the embeddings are projected; None: the names decide.
+        projected: whether the shapes say that the embeddings are projected, whatever the names.
         rules: the table.
 
     Returns:
         The model, and all that is missing or unexpected in it.
 
     Raises:
-        NamesError: there is no ELECTRA encoder, both heads are there, or two names mean the same tensor.
+        NotElectraError: there is no ELECTRA encoder.
+        NamesError: both heads are there, or two names mean the same tensor.
     """
     stored = _current_names(names)
     role, head = _role(stored)
-    projects = _projects(stored) if projects is None else projects
-    bindings = expand(Network(role, "", "", head), max(1, _count_layers(stored)), projects, rules)
+    projected = projected or any(name.startswith("electra.embeddings_project.") for name in stored)
+    bindings = expand(Network(role, "", "", head), max(1, _count_layers(stored)), projected, rules)
     wanted = {binding.hf for binding in bindings}
     extra = stored.keys() - wanted - {TIED_HEAD} - set(BUFFERS)
     task_head = {name for name in extra if not head and not name.startswith("electra.")}
@@ -112,7 +113,7 @@ def current_name(name: str, bare: bool) -> str:
 
 def _role(stored: Mapping[str, str]) -> tuple[Role, bool]:
     if not any(name.startswith(("electra.encoder.", "electra.embeddings.")) for name in stored):
-        raise NamesError("none of the parameters of an ELECTRA encoder (electra....) is there")
+        raise NotElectraError("none of the parameters of an ELECTRA encoder (electra....) is there")
     discriminator = any(name.startswith("discriminator_predictions.") for name in stored)
     generator = any(name.startswith(("generator_predictions.", "generator_lm_head.")) for name in stored)
     if discriminator and generator:
@@ -126,7 +127,3 @@ def _role(stored: Mapping[str, str]) -> tuple[Role, bool]:
 def _count_layers(stored: Mapping[str, str]) -> int:
     pattern = re.compile(r"electra\.encoder\.layer\.(0|[1-9][0-9]{0,5})\.")
     return len({match[1] for name in stored if (match := pattern.match(name))})
-
-
-def _projects(stored: Mapping[str, str]) -> bool:
-    return any(name.startswith("electra.embeddings_project.") for name in stored)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from electra_convert.errors import NamesError, listing
+from electra_convert.errors import NamesError, counted, listing
 from electra_convert.names.ops import Op
 from electra_convert.names.rules import RULES, Dimension, Role, Rule, RuleTable
 
@@ -125,7 +125,7 @@ def measure(shapes: Mapping[str, tuple[int, ...]], dims: Mapping[str, tuple[Dime
     if wrong := [name for name in dims if shapes[name] != expected[name]]:
         told = listing([f"{name} is {list(shapes[name])}, expected {list(expected[name])}" for name in wrong], 8)
         raise NamesError(
-            f"{len(wrong)} tensors do not have the shape that the rest of the model gives them: {told}",
+            f"{counted(len(wrong), 'tensor')} of another shape than the rest of the model gives: {told}",
             "The checkpoint mixes models of different sizes, or is not from google-research/electra.",
         )
     return Sizes(**{str(dim): size for dim, size in chosen.items()}, layers=layers)

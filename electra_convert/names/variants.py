@@ -6,10 +6,10 @@ A layout follows from the hparams a run was started with (run_pretraining.py, Pr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from electra_convert.errors import NamesError
+from electra_convert.errors import NotElectraError
 from electra_convert.names.plan import Binding, Network, expand
 from electra_convert.names.rules import RULES, SLOT_NAMES, STEP_NAME, Role, RuleTable
 
@@ -22,21 +22,22 @@ class Variant:
         name: what this tool calls it.
         networks: where each model lives.
         hparams: what a run must be started with to have it, beside the defaults.
-        foreign: scopes of variables that have no counterpart in transformers, and what they are.
+        foreign: scopes of variables that have no counterpart in transformers.
+        foreign_is: what these are.
         shares_config: whether the generator has the discriminator's own sizes and heads.
     """
 
     name: str
     networks: tuple[Network, ...]
     hparams: Mapping[str, bool] = field(default_factory=dict)
-    foreign: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    foreign_is: str = ""
     shares_config: bool = False
 
 
 _DISCRIMINATOR = Network("discriminator", "electra", "electra")
 _ENCODER = Network("discriminator", "electra", "electra", head=False)
 _WHOLE_GENERATOR = Network("generator", "electra", "electra")
-_TOWERS = "the two-tower generator, which transformers has no class for"
 
 VARIANTS: Mapping[str, Variant] = {
     variant.name: variant
@@ -56,9 +57,10 @@ VARIANTS: Mapping[str, Variant] = {
             "two_tower_generator",
             (_DISCRIMINATOR,),
             {"two_tower_generator": True, "electric_objective": True},
-            {"generator_ltr/": _TOWERS, "generator_rtl/": _TOWERS, "cloze_predictions/": _TOWERS},
+            ("generator_ltr/", "generator_rtl/", "cloze_predictions/"),
+            "the two-tower generator, which transformers has no class for",
         ),
-        Variant("fine_tuned", (_ENCODER,), foreign={"task_specific/": "a fine-tuned task head"}),
+        Variant("fine_tuned", (_ENCODER,), foreign=("task_specific/",), foreign_is="a fine-tuned task head"),
         Variant("encoder", (_ENCODER,)),
     )
 }
@@ -75,7 +77,7 @@ class Recognition:
     Attributes:
         variant: the layout they fit best.
         bindings: every tensor that each model of the layout has.
-        slots: the optimiser slots, as {slot's name: its variable}.
+        slots: the optimiser slots.
         foreign: variables of the layout with no counterpart in transformers.
         other_slots: slots and counters of other optimisers.
         missing: variables of the layout that are not there.
@@ -84,35 +86,34 @@ class Recognition:
 
     variant: Variant
     bindings: Mapping[Role, tuple[Binding, ...]]
-    slots: Mapping[str, str]
+    slots: frozenset[str]
     foreign: tuple[str, ...]
     other_slots: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
 
 
-def recognise(names: Set[str], projects: Mapping[str, bool] | None = None, rules: RuleTable = RULES) -> Recognition:
+def recognise(names: Set[str], projected: Set[str] = frozenset(), rules: RuleTable = RULES) -> Recognition:
     """Tell which layout the names of a checkpoint have, from the exact set of them.
 
     Args:
         names: every name of the checkpoint, slots and counters included.
-        projects: for an encoder scope, whether its embeddings are as the shapes have it projected; where a scope is
-            not listed, the presence of a projection decides.
+        projected: encoder scopes whose embeddings are projected as the shapes have it, whatever the names.
         rules: the table.
 
     Returns:
         The layout, and all that is missing or unexpected in it.
     """
-    slots = _slots(names)
-    others = _other_slots(names)
-    variables = names - slots.keys() - others - {STEP_NAME}
+    slots = _suffixed(names, SLOT_NAMES)
+    others = _suffixed(names, OTHER_SLOTS) | (names & OTHER_COUNTERS)
+    variables = names - slots - others - {STEP_NAME}
     variant = VARIANTS[_closest(variables)]
-    foreign = {name for name in variables if name.startswith(tuple(variant.foreign))} if variant.foreign else set()
+    foreign = {name for name in variables if name.startswith(variant.foreign)}
     bindings = {
         network.role: expand(
             network,
             max(1, count_layers(variables, network.encoder)),
-            _projects(variables, network.encoder, projects or {}),
+            network.encoder in projected or _has_projection(variables, network.encoder),
             rules,
         )
         for network in variant.networks
@@ -129,22 +130,10 @@ def recognise(names: Set[str], projects: Mapping[str, bool] | None = None, rules
     )
 
 
-def _slots(names: Set[str]) -> dict[str, str]:
-    found = {}
-    for name in names:
-        variable, _, slot = name.rpartition("/")
-        if slot in SLOT_NAMES and variable in names:
-            found[name] = variable
-    return found
-
-
-def _other_slots(names: Set[str]) -> set[str]:
-    found = set(names & OTHER_COUNTERS)
-    for name in names:
-        variable, _, slot = name.rpartition("/")
-        if slot in OTHER_SLOTS and variable in names:
-            found.add(name)
-    return found
+def _suffixed(names: Set[str], suffixes: Collection[str]) -> frozenset[str]:
+    """The names that are another of the names with one of the suffixes."""
+    parts = ((name, *name.rpartition("/")) for name in names)
+    return frozenset(name for name, variable, _, suffix in parts if suffix in suffixes and variable in names)
 
 
 def _closest(variables: Set[str]) -> str:
@@ -152,7 +141,7 @@ def _closest(variables: Set[str]) -> str:
         return any(name.startswith(scopes) for name in variables)
 
     if not has("electra/encoder/", "electra/embeddings/", "generator/encoder/"):
-        raise NamesError("none of the variables of an ELECTRA encoder (electra/...) is there")
+        raise NotElectraError("none of the variables of an ELECTRA encoder (electra/...) is there")
     if has("task_specific/"):
         return "fine_tuned"
     if has("generator_ltr/", "generator_rtl/", "cloze_predictions/"):
@@ -178,9 +167,8 @@ def count_layers(variables: Iterable[str], encoder: str) -> int:
     return len({match[1] for name in variables if (match := pattern.match(name))})
 
 
-def _projects(variables: Set[str], encoder: str, projects: Mapping[str, bool]) -> bool:
-    scope = f"{encoder}/embeddings_project/"
-    return projects.get(encoder, any(name.startswith(scope) for name in variables))
+def _has_projection(variables: Set[str], encoder: str) -> bool:
+    return any(name.startswith(f"{encoder}/embeddings_project/") for name in variables)
 
 
 def collapse(names: Iterable[str]) -> list[str]:

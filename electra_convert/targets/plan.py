@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
 
 from electra_convert.output import new_folder, write_file
@@ -47,6 +47,14 @@ class OutputPlan:
     files: Mapping[str, bytes]
     notices: tuple[str, ...]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of its small files and of its tensors, without headers and indices, by path within the output."""
+        sizes = {name: len(content) for name, content in self.files.items()}
+        for box in self.containers:
+            sizes |= {str(PurePosixPath(box.folder, name)): nbytes for name, nbytes in box.files.items()}
+        return dict(sorted(sizes.items()))
+
 
 def write(plan: OutputPlan, target: Path, overwrite: bool, finite: bool, progress: Progress | None) -> dict[str, int]:
     """Write an output, whole or not at all.
@@ -62,6 +70,7 @@ def write(plan: OutputPlan, target: Path, overwrite: bool, finite: bool, progres
         The size in bytes of every file written, by path within the output.
 
     Raises:
+        SourceError: a data file is missing.
         CorruptFileError: a source failed its own checks.
         NamesError: a tensor is not finite.
         OutputError: the output could not be written.

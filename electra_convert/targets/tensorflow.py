@@ -10,7 +10,7 @@ from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.checkpoint.state_dicts import RECORD_FILE
 from electra_convert.config.express import check_expressible, express
-from electra_convert.errors import NamesError, listing
+from electra_convert.errors import NamesError, counted, listing
 from electra_convert.evidence import Findings
 from electra_convert.formats import tf_bundle
 from electra_convert.names.plan import Binding, expand
@@ -20,9 +20,8 @@ from electra_convert.options import Options
 from electra_convert.record import encode_record, recorded_dtypes, recorded_hparams, recorded_variant
 from electra_convert.targets.plan import Container, OutputPlan
 from electra_convert.targets.tokenizers import VOCABULARY, find_casing, find_vocabulary
-from electra_convert.targets.transformers import step_constant
 from electra_convert.tensors import DTYPES, DType, Sink, Tensor, TensorSpec
-from electra_convert.weights import Weight, same_bits, zeros
+from electra_convert.weights import Weight, same_bits, step_constant, zeros
 
 _PREFIX = "model.ckpt"
 _PAIR_VARIANTS = ("default", "untied_generator_embeddings", "tied_generator")
@@ -48,6 +47,7 @@ def plan_tensorflow(
         ConfigError: Google's code cannot express a model.
         NamesError: the two models differ in a tensor that they must share.
         VocabularyError: the vocabulary does not belong to the models.
+        CorruptFileError: a tensor that both models hold failed its container's checks.
     """
     models = {role: checkpoint.models[role] for role in roles}
     configs = {role: findings.configs[role] for role in roles}
@@ -217,7 +217,7 @@ def _not_shared(names: list[str], generator: Model) -> NamesError:
             "Or convert the models one by one (--model)."
         )
     return NamesError(
-        f"discriminator and generator share {len(names)} tensors in google-research/electra that differ here: "
-        f"{listing(collapse(names))}",
+        f"{counted(len(names), 'tensor')} that discriminator and generator share in google-research/electra, not "
+        f"equal here: {listing(collapse(names))}",
         hint,
     )

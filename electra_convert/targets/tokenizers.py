@@ -22,7 +22,7 @@ class TokenizerFiles:
     """What a model folder holds for its tokenizer.
 
     Attributes:
-        files: by name; empty where no vocabulary is known.
+        files: by name; empty where no vocabulary is known and none are kept.
         settings: the tokenizer's settings, each with its origin.
         pad: the id of [PAD], or None where no vocabulary is known.
         notices: what its reader should know.

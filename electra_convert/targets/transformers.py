@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from electra_convert.casting import WEIGHT_DTYPES
@@ -22,8 +22,8 @@ from electra_convert.options import Options, Target
 from electra_convert.record import encode_record, recorded_hparams, recorded_variant
 from electra_convert.targets.plan import Container, OutputPlan
 from electra_convert.targets.tokenizers import tokenizer_files
-from electra_convert.tensors import DTYPES, DType, Sink, Tensor, TensorSpec
-from electra_convert.weights import Weight, constant
+from electra_convert.tensors import DTYPES, DType, Sink, TensorSpec
+from electra_convert.weights import Weight, step_constant
 
 _FILES: Mapping[Target, str] = {"safetensors": "model.safetensors", "torch": "pytorch_model.bin"}
 _METADATA = {"format": "pt"}
@@ -62,7 +62,7 @@ def plan_transformers(
         folder = role if len(roles) > 1 else ""
         boxes, small, noted = _plan_folder(checkpoint, findings, role, target, options, notices)
         containers += [replace(box, folder=folder) for box in boxes]
-        files |= {f"{folder}/{name}" if folder else name: content for name, content in small.items()}
+        files |= {str(PurePosixPath(folder, name)): content for name, content in small.items()}
         told += [line for line in noted if line not in told]
     return OutputPlan(tuple(containers), files, tuple(told))
 
@@ -153,11 +153,6 @@ def _slots(model: Model, checkpoint: Checkpoint) -> Entries:
     ]
     step = checkpoint.step_tensor or step_constant(checkpoint.step or 0)
     return [*entries, (Weight(step), TensorSpec(STEP_NAME, step.dtype, ()))]
-
-
-def step_constant(step: int) -> Tensor:
-    """A global step that no container holds, as google-research/electra stores it."""
-    return constant(TensorSpec(STEP_NAME, DTYPES["int64"], ()), step.to_bytes(8, "little"))
 
 
 def _common_dtype(entries: Entries) -> str:

@@ -138,8 +138,8 @@ def test_a_bug_is_one_line_and_asks_to_be_reported(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (MemoryError(), "Error: out of memory; nothing was written\n"),
-        (KeyboardInterrupt(), "Error: interrupted; nothing was written\n"),
+        (MemoryError(), "Error: out of memory\n"),
+        (KeyboardInterrupt(), "Error: interrupted\n"),
         (PermissionError(13, "Permission denied", "/a/b"), "Error: /a/b: Permission denied\n"),
     ],
 )

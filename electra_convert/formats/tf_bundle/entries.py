@@ -108,7 +108,7 @@ def decode_header(message: bytes) -> BundleHeader:
         The header.
 
     Raises:
-        MalformedError: it is no such message.
+        MalformedError: it is not such a message.
     """
     num_shards = endianness = 0
     version: Bytes = b""
@@ -166,7 +166,7 @@ def decode_entry(message: bytes) -> BundleEntry:
         The entry; its numbers may be anything.
 
     Raises:
-        MalformedError: it is no such message, or has more dimensions or slices than any tensor.
+        MalformedError: it is not such a message, or has more dimensions or slices than any tensor.
     """
     data_type = shard = offset = size = masked = 0
     shape: tuple[int, ...] = ()
@@ -195,7 +195,7 @@ def encode_entry(entry: BundleEntry) -> bytes:
     """Encode a BundleEntryProto as TensorFlow writes it.
 
     Args:
-        entry: what to encode.
+        entry: what to encode, without slices: no tensor is written in parts.
 
     Returns:
         Its bytes.
@@ -209,7 +209,6 @@ def encode_entry(entry: BundleEntry) -> bytes:
             encode_number(4, entry.offset),
             encode_number(5, entry.size),
             encode_fixed32(6, mask(entry.checksum)),
-            *(encode_content(7, _encode_slice(part)) for part in entry.slices),
         ]
     )
 
@@ -240,14 +239,3 @@ def _decode_slice(message: Bytes) -> TensorSlice:
 def _decode_extent(message: Bytes) -> Extent:
     numbers = {number: signed(value) for number, value in fields(message) if number in (1, 2)}
     return Extent(numbers.get(1, 0), numbers.get(2))
-
-
-def _encode_slice(part: TensorSlice) -> bytes:
-    return b"".join(encode_content(1, _encode_extent(extent)) for extent in part)
-
-
-def _encode_extent(extent: Extent) -> bytes:
-    if extent.length is None:
-        return encode_number(1, extent.start)
-    # The length is one of a oneof: proto3 writes it even if it is zero, which encode_number leaves out.
-    return encode_number(1, extent.start) + (encode_number(2, extent.length) or b"\x10\x00")

@@ -9,7 +9,7 @@ from pathlib import Path
 from electra_convert.errors import SourceError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle.checks import require_apart, require_entry, require_header
-from electra_convert.formats.tf_bundle.damage import MalformedError, blame, decode_name, shown
+from electra_convert.formats.tf_bundle.damage import MalformedError, blame, shown
 from electra_convert.formats.tf_bundle.entries import (
     HEADER_KEY,
     MAX_SLICES,
@@ -18,6 +18,7 @@ from electra_convert.formats.tf_bundle.entries import (
     decode_entry,
     decode_header,
 )
+from electra_convert.formats.tf_bundle.names import decode_name
 from electra_convert.formats.tf_bundle.table import Entry, read_table
 from electra_convert.formats.tf_bundle.versions import refuse_v1
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from electra_convert.errors import SourceError
-from electra_convert.formats.tf_bundle.damage import blame, decode_name
-from electra_convert.formats.tf_bundle.wire import Value, content, fields
+from electra_convert.formats.tf_bundle.damage import blame
+from electra_convert.formats.tf_bundle.names import decode_name
+from electra_convert.formats.tf_bundle.wire import Bytes, Value, content, fields, messages
 
 _FLOAT32 = 1
 
@@ -48,7 +49,7 @@ def read_nodes(path: Path, wanted: Callable[[str, str], bool]) -> Iterator[Node]
 
     Raises:
         SourceError: the file cannot be read.
-        CorruptFileError: it is no graph, or a damaged one.
+        CorruptFileError: it is not a graph, or a damaged one.
     """
     with blame(path):
         for message in _node_messages(_mapped(path)):
@@ -68,21 +69,15 @@ def _mapped(path: Path) -> memoryview:
         raise SourceError(f"{path} cannot be read: {error}") from error
 
 
-def _node_messages(meta_graph: memoryview) -> Iterator[memoryview]:
-    for graph in _messages(meta_graph, 2):
-        yield from _messages(graph, 1)
-        for library in _messages(graph, 2):
-            for function in _messages(library, 1):
-                yield from _messages(function, 3)
+def _node_messages(meta_graph: Bytes) -> Iterator[Bytes]:
+    for graph in messages(meta_graph, 2):
+        yield from messages(graph, 1)
+        for library in messages(graph, 2):
+            for function in messages(library, 1):
+                yield from messages(function, 3)
 
 
-def _messages(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    for number, value in fields(message):
-        if number == wanted:
-            yield memoryview(content(value))
-
-
-def _node(message: memoryview, wanted: Callable[[str, str], bool]) -> Node | None:
+def _node(message: Bytes, wanted: Callable[[str, str], bool]) -> Node | None:
     texts = {number: _text(value) for number, value in fields(message) if number in (1, 2)}
     name, op = texts.get(1, ""), texts.get(2, "")
     if not wanted(name, op):
@@ -94,16 +89,16 @@ def _text(value: Value) -> str:
     return decode_name(bytes(content(value)))
 
 
-def _constant(node: memoryview) -> float | None:
-    for attribute in _messages(node, 5):
+def _constant(node: Bytes) -> float | None:
+    for attribute in messages(node, 5):
         parts = dict(fields(attribute))
         if bytes(content(parts.get(1, b""))) == b"value":
-            for tensor in _messages(memoryview(content(parts.get(2, b""))), 8):
+            for tensor in messages(content(parts.get(2, b"")), 8):
                 return _scalar(tensor)
     return None
 
 
-def _scalar(tensor: memoryview) -> float | None:
+def _scalar(tensor: Bytes) -> float | None:
     """Take a TensorProto for one float32, which it holds as bytes, as a packed field or as a plain one."""
     parts = dict(fields(tensor))
     if parts.get(1) != _FLOAT32:

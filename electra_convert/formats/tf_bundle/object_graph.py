@@ -12,7 +12,7 @@ from typing import Literal
 from crc32c import crc32c
 
 from electra_convert.formats.tf_bundle.damage import MalformedError
-from electra_convert.formats.tf_bundle.wire import content, decode_varint, fields
+from electra_convert.formats.tf_bundle.wire import content, decode_varint, fields, messages
 
 GRAPH_KEY = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 # What tf.train.Checkpoint keeps for itself: the graph, and how often it has saved.
@@ -55,7 +55,7 @@ def variable_names(graph: bytes, keys: Collection[bytes]) -> dict[bytes, bytes]:
         From keys to names, for the keys whose variable has a name that nothing else goes by.
 
     Raises:
-        MalformedError: it is no such message.
+        MalformedError: it is not such a message.
     """
     names = {key: name for key, name in _attributes(graph) if key in keys and name}
     uses = Counter(names.values())
@@ -64,13 +64,7 @@ def variable_names(graph: bytes, keys: Collection[bytes]) -> dict[bytes, bytes]:
 
 def _attributes(graph: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the checkpoint_key and the full_name of every value of every object."""
-    for node in _messages(graph, 1):
-        for attribute in _messages(node, 2):
+    for node in messages(graph, 1):
+        for attribute in messages(node, 2):
             texts = {number: bytes(content(value)) for number, value in fields(attribute) if number in (2, 3)}
             yield texts.get(3, b""), texts.get(2, b"")
-
-
-def _messages(message: bytes, wanted: int) -> Iterator[bytes]:
-    for number, value in fields(message):
-        if number == wanted:
-            yield bytes(content(value))

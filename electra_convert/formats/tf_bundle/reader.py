@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from electra_convert.errors import CorruptFileError, SourceError
-from electra_convert.formats.tf_bundle.damage import MalformedError, blame, decode_name, shown
+from electra_convert.formats.tf_bundle.damage import MalformedError, blame, shown
 from electra_convert.formats.tf_bundle.data_types import BY_NUMBER, STRING, contents
 from electra_convert.formats.tf_bundle.entries import BundleEntry
 from electra_convert.formats.tf_bundle.index import (
@@ -21,11 +21,12 @@ from electra_convert.formats.tf_bundle.index import (
     index_path,
     read_index,
 )
+from electra_convert.formats.tf_bundle.names import decode_name
 from electra_convert.formats.tf_bundle.object_graph import BOOKKEEPING, GRAPH_KEY, decode_text, variable_names
 from electra_convert.formats.tf_bundle.shards import Shard
 from electra_convert.formats.tf_bundle.slices import Part, assemble, region, region_shape, slice_key
 from electra_convert.formats.tf_bundle.versions import refuse_v1
-from electra_convert.tensors import DType, Tensor, TensorSpec, pieces
+from electra_convert.tensors import DType, Tensor, TensorSpec, stream_bytes
 
 _MAX_GRAPH_BYTES = 256 << 20
 
@@ -38,7 +39,6 @@ class BundleSource:
         format: tensorflow.
         tensors: by name, in the order of their keys. A partitioned variable is one tensor without a checksum. Text
             and other values that are not numbers are listed, and raise CorruptFileError when they are streamed.
-        files: the index, and the data files that hold tensors.
         from_object_graph: whether the names come from TensorFlow 2's object graph; where that gives a value no name
             of its own, the name is the key.
     """
@@ -49,7 +49,6 @@ class BundleSource:
         self.path = prefix
         self._index = index
         self._shards = _shards(prefix, index)
-        self.files = (index_path(prefix), *(shard.path for shard in self._shards.values()))
         graph = index.entries.get(GRAPH_KEY)
         self.from_object_graph = graph is not None and (graph.data_type, graph.shape, graph.slices) == (
             STRING,
@@ -168,6 +167,4 @@ def _refusal(path: Path, name: str, dtype: DType) -> Callable[[memoryview], Iter
 def _stream_parts(where: str, variable: TensorSpec, parts: list[Part], scratch: memoryview) -> Iterator[memoryview]:
     with blame(where):
         values = assemble(variable, parts).reshape(-1).view(np.uint8).data
-    for position, window in pieces(scratch, variable.nbytes):
-        window[:] = values[position : position + len(window)]
-        yield window
+    yield from stream_bytes(values, scratch)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from electra_convert.errors import SourceError
 from electra_convert.formats.files import ReadFile
-from electra_convert.formats.tf_bundle.damage import decode_name, encode_name, shown
+from electra_convert.formats.tf_bundle.damage import shown
 from electra_convert.formats.tf_bundle.index import index_path
+from electra_convert.formats.tf_bundle.names import decode_name, encode_name
 
 _MAX_BYTES = 1 << 20
 _STRING = rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
@@ -84,7 +85,7 @@ def _is_known(field: re.Match[bytes]) -> bool:
 
 def _junk(path: Path, reason: str) -> SourceError:
     return SourceError(
-        f"{path} is no TensorFlow checkpoint state file: {reason}",
+        f"{path} is not a TensorFlow checkpoint state file: {reason}",
         "Name the checkpoint itself, by what its files' names begin with, such as model.ckpt-1000.",
     )
 
@@ -133,7 +134,7 @@ def latest_prefix(state_path: Path) -> Path:
         The prefix of that base name beside the file, or else the one the file names.
 
     Raises:
-        SourceError: the file cannot be read, or neither of them is there.
+        SourceError: the file cannot be read, or there is no checkpoint at either.
     """
     latest = read_state(state_path).latest
     named = state_path.parent / latest
@@ -142,10 +143,15 @@ def latest_prefix(state_path: Path) -> Path:
         if _is_there(prefix):
             return prefix
     raise SourceError(
-        f"{state_path} names the checkpoint {shown(latest)}, but neither {shown(str(index_path(named)))} "
-        f"nor {shown(str(index_path(beside)))} is there",
+        f"{state_path} names the checkpoint {shown(latest)}, but {_absence(named, beside)}",
         "Copy the checkpoint's files into the folder, or name another one by its prefix.",
     )
+
+
+def _absence(*prefixes: Path) -> str:
+    """Say that none of the checkpoints is there, each place once."""
+    places = list(dict.fromkeys(shown(str(index_path(prefix))) for prefix in prefixes))
+    return f"{places[0]} is not there" if len(places) == 1 else f"neither {' nor '.join(places)} is there"
 
 
 def _is_there(prefix: Path) -> bool:

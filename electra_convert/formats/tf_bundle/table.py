@@ -71,11 +71,11 @@ def read_table(file: ReadFile) -> Iterator[Entry]:
         Keys, each greater than the one before, and their values.
 
     Raises:
-        CorruptFileError: the file is no table, or a damaged one, or holds more than any checkpoint's index.
+        CorruptFileError: the file is not a table, or a damaged one, or holds more than any checkpoint's index.
     """
     if not is_table(file):
         raise CorruptFileError(
-            f"{file.path} is no TensorFlow index, or is cut short: its {file.size} bytes do not end as a table does",
+            f"{file.path} is not a TensorFlow index, or is cut short: its {file.size} bytes do not end as one's do",
             AGAIN,
         )
     with blame(file.path):

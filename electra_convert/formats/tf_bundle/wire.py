@@ -156,6 +156,24 @@ def content(value: Value) -> Bytes:
     return value
 
 
+def messages(message: Bytes, number: int) -> Iterator[Bytes]:
+    """Go through those fields of a message that have one number and hold bytes: messages or strings.
+
+    Args:
+        message: the bytes of the whole message.
+        number: the fields' number.
+
+    Yields:
+        The content of each, of the kind the message is given in.
+
+    Raises:
+        MalformedError: one of them is a number, or the message is damaged as fields() finds it.
+    """
+    for found, value in fields(message):
+        if found == number:
+            yield content(value)
+
+
 def encode_number(number: int, value: int) -> bytes:
     """Encode a varint field; zero is the default of proto3 and is left out.
 

@@ -11,7 +11,7 @@ from crc32c import crc32c
 
 from electra_convert.errors import OutputError
 from electra_convert.formats.files import WriteFile
-from electra_convert.formats.tf_bundle.damage import encode_name, shown
+from electra_convert.formats.tf_bundle.damage import shown
 from electra_convert.formats.tf_bundle.data_types import TO_NUMBER
 from electra_convert.formats.tf_bundle.entries import (
     HEADER_KEY,
@@ -21,6 +21,7 @@ from electra_convert.formats.tf_bundle.entries import (
     encode_header,
 )
 from electra_convert.formats.tf_bundle.index import data_path, index_path
+from electra_convert.formats.tf_bundle.names import encode_name
 from electra_convert.formats.tf_bundle.table_builder import encode_table
 from electra_convert.tensors import TensorSpec
 
@@ -101,8 +102,14 @@ class BundleSink:
 
         Returns:
             Its writer, always the same one.
+
+        Raises:
+            OutputError: it was not declared.
         """
-        return self._writers[encode_name(name)]
+        try:
+            return self._writers[encode_name(name)]
+        except (KeyError, UnicodeEncodeError) as error:
+            raise OutputError(f"{self._prefix}: tensor {shown(name)} was not declared") from error
 
     def __enter__(self) -> Self:
         return self

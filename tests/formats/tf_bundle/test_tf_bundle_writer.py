@@ -84,6 +84,15 @@ def test_more_than_the_tensor_has_is_refused_before_it_is_written(tmp_path):
     assert data_of(tmp_path / "m").stat().st_size == 8
 
 
+@pytest.mark.parametrize(("name", "said"), [("b", "b"), ("\ud800", r"\\ud800")])
+def test_a_tensor_that_was_not_declared_is_refused(tmp_path, name, said):
+    with (
+        pytest.raises(OutputError, match=f"m: tensor {said} was not declared$"),
+        open_sink(tmp_path / "m", [SPEC]) as sink,
+    ):
+        sink.writer(name)
+
+
 def test_after_an_error_no_index_is_written(tmp_path):
     sink = open_sink(tmp_path / "m", [SPEC])
     sink.writer("a").write(memoryview(bytes(8)))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tf_bundle_tables import encode_any_entry
 
 from electra_convert.errors import ElectraConvertError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle import data_path, index_path, open_sink
-from electra_convert.formats.tf_bundle.entries import BundleHeader, decode_entry, encode_entry, encode_header
+from electra_convert.formats.tf_bundle.entries import BundleHeader, decode_entry, encode_header
 from electra_convert.formats.tf_bundle.table import Entry, read_table
 from electra_convert.formats.tf_bundle.table_builder import encode_table
-from electra_convert.tensors import DTYPES, Source, Tensor, TensorSpec, pieces
+from electra_convert.tensors import DTYPES, Source, Tensor, TensorSpec, stream_bytes
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 PREFIXES = (
@@ -72,14 +74,7 @@ def assert_same(found: Arrays, expected: Arrays) -> None:
 
 def tensor_of(name: str, array: NDArray[np.generic]) -> Tensor:
     """A tensor of an array's values."""
-    content = array.tobytes()
-
-    def stream(scratch: memoryview) -> Iterator[memoryview]:
-        for position, window in pieces(scratch, len(content)):
-            window[:] = content[position : position + len(window)]
-            yield window
-
-    return Tensor(name, DTYPES[array.dtype.name], array.shape, stream)
+    return Tensor(name, DTYPES[array.dtype.name], array.shape, partial(stream_bytes, array.tobytes()))
 
 
 def table_of(path: Path) -> dict[bytes, bytes]:
@@ -100,7 +95,7 @@ def change_entry(prefix: Path, name: str, **changes: object) -> None:
 
     def change(table: dict[bytes, bytes]) -> None:
         entry = decode_entry(table[name.encode()])
-        table[name.encode()] = encode_entry(replace(entry, **changes))  # type: ignore[arg-type]
+        table[name.encode()] = encode_any_entry(replace(entry, **changes))  # type: ignore[arg-type]
 
     change_index(prefix, change)
 

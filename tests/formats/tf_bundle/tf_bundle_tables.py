@@ -5,8 +5,9 @@ from __future__ import annotations
 from crc32c import crc32c
 
 from electra_convert.formats.tf_bundle.checksums import mask
+from electra_convert.formats.tf_bundle.entries import BundleEntry, Extent, encode_entry
 from electra_convert.formats.tf_bundle.table import MAGIC
-from electra_convert.formats.tf_bundle.wire import encode_varint
+from electra_convert.formats.tf_bundle.wire import encode_content, encode_number, encode_varint
 
 # A block without entries, as the metaindex always is.
 EMPTY = b"\0\0\0\0\x01\0\0\0"
@@ -61,3 +62,16 @@ def compressed_table(entries: dict[bytes, bytes]) -> bytes:
         b"\0" + encode_varint(len(key)) + encode_varint(len(value)) + key + value for key, value in entries.items()
     )
     return file_of([signed_block(bytes(cramjam.snappy.compress_raw(block_of(encoded))), 1)])
+
+
+def encode_any_entry(entry: BundleEntry) -> bytes:
+    """An entry with its slices, which the package reads and never writes."""
+    slices = [b"".join(encode_content(1, _encode_extent(extent)) for extent in part) for part in entry.slices]
+    return encode_entry(entry) + b"".join(encode_content(7, part) for part in slices)
+
+
+def _encode_extent(extent: Extent) -> bytes:
+    if extent.length is None:
+        return encode_number(1, extent.start)
+    # The length is one of a oneof: proto3 writes it even if it is zero, which encode_number leaves out.
+    return encode_number(1, extent.start) + (encode_number(2, extent.length) or b"\x10\x00")
