@@ -52,7 +52,7 @@ def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise OutputError(f"{path} is no path that can be followed: {error}") from error
+        raise OutputError(f"{path} is not a path that can be followed: {error}") from error
 
 
 @contextmanager

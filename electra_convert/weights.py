@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from electra_convert.names.ops import Op
 from electra_convert.names.rules import STEP_NAME
-from electra_convert.tensors import DTYPES, PIECE_BYTES, Tensor, TensorSpec, pieces
+from electra_convert.tensors import DTYPES, PIECE_BYTES, Tensor, TensorSpec, pieces, stream_bytes
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,7 @@ def constant(spec: TensorSpec, values: bytes) -> Tensor:
     Returns:
         The tensor.
     """
-
-    def stream(scratch: memoryview) -> Iterator[memoryview]:
-        for position, window in pieces(scratch, spec.nbytes):
-            window[:] = values[position : position + len(window)]
-            yield window
-
-    return Tensor(spec.name, spec.dtype, spec.shape, stream)
+    return Tensor(spec.name, spec.dtype, spec.shape, partial(stream_bytes, values))
 
 
 def zeros(spec: TensorSpec) -> Tensor:

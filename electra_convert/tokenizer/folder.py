@@ -101,7 +101,7 @@ def _read_object(path: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise VocabularyError(f"{path} is not JSON: {error}", "Copy or download it again.") from error
     if not isinstance(value, dict):
-        raise VocabularyError(f"{path} holds no JSON object", "Copy or download it again.")
+        raise VocabularyError(f"{path} is not a JSON object", "Copy or download it again.")
     return value
 
 

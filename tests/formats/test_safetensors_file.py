@@ -290,7 +290,7 @@ def test_another_error_while_writing_is_not_hidden_by_what_is_missing(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "written", "message"),
-    [("a", 9, r"tensor 'a' has 8 bytes, 9 were written$"), ("b", 1, "tensor 'b' was not declared")],
+    [("a", 9, "tensor 'a' has 8 bytes, 9 were written$"), ("b", 1, "tensor 'b' was not declared")],
 )
 def test_bytes_that_were_not_declared_are_refused(tmp_path, name, written, message):
     spec = TensorSpec("a", DTYPES["float32"], (2,))

@@ -68,7 +68,7 @@ def test_tokens_that_were_added_later_belong_to_it(tmp_path):
         pytest.param("{", "tokenizer.json is not JSON", id="cut short"),
         pytest.param("[" * 100_000, "tokenizer.json is not JSON", id="nested without end"),
         pytest.param("9" * 5000, "tokenizer.json is not JSON", id="a number without end"),
-        pytest.param([], "tokenizer.json holds no JSON object", id="a list"),
+        pytest.param([], "tokenizer.json is not a JSON object", id="a list"),
         pytest.param({}, "the tokenizer's model is None, expected 'WordPiece'", id="no model"),
         pytest.param(model(type="BPE"), "the tokenizer's model is 'BPE', expected 'WordPiece'", id="BPE"),
         pytest.param(model(type=["W"]), r"the tokenizer's model is \['W'\]", id="a type that is no name"),

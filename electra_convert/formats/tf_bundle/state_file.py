@@ -134,7 +134,7 @@ def latest_prefix(state_path: Path) -> Path:
         The prefix of that base name beside the file, or else the one the file names.
 
     Raises:
-        SourceError: the file cannot be read, or there is no checkpoint at either.
+        SourceError: the file cannot be read, or there is no checkpoint at either place.
     """
     latest = read_state(state_path).latest
     named = state_path.parent / latest

@@ -75,7 +75,8 @@ def read_table(file: ReadFile) -> Iterator[Entry]:
     """
     if not is_table(file):
         raise CorruptFileError(
-            f"{file.path} is not a TensorFlow index, or is cut short: its {file.size} bytes do not end as one's do",
+            f"{file.path} is not a TensorFlow index, or is cut short: "
+            f"its {file.size} bytes do not end as a table does",
             AGAIN,
         )
     with blame(file.path):

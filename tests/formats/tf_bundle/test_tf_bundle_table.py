@@ -51,8 +51,8 @@ def test_the_tables_made_here_are_sound(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "no TensorFlow index, or is cut short: its 0 bytes"),
-        (bytes(200), "no TensorFlow index, or is cut short: its 200 bytes"),
+        (b"", "is not a TensorFlow index, or is cut short: its 0 bytes do not"),
+        (bytes(200), "is not a TensorFlow index, or is cut short: its 200 bytes do not"),
         (file_of([FIRST], [(0, PAYLOAD), (0, PAYLOAD)]), "begins before byte"),
         (file_of([FIRST], [(0, PAYLOAD), (PAYLOAD - 1, 3)]), "begins before byte"),
         (file_of([FIRST], [(0, 1 << 40)]), "does not fit"),

@@ -10,7 +10,7 @@ from tf_bundle_files import assert_same, data_of, flip, read, refusal_of, table_
 from tf_bundle_tables import compressed_table
 
 from electra_convert.errors import CorruptFileError, SourceError
-from electra_convert.formats.tf_bundle import container_version, index_path, open_sink, open_source
+from electra_convert.formats.tf_bundle import container_version, data_path, index_path, open_sink, open_source
 from electra_convert.formats.tf_bundle.data_types import BY_NUMBER
 from electra_convert.tensors import DTYPES, TensorSpec
 
