@@ -10,11 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from support import checkpoints
 from support.checkpoints import SIZES
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
+settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
+settings.load_profile("steady")
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 GOLDEN = {"default": 4000, "full_size_generator": 1200, "untied_embeddings": 1200}
 
