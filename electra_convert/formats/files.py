@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,21 @@ _FLUSH_EVERY = 1 << 27
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class ReadFile:
+class Closing(ABC):
+    """What is closed when its context ends."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what was opened."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ReadFile(Closing):
     """A file opened for reading at offsets, by several threads at once.
 
     Long pieces are shown in a map of the file, without a copy: with checksums, pread takes 1.5 times as long, and
@@ -147,12 +162,6 @@ class ReadFile:
             with suppress(BufferError):
                 self._map.close()
         os.close(self._descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class WriteFile:

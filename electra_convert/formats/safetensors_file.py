@@ -17,7 +17,7 @@ from typing import Self, TypeGuard
 import numpy as np
 
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
-from electra_convert.formats.files import ReadFile, WriteFile
+from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
 from electra_convert.tensors import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
@@ -42,7 +42,7 @@ _CODE_OF: Mapping[DType, str] = {dtype: code for code, dtype in _CODES.items()}
 
 
 @dataclass(frozen=True)
-class SafetensorsSource:
+class SafetensorsSource(Closing):
     """One opened safetensors file, its tensors in the order of their bytes, its metadata as its writer left it."""
 
     path: Path
@@ -54,12 +54,6 @@ class SafetensorsSource:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_source(path: Path) -> Source:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
-from electra_convert.formats.files import ReadFile, WriteFile
+from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.tensors import Sink, Source, Tensor, TensorSpec, TensorWriter
 
@@ -24,7 +24,7 @@ _DAMAGED = "Copy or download the checkpoint again."
 
 
 @dataclass(frozen=True)
-class ShardedSource:
+class ShardedSource(Closing):
     """The tensors of all shards as one source.
 
     Attributes:
@@ -43,12 +43,6 @@ class ShardedSource:
         """Close the shards."""
         for shard in self.shards:
             shard.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSource:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
-from electra_convert.formats.files import ReadFile, WriteFile
+from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
 from electra_convert.tensors import DTYPES, PIECE_BYTES, Sink, Source, Tensor, TensorSpec, TensorWriter, stream_bytes
 
@@ -36,7 +36,7 @@ _AGAIN = "Copy or download the file again; a Git LFS pointer or an error page in
 
 
 @dataclass(frozen=True)
-class TorchSource:
+class TorchSource(Closing):
     """One loaded state dict, its tensors in their order there."""
 
     path: Path
@@ -46,12 +46,6 @@ class TorchSource:
     def close(self) -> None:
         """Let go of the tensors, and with them of the file they are mapped from."""
         self.tensors.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_source(path: Path) -> Source:

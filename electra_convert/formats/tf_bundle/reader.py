@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
 from electra_convert.errors import CorruptFileError, SourceError
+from electra_convert.formats.files import Closing
 from electra_convert.formats.tf_bundle.damage import MalformedError, blame, shown
 from electra_convert.formats.tf_bundle.data_types import BY_NUMBER, STRING, contents
 from electra_convert.formats.tf_bundle.entries import BundleEntry
@@ -31,7 +31,7 @@ from electra_convert.tensors import DType, Tensor, TensorSpec, stream_bytes
 _MAX_GRAPH_BYTES = 256 << 20
 
 
-class BundleSource:
+class BundleSource(Closing):
     """An opened checkpoint; made by open_source().
 
     Attributes:
@@ -62,12 +62,6 @@ class BundleSource:
         """Close the data files."""
         for shard in self._shards.values():
             shard.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _variable_names(self, graph: BundleEntry) -> dict[bytes, bytes]:
         shard = self._shards[graph.shard]

@@ -97,7 +97,7 @@ def test_an_absolute_path_is_taken_as_it_is(tmp_path):
 
 def test_an_absolute_path_of_before_the_folder_was_moved_is_found_beside_the_file(tmp_path):
     index_path(tmp_path / "m-1").touch()
-    assert latest_prefix(state(tmp_path, "/home/other/run/m-1")) == tmp_path / "m-1"
+    assert latest_prefix(state(tmp_path, "/elsewhere/run/m-1")) == tmp_path / "m-1"
 
 
 def test_a_checkpoint_in_the_old_format_is_found_too(tmp_path):
@@ -105,7 +105,7 @@ def test_a_checkpoint_in_the_old_format_is_found_too(tmp_path):
     assert latest_prefix(state(tmp_path, "m-1")) == tmp_path / "m-1"
 
 
-@pytest.mark.parametrize("latest", ["/home/other/m-1", "run/m-1", "/"])
+@pytest.mark.parametrize("latest", ["/elsewhere/m-1", "run/m-1", "/"])
 def test_a_checkpoint_that_is_nowhere_is_an_error_that_names_both_places(tmp_path, latest):
     with pytest.raises(SourceError, match=r"but neither .*\.index nor .*\.index is there$"):
         latest_prefix(state(tmp_path, latest))
