@@ -70,6 +70,7 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
     warnings: list[str] = []
     attempt = partial(_attempt, checkpoint.folder, hparams is not None or config is not None, warnings)
     given = _hparams(checkpoint, hparams, attempt)
+    chosen = {} if config is None else read_config(config)
     bases = _own_configs(checkpoint)
     variant = checkpoint.variant or _intended_variant(checkpoint, given)
     if given:
@@ -84,7 +85,7 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
         else:
             found += attempt(partial(_config_beside, checkpoint, role, variant))
             found += attempt(partial(_graph, checkpoint, model, variant))
-        if config is not None and _is_about(checkpoint, role, variant, chosen := read_config(config)):
+        if config is not None and _is_about(checkpoint, role, variant, chosen):
             found.append(config_evidence(chosen, f"--config {config.name}", Rank.OPTION))
         configs[role] = resolve(role, model.sizes, found, variant.shares_config)
         warnings += configs[role].warnings

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from electra_convert.errors import NamesError, counted, listing
-from electra_convert.names.ops import Op
 from electra_convert.names.rules import RULES, Dimension, Role, Rule, RuleTable
 
 
@@ -28,21 +27,8 @@ class Network:
     head: bool = True
 
 
-@dataclass(frozen=True)
-class Binding:
-    """One tensor of a network under both its names.
-
-    Attributes:
-        tf: the TensorFlow variable.
-        hf: the transformers parameter.
-        op: brings the TensorFlow tensor to the form transformers wants.
-        dims: the TensorFlow shape, by the names of its dimensions.
-    """
-
-    tf: str
-    hf: str
-    op: Op
-    dims: tuple[Dimension, ...]
+# A rule with its templates filled in: one tensor of a network under both its names.
+Binding = Rule
 
 
 @dataclass(frozen=True)
@@ -87,7 +73,7 @@ def expand(network: Network, layers: int, projects: bool, rules: RuleTable = RUL
 
 def _bind(rule: Rule, network: Network, layer: int) -> Binding:
     words = {"embeddings": network.embeddings, "encoder": network.encoder, "layer": layer}
-    return Binding(rule.tf.format(**words), rule.hf.format(**words), rule.op, rule.dims)
+    return replace(rule, tf=rule.tf.format(**words), hf=rule.hf.format(**words))
 
 
 def _require_one_to_one(bindings: Iterable[Binding]) -> None:
