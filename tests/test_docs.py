@@ -14,7 +14,12 @@ from electra_convert import convert
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(path for name in ("docs", "fixtures", "benchmarks") for path in (ROOT / name).glob("*.md")),
+    ]
+)
 
 
 def blocks(language: str) -> list[str]:
