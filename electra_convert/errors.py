@@ -47,6 +47,14 @@ class OutputError(ElectraConvertError):
     """The output cannot be written where it should be, or not in the form asked for."""
 
 
+class MissingPackageError(ElectraConvertError):
+    """A package that only some of the tool needs is not installed."""
+
+
+class ParityError(ElectraConvertError):
+    """What was converted is not the same model as its source."""
+
+
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
 

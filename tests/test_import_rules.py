@@ -81,8 +81,8 @@ def test_no_module_imports_anything_heavy_before_it_is_used(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_torch_is_imported_by_its_container_alone_and_no_other_framework_by_any(path):
-    expected = {"torch"} if name_of(path) == "electra_convert.formats.torch_file" else set()
+def test_frameworks_are_imported_in_one_place_alone(path):
+    expected = {"torch", "transformers", "tensorflow"} if path == PACKAGE / "frameworks.py" else set()
     assert {name.partition(".")[0] for name in when_run(ast.parse(path.read_text()))} & FRAMEWORKS == expected
 
 
@@ -118,7 +118,12 @@ def test_the_table_of_names_reads_no_files(path):
 
 @pytest.mark.parametrize("path", [path for path in MODULES if "formats" in path.parts], ids=name_of)
 def test_containers_know_no_names_of_models(path):
-    allowed = ("electra_convert.formats", "electra_convert.errors", "electra_convert.tensors")
+    allowed = (
+        "electra_convert.formats",
+        "electra_convert.errors",
+        "electra_convert.frameworks",
+        "electra_convert.tensors",
+    )
     ours = [name for name in imports(ast.parse(path.read_text())) if name.startswith("electra_convert")]
     assert all(name.startswith(allowed) for name in ours), ours
 

@@ -1,4 +1,4 @@
-"""The torch container: pickled state dicts, read without running any code in them; alone in importing torch."""
+"""The torch container: pickled state dicts, read without running any code in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,6 +19,7 @@ import numpy as np
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
+from electra_convert.frameworks import import_torch
 from electra_convert.tensors import DTYPES, PIECE_BYTES, Sink, Source, Tensor, TensorSpec, TensorWriter, stream_bytes
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def open_source(path: Path) -> Source:
         The source of its tensors.
 
     Raises:
-        SourceError: a file is missing or holds something else than a state dict, or torch is not installed.
+        SourceError: a file is missing or holds something else than a state dict.
+        MissingPackageError: torch is not installed.
         CorruptFileError: a file is damaged.
     """
     return open_sharded(path, open_file) if path.name.endswith(INDEX_SUFFIX) else open_file(path)
@@ -74,10 +75,11 @@ def open_file(path: Path) -> TorchSource:
         The source of its tensors, all checksums compared; those of an uncompressed archive are mapped, not loaded.
 
     Raises:
-        SourceError: it is missing, holds something else than tensors by name, or torch is not installed.
+        SourceError: it is missing, or holds something else than tensors by name.
+        MissingPackageError: torch is not installed.
         CorruptFileError: it is damaged.
     """
-    torch = _import_torch()
+    torch = import_torch("to read PyTorch files")
     with ReadFile(path) as file:
         is_archive = file.read(min(len(_ZIP_MAGIC), file.size), 0) == _ZIP_MAGIC
         whole = range(file.size + 1)
@@ -86,14 +88,6 @@ def open_file(path: Path) -> TorchSource:
         state = _state_dict(torch, path, _load(torch, path, mappable))
         _check_storages(path, state, lengths)
     return TorchSource(path, {name: _tensor(torch, name, values) for name, values in state.items()})
-
-
-def _import_torch() -> ModuleType:
-    try:
-        return import_module("torch")
-    except ImportError as error:
-        message = f"PyTorch files need PyTorch, which cannot be imported: {error}"
-        raise SourceError(message, "pip install 'electra-convert[torch]'") from error
 
 
 @contextmanager
@@ -210,9 +204,11 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
         The sink of the tensors.
 
     Raises:
-        SourceError: torch is not installed.
+        MissingPackageError: torch is not installed.
     """
-    return ShardedSink(folder, specs, max_bytes, FILE_NAME, partial(TorchSink, _import_torch()))
+    return ShardedSink(
+        folder, specs, max_bytes, FILE_NAME, partial(TorchSink, import_torch("to write PyTorch files"))
+    )
 
 
 class TorchSink:

@@ -12,7 +12,13 @@ from collections import OrderedDict
 
 import pytest
 
-from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError
+from electra_convert.errors import (
+    CorruptFileError,
+    ElectraConvertError,
+    MissingPackageError,
+    OutputError,
+    SourceError,
+)
 from electra_convert.formats.torch_file import open_file, open_folder_sink, open_source
 from electra_convert.tensors import DTYPES, TensorSpec
 
@@ -347,6 +353,6 @@ def test_a_full_disk_is_reported(torch, tmp_path, monkeypatch):
 def test_without_torch_the_error_says_what_to_install(torch, tmp_path, monkeypatch):
     torch.save({"a": torch.ones(1)}, tmp_path / "a.bin")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(SourceError, match="PyTorch files need PyTorch") as caught:
+    with pytest.raises(MissingPackageError, match="PyTorch is needed to read PyTorch files") as caught:
         open_source(tmp_path / "a.bin")
     assert caught.value.hint == "pip install 'electra-convert[torch]'"

@@ -1,0 +1,89 @@
+"""torch, transformers and TensorFlow, imported when they are needed: quietly, and with a plain sentence where one is
+missing; holds no model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+
+from electra_convert.errors import MissingPackageError
+
+
+def import_torch(purpose: str) -> ModuleType:
+    """Import PyTorch.
+
+    Args:
+        purpose: what for, such as "to read pytorch_model.bin".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("PyTorch", "torch", purpose, lambda: import_module("torch"))
+
+
+def import_transformers(purpose: str) -> ModuleType:
+    """Import transformers, and the PyTorch that it needs.
+
+    Args:
+        purpose: what for, such as "to run the candidate".
+
+    Raises:
+        MissingPackageError: one of them cannot be imported.
+    """
+    import_torch(purpose)
+    return _imported("transformers", "torch", purpose, lambda: import_module("transformers"))
+
+
+def import_tensorflow(purpose: str) -> ModuleType:
+    """Import TensorFlow, without what it prints of oneDNN and processors, and kept off any GPU.
+
+    Args:
+        purpose: what for, such as "to run the reference".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    # Read once, by TensorFlow's C++ logging when it is loaded; a caller's own choice stands.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tensorflow = _imported("TensorFlow", "tensorflow", purpose, lambda: import_module("tensorflow"))
+    _keep_off_gpus(tensorflow)
+    return tensorflow
+
+
+def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:
+    try:
+        return load()
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{name} is needed {purpose}, and cannot be imported: {error}", f"pip install 'electra-convert[{extra}]'"
+        ) from error
+
+
+def _keep_off_gpus(tensorflow: ModuleType) -> None:
+    """TensorFlow would take all memory of every GPU for itself; after its first operation it is too late to ask."""
+    try:
+        tensorflow.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        return
+
+
+@contextmanager
+def quiet_transformers(transformers: ModuleType) -> Iterator[None]:
+    """Keep transformers from printing progress and reports; what these say is looked at by the caller instead.
+
+    Args:
+        transformers: the module.
+    """
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

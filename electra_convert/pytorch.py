@@ -1,0 +1,74 @@
+"""A transformers model loaded in PyTorch, with every weight accounted for; computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from electra_convert.config.transformers import ARCHITECTURES
+from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
+from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
+from electra_convert.names.rules import Role
+from electra_convert.names.variants import collapse
+
+Precision = Literal["float32", "float64"]
+
+
+def load_model(
+    folder: Path,
+    role: Role,
+    head: bool = True,
+    precision: Precision = "float32",
+    ignored: Collection[str] = (),
+) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
+    """Load a model with transformers' own from_pretrained, as any user would.
+
+    Args:
+        folder: a transformers model folder.
+        role: which of the two models it is.
+        head: whether it is to have its pretraining head.
+        precision: what it is to compute in, whatever the weights are stored in.
+        ignored: parameters of the folder that the class has no place for, such as a fine-tuned head's.
+
+    Returns:
+        ElectraForPreTraining, ElectraForMaskedLM or ElectraModel, in evaluation mode on the CPU.
+
+    Raises:
+        MissingPackageError: PyTorch or transformers is not installed.
+        NamesError: transformers found a parameter of the model missing, unexpected or of another shape.
+        SourceError: transformers cannot load the folder at all.
+    """
+    purpose = f"to run the {role}"
+    transformers, torch = import_transformers(purpose), import_torch(purpose)
+    architecture = ARCHITECTURES[role, head]
+    load = getattr(transformers, architecture).from_pretrained
+    with quiet_transformers(transformers):
+        try:
+            model, info = load(
+                folder, dtype=getattr(torch, precision), output_loading_info=True, local_files_only=True
+            )
+        except ElectraConvertError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise SourceError(
+                f"{folder}: transformers {transformers.__version__} cannot load it: {reason}"
+            ) from error
+    _require_all(folder, architecture, info, ignored)
+    return model.eval()
+
+
+def _require_all(folder: Path, architecture: str, info: dict[str, Any], ignored: Collection[str]) -> None:
+    """transformers leaves a parameter that it does not find at random values, and only reports it."""
+    faults = []
+    for kind in ("missing", "unexpected", "mismatched"):
+        names = [name if isinstance(name, str) else name[0] for name in info[f"{kind}_keys"]]
+        if names := [name for name in names if not (kind == "unexpected" and name in ignored)]:
+            faults.append(f"{kind}: {listing(collapse(names))}")
+    if faults or info["error_msgs"]:
+        told = "; ".join([*faults, *info["error_msgs"]])
+        raise NamesError(
+            f"{folder}: transformers does not load every weight of {architecture}: {told}",
+            "It would run with random values in their place.",
+        )
