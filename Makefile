@@ -8,10 +8,10 @@ PYTEST_ARGS ?=
 
 .PHONY: quickstart test lint types clean
 
-quickstart: $(VENV)/.core  ## Convert the bundled checkpoint, and show what came out.
+quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, and verify what came out against TensorFlow.
 	$(BIN)/electra-convert inspect fixtures/default
 	$(BIN)/electra-convert convert fixtures/default quickstart --vocab fixtures/vocab.txt --overwrite
-	ls -l quickstart/discriminator quickstart/generator
+	$(BIN)/electra-convert verify fixtures/default quickstart
 
 test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests.
 	TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
@@ -26,8 +26,9 @@ types: $(VENV)/.dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable .
+$(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[all]'
 	$(BIN)/python -m compileall -q electra_convert
 	touch $@
 
@@ -35,7 +36,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[dev]'
 	$(BIN)/python -m compileall -q electra_convert
-	touch $@ $(VENV)/.core
+	touch $@ $(VENV)/.all
 
 # Tokenizer files must load in transformers 4 too, which cannot live beside transformers 5.
 $(TRANSFORMERS4)/.installed: | $(VENV)/bin/python

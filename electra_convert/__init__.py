@@ -12,16 +12,20 @@ if TYPE_CHECKING:
     from electra_convert.conversion import Conversion, convert
     from electra_convert.errors import ElectraConvertError
     from electra_convert.inspection import Inspection, ModelReport, inspect
+    from electra_convert.parity.report import ParityReport
+    from electra_convert.verification import verify
 
 __all__ = [
     "Conversion",
     "ElectraConvertError",
     "Inspection",
     "ModelReport",
+    "ParityReport",
     "Value",
     "__version__",
     "convert",
     "inspect",
+    "verify",
 ]
 
 _HOMES = {
@@ -29,9 +33,11 @@ _HOMES = {
     "ElectraConvertError": "errors",
     "Inspection": "inspection",
     "ModelReport": "inspection",
+    "ParityReport": "parity.report",
     "Value": "config.resolve",
     "convert": "conversion",
     "inspect": "inspection",
+    "verify": "verification",
 }
 
 

@@ -68,7 +68,7 @@ def cast(piece: memoryview, tensor: TensorSpec, dtype: DType, finite: bool) -> m
     """
     if dtype == tensor.dtype:
         return piece
-    rounded = _narrow(_widen(piece, tensor.dtype), dtype)
+    rounded = _narrow(widen(piece, tensor.dtype), dtype)
     result = rounded.view(np.uint8).data
     if finite and not all_finite(result, dtype):
         raise NamesError(
@@ -78,7 +78,16 @@ def cast(piece: memoryview, tensor: TensorSpec, dtype: DType, finite: bool) -> m
     return result
 
 
-def _widen(piece: memoryview, dtype: DType) -> NDArray[np.floating]:
+def widen(piece: memoryview, dtype: DType) -> NDArray[np.floating]:
+    """Show elements as numbers that numpy computes with, none of them changed.
+
+    Args:
+        piece: whole elements, little-endian.
+        dtype: what they are, one of WEIGHT_DTYPES.
+
+    Returns:
+        The numbers: bfloat16 as float32, the others in their own dtype.
+    """
     if dtype.name == "bfloat16":
         return (np.frombuffer(piece, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
     return np.frombuffer(piece, dtype.storage)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import naming, require_tied, slot_state
 from electra_convert.config.resolve import Value
-from electra_convert.errors import NamesError, OutputError
+from electra_convert.errors import NamesError, OutputError, ParityError
 from electra_convert.evidence import Findings, gather
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, Target, make_options
@@ -110,7 +111,8 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress)
+                inspect = partial(_verify, source, output, options) if options.verify else lambda _: None
+                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         return Conversion(
             source=source,
             output=output,
@@ -124,6 +126,20 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
             notices=plan.notices,
             warnings=findings.warnings,
             dry_run=options.dry_run,
+        )
+
+
+def _verify(source: Path, output: Path, options: Options, folder: Path) -> None:
+    """Refuse what was written unless it is the same model as the source, and keep the report in it."""
+    from electra_convert.parity.sides import Place
+    from electra_convert.verification import Checks, run_verification
+
+    reference = Place(source, None, options.generator, options.hparams, options.config)
+    report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
+    if not report.passed:
+        raise ParityError(
+            f"{output} is not written, since it would not be the same model as {source}: {'; '.join(report.reasons)}",
+            "Please report it, with the output of inspect; without --verify the conversion can be looked at.",
         )
 
 

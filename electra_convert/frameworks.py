@@ -46,8 +46,10 @@ def import_tensorflow(purpose: str) -> ModuleType:
     Raises:
         MissingPackageError: it cannot be imported.
     """
-    # Read once, by TensorFlow's C++ logging when it is loaded; a caller's own choice stands.
+    # Read once, when TensorFlow is loaded; a caller's own choice stands. oneDNN announces itself whatever the level,
+    # and orders sums in other ways than the TensorFlow that ELECTRA was written for.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     tensorflow = _imported("TensorFlow", "tensorflow", purpose, lambda: import_module("tensorflow"))
     _keep_off_gpus(tensorflow)
     return tensorflow

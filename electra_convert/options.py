@@ -38,6 +38,7 @@ class Options:
         prefix: the name of a TensorFlow checkpoint, without its step.
         allow_nonfinite: accept NaN and infinite weights.
         overwrite: replace an existing output.
+        verify: compare what was written with the source before it gets its name, and keep the report in it.
         dry_run: say what would be written, and write nothing.
     """
 
@@ -57,6 +58,7 @@ class Options:
     prefix: str | None = None
     allow_nonfinite: bool = False
     overwrite: bool = False
+    verify: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -68,6 +70,8 @@ class Options:
             raise UsageError(f"--max-shard-size is {self.max_shard_size}, expected 1 byte or more")
         if self.optimizer and self.zero_optimizer:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
+        if self.verify and self.dry_run:
+            raise UsageError("--verify compares what was written, and --dry-run writes nothing: give one of them")
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -106,6 +106,35 @@ def write_file(path: Path, content: bytes) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file whole or not at all, in the place of one that may be there.
+
+    Args:
+        path: the file; its folder exists.
+        content: all of it.
+
+    Raises:
+        OutputError: it cannot be written; what was there before is untouched.
+    """
+    partial: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.absolute().parent)
+        partial = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        partial.replace(path)
+        _flush(path.absolute().parent)
+    except BaseException as error:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise
+
+
 def _make_parents(parent: Path, made: list[Path]) -> None:
     """Make a folder and what it lies in, and note each that is made, for the caller to remove."""
     missing = []

@@ -15,6 +15,22 @@ from electra_convert.names.variants import collapse
 Precision = Literal["float32", "float64"]
 
 
+def import_class(role: Role, head: bool = True) -> Any:  # noqa: ANN401 - a class, which mypy does not see
+    """Import the class of a model, and with it PyTorch and transformers, which takes seconds.
+
+    Args:
+        role: which of the two models.
+        head: whether it is to have its pretraining head.
+
+    Returns:
+        ElectraForPreTraining, ElectraForMaskedLM or ElectraModel.
+
+    Raises:
+        MissingPackageError: PyTorch or transformers is not installed.
+    """
+    return getattr(import_transformers(f"to run the {role}"), ARCHITECTURES[role, head])
+
+
 def load_model(
     folder: Path,
     role: Role,
@@ -39,13 +55,11 @@ def load_model(
         NamesError: transformers found a parameter of the model missing, unexpected or of another shape.
         SourceError: transformers cannot load the folder at all.
     """
-    purpose = f"to run the {role}"
-    transformers, torch = import_transformers(purpose), import_torch(purpose)
-    architecture = ARCHITECTURES[role, head]
-    load = getattr(transformers, architecture).from_pretrained
+    model_class = import_class(role, head)
+    transformers, torch = import_transformers("to load it"), import_torch("to load it")
     with quiet_transformers(transformers):
         try:
-            model, info = load(
+            model, info = model_class.from_pretrained(
                 folder, dtype=getattr(torch, precision), output_loading_info=True, local_files_only=True
             )
         except ElectraConvertError:
@@ -55,7 +69,7 @@ def load_model(
             raise SourceError(
                 f"{folder}: transformers {transformers.__version__} cannot load it: {reason}"
             ) from error
-    _require_all(folder, architecture, info, ignored)
+    _require_all(folder, model_class.__name__, info, ignored)
     return model.eval()
 
 

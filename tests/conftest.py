@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +16,10 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from support import checkpoints
 from support.checkpoints import SIZES
+from support.pairs import copy_pair
+
+if TYPE_CHECKING:
+    from electra_convert.parity.witness_session import WitnessSession
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
@@ -110,3 +116,36 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def witness_session() -> Iterator[WitnessSession]:
+    """One witness's process, since starting TensorFlow takes seconds."""
+    from electra_convert.parity.witness_session import WitnessSession
+
+    with WitnessSession() as opened:
+        yield opened
+
+
+@pytest.fixture
+def shared_witness(witness_session: WitnessSession, monkeypatch: pytest.MonkeyPatch) -> WitnessSession:
+    """Has every verify of a test ask the same witness."""
+    monkeypatch.setattr("electra_convert.verification.WitnessSession", lambda: nullcontext(witness_session))
+    return witness_session
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The golden checkpoints, converted once a session; not to be changed."""
+    from electra_convert import convert
+
+    place = tmp_path_factory.mktemp("pairs")
+    for name in GOLDEN:
+        convert(FIXTURES / name, place / name, vocab=FIXTURES / "vocab.txt")
+    return {name: place / name for name in GOLDEN}
+
+
+@pytest.fixture
+def pair_copy(pairs: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Copies a converted pair, for a test to change."""
+    return lambda name="default": copy_pair(pairs[name], tmp_path / f"pair_{name}")

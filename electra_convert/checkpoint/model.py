@@ -51,6 +51,11 @@ class Model:
         """The number of weights, shared ones counted once."""
         return sum(weight.tensor.size for weight in self.weights.values())
 
+    @property
+    def nbytes(self) -> int:
+        """The length of its weights in bytes."""
+        return sum(weight.tensor.nbytes for weight in self.weights.values())
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -58,6 +58,9 @@ from electra_convert.cli.shared import PATH, config_options, output_options
 )
 @click.option("--prefix", metavar="NAME", help="The name of the checkpoint, model.ckpt by default (to tf).")
 @click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights as they are.")
+@click.option(
+    "--verify", is_flag=True, help="Verify what was written, as the verify command does; if it fails, leave nothing."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists, once the new one is complete.")
 @output_options

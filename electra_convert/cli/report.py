@@ -69,7 +69,7 @@ def conversion_text(result: Conversion) -> str:
     for role, config in result.models.items():
         lines += ["", f"{role}, {result.parameters[role]:,} parameters", *_config_lines(config)]
     files = [(f"{size:,}", name) for name, size in result.files.items()]
-    return _text([*lines, "", f"{verb} {result.output}", *_table(files)])
+    return as_text([*lines, "", f"{verb} {result.output}", *table(files)])
 
 
 def inspection_text(result: Inspection) -> str:
@@ -82,10 +82,11 @@ def inspection_text(result: Inspection) -> str:
         lines += ["", "Not part of any model this tool knows:", *(f"  {name}" for name in result.unmapped)]
     if result.checked is not None:
         lines += ["", f"Checked: {result.checked:,} bytes read, every checksum right, every weight finite."]
-    return _text(lines)
+    return as_text(lines)
 
 
-def _text(lines: Sequence[str]) -> str:
+def as_text(lines: Sequence[str]) -> str:
+    """Lines of a result, none of them broken by a name."""
     return "\n".join(one_line(line) for line in lines)
 
 
@@ -103,10 +104,11 @@ def _headline(container: str, variant: str | None, step: int | None) -> str:
 
 
 def _config_lines(config: Mapping[str, Value]) -> list[str]:
-    return _table([(key, str(value.value), f"({value.origin})") for key, value in config.items()])
+    return table([(key, str(value.value), f"({value.origin})") for key, value in config.items()])
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines, indented, the columns aligned."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) if rows else 0)]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

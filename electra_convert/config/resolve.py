@@ -90,6 +90,11 @@ class Resolved:
     values: Mapping[str, Value]
     warnings: tuple[str, ...]
 
+    @property
+    def guessed(self) -> frozenset[str]:
+        """The keys for whose values nothing speaks but a guess."""
+        return frozenset(key for key, value in self.values.items() if value.origin == _GUESS)
+
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
         return self.values[key].value
 

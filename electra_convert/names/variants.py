@@ -180,15 +180,30 @@ def collapse(names: Iterable[str]) -> list[str]:
     Returns:
         The names sorted, with layers written as layer_{0...11} or layer.{0,3}.
     """
-    groups: dict[tuple[str, str], list[int]] = {}
-    plain: set[str] = set()
+    return list(collapsed(names))
+
+
+def collapsed(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Group names that differ in a layer number only.
+
+    Args:
+        names: names of either scheme, of one or many layers.
+
+    Returns:
+        The names of each group by what collapse makes of them, sorted.
+    """
+    groups: dict[tuple[str, str], dict[int, str]] = {}
     for name in names:
-        if match := re.match(r"(.*\blayer[_.])([0-9]{1,6})([/.].*)$", name, re.DOTALL):
-            groups.setdefault((match[1], match[3]), []).append(int(match[2]))
-        else:
-            plain.add(name)
-    grouped = {f"{start}{_numbers(sorted(numbers))}{end}" for (start, end), numbers in groups.items()}
-    return sorted(plain | grouped)
+        match = re.match(r"(.*\blayer[_.])([0-9]{1,6})([/.].*)$", name, re.DOTALL)
+        start, number, end = match.groups() if match else (name, 0, "")
+        groups.setdefault((start, end), {})[int(number)] = name
+    shown = {
+        f"{start}{_numbers(sorted(members)) if end else ''}{end}": tuple(
+            members[number] for number in sorted(members)
+        )
+        for (start, end), members in groups.items()
+    }
+    return dict(sorted(shown.items()))
 
 
 def _numbers(numbers: list[int]) -> str:

@@ -56,7 +56,14 @@ class OutputPlan:
         return dict(sorted(sizes.items()))
 
 
-def write(plan: OutputPlan, target: Path, overwrite: bool, finite: bool, progress: Progress | None) -> dict[str, int]:
+def write(
+    plan: OutputPlan,
+    target: Path,
+    overwrite: bool,
+    finite: bool,
+    progress: Progress | None,
+    inspect: Callable[[Path], None] = lambda _: None,
+) -> dict[str, int]:
     """Write an output, whole or not at all.
 
     Args:
@@ -65,6 +72,7 @@ def write(plan: OutputPlan, target: Path, overwrite: bool, finite: bool, progres
         overwrite: whether an existing folder is replaced.
         finite: whether a NaN or an infinity is an error.
         progress: told how many bytes of how many have been read, from several threads.
+        inspect: looks at the complete folder before it gets its name; what it raises leaves nothing behind.
 
     Returns:
         The size in bytes of every file written, by path within the output.
@@ -83,17 +91,26 @@ def write(plan: OutputPlan, target: Path, overwrite: bool, finite: bool, progres
             for box in plan.containers:
                 sink = stack.enter_context(box.open_sink(folder / box.folder, [spec for _, spec in box.entries]))
                 moves += [Move(weight, spec, sink) for weight, spec in box.entries]
-            run(moves, finite, _counter(moves, progress))
+            run(moves, finite, counter(sum(move.weight.tensor.nbytes for move in moves), progress))
         for name, content in plan.files.items():
             write_file(folder / name, content)
+        inspect(folder)
         sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     return dict(sorted(sizes.items()))
 
 
-def _counter(moves: Sequence[Move], progress: Progress | None) -> Callable[[int], None]:
+def counter(total: int, progress: Progress | None) -> Callable[[int], None]:
+    """Add up bytes that several threads have done, for a progress bar.
+
+    Args:
+        total: how many there are.
+        progress: told how many of how many are done, or None.
+
+    Returns:
+        A function to be told of each piece done.
+    """
     if progress is None:
         return lambda _: None
-    total = sum(move.weight.tensor.nbytes for move in moves)
     done = 0
     lock = Lock()
 

@@ -1,0 +1,90 @@
+"""electra-convert verify."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from electra_convert.cli.shared import PATH, config_options, output_options
+
+
+@click.command("verify")
+@click.argument("reference", type=PATH)
+@click.argument("candidate", type=PATH, required=False)
+@click.option("--weights-only", is_flag=True, help="Compare weights and configurations; run nothing.")
+@click.option(
+    "--text", multiple=True, metavar="TEXT", help="A sentence to run both on as well; may be given several times."
+)
+@click.option(
+    "--inputs",
+    type=PATH,
+    metavar="FILE",
+    help="An .npz to run both on as well: input_ids, and where wanted input_mask and segment_ids.",
+)
+@click.option(
+    "--golden",
+    type=PATH,
+    metavar="FILE",
+    help="An .npz of outputs that the reference computed, in place of running it; REFERENCE may then be left out.",
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    metavar="X",
+    help="The largest absolute difference that passes; by default 1e-4, or four times the reference's own rounding "
+    "error where that is more.",
+)
+@click.option("--html", type=PATH, metavar="FILE", help="Write the report as a page of its own.")
+@click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
+@config_options
+@output_options
+def command(
+    reference: Path,
+    candidate: Path | None,
+    weights_only: bool,
+    text: tuple[str, ...],
+    inputs: Path | None,
+    golden: Path | None,
+    tolerance: float | None,
+    html: Path | None,
+    save: bool,
+    hparams: str | None,
+    config: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Say whether CANDIDATE is the same model as REFERENCE: every weight, what they compute with, what they compute.
+
+    Each is anything that convert takes as a source. A TensorFlow side is run by Google's graph in TensorFlow, a
+    transformers side in PyTorch. Exit status 0 if they are the same model, 1 if not, or if a side cannot be run.
+
+    --hparams and --config are of the reference.
+    """
+    from electra_convert.cli.parity import parity_fields, parity_text
+    from electra_convert.cli.printing import print_result
+    from electra_convert.cli.progress import progress_bar
+    from electra_convert.cli.report import print_json, print_messages
+    from electra_convert.errors import UsageError
+    from electra_convert.output import replace_file
+    from electra_convert.parity.sides import Place
+    from electra_convert.verification import Checks, run_verification
+
+    if candidate is None and golden is None:
+        raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
+    checks = Checks(weights_only, text, inputs, golden, tolerance)
+    known = None if candidate is None else Place(reference, hparams=hparams, config=config)
+    with progress_bar("Comparing weights", quiet or as_json) as progress:
+        report = run_verification(known, Place(candidate or reference), checks, save, progress)
+    if html is not None:
+        from electra_convert.parity.page import encode_page
+
+        replace_file(html, encode_page(report))
+    if as_json:
+        print_json(parity_fields(report))
+    else:
+        print_result(parity_text(report))
+        if not quiet:
+            print_messages(report.notes, [])
+    sys.exit(0 if report.passed else 1)

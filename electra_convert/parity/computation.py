@@ -1,0 +1,157 @@
+"""One model of both sides run and compared, or of one side and what was recorded; chooses the runs and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from electra_convert.names.rules import Role
+from electra_convert.parity.forward import LOGITS, ForwardParity, Stage, Stages, compare_stages, notice, sample
+from electra_convert.parity.golden import Recording
+from electra_convert.parity.inputs import Batch, Limits
+from electra_convert.parity.measures import Figures, distance
+from electra_convert.parity.runners import Rounded, Run, Runner
+
+TOLERANCE = 1e-4
+# Against outputs recorded of weights that were not rounded: eight steps of the narrower dtype, of the stage's largest
+# value.
+_LOOSER = {"float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of running one model.
+
+    Attributes:
+        forward: the comparison.
+        versions: of the packages that computed.
+        notes: what the reader should know.
+    """
+
+    forward: ForwardParity
+    versions: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def start_forward(
+    role: Role,
+    reference: Runner,
+    candidate: Runner,
+    batches: Sequence[Batch],
+    rounded: Rounded,
+    tolerance: float | None,
+) -> Callable[[], Compared]:
+    """Begin to run both sides; the reference may compute in its own process meanwhile.
+
+    Args:
+        role: which of the two models.
+        reference: runs the reference.
+        candidate: runs the candidate.
+        batches: what on.
+        rounded: weights that the two sides hold in different dtypes, and the narrower dtype; both sides are rounded,
+            so that the limits need not be looser.
+        tolerance: the limit asked for, or None for the rule.
+
+    Returns:
+        A function that waits for the runs, and compares what they computed. It too raises the errors below.
+
+    Raises:
+        MissingPackageError: a framework is not installed.
+        ElectraConvertError: a side cannot be run.
+    """
+    started = reference.start(batches, "float32", rounded)
+    begun = candidate.start(batches, "float32", rounded)
+
+    def own() -> Stages:
+        return reference.start(batches, "float64", rounded)().stages
+
+    def finish() -> Compared:
+        expected, found = started(), begun()  # in turn: two at a time would get into each other's way
+        exact = candidate.start(batches, "float64", rounded)().stages
+        limit = TOLERANCE if tolerance is None else tolerance
+        stages = compare_stages(
+            expected.stages, found.stages, exact, lambda _: limit, own if tolerance is None else None
+        )
+        rounding = _rounding(reference, candidate, batches) if rounded else {}
+        return _compared(role, expected, found, batches, stages, rounding)
+
+    return finish
+
+
+def _compared(
+    role: Role,
+    reference: Run,
+    candidate: Run,
+    batches: Sequence[Batch],
+    stages: tuple[Stage, ...],
+    rounding: Mapping[str, Figures],
+) -> Compared:
+    headed = LOGITS in reference.stages
+    sides = (reference.stages, candidate.stages)
+    forward = ForwardParity(
+        reference=reference.framework,
+        candidate=candidate.framework,
+        positions=sum(batch.input_ids.size for batch in batches),
+        stages=stages,
+        noticed=notice(role, *sides, [batch.input_mask for batch in batches]) if headed else None,
+        sample=sample(role, *sides) if headed else None,
+        rounding=rounding,
+    )
+    return Compared(forward, {**reference.versions, **candidate.versions}, reference.notes + candidate.notes)
+
+
+def _rounding(reference: Runner, candidate: Runner, batches: Sequence[Batch]) -> dict[str, Figures]:
+    """What the rounding does by itself: the two sides as they are."""
+    plain, other = (runner.start(batches, "float32", {})().stages for runner in (reference, candidate))
+    return {name: distance(arrays, other[name]) for name, arrays in plain.items()}
+
+
+def compare_recording(
+    role: Role,
+    recording: Recording,
+    candidate: Runner,
+    limits: Limits,
+    dtypes: Sequence[str],
+    tolerance: float | None,
+) -> Compared:
+    """Run the candidate, and compare what it computes with what was recorded.
+
+    Args:
+        role: which of the two models.
+        recording: what the reference was given and computed.
+        candidate: runs the candidate.
+        limits: what the candidate can take.
+        dtypes: of the candidate's weights; narrower ones than float32 get looser limits.
+        tolerance: the limit asked for, or None for the rule.
+
+    Returns:
+        The comparison, with what it cannot see.
+
+    Raises:
+        SourceError: the recording is of another model.
+        ElectraConvertError: a framework is not installed, or the candidate cannot be run.
+    """
+    expected = recording.stages
+    ran, more = (candidate.start([recording.batch], precision, {})() for precision in ("float32", "float64"))
+    found, exact = recording.select(ran.stages), recording.select(more.stages)
+    share = max((_LOOSER.get(dtype, 0.0) for dtype in dtypes), default=0.0)
+
+    def limit(name: str) -> float:
+        largest = max(float(np.abs(array).max()) for array in expected[name])
+        return max(TOLERANCE, share * largest) if tolerance is None else tolerance
+
+    blind = recording.blind(limits)
+    if share and tolerance is None:
+        blind += (f"differences within the rounding of {', '.join(dtypes)}, which was not recorded: see the limits",)
+    forward = ForwardParity(
+        reference=f"what {recording.batch.name} records",
+        candidate=ran.framework,
+        positions=recording.batch.input_ids.size,
+        stages=compare_stages(expected, found, exact, limit),
+        noticed=notice(role, expected, found, [recording.mask]),
+        sample=sample(role, expected, found),
+        blind=blind,
+    )
+    return Compared(forward, ran.versions, ran.notes)

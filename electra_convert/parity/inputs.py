@@ -1,0 +1,234 @@
+"""What the models are run on: a built-in set that exercises what goes wrong, and the user's own; runs nothing."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electra_convert.errors import SourceError, UsageError
+
+Ids = NDArray[np.int32]
+_SHORT = 48
+_MASK_NAMES = ("input_mask", "attention_mask")
+_SEGMENT_NAMES = ("segment_ids", "token_type_ids")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model can take.
+
+    Attributes:
+        vocabulary: rows of its word embeddings.
+        positions: rows of its position embeddings.
+        types: rows of its token type embeddings.
+    """
+
+    vocabulary: int
+    positions: int
+    types: int
+
+
+@dataclass(frozen=True)
+class Specials:
+    """Ids of the tokens with a meaning of their own; those of BERT's vocabularies where none is known."""
+
+    pad: int = 0
+    cls: int = 101
+    sep: int = 102
+    mask: int = 103
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of one length.
+
+    Attributes:
+        name: what it is, for the report.
+        rows: what each row is.
+        input_ids: [rows, length], rows of the word embeddings.
+        input_mask: [rows, length], 1 for tokens and 0 for padding.
+        segment_ids: [rows, length], rows of the token type embeddings.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    input_ids: Ids
+    input_mask: Ids
+    segment_ids: Ids
+
+    @property
+    def length(self) -> int:
+        """The number of positions of a row."""
+        return int(self.input_ids.shape[1])
+
+    @property
+    def tokens(self) -> int:
+        """The number of positions that are not padding."""
+        return int(self.input_mask.sum())
+
+
+def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
+    """Make the built-in inputs: the same for the same arguments.
+
+    Args:
+        limits: what the models can take.
+        specials: the ids of special tokens.
+
+    Returns:
+        Short rows (single, paired, padded, one token, masked, random ids over the whole vocabulary), and one of the
+        full length, so that every position is used.
+    """
+    random = np.random.default_rng(1)
+    short = min(_SHORT, limits.positions)
+    rows = {
+        "single": _tokens(random, limits, specials, short),
+        "paired": _tokens(random, limits, specials, short),
+        "padded": _tokens(random, limits, specials, max(1, short // 3)),
+        "one token": _clipped(np.array([specials.cls]), limits),
+        "masked": _masked(random, _tokens(random, limits, specials, short), limits, specials),
+        "random ids": random.integers(0, limits.vocabulary, short),
+    }
+    batch = rows_batch("built-in, short", rows, specials, limits)
+    batch.segment_ids[1, short // 2 :] = limits.types - 1
+    whole = rows_batch(
+        "built-in, full length",
+        {"every position": _tokens(random, limits, specials, limits.positions)},
+        specials,
+        limits,
+    )
+    whole.segment_ids[:] = np.arange(limits.positions) * limits.types // limits.positions
+    return batch, whole
+
+
+def rows_batch(name: str, rows: dict[str, NDArray[np.integer]], specials: Specials, limits: Limits) -> Batch:
+    """Pad rows of ids to one length.
+
+    Args:
+        name: what the batch is.
+        rows: ids [length], by what each row is.
+        specials: the ids of special tokens.
+        limits: what the models can take.
+
+    Returns:
+        The batch, all of one segment.
+    """
+    length = max(len(ids) for ids in rows.values())
+    padding = min(specials.pad, limits.vocabulary - 1)
+    input_ids = np.full((len(rows), length), padding, np.int32)
+    mask = np.zeros((len(rows), length), np.int32)
+    for row, ids in enumerate(rows.values()):
+        input_ids[row, : len(ids)] = ids
+        mask[row, : len(ids)] = 1
+    return Batch(name, tuple(rows), input_ids, mask, np.zeros_like(input_ids))
+
+
+def _tokens(random: np.random.Generator, limits: Limits, specials: Specials, length: int) -> NDArray[np.integer]:
+    """[CLS], random ids, [SEP]."""
+    ids = random.integers(0, limits.vocabulary, length)
+    ids[0], ids[-1] = specials.cls, specials.sep
+    return _clipped(ids, limits)
+
+
+def _masked(
+    random: np.random.Generator, ids: NDArray[np.integer], limits: Limits, specials: Specials
+) -> NDArray[np.integer]:
+    masked = np.where(random.random(len(ids)) < 0.15, specials.mask, ids)
+    masked[len(ids) // 2] = specials.mask
+    return _clipped(masked, limits)
+
+
+def _clipped(ids: NDArray[np.integer], limits: Limits) -> NDArray[np.integer]:
+    clipped: NDArray[np.integer] = np.minimum(ids, limits.vocabulary - 1)
+    return clipped
+
+
+def read_inputs(path: Path, limits: Limits) -> Batch:
+    """Read ids from a file.
+
+    Args:
+        path: an .npz with input_ids [rows, length] or [length], and where wanted input_mask (or attention_mask) and
+            segment_ids (or token_type_ids) of the same shape.
+        limits: what the models can take.
+
+    Returns:
+        The batch.
+
+    Raises:
+        SourceError: the file cannot be read, or lacks input_ids.
+        UsageError: the arrays do not fit the models.
+    """
+    arrays = read_arrays(path)
+    if "input_ids" not in arrays:
+        raise SourceError(f"{path} holds no input_ids", "Save integer arrays with numpy.savez(path, input_ids=...).")
+    ids = np.atleast_2d(arrays["input_ids"])
+    mask = np.atleast_2d(_first(arrays, _MASK_NAMES, np.ones_like(ids)))
+    segments = np.atleast_2d(_first(arrays, _SEGMENT_NAMES, np.zeros_like(ids)))
+    rows = tuple(f"row {row}" for row in range(len(ids)))
+    return checked(Batch(path.name, rows, ids, mask, segments), limits)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read an .npz.
+
+    Args:
+        path: the file; pickled objects in it are refused.
+
+    Returns:
+        Its arrays by name.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise SourceError(f"{path} is one array, not an .npz of several", "Save it with numpy.savez.")
+            return dict(file)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{path} is not an .npz of plain arrays: {error}") from error
+
+
+def _first(arrays: dict[str, NDArray[Any]], names: Sequence[str], default: NDArray[Any]) -> NDArray[Any]:
+    return next((arrays[name] for name in names if name in arrays), default)
+
+
+def checked(batch: Batch, limits: Limits) -> Batch:
+    """Refuse inputs that a model would fail on, or silently read wrongly.
+
+    Args:
+        batch: the inputs, of any integer dtype.
+        limits: what the models can take.
+
+    Returns:
+        The same as int32.
+
+    Raises:
+        UsageError: says which array, and what is wrong with it.
+    """
+    arrays = {"input_ids": batch.input_ids, "input_mask": batch.input_mask, "segment_ids": batch.segment_ids}
+    highest = {"input_ids": limits.vocabulary, "input_mask": 2, "segment_ids": limits.types}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iub" or array.ndim != 2 or array.shape != batch.input_ids.shape or not array.size:
+            raise UsageError(
+                f"{batch.name}: {name} is {array.dtype} of shape {list(array.shape)}, expected whole numbers "
+                f"of shape [rows, length], as input_ids"
+            )
+        if not 0 <= int(array.min()) <= int(array.max()) < highest[name]:
+            raise UsageError(
+                f"{batch.name}: {name} holds {int(array.min())} to {int(array.max())}, "
+                f"the model takes 0 to {highest[name] - 1}"
+            )
+    if batch.length > limits.positions:
+        raise UsageError(f"{batch.name}: rows of {batch.length} tokens, the model has {limits.positions} positions")
+    if not batch.input_mask.any(axis=1).all():
+        raise UsageError(f"{batch.name}: a row of nothing but padding has no defined output")
+    return Batch(batch.name, batch.rows, *(array.astype(np.int32) for array in arrays.values()))

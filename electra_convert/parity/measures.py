@@ -1,0 +1,175 @@
+"""How far two results are from each other, in numbers and in what a user would notice; judges nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+Masks = NDArray[np.integer]
+_ELEMENTS = 1 << 17  # looked at in one go, so that what is made of them stays in a processor's cache
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The distance between two arrays; each is NaN where one of the arrays holds a NaN.
+
+    Attributes:
+        max_abs: the largest absolute difference.
+        mean_abs: the mean absolute difference.
+        relative: the length of the difference over the length of the reference.
+        cosine: the smallest cosine between vectors at the same position; of single numbers, between all of them.
+    """
+
+    max_abs: float
+    mean_abs: float
+    relative: float
+    cosine: float
+
+
+def distance(reference: Sequence[Array], candidate: Sequence[Array]) -> Figures:
+    """Measure how far arrays are from each other.
+
+    Args:
+        reference: arrays [rows, length, width], or [rows, length] of single numbers.
+        candidate: arrays of the same shapes.
+
+    Returns:
+        The figures over all of them.
+    """
+    worst, total, count, squares, norm, cosine = 0.0, 0.0, 0, 0.0, 0.0, 1.0
+    with np.errstate(invalid="ignore", over="ignore"):  # a NaN or an infinity shows in the figures
+        for one, other in _rows(reference, candidate):
+            difference = np.abs(one - other)
+            worst = float(np.maximum(worst, difference.max()))
+            total += float(difference.sum())
+            count += difference.size
+            squares += float(np.vdot(difference, difference))
+            norm += float(np.vdot(one, one))
+            cosine = float(np.minimum(cosine, _cosine(one, other)))
+    relative = math.sqrt(squares / norm) if norm else math.sqrt(squares)
+    return Figures(worst, total / count, relative, cosine)
+
+
+def largest_difference(one: Sequence[Array], other: Sequence[Array]) -> float:
+    """The largest absolute difference, as in Figures.max_abs.
+
+    Args:
+        one: arrays of any shape.
+        other: arrays of the same shapes.
+
+    Returns:
+        The difference; NaN where one of the arrays holds a NaN.
+    """
+    worst = 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        for first, second in _rows(one, other):
+            worst = float(np.maximum(worst, np.abs(first - second).max()))
+    return worst
+
+
+def _rows(reference: Sequence[Array], candidate: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
+    """Vectors at the same positions, some at a time, in float64."""
+    for expected, found in zip(reference, candidate, strict=True):
+        width = expected.shape[-1] if expected.ndim == 3 else expected.size
+        rows = max(1, _ELEMENTS // width)
+        for start in range(0, expected.size // width, rows):
+            piece = slice(start, start + rows)
+            one, other = (array.reshape(-1, width)[piece].astype(np.float64) for array in (expected, found))
+            yield one, other
+
+
+def _cosine(one: Array, other: Array) -> float:
+    """The smallest cosine between rows; 1 where both are zero."""
+    products, *squares = (np.einsum("ij,ij->i", *pair) for pair in ((one, other), (one, one), (other, other)))
+    lengths = np.sqrt(squares[0]) * np.sqrt(squares[1])
+    equal = (one == other).all(axis=1)
+    with np.errstate(divide="ignore"):
+        return float(np.min(np.where(equal, 1.0, products / np.where(lengths == 0, np.inf, lengths))))
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What a user of the model would notice.
+
+    Attributes:
+        positions: how many positions were looked at; padding is not.
+        decisions: the share at which a discriminator decides alike between replaced and original.
+        top_1: the share at which a generator's likeliest token is the same.
+        top_5: the mean share of the five likeliest tokens that are the same.
+        divergence: the largest Kullback-Leibler divergence of a generator's distributions, in nats.
+    """
+
+    positions: int
+    decisions: float | None = None
+    top_1: float | None = None
+    top_5: float | None = None
+    divergence: float | None = None
+
+
+def noticed_decisions(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Noticed:
+    """Compare a discriminator's decisions, which run_pretraining.py makes at a logit of 0.
+
+    Args:
+        reference: logits [rows, length].
+        candidate: logits of the same shapes.
+        masks: [rows, length], 1 where there is a token.
+
+    Returns:
+        The share of equal decisions.
+    """
+    equal, positions = 0, 0
+    for expected, found, mask in zip(reference, candidate, masks, strict=True):
+        equal += int(((expected > 0) == (found > 0))[mask > 0].sum())
+        positions += int((mask > 0).sum())
+    return Noticed(positions, decisions=equal / positions)
+
+
+def noticed_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Noticed:
+    """Compare what a generator proposes.
+
+    Args:
+        reference: logits [rows, length, vocabulary].
+        candidate: logits of the same shapes.
+        masks: [rows, length], 1 where there is a token.
+
+    Returns:
+        The agreement of the likeliest tokens, and the divergence of the distributions.
+    """
+    first, five, divergence, positions = 0, 0.0, 0.0, 0
+    for expected, found, mask in zip(reference, candidate, masks, strict=True):
+        rows = np.argwhere(mask > 0)
+        step = max(1, _ELEMENTS // expected.shape[-1])
+        for start in range(0, len(rows), step):
+            places = tuple(rows[start : start + step].T)
+            one, other = expected[places], found[places]
+            top, same = _likeliest(one), _likeliest(other)
+            first += int((one.argmax(axis=1) == other.argmax(axis=1)).sum())
+            shared = (top[:, :, None] == same[:, None, :]).any(axis=2).mean(axis=1)
+            five += float(shared.sum())
+            divergence = float(np.maximum(divergence, _divergence(one, other).max()))
+            positions += len(one)
+    return Noticed(positions, top_1=first / positions, top_5=five / positions, divergence=divergence)
+
+
+def _likeliest(logits: Array) -> NDArray[np.intp]:
+    count = min(5, logits.shape[1])
+    return np.argpartition(logits, logits.shape[1] - count, axis=1)[:, -count:]
+
+
+def _divergence(one: Array, other: Array) -> Array:
+    """The divergence of each row's distributions."""
+    with np.errstate(invalid="ignore"):
+        first, second = _log_softmax(one), _log_softmax(other)
+        divergence: Array = np.maximum((np.exp(first) * (first - second)).sum(axis=1), 0.0)
+    return divergence
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    normed: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normed

@@ -1,0 +1,133 @@
+"""One side of a comparison: the checkpoint, its configuration, and what runs each of its models; compares nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint, open_checkpoint
+from electra_convert.checkpoint.model import require_tied
+from electra_convert.errors import ConfigError
+from electra_convert.evidence import Findings, gather
+from electra_convert.names.rules import Role
+from electra_convert.parity.inputs import Limits
+from electra_convert.parity.report import SideReport
+from electra_convert.parity.runners import Runner, TransformersRunner, WitnessRunner
+from electra_convert.parity.witness_session import WitnessSession
+
+# What Google's code computes; modeling.get_activation.
+_KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What to compare, and what is known of it beside its own files.
+
+    Attributes:
+        path: anything convert takes as a source.
+        name: what to call it in what is recorded, where that is not the name of the path.
+        generator: a folder with the generator that belongs to a discriminator.
+        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
+        config: a transformers config.json.
+    """
+
+    path: Path
+    name: str | None = None
+    generator: Path | None = None
+    hparams: str | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """An opened side.
+
+    Attributes:
+        place: what was pointed at.
+        checkpoint: its models.
+        findings: its configuration, or None where its sources contradict each other.
+        fault: how they do, or None.
+    """
+
+    place: Place
+    checkpoint: Checkpoint
+    findings: Findings | None
+    fault: str | None
+
+    @property
+    def report(self) -> SideReport:
+        """What the report says of it."""
+        name = self.place.name or self.place.path.name or self.checkpoint.name
+        return SideReport(str(self.place.path), name, self.checkpoint.format)
+
+    def limits(self, role: Role) -> Limits:
+        """What one of its models can take."""
+        sizes = self.checkpoint.models[role].sizes
+        return Limits(sizes.vocabulary, sizes.positions, sizes.types)
+
+    def setting(self, role: Role, key: str) -> Any:  # noqa: ANN401 - JSON values
+        """A configuration value, or None where it is a guess or not known."""
+        config = None if self.findings is None else self.findings.configs[role]
+        return None if config is None or key in config.guessed else config[key]
+
+    def runner(self, role: Role, other: Side | None, session: WitnessSession) -> Runner:
+        """Make what runs one of its models.
+
+        Args:
+            role: which.
+            other: the other side, whose head count is used where nothing says this side's.
+            session: runs TensorFlow checkpoints.
+
+        Returns:
+            The runner.
+        """
+        model = self.checkpoint.models[role]
+        settled = self.place.config is not None
+        own, others = (self,), () if other is None else (other,)
+        if self.checkpoint.variant is not None:
+            sides = own + others if settled else others + own
+            activations = [side.setting(role, "hidden_act") for side in sides]
+            activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
+            heads = _heads(sides, role)
+            return WitnessRunner(session, self.checkpoint, model, self.place.hparams, settled, heads, activation)
+        assert self.findings is not None
+        values = {key: value.value for key, value in self.findings.configs[role].values.items()}
+        values["num_attention_heads"] = _heads(own + others, role)
+        return TransformersRunner(self.place.path, model, values)
+
+
+def _heads(sides: Sequence[Side], role: Role) -> int:
+    """The head count that the first of the sides has which is no guess, else Google's rule."""
+    known = (side.setting(role, "num_attention_heads") for side in sides)
+    hidden = sides[0].checkpoint.models[role].sizes.hidden
+    return next((int(value) for value in known if value is not None), max(1, hidden // 64))
+
+
+@contextmanager
+def open_side(place: Place, lenient: bool) -> Iterator[Side]:
+    """Open one side.
+
+    Args:
+        place: what to open.
+        lenient: whether a configuration that contradicts itself is a finding and not an error.
+
+    Yields:
+        The side; its tensors can be read until the context ends.
+
+    Raises:
+        ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
+    """
+    with open_checkpoint(place.path, place.generator) as checkpoint:
+        checkpoint.require_mapped()
+        for model in checkpoint.models.values():
+            require_tied(checkpoint.path, model)
+        try:
+            findings, fault = gather(checkpoint, place.hparams, place.config), None
+        except ConfigError as error:
+            if not lenient:
+                raise
+            findings, fault = None, error.message
+        yield Side(place, checkpoint, findings, fault)

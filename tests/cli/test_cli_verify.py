@@ -1,0 +1,169 @@
+"""verify on the command line: the verdict as text, JSON, page and exit status, and as a part of convert."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import FIXTURES
+from support.command_line import run, run_program
+from support.pairs import change_config, change_weights
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
+DEFAULT = FIXTURES / "default"
+
+
+def spoil(pair):
+    change_weights(pair / "generator", lambda weights: weights["generator_lm_head.bias"].__iadd__(1))
+
+
+def test_a_pass_says_what_was_compared(pairs):
+    ran = run("verify", DEFAULT, pairs["default"])
+    assert (ran.code, ran.err) == (0, "")
+    verdict = ran.out.splitlines()[-1]
+    for part in (
+        "The same discriminator and generator.",
+        "All 85 weights are equal bit for bit",
+        "float32 on the CPU",
+        "transformers 5.",
+        "PyTorch 2.",
+        "Google's graph on TensorFlow 2.",
+        "the hidden states of all 2 layers",
+        "416 positions",
+    ):
+        assert part in verdict
+    for part in ("single, paired, padded, one token, masked, random ids", "every position", "43 of 43", "10 of 10"):
+        assert part in ran.out
+
+
+def test_a_failure_exits_with_1_and_gives_the_reasons(pair_copy):
+    pair = pair_copy()
+    spoil(pair)
+    ran = run("verify", DEFAULT, pair, "--weights-only")
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    told = "Not the same model: generator: 1 of 42 weights is not equal: generator_lm_head.bias ("
+    assert lines[-3].startswith(told)
+    assert lines[-2] == "Reasons:"
+    assert "1,500 of 1,500 elements differ" in lines[-1]
+
+
+def test_json_holds_everything_and_nothing_else_is_printed(pairs):
+    ran = run("verify", DEFAULT, pairs["default"], "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    assert (found["schema"], found["verdict"], found["reasons"]) == (1, "same", [])
+    assert found["reference"] == {"name": "default", "format": "tensorflow", "path": str(DEFAULT)}
+    assert list(found["models"]["discriminator"]["forward"]["stages"]) == [
+        "embeddings",
+        "layer 1",
+        "layer 2",
+        "logits",
+    ]
+    assert set(found["versions"]) == {"tensorflow", "transformers", "torch"}
+
+
+def test_json_is_json_even_where_a_number_is_none(pair_copy):
+    pair = pair_copy()
+    name = "discriminator_predictions.dense.bias"
+    change_weights(pair / "discriminator", lambda weights: weights[name].fill(float("nan")))
+    ran = run("verify", DEFAULT, pair / "discriminator", "--json")
+    assert ran.code == 1
+    found = json.loads(ran.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found["models"]["discriminator"]["forward"]["stages"]["logits"]["max_abs"] == "nan"
+
+
+def test_a_page_and_the_record_are_written(pair_copy, tmp_path):
+    pair = pair_copy()
+    (tmp_path / "report.html").write_text("an older one")
+    ran = run("verify", DEFAULT, pair, "--html", tmp_path / "report.html", "--save", "-q")
+    assert (ran.code, ran.err) == (0, "")
+    assert "Same model" in (tmp_path / "report.html").read_text()
+    saved = json.loads((pair / "discriminator" / "parity.json").read_text())
+    assert saved["models"]["discriminator"]["forward"]["positions"] == 416
+
+
+def test_a_page_that_cannot_be_written_is_an_error(pairs, tmp_path):
+    place = tmp_path / "absent" / "report.html"
+    ran = run("verify", DEFAULT, pairs["default"], "--weights-only", "--html", place)
+    assert "report.html cannot be written" in ran.refusal()
+
+
+def test_a_recording_can_stand_for_the_reference(pairs):
+    ran = run("verify", pairs["default"], "--golden", DEFAULT / "golden.npz")
+    assert (ran.code, ran.err) == (0, "")
+    assert "What this comparison cannot see:" in ran.out
+    assert "Weights and configurations were not compared." in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((DEFAULT,), "Error: there is nothing to compare with"),
+        ((DEFAULT, DEFAULT, "--weights-only", "--text", "a"), "Error: --weights-only runs nothing"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, message):
+    assert message in run("verify", *arguments).refusal(2)
+
+
+@pytest.mark.parametrize("option", ["--weights-only", "--golden"])
+def test_with_every_framework_missing_weights_can_be_compared(pairs, option):
+    blocked = "import sys\nfor name in ('tensorflow', 'torch', 'transformers'):\n    sys.modules[name] = None\n"
+    program = f"{blocked}from electra_convert.cli import main\nmain()"
+    if option == "--weights-only":
+        ran = run_program(program, "verify", DEFAULT, pairs["default"], option)
+        assert (ran.code, ran.err) == (0, "")
+    else:
+        ran = run_program(program, "verify", DEFAULT, pairs["default"], option, DEFAULT / "golden.npz")
+        assert "pip install 'electra-convert[torch]'" in ran.refusal()
+
+
+# As part of convert
+
+
+def test_convert_verifies_what_it_wrote_and_keeps_the_record(tmp_path):
+    for source, output in ((DEFAULT, tmp_path / "pair"), (tmp_path / "pair", tmp_path / "back")):
+        ran = run("convert", source, output, "--verify", "-q")
+        assert (ran.code, ran.err) == (0, ""), ran
+    parity = json.loads((tmp_path / "pair/generator/parity.json").read_text())
+    assert (parity["verdict"], parity["candidate"]["name"]) == ("same", "pair")
+    assert json.loads((tmp_path / "back/parity.json").read_text())["verdict"] == "same"
+
+
+def test_convert_leaves_nothing_where_verification_fails(tmp_path, monkeypatch):
+    from electra_convert.casting import cast
+
+    def careless(piece, tensor, dtype, finite):
+        rounded = bytearray(cast(piece, tensor, dtype, finite))
+        rounded[0] ^= 1
+        return memoryview(rounded)
+
+    monkeypatch.setattr("electra_convert.transfer.cast", careless)
+    said = run("convert", DEFAULT, tmp_path / "out", "--dtype", "bfloat16", "--verify").refusal()
+    assert "out is not written, since it would not be the same model" in said
+    assert "weights are not equal" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_convert_verifies_by_the_options_it_was_given(golden_copy, tmp_path, pairs):
+    source = golden_copy(without=("hparams.json", "*.meta"))
+    hparams = (DEFAULT / "hparams.json").read_text()
+    assert run("convert", source, tmp_path / "out", "--verify", "--hparams", hparams, "-q").code == 0
+    assert json.loads((tmp_path / "out/discriminator/config.json").read_text())["num_attention_heads"] == 2
+    pair = pairs["default"]
+    both = ("--generator", pair / "generator")
+    assert run("convert", pair / "discriminator", tmp_path / "tf", *both, "--verify", "-q").code == 0
+
+
+def test_verifying_a_dry_run_is_wrong_usage(tmp_path):
+    said = run("convert", DEFAULT, tmp_path / "out", "--verify", "--dry-run").refusal(2)
+    assert "--verify compares what was written" in said
+
+
+def test_a_configuration_at_odds_with_the_weights_is_a_failure_and_no_error(pair_copy):
+    pair = pair_copy()
+    change_config(pair / "generator", max_position_embeddings=64)
+    ran = run("verify", DEFAULT, pair / "generator")
+    assert ran.code == 1
+    assert "max_position_embeddings is 64, but the weights have 128" in ran.out
