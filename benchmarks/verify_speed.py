@@ -3,8 +3,8 @@
     python benchmarks/verify_speed.py [--sizes small,large] [--runs 3] [--folder DIR]
 
 Makes a checkpoint of each size as convert_speed.py does, converts it, and runs `electra-convert verify` on both
-models, whole processes, page cache warm; in turn with `import tensorflow, transformers` in one process. Prints the best of
-several runs, their ratio, and the most memory that verify and the TensorFlow process it starts held together.
+models, whole processes, page cache warm; in turn with `import tensorflow, transformers` in one process. Prints the
+best of several runs, their ratio, and the most memory that verify and the TensorFlow process it starts held together.
 """
 
 from __future__ import annotations
