@@ -43,6 +43,10 @@ class VocabularyError(ElectraConvertError):
     """A vocabulary is unreadable or does not belong to the model."""
 
 
+class TextError(ElectraConvertError):
+    """A text is one that a model cannot be given."""
+
+
 class OutputError(ElectraConvertError):
     """The output cannot be written where it should be, or not in the form asked for."""
 

@@ -1,0 +1,125 @@
+"""A text corrupted as ELECTRA's training does: some tokens masked, and the generator's own put in; judges nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.scores import encode_text, generator_logits, softmax
+from electra_convert.demo.texts import EncodedText, Piece
+from electra_convert.demo.truth import Truth
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One token that the generator put in.
+
+    Attributes:
+        piece: the number of the piece in the text.
+        before: the piece that stood there.
+        after: the piece that stands there now; not the same.
+    """
+
+    piece: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A corrupted text.
+
+    Attributes:
+        original: the text as it was.
+        encoded: the corrupted text; its pieces are the generator's own, not a new reading of it.
+        replacements: what was changed.
+        masked: how many tokens were masked; where the generator put the same in again, nothing was changed.
+        truth: which of the scored tokens were replaced.
+    """
+
+    original: str
+    encoded: EncodedText
+    replacements: tuple[Replacement, ...]
+    masked: int
+    truth: Truth
+
+
+def corrupt(generator: LoadedModel, text: str, share: float, seed: int) -> Corrupted:
+    """Let the generator replace tokens of a text, as google-research/electra's pretraining does.
+
+    Tokens are chosen without replacement, one at least (pretrain_helpers.mask); each is masked, and its substitute
+    drawn from the generator's distribution (run_pretraining._get_fake_data). Unlike there, every chosen token is
+    masked, where training leaves 15 in 100 of them as they are.
+
+    Args:
+        generator: the generator.
+        text: any text.
+        share: of the tokens, how many are masked, above 0 and at most 1.
+        seed: the same seed changes a text in the same way.
+
+    Returns:
+        The corrupted text, and what was changed.
+
+    Raises:
+        TextError: the text has nothing to corrupt, is too long, or is no text.
+    """
+    encoded = encode_text(generator, text)
+    random = np.random.default_rng([seed, *text.encode()])
+    plain = [index for index, piece in enumerate(encoded.pieces) if not piece.special]
+    if not plain:
+        return Corrupted(text, encoded, (), 0, Truth(()))
+    count = max(1, round(share * len(plain)))
+    places = sorted(int(place) for place in random.choice(plain, count, replace=False))
+    drawn = _drawn(generator, encoded, places, random)
+    changed = {place: row for place, row in drawn.items() if row != encoded.pieces[place].id}
+    names = {place: generator.tokenizer.id_to_token(row) for place, row in changed.items()}
+    return Corrupted(
+        original=text,
+        encoded=_rewritten(encoded, changed, names),
+        replacements=tuple(
+            Replacement(place, encoded.pieces[place].text, name) for place, name in sorted(names.items())
+        ),
+        masked=count,
+        truth=Truth(tuple(index in changed for index in plain)),
+    )
+
+
+def _drawn(
+    generator: LoadedModel, encoded: EncodedText, places: list[int], random: np.random.Generator
+) -> dict[int, int]:
+    mask = generator.special["[MASK]"]
+    pieces = list(encoded.pieces)
+    for place in places:
+        pieces[place] = replace(pieces[place], text="[MASK]", id=mask)
+    logits = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
+    # Special tokens, and rows without a piece, would be no words to show.
+    logits[:, _unusable(generator, logits.shape[1])] = -np.inf
+    return {
+        place: int(random.choice(len(row), p=softmax(row))) for place, row in zip(places, logits, strict=True)
+    }
+
+
+def _unusable(generator: LoadedModel, rows: int) -> list[int]:
+    known = set(generator.tokenizer.get_vocab(with_added_tokens=True).values())
+    return sorted({*generator.special.values(), *(set(range(rows)) - known)})
+
+
+def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, str]) -> EncodedText:
+    """Write the text anew with the substitutes in it, and move what follows them."""
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    read = written = 0
+    for index, piece in enumerate(encoded.pieces):
+        # Two pieces may come of one character; the second then has no room of its own.
+        start, end = max(read, piece.start), max(read, piece.end)
+        between = encoded.text[read:start]
+        shown = names[index].removeprefix("##") if index in changed else encoded.text[start:end]
+        parts += [between, shown]
+        begin = written + len(between)
+        written = begin + len(shown)
+        read = end
+        moved = replace(piece, start=begin, end=written)
+        pieces.append(replace(moved, text=names[index], id=changed[index]) if index in changed else moved)
+    return EncodedText("".join([*parts, encoded.text[read:]]), tuple(pieces))

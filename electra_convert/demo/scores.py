@@ -1,0 +1,302 @@
+"""What the discriminator and the generator say of texts: probabilities with their places; shows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
+from electra_convert.errors import NamesError, TextError
+from electra_convert.frameworks import import_torch
+
+# Windows that go through the model together; more are no faster on a few cores.
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and how likely it was replaced.
+
+    Attributes:
+        piece: as the vocabulary writes it, such as ##ing.
+        text: what stands there in the original text.
+        start: where that begins, in characters (code points).
+        end: where it ends.
+        probability: that it was replaced, the sigmoid of the discriminator's logit.
+        word: the number of the word it is part of.
+    """
+
+    piece: str
+    text: str
+    start: int
+    end: int
+    probability: float
+    word: int
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word; as likely replaced as the most suspicious of its tokens.
+
+    Attributes:
+        text: what stands there in the original text.
+        start: where it begins, in characters (code points).
+        end: where it ends.
+        probability: the highest of its tokens'.
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class ScoredText:
+    """What the discriminator says of a text; special tokens are left out.
+
+    Attributes:
+        text: the text as it was given.
+        tokens: in their order.
+        words: in their order.
+        windows: in how many overlapping parts the model was given it; 1 where it fits.
+    """
+
+    text: str
+    tokens: tuple[Token, ...]
+    words: tuple[Word, ...]
+    windows: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the generator would put in a place: a piece of the vocabulary, and its probability."""
+
+    piece: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What the generator would put where a [MASK] is.
+
+    Attributes:
+        start: where the mask begins in the text, in characters (code points).
+        end: where it ends.
+        candidates: the likeliest first.
+    """
+
+    start: int
+    end: int
+    candidates: tuple[Candidate, ...]
+
+
+def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
+    """Say of every token and word of some texts how likely it was replaced.
+
+    Args:
+        model: a discriminator.
+        texts: any texts; one longer than the model goes through it in windows that overlap by half.
+
+    Returns:
+        The scores, text by text.
+
+    Raises:
+        TextError: a text has nothing to score, is too long, or is no text.
+        NamesError: the model is a generator.
+        MissingPackageError: PyTorch is not installed.
+    """
+    return score_encoded(model, [encode_text(model, text) for text in texts])
+
+
+def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple[Filling, ...]]:
+    """Say what the generator would put at each [MASK] of some texts.
+
+    Args:
+        model: a generator.
+        texts: texts with [MASK] in them.
+        count: how many candidates a mask gets.
+
+    Returns:
+        For each text its masks, in their order.
+
+    Raises:
+        TextError: a text has no [MASK], is too long, or is no text.
+        NamesError: the model is a discriminator.
+        MissingPackageError: PyTorch is not installed.
+    """
+    found = []
+    for text in texts:
+        encoded = encode_text(model, text)
+        masks = [index for index, piece in enumerate(encoded.pieces) if piece.text == "[MASK]"]
+        if not masks:
+            raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
+        logits = generator_logits(model, encoded, masks)
+        found.append(
+            tuple(
+                Filling(encoded.pieces[index].start, encoded.pieces[index].end, _likeliest(model, row, count))
+                for index, row in zip(masks, logits, strict=True)
+            )
+        )
+    return found
+
+
+def encode_text(model: LoadedModel, text: str) -> EncodedText:
+    """Cut a text into the pieces of a model.
+
+    Args:
+        model: either model.
+        text: any text.
+
+    Returns:
+        The text with its pieces.
+
+    Raises:
+        TextError: nothing is left of the text, it is too long, or is no text.
+    """
+    return encode(model.tokenizer, frozenset(model.special), text)
+
+
+def score_encoded(model: LoadedModel, texts: Sequence[EncodedText]) -> list[ScoredText]:
+    """Score texts that are cut into pieces already, as score does.
+
+    Args:
+        model: a discriminator.
+        texts: the texts.
+
+    Returns:
+        The scores, text by text.
+
+    Raises:
+        NamesError: the model is a generator.
+    """
+    _require(model, "discriminator")
+    laid = [_windows(model, text) for text in texts]
+    rows = [_row(model, text, window) for text, parts in zip(texts, laid, strict=True) for window in parts]
+    outputs = _in_batches(model, rows)
+    scored = []
+    for text, parts in zip(texts, laid, strict=True):
+        logits = np.concatenate([_owned(next(outputs), window) for window in parts])
+        scored.append(_scored(text, sigmoid(logits), len(parts)))
+    return scored
+
+
+def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int]) -> NDArray[np.float32]:
+    """Run the generator on a text.
+
+    Args:
+        model: a generator.
+        text: the text, with [MASK] at the places asked for.
+        places: numbers of pieces.
+
+    Returns:
+        Its logits at those places, [places, vocabulary].
+
+    Raises:
+        NamesError: the model is a discriminator.
+    """
+    _require(model, "generator")
+    found = {}
+    for window in _windows(model, text):
+        inside = [place for place in places if window.first <= place < window.last]
+        if inside:
+            output = next(_in_batches(model, [_row(model, text, window)]))
+            found.update({place: output[place - window.start + 1] for place in inside})
+    return np.stack([found[place] for place in places])
+
+
+def run(model: LoadedModel, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> NDArray[np.float32]:  # noqa: ANN401 - anything numpy takes
+    """Run a model on token ids, as they are.
+
+    Args:
+        model: either model.
+        input_ids: integers, [batch, length], with [CLS] and [SEP].
+        attention_mask: 1 where there is a token, 0 where there is padding, [batch, length].
+        token_type_ids: 0 for a first sentence, 1 for a second, [batch, length].
+
+    Returns:
+        The logits: [batch, length] of a discriminator, [batch, length, vocabulary] of a generator.
+    """
+    torch = import_torch(f"to run the {model.role}")
+    arrays = (np.asarray(array, np.int64) for array in (input_ids, attention_mask, token_type_ids))
+    ids, mask, types = (torch.from_numpy(array) for array in arrays)
+    with torch.inference_mode():
+        logits = model.network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
+    return np.asarray(logits.numpy())
+
+
+def sigmoid(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Turn logits into probabilities.
+
+    In float64, so that a probability is above one half exactly where the logit is above zero: Google's decision,
+    round((sign(logits) + 1) / 2) in run_pretraining.py, is then the threshold 0.5.
+    """
+    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+
+
+def _require(model: LoadedModel, role: str) -> None:
+    if model.role != role:
+        raise NamesError(f"{model.source}: a {role} is needed, and this is a {model.role}")
+
+
+def _windows(model: LoadedModel, text: EncodedText) -> tuple[Window, ...]:
+    return windows(len(text.pieces), model.positions - 2)
+
+
+def _row(model: LoadedModel, text: EncodedText, window: Window) -> list[int]:
+    inside = [piece.id for piece in text.pieces[window.start : window.stop]]
+    return [model.special["[CLS]"], *inside, model.special["[SEP]"]]
+
+
+def _in_batches(model: LoadedModel, rows: Sequence[list[int]]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        longest = max(len(row) for row in batch)
+        ids = [row + [model.special["[PAD]"]] * (longest - len(row)) for row in batch]
+        mask = [[1] * len(row) + [0] * (longest - len(row)) for row in batch]
+        yield from run(model, ids, mask, np.zeros((len(batch), longest)))
+
+
+def _owned(logits: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    # [CLS] stands before the first piece.
+    return logits[1 + window.first - window.start : 1 + window.last - window.start]
+
+
+def _scored(text: EncodedText, probabilities: NDArray[np.float64], count: int) -> ScoredText:
+    tokens = tuple(
+        _token(text.text, piece, float(probability))
+        for piece, probability in zip(text.pieces, probabilities, strict=True)
+        if not piece.special
+    )
+    words = tuple(_word(text.text, list(group)) for _, group in groupby(tokens, key=lambda token: token.word))
+    return ScoredText(text.text, tokens, words, count)
+
+
+def _token(text: str, piece: Piece, probability: float) -> Token:
+    return Token(piece.text, text[piece.start : piece.end], piece.start, piece.end, probability, piece.word)
+
+
+def _word(text: str, tokens: Sequence[Token]) -> Word:
+    start, end = min(token.start for token in tokens), max(token.end for token in tokens)
+    return Word(text[start:end], start, end, max(token.probability for token in tokens))
+
+
+def _likeliest(model: LoadedModel, logits: NDArray[np.float32], count: int) -> tuple[Candidate, ...]:
+    probabilities = softmax(logits)
+    # Rows that pad the vocabulary have no piece.
+    order = (int(index) for index in np.argsort(-probabilities, kind="stable"))
+    pieces = ((model.tokenizer.id_to_token(index), float(probabilities[index])) for index in order)
+    named = (Candidate(piece, probability) for piece, probability in pieces if piece is not None)
+    return tuple(candidate for candidate, _ in zip(named, range(count), strict=False))
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Turn the logits of one place into probabilities, in float64."""
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return np.asarray(powers / powers.sum())

@@ -1,0 +1,146 @@
+"""A text cut into pieces that know their place in it, and into windows that fit a model; runs no model."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from electra_convert.errors import TextError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# About 25,000 tokens: a long chapter. Each takes its share of a forward pass of every window it lies in.
+LONGEST_TEXT = 100_000
+# Marks on the character before them, and characters without a width: normalising may drop them after a piece.
+_TRAILING = frozenset({"Mn", "Me", "Mc", "Cf"})
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A WordPiece, and where in the text it stands.
+
+    Attributes:
+        text: as the vocabulary writes it, such as ##ing.
+        id: its row of the word embedding.
+        start: where it begins in the text, in characters (code points).
+        end: where it ends, accents and the like included that normalising dropped behind it.
+        word: the number of the word it is of; a sign of punctuation and an ideograph are words.
+        special: whether it is a special token, spelt out in the text.
+    """
+
+    text: str
+    id: int
+    start: int
+    end: int
+    word: int
+    special: bool
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text and its pieces, without the [CLS] and [SEP] around them."""
+
+    text: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of pieces that the model sees at once.
+
+    Attributes:
+        start: the first piece it holds.
+        stop: the piece after its last.
+        first: the first piece whose result is taken from it: from here on no other window shows more context.
+        last: the piece after the last of these.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedText:
+    """Cut a text into pieces.
+
+    Args:
+        tokenizer: of the model, without truncation.
+        special: the special tokens, such as [MASK].
+        text: any text.
+
+    Returns:
+        The text with its pieces, in its order.
+
+    Raises:
+        TextError: nothing is left of the text, it is too long, or holds half of a character.
+    """
+    _check(text)
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    found = zip(encoding.tokens, encoding.ids, encoding.offsets, encoding.word_ids, strict=True)
+    starts = [start for start, _ in encoding.offsets]
+    # A word's number begins anew after a special token; its place does not.
+    words = _numbered(encoding.word_ids, [token in special for token in encoding.tokens])
+    pieces = []
+    for index, (token, row, (start, end), _) in enumerate(found):
+        until = starts[index + 1] if index + 1 < len(starts) else len(text)
+        pieces.append(Piece(token, row, start, _with_marks(text, end, until), words[index], token in special))
+    if not pieces:
+        raise TextError(
+            "the text has nothing in it that the model could be given: only white space or control characters",
+            "Give it a word or two.",
+        )
+    return EncodedText(text, tuple(pieces))
+
+
+def _check(text: str) -> None:
+    if not text.strip():
+        raise TextError("the text is empty", "Give it a word or two.")
+    if len(text) > LONGEST_TEXT:
+        raise TextError(
+            f"the text has {len(text):,} characters, expected at most {LONGEST_TEXT:,}",
+            "Give it in parts, such as line by line with --file.",
+        )
+    half = next((index for index, character in enumerate(text) if "\ud800" <= character <= "\udfff"), None)
+    if half is not None:
+        raise TextError(
+            f"character {half + 1} of the text is half of one (U+{ord(text[half]):04X})", "Is the text UTF-8?"
+        )
+
+
+def _numbered(word_ids: Sequence[int | None], special: Sequence[bool]) -> list[int]:
+    numbers: list[int] = []
+    for index, word in enumerate(word_ids):
+        same = index > 0 and word == word_ids[index - 1] and not special[index] and not special[index - 1]
+        numbers.append(numbers[-1] + (not same) if numbers else 0)
+    return numbers
+
+
+def _with_marks(text: str, end: int, until: int) -> int:
+    while end < until and unicodedata.category(text[end]) in _TRAILING:
+        end += 1
+    return end
+
+
+def windows(count: int, room: int) -> tuple[Window, ...]:
+    """Lay windows over pieces so that each piece is seen with as much around it as there can be.
+
+    Args:
+        count: how many pieces there are, one or more.
+        room: how many pieces the model can be given at once, beside [CLS] and [SEP].
+
+    Returns:
+        One window, or several that overlap by half; every piece is owned by one.
+    """
+    if count <= room:
+        return (Window(0, count, 0, count),)
+    step = max(1, room // 2)
+    starts = [*range(0, count - room, step), count - room]
+    ends = [(start + room + after) // 2 for start, after in zip(starts, starts[1:], strict=False)]
+    owned = zip([0, *ends], [*ends, count], strict=True)
+    return tuple(
+        Window(start, start + room, first, last) for start, (first, last) in zip(starts, owned, strict=True)
+    )
