@@ -1,4 +1,4 @@
-"""Models converted so that transformers can load them, kept between runs by their content; never beside the source."""
+"""Models converted for transformers to load, kept between runs by their content; never beside the source."""
 
 from __future__ import annotations
 
@@ -89,7 +89,11 @@ def content_key(checkpoint: Checkpoint, options: Options) -> str:
     """
     digest = hashlib.sha256()
     files = [checkpoint.folder / name for name in _BESIDE] + ([checkpoint.graph] if checkpoint.graph else [])
-    told = (__version__, options.model, options.hparams if options.hparams and not _is_file(options.hparams) else None)
+    told = (
+        __version__,
+        options.model,
+        options.hparams if options.hparams and not _is_file(options.hparams) else None,
+    )
     digest.update(json.dumps(told).encode())
     for path in (*files, *options.inputs):
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError), path.open("rb") as file:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from electra_convert.demo.filling import generator_logits, softmax
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import encode_text, generator_logits, softmax
+from electra_convert.demo.scores import encode_text
 from electra_convert.demo.texts import EncodedText, Piece
 from electra_convert.demo.truth import Truth
 
@@ -74,7 +75,7 @@ def corrupt(generator: LoadedModel, text: str, share: float, seed: int) -> Corru
     places = sorted(int(place) for place in random.choice(plain, count, replace=False))
     drawn = _drawn(generator, encoded, places, random)
     changed = {place: row for place, row in drawn.items() if row != encoded.pieces[place].id}
-    names = {place: generator.tokenizer.id_to_token(row) for place, row in changed.items()}
+    names = {place: str(generator.tokenizer.id_to_token(row)) for place, row in changed.items()}
     return Corrupted(
         original=text,
         encoded=_rewritten(encoded, changed, names),
@@ -96,9 +97,7 @@ def _drawn(
     logits = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
     # Special tokens, and rows without a piece, would be no words to show.
     logits[:, _unusable(generator, logits.shape[1])] = -np.inf
-    return {
-        place: int(random.choice(len(row), p=softmax(row))) for place, row in zip(places, logits, strict=True)
-    }
+    return {place: int(random.choice(len(row), p=softmax(row))) for place, row in zip(places, logits, strict=True)}
 
 
 def _unusable(generator: LoadedModel, rows: int) -> list[int]:

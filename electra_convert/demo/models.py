@@ -85,8 +85,8 @@ def open_model(
 ) -> LoadedModel:
     """Open a model to score texts with, or to fill masks.
 
-    A TensorFlow checkpoint, and any file that transformers would not load as it is, is converted into the user's cache
-    first.
+    A TensorFlow checkpoint, and any file that transformers would not load as it is, is first converted into the
+    user's cache.
 
     Args:
         source: anything that convert takes.
@@ -117,7 +117,8 @@ def open_model(
     with _collector_paused():
         network = load_model(found.folder, role)
     tokenizer = _load_tokenizer(found, network.config.vocab_size)
-    special = {token: tokenizer.token_to_id(token) for token in tokenizer_files.SPECIAL_TOKENS}
+    ids = tokenizer.get_vocab(with_added_tokens=True)
+    special = {token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS}
     return LoadedModel(
         Path(source), role, network, tokenizer, special, network.config.max_position_embeddings, found.notices
     )
@@ -224,5 +225,3 @@ def _check_tokenizer(tokenizer: Tokenizer, path: Path, rows: int) -> None:
             f"{path} has a piece of id {highest}, but the word embedding has {rows} rows",
             "This vocabulary belongs to another model.",
         )
-
-

@@ -1,4 +1,4 @@
-"""What the discriminator and the generator say of texts: probabilities with their places; shows nothing."""
+"""What the discriminator says of texts: of each token and word how likely it was replaced, and where it stands."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
-from electra_convert.errors import NamesError, TextError
+from electra_convert.errors import NamesError
 from electra_convert.frameworks import import_torch
+from electra_convert.names.rules import Role
 
 # Windows that go through the model together; more are no faster on a few cores.
 BATCH = 16
@@ -74,29 +75,6 @@ class ScoredText:
     windows: int
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """What the generator would put in a place: a piece of the vocabulary, and its probability."""
-
-    piece: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Filling:
-    """What the generator would put where a [MASK] is.
-
-    Attributes:
-        start: where the mask begins in the text, in characters (code points).
-        end: where it ends.
-        candidates: the likeliest first.
-    """
-
-    start: int
-    end: int
-    candidates: tuple[Candidate, ...]
-
-
 def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
     """Say of every token and word of some texts how likely it was replaced.
 
@@ -113,38 +91,6 @@ def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
         MissingPackageError: PyTorch is not installed.
     """
     return score_encoded(model, [encode_text(model, text) for text in texts])
-
-
-def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple[Filling, ...]]:
-    """Say what the generator would put at each [MASK] of some texts.
-
-    Args:
-        model: a generator.
-        texts: texts with [MASK] in them.
-        count: how many candidates a mask gets.
-
-    Returns:
-        For each text its masks, in their order.
-
-    Raises:
-        TextError: a text has no [MASK], is too long, or is no text.
-        NamesError: the model is a discriminator.
-        MissingPackageError: PyTorch is not installed.
-    """
-    found = []
-    for text in texts:
-        encoded = encode_text(model, text)
-        masks = [index for index, piece in enumerate(encoded.pieces) if piece.text == "[MASK]"]
-        if not masks:
-            raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
-        logits = generator_logits(model, encoded, masks)
-        found.append(
-            tuple(
-                Filling(encoded.pieces[index].start, encoded.pieces[index].end, _likeliest(model, row, count))
-                for index, row in zip(masks, logits, strict=True)
-            )
-        )
-    return found
 
 
 def encode_text(model: LoadedModel, text: str) -> EncodedText:
@@ -176,39 +122,15 @@ def score_encoded(model: LoadedModel, texts: Sequence[EncodedText]) -> list[Scor
     Raises:
         NamesError: the model is a generator.
     """
-    _require(model, "discriminator")
-    laid = [_windows(model, text) for text in texts]
-    rows = [_row(model, text, window) for text, parts in zip(texts, laid, strict=True) for window in parts]
-    outputs = _in_batches(model, rows)
+    require(model, "discriminator")
+    laid = [windows_of(model, text) for text in texts]
+    rows = [row_of(model, text, window) for text, parts in zip(texts, laid, strict=True) for window in parts]
+    outputs = in_batches(model, rows)
     scored = []
     for text, parts in zip(texts, laid, strict=True):
         logits = np.concatenate([_owned(next(outputs), window) for window in parts])
         scored.append(_scored(text, sigmoid(logits), len(parts)))
     return scored
-
-
-def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int]) -> NDArray[np.float32]:
-    """Run the generator on a text.
-
-    Args:
-        model: a generator.
-        text: the text, with [MASK] at the places asked for.
-        places: numbers of pieces.
-
-    Returns:
-        Its logits at those places, [places, vocabulary].
-
-    Raises:
-        NamesError: the model is a discriminator.
-    """
-    _require(model, "generator")
-    found = {}
-    for window in _windows(model, text):
-        inside = [place for place in places if window.first <= place < window.last]
-        if inside:
-            output = next(_in_batches(model, [_row(model, text, window)]))
-            found.update({place: output[place - window.start + 1] for place in inside})
-    return np.stack([found[place] for place in places])
 
 
 def run(model: LoadedModel, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> NDArray[np.float32]:  # noqa: ANN401 - anything numpy takes
@@ -240,21 +162,29 @@ def sigmoid(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
 
 
-def _require(model: LoadedModel, role: str) -> None:
+def require(model: LoadedModel, role: Role) -> None:
+    """Refuse a model of the other role.
+
+    Raises:
+        NamesError: says which one is needed.
+    """
     if model.role != role:
         raise NamesError(f"{model.source}: a {role} is needed, and this is a {model.role}")
 
 
-def _windows(model: LoadedModel, text: EncodedText) -> tuple[Window, ...]:
+def windows_of(model: LoadedModel, text: EncodedText) -> tuple[Window, ...]:
+    """Lay the windows over a text in which a model can be given it."""
     return windows(len(text.pieces), model.positions - 2)
 
 
-def _row(model: LoadedModel, text: EncodedText, window: Window) -> list[int]:
+def row_of(model: LoadedModel, text: EncodedText, window: Window) -> list[int]:
+    """The token ids of a window, with [CLS] and [SEP] around them."""
     inside = [piece.id for piece in text.pieces[window.start : window.stop]]
     return [model.special["[CLS]"], *inside, model.special["[SEP]"]]
 
 
-def _in_batches(model: LoadedModel, rows: Sequence[list[int]]) -> Iterator[NDArray[np.float32]]:
+def in_batches(model: LoadedModel, rows: Sequence[list[int]]) -> Iterator[NDArray[np.float32]]:
+    """Run a model on rows of token ids, and give the logits of each, padding included."""
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         longest = max(len(row) for row in batch)
@@ -285,18 +215,3 @@ def _token(text: str, piece: Piece, probability: float) -> Token:
 def _word(text: str, tokens: Sequence[Token]) -> Word:
     start, end = min(token.start for token in tokens), max(token.end for token in tokens)
     return Word(text[start:end], start, end, max(token.probability for token in tokens))
-
-
-def _likeliest(model: LoadedModel, logits: NDArray[np.float32], count: int) -> tuple[Candidate, ...]:
-    probabilities = softmax(logits)
-    # Rows that pad the vocabulary have no piece.
-    order = (int(index) for index in np.argsort(-probabilities, kind="stable"))
-    pieces = ((model.tokenizer.id_to_token(index), float(probabilities[index])) for index in order)
-    named = (Candidate(piece, probability) for piece, probability in pieces if piece is not None)
-    return tuple(candidate for candidate, _ in zip(named, range(count), strict=False))
-
-
-def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Turn the logits of one place into probabilities, in float64."""
-    powers = np.exp(logits.astype(np.float64) - logits.max())
-    return np.asarray(powers / powers.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from electra_convert.errors import TextError
@@ -139,8 +140,6 @@ def windows(count: int, room: int) -> tuple[Window, ...]:
         return (Window(0, count, 0, count),)
     step = max(1, room // 2)
     starts = [*range(0, count - room, step), count - room]
-    ends = [(start + room + after) // 2 for start, after in zip(starts, starts[1:], strict=False)]
+    ends = [(start + room + after) // 2 for start, after in pairwise(starts)]
     owned = zip([0, *ends], [*ends, count], strict=True)
-    return tuple(
-        Window(start, start + room, first, last) for start, (first, last) in zip(starts, owned, strict=True)
-    )
+    return tuple(Window(start, start + room, first, last) for start, (first, last) in zip(starts, owned, strict=True))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.scores import ScoredText, Token
+from electra_convert.demo.scores import ScoredText
 from electra_convert.demo.texts import EncodedText
 
 Outcome = Literal["hit", "miss", "false alarm", "passed"]
@@ -74,9 +74,7 @@ def compare(original: EncodedText, edited: EncodedText) -> Truth:
     before, after = _words(original), _words(edited)
     blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
     kept = {word for block in blocks for word in range(block.b, block.b + block.size)}
-    numbers = {piece.word: index for index, piece in reversed(list(enumerate(edited.pieces)))}
-    order = {word: index for index, word in enumerate(sorted(numbers))}
-    return Truth(tuple(order[piece.word] not in kept for piece in edited.pieces if not piece.special))
+    return Truth(tuple(piece.word not in kept for piece in edited.pieces if not piece.special))
 
 
 def _words(text: EncodedText) -> list[tuple[str, ...]]:
@@ -111,14 +109,6 @@ def evaluate(scored: Sequence[tuple[ScoredText, Truth]], threshold: float) -> Ev
         precision=_share(right, int(called.sum())),
         recall=_share(right, int(replaced.sum())),
         auc=_auc(probabilities, replaced),
-    )
-
-
-def outcomes(tokens: Sequence[Token], truth: Truth, threshold: float) -> tuple[Outcome, ...]:
-    """Name what became of every token of a text."""
-    return tuple(
-        outcome(token.probability > threshold, replaced)
-        for token, replaced in zip(tokens, truth.replaced, strict=True)
     )
 
 

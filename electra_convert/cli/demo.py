@@ -1,0 +1,272 @@
+"""electra-convert demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from electra_convert.cli.shared import PATH, config_options, output_options
+from electra_convert.errors import UsageError
+
+if TYPE_CHECKING:
+    from electra_convert.demo.judging import Labelled
+    from electra_convert.demo.models import LoadedModel
+    from electra_convert.demo.results import Judged, Report, Unit
+    from electra_convert.names.rules import Role
+
+
+class Share(click.ParamType[float]):
+    """A share of the tokens, as 15% or 0.15."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Read it."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            self.fail(f"{text!r} is no share of the tokens, such as 15% or 0.15", param, ctx)
+        return share
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, apart from the model."""
+
+    sentences: tuple[str, ...]
+    file: Path | None
+    words: bool
+    threshold: float
+    original: str | None
+    corrupt: float | None
+    seed: int
+    fill: int | None
+    table: bool
+    html: Path | None
+    overwrite: bool
+    web: bool
+    port: int
+    as_json: bool
+    quiet: bool
+
+    def check(self) -> None:
+        """Refuse options that do not go together."""
+        if self.sentences and self.file is not None:
+            raise UsageError("sentences and --file are both given: give one of them")
+        if self.original is not None and len(self.sentences) != 1:
+            raise UsageError(f"--original goes with one sentence, and {len(self.sentences)} are given")
+        for name in ("original", "corrupt", "html"):
+            if self.fill is not None and getattr(self, name) is not None:
+                raise UsageError(f"--fill and --{name} do not go together")
+        if self.original is not None and self.corrupt is not None:
+            raise UsageError("--original and --corrupt do not go together: each says what was replaced")
+        others = (self.file, self.original, self.corrupt, self.fill, self.html)
+        if self.web and (self.as_json or len(self.sentences) > 1 or any(other is not None for other in others)):
+            raise UsageError("--web goes with one sentence at most, and with --threshold, --words and --port alone")
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens the models of what was pointed at, and says what was guessed."""
+
+    source: Path
+    settings: dict[str, Any]
+    quiet: bool
+
+    def open(self, role: Role) -> LoadedModel:
+        """Open one of the models."""
+        from electra_convert.cli.printing import print_message
+        from electra_convert.cli.progress import progress_bar
+        from electra_convert.demo.models import open_model
+
+        with progress_bar("Converting", self.quiet) as progress:
+            model = open_model(self.source, role, **self.settings, progress=progress)
+        for notice in () if self.quiet else model.notices:
+            print_message("Note", notice)
+        return model
+
+
+@click.command("demo")
+@click.argument("model", type=PATH)
+@click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
+@click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - is standard input.")
+@click.option("--words", is_flag=True, help="Show whole words, each with the highest probability of its tokens.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Call a token replaced where its probability is higher.",
+)
+@click.option(
+    "--original", metavar="TEXT", help="The sentence as it was: says what was changed, and if it was noticed."
+)
+@click.option(
+    "--corrupt",
+    type=Share(),
+    metavar="SHARE",
+    help="Let the generator replace this share of the tokens first, such as 15%.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="What --corrupt draws from.")
+@click.option(
+    "--fill", type=click.IntRange(1, 1000), metavar="COUNT", help="What the generator would put at each [MASK]."
+)
+@click.option("--table/--no-table", default=True, help="Whether the numbers of every token are shown.")
+@click.option("--html", type=PATH, metavar="FILE", help="Also write the result as a page that needs no network.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
+@click.option("--web", is_flag=True, help="Serve an interactive page to this machine alone, until Ctrl-C.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port of --web; by default one that is free."
+)
+@click.option(
+    "--generator", type=PATH, metavar="FOLDER", help="The generator's folder, when MODEL is a discriminator."
+)
+@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary; by default that beside the model.")
+@config_options
+@output_options
+def command(
+    model: Path,
+    generator: Path | None,
+    vocab: Path | None,
+    hparams: str | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the fields of Request
+) -> None:
+    """Show which tokens of a SENTENCE the discriminator of MODEL thinks were replaced.
+
+    MODEL is anything SOURCE may be. A TensorFlow checkpoint is converted into a cache first (XDG_CACHE_HOME, or
+    ~/.cache). Without a SENTENCE, every line of standard input is one.
+    """
+    request = Request(**asked)
+    request.check()
+    settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
+    opener = Opener(model, settings, request.quiet or request.as_json)
+    if request.web:
+        _serve(opener, request)
+    elif request.fill is not None:
+        _fill(opener, request)
+    else:
+        _show(opener, request)
+
+
+def _show(opener: Opener, request: Request) -> None:
+    from electra_convert.cli.report import print_json
+    from electra_convert.demo.html import report_page
+    from electra_convert.demo.results import Report, report_fields
+    from electra_convert.pages import check_page, save_page
+
+    if request.html is not None:
+        check_page(request.html, request.overwrite)
+    texts = _texts(request)
+    unit: Unit = "word" if request.words else "token"
+    report = Report(opener.source.resolve().name, request.threshold, unit, (), None)
+    judged = []
+    for one in _judged(opener, request, texts):
+        judged.append(one)
+        if not request.as_json:
+            _print_text(one, report, request, first=len(judged) == 1)
+    report = Report(report.model, report.threshold, unit, tuple(judged), _evaluation(judged, request))
+    if request.as_json:
+        print_json(report_fields(report))
+    else:
+        _print_evaluation(report)
+    if request.html is not None:
+        save_page(request.html, report_page(report), request.overwrite)
+
+
+def _judged(opener: Opener, request: Request, texts: Iterable[Labelled]) -> Iterator[Judged]:
+    from electra_convert.demo.judging import judge, judge_corrupted, judge_edited
+
+    discriminator = opener.open("discriminator")
+    if request.original is not None:
+        yield judge_edited(discriminator, request.original, request.sentences[0])
+    elif request.corrupt is not None:
+        yield from judge_corrupted(discriminator, opener.open("generator"), texts, request.corrupt, request.seed)
+    else:
+        yield from judge(discriminator, texts)
+
+
+def _evaluation(judged: list[Judged], request: Request) -> Any:  # noqa: ANN401 - an Evaluation or None
+    from electra_convert.demo.truth import evaluate
+
+    if request.corrupt is None:
+        return None
+    return evaluate([(one.scored, one.truth) for one in judged if one.truth is not None], request.threshold)
+
+
+def _print_text(judged: Judged, report: Report, request: Request, first: bool) -> None:
+    from electra_convert.cli.printing import print_message, print_result
+    from electra_convert.demo.terminal import outcome_line, sentence_line, table_lines
+
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    lines = [sentence_line(judged, report, colour)]
+    if request.table:
+        lines = [*([] if first else [""]), *lines, "", *table_lines(judged, report, colour)]
+    if judged.truth is not None:
+        lines += [*([""] if request.table else []), outcome_line(judged, report)]
+    print_result("\n".join(lines))
+    if judged.scored.windows > 1 and not request.quiet:
+        print_message(
+            "Note", f"longer than the model's input: scored in {judged.scored.windows} windows that overlap by half."
+        )
+
+
+def _print_evaluation(report: Report) -> None:
+    from electra_convert.cli.printing import print_result
+    from electra_convert.demo.terminal import evaluation_lines
+
+    if report.evaluation is not None:
+        print_result("\n".join(["", *evaluation_lines(report.evaluation, report.threshold)]))
+
+
+def _fill(opener: Opener, request: Request) -> None:
+    from electra_convert.cli.printing import print_result
+    from electra_convert.cli.report import print_json
+    from electra_convert.demo.filling import fill
+    from electra_convert.demo.results import filling_fields
+    from electra_convert.demo.terminal import filling_lines
+
+    texts = [one.text for one in _texts(request)]
+    fillings = fill(opener.open("generator"), texts, request.fill or 1)
+    if request.as_json:
+        print_json(filling_fields(opener.source.resolve().name, texts, fillings))
+        return
+    parts = [filling_lines(text, found) for text, found in zip(texts, fillings, strict=True)]
+    print_result("\n\n".join("\n".join(part) for part in parts))
+
+
+def _texts(request: Request) -> list[Labelled]:
+    from electra_convert.demo.judging import labelled, read_lines
+
+    if request.sentences:
+        return labelled(request.sentences)
+    if request.file is None and sys.stdin.isatty():
+        raise UsageError("there is no sentence", 'Give one: electra-convert demo MODEL "The quick brown fox"')
+    if request.file in {None, Path("-")}:
+        return read_lines(sys.stdin.buffer.read(), "standard input")
+    assert request.file is not None
+    return read_lines(request.file.read_bytes(), str(request.file))
+
+
+def _serve(opener: Opener, request: Request) -> None:
+    from electra_convert.cli.printing import print_message, print_result
+    from electra_convert.demo.models import roles_of
+    from electra_convert.demo.web.server import Settings, listen, serve
+
+    with listen(request.port) as socket:
+        roles = roles_of(opener.source, opener.settings["generator"])
+        settings = Settings(opener.source.resolve().name, request.threshold, request.words, *request.sentences[:1])
+        discriminator = opener.open("discriminator")
+        generator = opener.open("generator") if "generator" in roles else None
+        print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
+        print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
+        serve(socket, discriminator, generator, settings)

@@ -1,0 +1,137 @@
+"""What the generator would put in a text's masked places; draws nothing, replaces nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.scores import encode_text, in_batches, require, row_of, windows_of
+from electra_convert.demo.texts import EncodedText
+from electra_convert.errors import TextError
+
+_MASK = "[MASK]"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the generator would put in a place: a piece of the vocabulary, and its probability."""
+
+    piece: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What the generator would put where a [MASK] is.
+
+    Attributes:
+        start: where the mask begins in the text, in characters (code points).
+        end: where it ends.
+        candidates: the likeliest first.
+    """
+
+    start: int
+    end: int
+    candidates: tuple[Candidate, ...]
+
+
+def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple[Filling, ...]]:
+    """Say what the generator would put at each [MASK] of some texts.
+
+    Args:
+        model: a generator.
+        texts: texts with [MASK] in them.
+        count: how many candidates a mask gets.
+
+    Returns:
+        For each text its masks, in their order.
+
+    Raises:
+        TextError: a text has no [MASK], is too long, or is no text.
+        NamesError: the model is a discriminator.
+        MissingPackageError: PyTorch is not installed.
+    """
+    found = []
+    for text in texts:
+        encoded = encode_text(model, text)
+        masks = [index for index, piece in enumerate(encoded.pieces) if piece.text == _MASK]
+        if not masks:
+            raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
+        logits = generator_logits(model, encoded, masks)
+        found.append(
+            tuple(
+                Filling(encoded.pieces[index].start, encoded.pieces[index].end, _likeliest(model, row, count))
+                for index, row in zip(masks, logits, strict=True)
+            )
+        )
+    return found
+
+
+def suggest(model: LoadedModel, text: str, start: int, end: int, count: int) -> tuple[Candidate, ...]:
+    """Say which words the generator would put in place of a stretch of a text.
+
+    Args:
+        model: a generator.
+        text: any text.
+        start: where the stretch begins, in characters (code points).
+        end: where it ends.
+        count: how many words are wanted.
+
+    Returns:
+        The likeliest first; special tokens and pieces that only continue a word are passed over.
+
+    Raises:
+        TextError: there is no such stretch, or the text is too long.
+        NamesError: the model is a discriminator.
+    """
+    if not 0 <= start < end <= len(text):
+        raise TextError(f"the text has no characters {start} to {end}: it has {len(text)}")
+    encoded = encode_text(model, f"{text[:start]}{_MASK}{text[end:]}")
+    place = next(index for index, piece in enumerate(encoded.pieces) if piece.start == start and piece.text == _MASK)
+    candidates = _likeliest(model, generator_logits(model, encoded, [place])[0], model.tokenizer.get_vocab_size())
+    words = (one for one in candidates if one.piece not in model.special and not one.piece.startswith("##"))
+    return tuple(word for word, _ in zip(words, range(count), strict=False))
+
+
+def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int]) -> NDArray[np.float32]:
+    """Run the generator on a text.
+
+    Args:
+        model: a generator.
+        text: the text, with [MASK] at the places asked for.
+        places: numbers of pieces.
+
+    Returns:
+        Its logits at those places, [places, vocabulary].
+
+    Raises:
+        NamesError: the model is a discriminator.
+    """
+    require(model, "generator")
+    found = {}
+    for window in windows_of(model, text):
+        inside = [place for place in places if window.first <= place < window.last]
+        if inside:
+            output = next(in_batches(model, [row_of(model, text, window)]))
+            found.update({place: output[place - window.start + 1] for place in inside})
+    return np.stack([found[place] for place in places])
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Turn the logits of one place into probabilities, in float64."""
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return np.asarray(powers / powers.sum())
+
+
+def _likeliest(model: LoadedModel, logits: NDArray[np.float32], count: int) -> tuple[Candidate, ...]:
+    probabilities = softmax(logits)
+    # Rows that pad the vocabulary have no piece.
+    order = (int(index) for index in np.argsort(-probabilities, kind="stable"))
+    pieces = ((model.tokenizer.id_to_token(index), float(probabilities[index])) for index in order)
+    named = (Candidate(piece, probability) for piece, probability in pieces if piece is not None)
+    return tuple(candidate for candidate, _ in zip(named, range(count), strict=False))

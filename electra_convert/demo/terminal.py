@@ -1,0 +1,110 @@
+"""A scored text as lines for a terminal: colours and brackets, and a table; prints nothing itself.
+
+The text stands last in every line: wide characters and writing from right to left then move nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from electra_convert.demo.filling import Filling
+from electra_convert.demo.results import Judged, Mark, Report, Segment, level, marks, segments
+from electra_convert.demo.truth import Evaluation
+
+_BAR = 20  # cells
+# Backgrounds of the 256 colours, from pale to strong; black on each can be read.
+_BACKGROUNDS = (None, 230, 222, 215, 209)
+# Invisible, and yet part of how words of Persian and Indian scripts and joined emoji are written.
+_JOINERS = "\u200c\u200d"
+_FIGURES = ("accuracy", "precision", "recall", "auc")
+
+
+def visible(text: str) -> str:
+    """Escape what would break a line, steer a terminal or turn the direction of what follows."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    return " " if character.isspace() else ascii(character)[1:-1]
+
+
+def sentence_line(judged: Judged, report: Report, colour: bool) -> str:
+    """Show a text with what is called replaced in double brackets.
+
+    Args:
+        judged: the text.
+        report: what it is part of.
+        colour: whether the terminal shows colours.
+
+    Returns:
+        One line.
+    """
+    text = judged.scored.text
+    shown = marks(judged, report.unit, report.threshold)
+    return "".join(_stretch(segment, colour) for segment in segments(text, shown))
+
+
+def _stretch(segment: Segment, colour: bool) -> str:
+    text = visible(segment.text)
+    if not segment.marks:
+        return text
+    if any(mark.called for mark in segment.marks):
+        text = f"[[{text}]]"
+    background = _BACKGROUNDS[level(segment.strongest.probability)]
+    return f"\x1b[38;5;16;48;5;{background}m{text}\x1b[0m" if colour and background else text
+
+
+def table_lines(judged: Judged, report: Report, colour: bool) -> list[str]:
+    """Show every token or word of a text with its number.
+
+    Args:
+        judged: the text.
+        report: what it is part of.
+        colour: whether the terminal shows colours, and with them characters that make a smooth bar.
+
+    Returns:
+        One line each.
+    """
+    return [_row(mark, colour) for mark in marks(judged, report.unit, report.threshold)]
+
+
+def _row(mark: Mark, colour: bool) -> str:
+    called = "replaced" if mark.called else "original"
+    fate = "" if mark.outcome is None else f"{'' if mark.outcome == 'passed' else mark.outcome:<11}  "
+    before = f", was {visible(mark.before)}" if mark.before is not None else ""
+    bar = _smooth_bar(mark.probability) if colour else "#" * round(mark.probability * _BAR)
+    return f"  {mark.probability:.3f}  {bar:<{_BAR}}  {called}  {fate}{visible(mark.name)}{before}"
+
+
+def _smooth_bar(probability: float) -> str:
+    eighths = round(probability * _BAR * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def outcome_line(judged: Judged, report: Report) -> str:
+    """Count what was noticed of what was replaced, where that is known."""
+    shown = marks(judged, report.unit, report.threshold)
+    counts = {kind: sum(mark.outcome == kind for mark in shown) for kind in ("hit", "miss", "false alarm")}
+    replaced = counts["hit"] + counts["miss"]
+    return (
+        f"  Replaced: {replaced} of {len(shown)} {report.unit}s. Noticed: {counts['hit']}; missed: {counts['miss']}; "
+        f"false alarms: {counts['false alarm']}."
+    )
+
+
+def evaluation_lines(evaluation: Evaluation, threshold: float) -> list[str]:
+    """Show the figures over all texts."""
+    head = f"{evaluation.replaced:,} of {evaluation.tokens:,} tokens replaced, threshold {threshold:g}"
+    figures = ((name, getattr(evaluation, name)) for name in _FIGURES)
+    return [head, *(f"  {name:<10} {'-' if value is None else f'{value:.3f}'}" for name, value in figures)]
+
+
+def filling_lines(text: str, fillings: Sequence[Filling]) -> list[str]:
+    """Show what the generator would put at each mask of a text."""
+    lines = [visible(text)]
+    for number, filling in enumerate(fillings, start=1):
+        lines += ["", f"  mask {number}, characters {filling.start} to {filling.end}"]
+        lines += [f"  {candidate.probability:.3f}  {visible(candidate.piece)}" for candidate in filling.candidates]
+    return lines

@@ -1,0 +1,1 @@
+"""The interactive page and the server behind it, on this machine alone."""

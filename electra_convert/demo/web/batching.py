@@ -1,0 +1,72 @@
+"""Requests that come while the model is busy, computed together, one batch at a time; knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Hands what is waiting to a function, all of it at once.
+
+    Args:
+        compute: makes a result of each item; runs in the executor.
+        executor: with one thread, so that two models do not compete for the cores.
+        largest: how many items one batch may have.
+    """
+
+    def __init__(
+        self, compute: Callable[[Sequence[Item]], Sequence[Result]], executor: Executor, largest: int
+    ) -> None:
+        self._compute = compute
+        self._executor = executor
+        self._largest = largest
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._work: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        """Wait for the result of an item.
+
+        Args:
+            item: what the function is given.
+
+        Returns:
+            What it makes of it.
+
+        Raises:
+            Exception: what the function raised for its batch.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._work is None:
+            self._work = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        while batch := self._take():
+            await self._answer(batch)
+        self._work = None
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        # A request that was cancelled meanwhile is not computed.
+        wanted = [(item, future) for item, future in self._waiting if not future.done()]
+        self._waiting = wanted[self._largest :]
+        return wanted[: self._largest]
+
+    async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        items = [item for item, _ in batch]
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, items)
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

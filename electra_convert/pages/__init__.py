@@ -1,0 +1,70 @@
+"""HTML pages: their parts read from the package, and a page written; what is on one is decided elsewhere."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from electra_convert.errors import OutputError
+
+
+def page_file(package: str, name: str) -> str:
+    """Read a file that lies beside a package's modules.
+
+    Args:
+        package: such as electra_convert.pages.
+        name: such as style.css.
+
+    Returns:
+        Its text.
+    """
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def check_page(path: Path, overwrite: bool) -> None:
+    """Refuse a place for a page before any work is done.
+
+    Args:
+        path: the file to be made.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: it exists, or its folder does not.
+    """
+    if os.path.lexists(path) and not (overwrite and path.is_file()):
+        hint = "Choose another name." if overwrite else "Choose another name, or --overwrite to replace it."
+        raise OutputError(f"{path} {'is not a file' if overwrite else 'already exists'}", hint)
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{path.absolute().parent} is not a folder", "Make it first.")
+
+
+def save_page(path: Path, text: str, overwrite: bool) -> None:
+    """Write a page, which appears whole or not at all.
+
+    Args:
+        path: the file to be made.
+        text: all of it.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    check_page(path, overwrite)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "wb", dir=path.absolute().parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            try:
+                # A text may hold halves of characters that came from elsewhere; a page shows them as signs.
+                file.write(text.encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(0o644)
+                Path(file.name).rename(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
