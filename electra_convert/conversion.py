@@ -181,7 +181,7 @@ def _plan(
     _require_slots(checkpoint, slots, target, options)
     notices = [
         *checkpoint.notices,
-        *_electric_notice(checkpoint, findings),
+        *electric_notice(checkpoint, findings),
         *_slot_notices(slots, options),
     ]
     if target == "tf":
@@ -190,8 +190,18 @@ def _plan(
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
 
 
-def _electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
-    """Electric adds the cloze model's log-probability to the logits: run_pretraining._get_discriminator_output."""
+def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
+    """Say where the logits lack a term.
+
+    Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
+
+    Args:
+        checkpoint: the models.
+        findings: what is known of them.
+
+    Returns:
+        One notice, or none.
+    """
     if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
         return []
     objective = findings.hparams.given.get("electric_objective") if findings.hparams else None

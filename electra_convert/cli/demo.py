@@ -85,11 +85,9 @@ class Opener:
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
         from electra_convert.cli.printing import print_message
-        from electra_convert.cli.progress import progress_bar
         from electra_convert.demo.models import open_model
 
-        with progress_bar("Converting", self.quiet) as progress:
-            model = open_model(self.source, role, **self.settings, progress=progress)
+        model = open_model(self.source, role, **self.settings)
         for notice in () if self.quiet else model.notices:
             print_message("Note", notice)
         return model
@@ -143,8 +141,8 @@ def command(
 ) -> None:
     """Show which tokens of a SENTENCE the discriminator of MODEL thinks were replaced.
 
-    MODEL is anything SOURCE may be. A TensorFlow checkpoint is converted into a cache first (XDG_CACHE_HOME, or
-    ~/.cache). Without a SENTENCE, every line of standard input is one.
+    MODEL is anything SOURCE may be, a TensorFlow checkpoint as well; nothing is written. Without a SENTENCE, every
+    line of standard input is one.
     """
     request = Request(**asked)
     request.check()
@@ -260,8 +258,10 @@ def _texts(request: Request) -> list[Labelled]:
 def _serve(opener: Opener, request: Request) -> None:
     from electra_convert.cli.printing import print_message, print_result
     from electra_convert.demo.models import roles_of
-    from electra_convert.demo.web.server import Settings, listen, serve
+    from electra_convert.demo.web.app import Settings
+    from electra_convert.demo.web.server import listen, require_server, serve
 
+    require_server()
     with listen(request.port) as socket:
         roles = roles_of(opener.source, opener.settings["generator"])
         settings = Settings(opener.source.resolve().name, request.threshold, request.words, *request.sentences[:1])

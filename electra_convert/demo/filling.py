@@ -54,7 +54,6 @@ def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple
     Raises:
         TextError: a text has no [MASK], is too long, or is no text.
         NamesError: the model is a discriminator.
-        MissingPackageError: PyTorch is not installed.
     """
     found = []
     for text in texts:

@@ -1,29 +1,35 @@
-"""A model and its tokenizer, opened from whatever a person points at; computes nothing."""
+"""A model and its tokenizer, read from whatever a person points at, without writing anything; computes nothing."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from electra_convert import tokenizer as tokenizer_files
+from electra_convert.casting import cast, require_finite
 from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
-from electra_convert.conversion import run_conversion
-from electra_convert.demo.cache import cache_folder, converted
+from electra_convert.checkpoint.model import naming, require_tied
+from electra_convert.conversion import electric_notice
+from electra_convert.demo.network import Architecture, Network
 from electra_convert.errors import NamesError, VocabularyError, listing
+from electra_convert.evidence import Findings, gather
+from electra_convert.frameworks import import_torch
+from electra_convert.names.ops import Op
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, hparams_text
-from electra_convert.pytorch import load_model
-from electra_convert.targets.plan import Progress
+from electra_convert.targets.tokenizers import find_casing, find_vocabulary
+from electra_convert.tensors import DTYPES
+from electra_convert.weights import Weight
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# What transformers loads as it is, under the names that it looks for.
-_LOADED_DIRECTLY = ("model.safetensors", "model.safetensors.index.json")
+_ROLES: tuple[Role, ...] = ("discriminator", "generator")
 _USES = {"discriminator": "tell which tokens were replaced", "generator": "suggest tokens"}
 
 
@@ -34,7 +40,7 @@ class LoadedModel:
     Attributes:
         source: what was pointed at.
         role: discriminator or generator.
-        network: the transformers model, in PyTorch, in evaluation mode.
+        network: runs it, in PyTorch.
         tokenizer: its tokenizer, without truncation and padding.
         special: the id of each special token: [PAD], [UNK], [CLS], [SEP], [MASK].
         positions: the longest input, [CLS] and [SEP] included.
@@ -43,17 +49,10 @@ class LoadedModel:
 
     source: Path
     role: Role
-    network: Any
+    network: Network
     tokenizer: Tokenizer
     special: Mapping[str, int]
     positions: int
-    notices: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Found:
-    folder: Path
-    vocab: Path | None
     notices: tuple[str, ...]
 
 
@@ -71,7 +70,7 @@ def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[R
         ElectraConvertError: the source is not an ELECTRA checkpoint.
     """
     with open_checkpoint(Path(source), Path(generator) if generator is not None else None) as checkpoint:
-        return tuple(role for role in ("discriminator", "generator") if role in checkpoint.models)
+        return tuple(role for role in _ROLES if role in checkpoint.models)
 
 
 def open_model(
@@ -81,12 +80,10 @@ def open_model(
     vocab: str | Path | None = None,
     hparams: str | Path | Mapping[str, Any] | None = None,
     config: str | Path | None = None,
-    progress: Progress | None = None,
 ) -> LoadedModel:
     """Open a model to score texts with, or to fill masks.
 
-    A TensorFlow checkpoint, and any file that transformers would not load as it is, is first converted into the
-    user's cache.
+    The weights are read from wherever they are, a TensorFlow checkpoint as well; nothing is written.
 
     Args:
         source: anything that convert takes.
@@ -95,36 +92,38 @@ def open_model(
         vocab: the vocabulary; by default the tokenizer beside the model.
         hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json.
-        progress: told how many bytes of how many have been read in converting.
 
     Returns:
         The model and its tokenizer.
 
     Raises:
-        ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it does not load.
+        ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
+        MissingPackageError: PyTorch is not installed.
     """
-    options = Options(
-        model=role,
-        to="safetensors",
-        generator=Path(generator) if generator is not None else None,
-        hparams=hparams_text(hparams),
-        config=Path(config) if config is not None else None,
-        vocab=Path(vocab) if vocab is not None else None,
-    )
-    with open_checkpoint(Path(source), options.generator) as checkpoint:
-        _require(checkpoint, role)
-        found = _find(checkpoint, options, progress)
-    with _collector_paused():
-        network = load_model(found.folder, role)
-    tokenizer = _load_tokenizer(found, network.config.vocab_size)
-    ids = tokenizer.get_vocab(with_added_tokens=True)
-    special = {token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS}
+    import_torch(f"to run the {role}")
+    options = Options(vocab=Path(vocab) if vocab is not None else None)
+    with open_checkpoint(Path(source), Path(generator) if generator is not None else None) as checkpoint:
+        model = _required(checkpoint, role)
+        checkpoint.require_mapped()
+        require_tied(checkpoint.path, model)
+        findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
+        tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
+        with naming(checkpoint.path):
+            weights = {name: _read(weight) for name, weight in model.weights.items()}
+        electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
+    ids = _checked_ids(tokenizer, model)
     return LoadedModel(
-        Path(source), role, network, tokenizer, special, network.config.max_position_embeddings, found.notices
+        source=Path(source),
+        role=role,
+        network=Network(_architecture(checkpoint, model, findings), weights),
+        tokenizer=tokenizer,
+        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        positions=model.sizes.positions,
+        notices=(*notices, *electric, *findings.warnings),
     )
 
 
-def _require(checkpoint: Checkpoint, role: Role) -> None:
+def _required(checkpoint: Checkpoint, role: Role) -> Model:
     model = checkpoint.models.get(role)
     if model is None:
         there: Role = next(iter(checkpoint.models))
@@ -136,6 +135,7 @@ def _require(checkpoint: Checkpoint, role: Role) -> None:
             f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
             "Fine-tuning leaves that head out: take the checkpoint it started from.",
         )
+    return model
 
 
 def _other_use(role: Role) -> str:
@@ -144,84 +144,77 @@ def _other_use(role: Role) -> str:
     return "Give the folder that holds both, or name the generator's with --generator."
 
 
-def _find(checkpoint: Checkpoint, options: Options, progress: Progress | None) -> _Found:
-    assert options.model in {"discriminator", "generator"}
-    model = checkpoint.models["generator" if options.model == "generator" else "discriminator"]
-    if _loads_directly(checkpoint, model, options):
-        checkpoint.require_mapped()
-        return _Found(model.folder, options.vocab, checkpoint.notices)
-    # Said every time, though converted once: what is guessed of a model does not become certain in the cache.
-    plan = run_conversion(checkpoint.path, cache_folder() / "none", Options(**{**vars(options), "dry_run": True}))
-    folder = converted(checkpoint, options, progress)
-    # Optimiser slots are of no use here.
-    notices = (notice for notice in plan.notices if "--optimizer" not in notice)
-    return _Found(folder, None, (*notices, *plan.warnings))
-
-
-def _loads_directly(checkpoint: Checkpoint, model: Model, options: Options) -> bool:
-    told = options.hparams is not None or options.config is not None
-    files = {path.name for source in checkpoint.sources if (path := source.path).parent == model.folder}
-    return (
-        checkpoint.variant is None
-        and not told
-        and not files.isdisjoint(_LOADED_DIRECTLY)
-        and (model.folder / "config.json").is_file()
+def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> Architecture:
+    config = findings.configs[model.role]
+    activation = config["hidden_act"]
+    gelu_head = model.role == "generator" and checkpoint.variant is None
+    return Architecture(
+        role=model.role,
+        layers=model.sizes.layers,
+        heads=config["num_attention_heads"],
+        activation=activation,
+        head_activation="gelu" if gelu_head else activation,
+        epsilon=config["layer_norm_eps"],
     )
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Importing transformers makes a million objects, none of them garbage; looking for some takes half a second."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _read(weight: Weight) -> NDArray[np.float32]:
+    """Read a weight as float32, in transformers' orientation."""
+    tensor = weight.tensor
+    stored = tensor.read().reshape(-1).view(np.uint8).data
+    require_finite(stored, tensor)
+    values = np.frombuffer(cast(stored, tensor, DTYPES["float32"], finite=True), np.float32).reshape(tensor.shape)
+    return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
 
 
-def _load_tokenizer(found: _Found, rows: int) -> Tokenizer:
+def _tokenizer(
+    checkpoint: Checkpoint, model: Model, findings: Findings, options: Options
+) -> tuple[Tokenizer, tuple[str, ...]]:
+    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
     from tokenizers import Tokenizer
 
-    path = found.folder / "tokenizer.json"
-    if found.vocab is None and path.is_file():
+    path = model.folder / "tokenizer.json"
+    notices: tuple[str, ...] = ()
+    if checkpoint.variant is None and options.vocab is None and path.is_file():
         data = tokenizer_files.read_small(path)
     else:
-        data = _made_of_vocabulary(found, rows)
+        data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
     try:
         tokenizer = Tokenizer.from_buffer(data)
     except Exception as error:
         raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    _check_tokenizer(tokenizer, path, rows)
-    return tokenizer
+    return tokenizer, notices
 
 
-def _made_of_vocabulary(found: _Found, rows: int) -> bytes:
-    folder = found.folder
-    if found.vocab is not None:
-        vocabulary = tokenizer_files.read_vocabulary(found.vocab)
-    elif (folder / "vocab.txt").is_file():
-        vocabulary = tokenizer_files.read_vocabulary(folder / "vocab.txt")
-    else:
+def _made_of_vocabulary(
+    checkpoint: Checkpoint, model: Model, findings: Findings, options: Options
+) -> tuple[bytes, tuple[str, ...]]:
+    vocabulary, notices = find_vocabulary(checkpoint, model, options)
+    casing = find_casing(checkpoint, model, vocabulary, findings.hparams, options)
+    if vocabulary is None or casing is None:
         raise VocabularyError(
-            "the model has no vocabulary: neither tokenizer.json nor vocab.txt is beside it", "Give it with --vocab."
+            f"{checkpoint.path} has no vocabulary beside it, so no text can be cut into its tokens",
+            "Give it with --vocab; Google's code keeps vocab.txt in DATA_DIR, two levels above the checkpoint.",
         )
-    tokenizer_files.check_size(vocabulary, rows, pad=False)
-    casing = tokenizer_files.decide_casing(None, tokenizer_files.casing_of_folder(folder), vocabulary)
-    accents = tokenizer_files.accents_of_folder(folder)
+    accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.variant is None else None
     strips = casing.lower_case if accents is None else accents
-    return tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)
+    told = (casing.notice, tokenizer_files.check_accents(vocabulary, casing.lower_case, strips))
+    data = tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)
+    return data, (*notices, *(f"{line}." for line in told if line))
 
 
-def _check_tokenizer(tokenizer: Tokenizer, path: Path, rows: int) -> None:
-    ids = tokenizer.get_vocab(with_added_tokens=True)
+def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
+    ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
     if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
-        raise VocabularyError(f"{path} lacks {listing(missing)}", "Give the model's vocabulary with --vocab.")
-    if (highest := max(ids.values())) >= rows:
         raise VocabularyError(
-            f"{path} has a piece of id {highest}, but the word embedding has {rows} rows",
+            f"the tokenizer of {model.folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
+        )
+    if (highest := max(ids.values())) >= model.sizes.vocabulary:
+        raise VocabularyError(
+            f"the tokenizer of {model.folder} has a piece of id {highest}, but the word embedding has "
+            f"{model.sizes.vocabulary} rows",
             "This vocabulary belongs to another model.",
         )
+    return ids

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
 from electra_convert.errors import NamesError
-from electra_convert.frameworks import import_torch
 from electra_convert.names.rules import Role
 
 # Windows that go through the model together; more are no faster on a few cores.
@@ -88,7 +87,6 @@ def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
     Raises:
         TextError: a text has nothing to score, is too long, or is no text.
         NamesError: the model is a generator.
-        MissingPackageError: PyTorch is not installed.
     """
     return score_encoded(model, [encode_text(model, text) for text in texts])
 
@@ -145,12 +143,8 @@ def run(model: LoadedModel, input_ids: Any, attention_mask: Any, token_type_ids:
     Returns:
         The logits: [batch, length] of a discriminator, [batch, length, vocabulary] of a generator.
     """
-    torch = import_torch(f"to run the {model.role}")
-    arrays = (np.asarray(array, np.int64) for array in (input_ids, attention_mask, token_type_ids))
-    ids, mask, types = (torch.from_numpy(array) for array in arrays)
-    with torch.inference_mode():
-        logits = model.network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-    return np.asarray(logits.numpy())
+    ids, mask, types = (np.array(array, np.int64) for array in (input_ids, attention_mask, token_type_ids))
+    return model.network.run(ids, mask, types)
 
 
 def sigmoid(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ class Batcher(Generic[Item, Result]):
         items = [item for item, _ in batch]
         try:
             results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, items)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for it is told
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

@@ -1,76 +1,20 @@
-"""The server of the interactive page: on 127.0.0.1 alone, for browsers that ask for that name; keeps no text."""
+"""The server of the interactive page, on 127.0.0.1 alone, until Ctrl-C; answers nothing itself."""
 
 from __future__ import annotations
 
 import errno
-import json
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from types import ModuleType
 
-from electra_convert.demo.filling import Candidate, suggest
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.results import Judged, Unit, marks, segments
-from electra_convert.demo.scores import BATCH, ScoredText, encode_text, score_encoded
-from electra_convert.demo.web.batching import Batcher
-from electra_convert.errors import ElectraConvertError, MissingPackageError, OutputError, TextError
-from electra_convert.pages import page_file
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
+from electra_convert.demo.web.app import Settings, make_app
+from electra_convert.errors import MissingPackageError, OutputError
 
 HOST = "127.0.0.1"
-# A page of text: it is scored anew at every pause in typing.
-LONGEST_TYPED = 5_000  # characters
-_LARGEST_BODY = 1 << 17  # bytes; six for each character, as JSON may write it, and some
-_SUGGESTIONS = 8
-_HERE = "electra_convert.demo.web"
-_FILES = {
-    "/": (_HERE, "index.html", "text/html"),
-    "/app.js": (_HERE, "app.js", "text/javascript"),
-    "/scores.css": (_HERE, "scores.css", "text/css"),
-    "/app.css": (_HERE, "app.css", "text/css"),
-    "/style.css": ("electra_convert.pages", "style.css", "text/css"),
-}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-Fields = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the page is told when it opens.
-
-    Attributes:
-        model: the name of what was opened.
-        threshold: a token is called replaced where its probability is higher.
-        words: whether words are shown at first, and not tokens.
-        text: what is in the text field at first.
-    """
-
-    model: str
-    threshold: float
-    words: bool
-    text: str = "The quick brown fox fake over the lazy dog."
-
-
-class _Refusal(Exception):
-    """A request that is answered with an error, under an HTTP status."""
-
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @contextmanager
@@ -112,11 +56,10 @@ def serve(
     Raises:
         MissingPackageError: the packages for it are not installed.
     """
+    uvicorn = require_server()
     with ThreadPoolExecutor(1) as executor:
-        app = make_app(discriminator, generator, settings, executor)
-        uvicorn = _uvicorn()
         config = uvicorn.Config(
-            app,
+            make_app(discriminator, generator, settings, executor),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -130,155 +73,20 @@ def serve(
             uvicorn.Server(config).run(sockets=[opened])
 
 
-def _uvicorn() -> Any:  # noqa: ANN401 - the module
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise _missing(error) from error
-    return uvicorn
-
-
-def _missing(error: ImportError) -> MissingPackageError:
-    return MissingPackageError(
-        f"starlette and uvicorn are needed to serve the page, and cannot be imported: {error}",
-        "pip install 'electra-convert[demo]'",
-    )
-
-
-def make_app(
-    discriminator: LoadedModel, generator: LoadedModel | None, settings: Settings, executor: ThreadPoolExecutor
-) -> Starlette:
-    """Make the application.
-
-    Args:
-        discriminator: scores the text.
-        generator: suggests words, where there is one.
-        settings: what the page is told.
-        executor: with one thread, in which the models run.
+def require_server() -> ModuleType:
+    """Import what serves the page; asked for first, so that nobody waits for a model in vain.
 
     Returns:
-        An ASGI application, which answers to the names of this machine alone: a page elsewhere whose name was made to
-        point here (DNS rebinding) gets nothing.
+        uvicorn.
 
     Raises:
-        MissingPackageError: starlette is not installed.
+        MissingPackageError: the packages for it are not installed.
     """
     try:
-        from starlette.applications import Starlette
-        from starlette.middleware import Middleware
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
-        from starlette.routing import Route
+        import_module("starlette")
+        return import_module("uvicorn")
     except ImportError as error:
-        raise _missing(error) from error
-
-    scorer = Batcher(lambda texts: score_encoded(discriminator, texts), executor, BATCH)
-    suggester: Batcher[tuple[str, int, int], tuple[Candidate, ...]] = Batcher(
-        lambda places: [suggest(generator, *place, _SUGGESTIONS) for place in places] if generator else [],
-        executor,
-        1,
-    )
-
-    async def tell(_: Fields) -> Fields:
-        return {**asdict(settings), "generator": generator is not None, "longest": LONGEST_TYPED}
-
-    async def score(given: Fields) -> Fields:
-        return _scored_fields(await scorer.submit(encode_text(discriminator, _text(given))))
-
-    async def propose(given: Fields) -> Fields:
-        if generator is None:
-            raise _Refusal(HTTPStatus.NOT_FOUND, "There is no generator beside this discriminator to suggest words.")
-        place = (_text(given), _number(given, "start"), _number(given, "end"))
-        return {"words": [asdict(candidate) for candidate in await suggester.submit(place)]}
-
-    routes = [Route(path, _file_endpoint(*place)) for path, place in _FILES.items()]
-    for name, answer in (("settings", tell), ("score", score), ("suggest", propose)):
-        routes.append(Route(f"/api/{name}", _endpoint(answer), methods=["POST"]))
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, [HOST, "localhost"])])
-
-
-def _file_endpoint(package: str, name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    from starlette.responses import Response
-
-    async def endpoint(_: Request) -> Response:
-        return Response(page_file(package, name), media_type=kind, headers=_HEADERS)
-
-    return endpoint
-
-
-def _endpoint(answer: Callable[[Fields], Awaitable[Fields]]) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that takes and gives JSON; what goes wrong is a sentence for the page, not a traceback."""
-    from starlette.responses import JSONResponse
-
-    async def endpoint(request: Request) -> Response:
-        status = HTTPStatus.OK
-        try:
-            fields = await answer(await _body(request))
-        except _Refusal as error:
-            status, fields = error.status, {"error": str(error)}
-        except ElectraConvertError as error:
-            status, fields = HTTPStatus.UNPROCESSABLE_ENTITY, {"error": f"{error.message}.", "hint": error.hint}
-        except Exception as error:
-            status, fields = HTTPStatus.INTERNAL_SERVER_ERROR, {"error": f"unexpected {type(error).__name__}."}
-        return JSONResponse(dict(fields), status, headers=_HEADERS)
-
-    return endpoint
-
-
-async def _body(request: Request) -> Fields:
-    # A page of another origin may post plain text unasked, JSON only if it were allowed to; it is not.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise _Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON is understood.")
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > _LARGEST_BODY:
-            raise _Refusal(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The text is far longer than the {LONGEST_TYPED:,} characters this page takes.",
-            )
-    try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise _Refusal(HTTPStatus.BAD_REQUEST, "This is not JSON.") from error
-    if not isinstance(given, dict):
-        raise _Refusal(HTTPStatus.BAD_REQUEST, "This is not a JSON object.")
-    return given
-
-
-def _text(given: Fields) -> str:
-    text = given.get("text")
-    if not isinstance(text, str):
-        raise _Refusal(HTTPStatus.BAD_REQUEST, "There is no text.")
-    if len(text) > LONGEST_TYPED:
-        raise TextError(
-            f"the text has {len(text):,} characters, and this page takes {LONGEST_TYPED:,}",
-            "The command line takes more: electra-convert demo MODEL --file FILE.",
-        )
-    return text
-
-
-def _number(given: Fields, key: str) -> int:
-    value = given.get(key)
-    if type(value) is not int:
-        raise _Refusal(HTTPStatus.BAD_REQUEST, f"{key} is not a number.")
-    return value
-
-
-def _scored_fields(scored: ScoredText) -> Fields:
-    units: tuple[Unit, Unit] = ("token", "word")
-    return {"windows": scored.windows, **{f"{unit}s": _stretches(scored, unit) for unit in units}}
-
-
-def _stretches(scored: ScoredText, unit: Unit) -> list[Fields]:
-    # The threshold is the page's own, so what is called replaced is decided there.
-    shown = segments(scored.text, marks(Judged(scored), unit, 1.0))
-    return [
-        {
-            "text": segment.text,
-            "marks": [
-                {"name": mark.name, "start": mark.start, "end": mark.end, "probability": mark.probability}
-                for mark in segment.marks
-            ],
-        }
-        for segment in shown
-    ]
+        raise MissingPackageError(
+            f"starlette and uvicorn are needed to serve the page, and cannot be imported: {error}",
+            "pip install 'electra-convert[demo]'",
+        ) from error

@@ -1,0 +1,207 @@
+"""What the interactive page asks for: its files, scores, suggestions, and errors as sentences; opens no port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from electra_convert.demo.filling import Candidate, suggest
+from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.results import Judged, Unit, marks, segments
+from electra_convert.demo.scores import BATCH, ScoredText, encode_text, score_encoded
+from electra_convert.demo.texts import EncodedText
+from electra_convert.demo.web.batching import Batcher
+from electra_convert.errors import ElectraConvertError, TextError
+from electra_convert.pages import page_file
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+# A page of text: it is scored anew at every pause in typing.
+LONGEST_TYPED = 5_000  # characters
+_LARGEST_BODY = 1 << 17  # bytes; six for each character, as JSON may write it, and some
+_SUGGESTIONS = 8
+_HERE = "electra_convert.demo.web"
+_FILES = {
+    "/": (_HERE, "index.html", "text/html"),
+    "/app.js": (_HERE, "app.js", "text/javascript"),
+    "/scores.css": (_HERE, "scores.css", "text/css"),
+    "/app.css": (_HERE, "app.css", "text/css"),
+    "/style.css": ("electra_convert.pages", "style.css", "text/css"),
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the page is told when it opens.
+
+    Attributes:
+        model: the name of what was opened.
+        threshold: a token is called replaced where its probability is higher.
+        words: whether words are shown at first, and not tokens.
+        text: what is in the text field at first.
+    """
+
+    model: str
+    threshold: float
+    words: bool
+    text: str = "The quick brown fox fake over the lazy dog."
+
+
+class _RefusedError(Exception):
+    """A request that is answered with a sentence, under an HTTP status."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def make_app(
+    discriminator: LoadedModel, generator: LoadedModel | None, settings: Settings, executor: ThreadPoolExecutor
+) -> Starlette:
+    """Make the application.
+
+    Args:
+        discriminator: scores the text.
+        generator: suggests words, where there is one.
+        settings: what the page is told.
+        executor: with one thread, in which the models run.
+
+    Returns:
+        An ASGI application, which answers to the names of this machine alone: a page elsewhere whose name was made to
+        point here (DNS rebinding) gets nothing.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.routing import Route
+
+    scorer: Batcher[EncodedText, ScoredText] = Batcher(
+        lambda texts: score_encoded(discriminator, texts), executor, BATCH
+    )
+    suggester: Batcher[tuple[str, int, int], tuple[Candidate, ...]] = Batcher(
+        lambda places: [suggest(generator, *place, _SUGGESTIONS) for place in places] if generator else [],
+        executor,
+        1,
+    )
+
+    async def tell(_: Fields) -> Fields:
+        return {**asdict(settings), "generator": generator is not None, "longest": LONGEST_TYPED}
+
+    async def score(given: Fields) -> Fields:
+        return _scored_fields(await scorer.submit(encode_text(discriminator, _text(given))))
+
+    async def propose(given: Fields) -> Fields:
+        if generator is None:
+            raise _RefusedError(
+                HTTPStatus.NOT_FOUND, "There is no generator beside this discriminator to suggest words."
+            )
+        place = (_text(given), _number(given, "start"), _number(given, "end"))
+        return {"words": [asdict(candidate) for candidate in await suggester.submit(place)]}
+
+    routes = [Route(path, _file_endpoint(*place)) for path, place in _FILES.items()]
+    for name, answer in (("settings", tell), ("score", score), ("suggest", propose)):
+        routes.append(Route(f"/api/{name}", _endpoint(answer), methods=["POST"]))
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, ["127.0.0.1", "localhost"])])
+
+
+def _file_endpoint(package: str, name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    from starlette.responses import Response
+
+    async def endpoint(_: Request) -> Response:
+        return Response(page_file(package, name), media_type=kind, headers=_HEADERS)
+
+    return endpoint
+
+
+def _endpoint(answer: Callable[[Fields], Awaitable[Fields]]) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that takes and gives JSON; what goes wrong is a sentence for the page, not a traceback."""
+    from starlette.responses import JSONResponse
+
+    async def endpoint(request: Request) -> Response:
+        status = HTTPStatus.OK
+        try:
+            fields = await answer(await _body(request))
+        except _RefusedError as error:
+            status, fields = error.status, {"error": str(error)}
+        except ElectraConvertError as error:
+            status, fields = HTTPStatus.UNPROCESSABLE_ENTITY, {"error": f"{error.message}.", "hint": error.hint}
+        except Exception as error:  # noqa: BLE001 - the page says so, and the server goes on
+            status, fields = HTTPStatus.INTERNAL_SERVER_ERROR, {"error": f"unexpected {type(error).__name__}."}
+        return JSONResponse(dict(fields), status, headers=_HEADERS)
+
+    return endpoint
+
+
+async def _body(request: Request) -> Fields:
+    # A page of another origin may post plain text unasked, JSON only if it were allowed to; it is not.
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON is understood.")
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > _LARGEST_BODY:
+            raise _RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The text is far longer than the {LONGEST_TYPED:,} characters this page takes.",
+            )
+    try:
+        given = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, "This is not JSON.") from error
+    if not isinstance(given, dict):
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, "This is not a JSON object.")
+    return given
+
+
+def _text(given: Fields) -> str:
+    text = given.get("text")
+    if not isinstance(text, str):
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, "There is no text.")
+    if len(text) > LONGEST_TYPED:
+        raise TextError(
+            f"the text has {len(text):,} characters, and this page takes {LONGEST_TYPED:,}",
+            "The command line takes more: electra-convert demo MODEL --file FILE.",
+        )
+    return text
+
+
+def _number(given: Fields, key: str) -> int:
+    value = given.get(key)
+    if type(value) is not int:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{key} is not a number.")
+    return value
+
+
+def _scored_fields(scored: ScoredText) -> Fields:
+    units: tuple[Unit, Unit] = ("token", "word")
+    return {"windows": scored.windows, **{f"{unit}s": _stretches(scored, unit) for unit in units}}
+
+
+def _stretches(scored: ScoredText, unit: Unit) -> list[Fields]:
+    # The threshold is the page's own, so what is called replaced is decided there.
+    shown = segments(scored.text, marks(Judged(scored), unit, 1.0))
+    return [
+        {
+            "text": segment.text,
+            "marks": [
+                {"name": mark.name, "start": mark.start, "end": mark.end, "probability": mark.probability}
+                for mark in segment.marks
+            ],
+        }
+        for segment in shown
+    ]
