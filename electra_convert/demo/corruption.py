@@ -106,19 +106,29 @@ def _unusable(generator: LoadedModel, rows: int) -> list[int]:
 
 
 def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, str]) -> EncodedText:
-    """Write the text anew with the substitutes in it, and move what follows them."""
+    """Write the text anew with the substitutes in it, and move what follows them.
+
+    A piece that begins a word, in the place of one that continued it, parts the word in two, as the model reads it.
+    """
     parts: list[str] = []
     pieces: list[Piece] = []
-    read = written = 0
+    read = written = word = 0
     for index, piece in enumerate(encoded.pieces):
         # Two pieces may come of one character; the second then has no room of its own.
         start, end = max(read, piece.start), max(read, piece.end)
         between = encoded.text[read:start]
         shown = names[index].removeprefix("##") if index in changed else encoded.text[start:end]
+        parted = index > 0 and index in changed and _parts(encoded.pieces[index - 1], piece, names[index])
+        between += " " if parted else ""
+        word += index > 0 and (parted or piece.word != encoded.pieces[index - 1].word)
         parts += [between, shown]
         begin = written + len(between)
         written = begin + len(shown)
         read = end
-        moved = replace(piece, start=begin, end=written)
+        moved = replace(piece, start=begin, end=written, word=word)
         pieces.append(replace(moved, text=names[index], id=changed[index]) if index in changed else moved)
     return EncodedText("".join([*parts, encoded.text[read:]]), tuple(pieces))
+
+
+def _parts(before: Piece, piece: Piece, name: str) -> bool:
+    return piece.word == before.word and not name.startswith("##")

@@ -40,7 +40,7 @@ def report_page(report: Report) -> str:
 <h1>{title}</h1>
 <p class="soft">What the discriminator calls replaced is underlined: its probability is above {report.threshold:g}.
 Point at a {report.unit}, or move to it with Tab, for the number.</p>
-{_legend()}
+{_legend(any(one.truth is not None for one in report.judged))}
 {figures}{texts}
 </main>
 </body>
@@ -48,12 +48,13 @@ Point at a {report.unit}, or move to it with Tab, for the number.</p>
 """
 
 
-def _legend() -> str:
+def _legend(judged: bool) -> str:
     bounds = [f"{100 * step // LEVELS} to {100 * (step + 1) // LEVELS}%" for step in range(LEVELS)]
     steps = "".join(f'<li class="level-{step}">{bound}</li>' for step, bound in enumerate(bounds))
+    missed = '<span class="missed">replaced, and missed</span>' if judged else ""
     return (
         f'<div class="legend"><span>Probability of being replaced</span><ul>{steps}</ul>'
-        '<span class="called">called replaced</span></div>'
+        f'<span class="called">called replaced</span>{missed}</div>'
     )
 
 
@@ -81,7 +82,8 @@ def _segment(segment: Segment) -> str:
     called = any(one.called for one in segment.marks)
     says = "replaced" if called else "original"
     fate = "" if mark.outcome in {None, "passed"} else f", {mark.outcome}"
-    classes = f"token level-{level(mark.probability)}" + (" called" if called else "")
+    missed = any(one.outcome == "miss" for one in segment.marks)
+    classes = f"token level-{level(mark.probability)}" + (" called" if called else " missed" if missed else "")
     unseen = f'<span class="unseen"> ({says}{fate}) </span>' if called or fate else ""
     tag = "mark" if called else "span"
     tip = f'<span class="tip" dir="ltr">{mark.probability:.3f}{fate}</span>'

@@ -112,6 +112,8 @@ def open_model(
             weights = {name: _read(weight) for name, weight in model.weights.items()}
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
     ids = _checked_ids(tokenizer, model)
+    if model.sizes.positions < 3:
+        raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
         source=Path(source),
         role=role,

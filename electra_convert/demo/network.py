@@ -1,8 +1,8 @@
 """ELECTRA's forward pass in PyTorch, over weights under transformers' names; loads and trains nothing.
 
 transformers has it too; importing its classes takes longer than all else that comes before a first result
-(benchmarks/README.md). Written from model/modeling.py and run_pretraining.py of google-research/electra; tests hold it
-to what Google's code computed, and to transformers.
+(benchmarks/README.md). Written from model/modeling.py and run_pretraining.py of google-research/electra; tests hold
+it to what Google's code computed, and to transformers.
 """
 
 from __future__ import annotations

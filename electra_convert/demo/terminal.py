@@ -31,7 +31,7 @@ def _visible(character: str) -> str:
 
 
 def sentence_line(judged: Judged, report: Report, colour: bool) -> str:
-    """Show a text with what is called replaced in double brackets.
+    """Show a text with what is called replaced in [[ ]], and what was replaced unnoticed in (( )).
 
     Args:
         judged: the text.
@@ -52,6 +52,8 @@ def _stretch(segment: Segment, colour: bool) -> str:
         return text
     if any(mark.called for mark in segment.marks):
         text = f"[[{text}]]"
+    elif any(mark.outcome == "miss" for mark in segment.marks):
+        text = f"(({text}))"
     background = _BACKGROUNDS[level(segment.strongest.probability)]
     return f"\x1b[38;5;16;48;5;{background}m{text}\x1b[0m" if colour and background else text
 
@@ -89,8 +91,8 @@ def outcome_line(judged: Judged, report: Report) -> str:
     counts = {kind: sum(mark.outcome == kind for mark in shown) for kind in ("hit", "miss", "false alarm")}
     replaced = counts["hit"] + counts["miss"]
     return (
-        f"  Replaced: {replaced} of {len(shown)} {report.unit}s. Noticed: {counts['hit']}; missed: {counts['miss']}; "
-        f"false alarms: {counts['false alarm']}."
+        f"  Replaced: {replaced} of {len(shown)} {report.unit}s. Noticed: {counts['hit']}; missed, in (( )): "
+        f"{counts['miss']}; false alarms: {counts['false alarm']}."
     )
 
 

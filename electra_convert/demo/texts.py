@@ -81,14 +81,15 @@ def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedT
     """
     _check(text)
     encoding = tokenizer.encode(text, add_special_tokens=False)
-    found = zip(encoding.tokens, encoding.ids, encoding.offsets, encoding.word_ids, strict=True)
+    found = list(zip(encoding.tokens, encoding.ids, encoding.offsets, strict=True))
     starts = [start for start, _ in encoding.offsets]
-    # A word's number begins anew after a special token; its place does not.
-    words = _numbered(encoding.word_ids, [token in special for token in encoding.tokens])
+    # A word of unknown characters is [UNK] too, and no special token.
+    spelt = [token in special and text[slice(*offsets)] == token for token, _, offsets in found]
+    words = _numbered(encoding.word_ids, spelt)
     pieces = []
-    for index, (token, row, (start, end), _) in enumerate(found):
+    for index, (token, row, (start, end)) in enumerate(found):
         until = starts[index + 1] if index + 1 < len(starts) else len(text)
-        pieces.append(Piece(token, row, start, _with_marks(text, end, until), words[index], token in special))
+        pieces.append(Piece(token, row, start, _with_marks(text, end, until), words[index], spelt[index]))
     if not pieces:
         raise TextError(
             "the text has nothing in it that the model could be given: only white space or control characters",
@@ -113,6 +114,7 @@ def _check(text: str) -> None:
 
 
 def _numbered(word_ids: Sequence[int | None], special: Sequence[bool]) -> list[int]:
+    """The tokenizer counts words anew behind a special token; a text has one count."""
     numbers: list[int] = []
     for index, word in enumerate(word_ids):
         same = index > 0 and word == word_ids[index - 1] and not special[index] and not special[index - 1]

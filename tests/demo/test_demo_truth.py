@@ -1,0 +1,72 @@
+"""What was replaced against what is called so: words compared, outcomes named, figures as their definitions say."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from demo.test_demo_texts import ENGLISH, SPECIAL
+from hypothesis import given
+from hypothesis import strategies as st
+
+from electra_convert.demo.scores import ScoredText, Token
+from electra_convert.demo.texts import encode
+from electra_convert.demo.truth import Truth, compare, evaluate, outcome
+
+
+def changed(original: str, edited: str) -> list[str]:
+    after = encode(ENGLISH, SPECIAL, edited)
+    truth = compare(encode(ENGLISH, SPECIAL, original), after)
+    plain = [piece for piece in after.pieces if not piece.special]
+    return [edited[piece.start : piece.end] for piece, new in zip(plain, truth.replaced, strict=True) if new]
+
+
+@pytest.mark.parametrize(
+    ("original", "edited", "expected"),
+    [
+        ("the value of it", "the value of it", []),
+        ("the value of it", "The VALUE of it", []),
+        ("the value of it", "the list of it", ["list"]),
+        ("the value of it", "the value of the it", ["the"]),
+        ("the value of it", "the of it", []),
+        ("the value", "value the", ["value"]),
+        ("a cafe", "a cafes", ["ca", "f", "es"]),
+        ("日本 the", "日人 the", ["人"]),
+        ("the [MASK] of", "the value of", ["value"]),
+        ("the value of", "the [MASK] of", []),
+    ],
+)
+def test_the_words_that_are_not_in_the_original_are_marked(original, edited, expected):
+    assert changed(original, edited) == expected
+
+
+@pytest.mark.parametrize(
+    ("called", "replaced", "name"),
+    [(True, True, "hit"), (False, True, "miss"), (True, False, "false alarm"), (False, False, "passed")],
+)
+def test_outcomes_have_their_names(called, replaced, name):
+    assert outcome(called, replaced) == name
+
+
+def scored(probabilities: list[float]) -> ScoredText:
+    tokens = tuple(Token("a", "a", index, index + 1, value, index) for index, value in enumerate(probabilities))
+    return ScoredText("a" * len(probabilities), tokens, (), 1)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.booleans()), max_size=12),
+    st.sampled_from([0.0, 0.5, 0.6]),
+)
+def test_the_figures_are_what_their_definitions_say(pairs, threshold):
+    found = evaluate([(scored([p]), Truth((r,))) for p, r in pairs], threshold)
+    hits = sum(p > threshold and r for p, r in pairs)
+    called = sum(p > threshold for p, _ in pairs)
+    positive = [p for p, r in pairs if r]
+    negative = [p for p, r in pairs if not r]
+    right = sum((p > threshold) == r for p, r in pairs)
+    assert (found.tokens, found.replaced) == (len(pairs), len(positive))
+    assert found.accuracy == (right / len(pairs) if pairs else None)
+    assert found.precision == (hits / called if called else None)
+    assert found.recall == (hits / len(positive) if positive else None)
+    wins = [1.0 if p > n else 0.5 if p == n else 0.0 for p, n in product(positive, negative)]
+    assert found.auc == (pytest.approx(sum(wins) / len(wins)) if wins else None)

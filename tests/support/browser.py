@@ -1,0 +1,70 @@
+"""A real Chromium without a window, and the demo's server in a process of its own, for the tests of pages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+DRIVER = shutil.which("chromedriver")
+DESKTOP = (1100, 850)
+PHONE = (390, 844)
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """Start a browser, driven by selenium."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def look(driver, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None:
+    """Give the page a size in pixels, and the reader's preference for light or dark."""
+    width, height = size
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def until(driver, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until a condition holds."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(driver, seconds, poll_frequency=0.05).until(lambda _: condition())
+
+
+@contextmanager
+def served(model: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `demo --web`; gives the address that it prints, and the process."""
+    command = [sys.executable, "-m", "electra_convert", "demo", str(model), "--web", *options]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, process.communicate()
+        try:
+            yield address, process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
