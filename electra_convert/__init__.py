@@ -10,6 +10,9 @@ from electra_convert.version import __version__
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion import Conversion, convert
+    from electra_convert.demo.filling import Filling, fill
+    from electra_convert.demo.models import LoadedModel, open_model
+    from electra_convert.demo.scores import ScoredText, score
     from electra_convert.errors import ElectraConvertError
     from electra_convert.inspection import Inspection, ModelReport, inspect
     from electra_convert.parity.report import ParityReport
@@ -18,26 +21,38 @@ if TYPE_CHECKING:
 __all__ = [
     "Conversion",
     "ElectraConvertError",
+    "Filling",
     "Inspection",
+    "LoadedModel",
     "ModelReport",
     "ParityReport",
+    "ScoredText",
     "Value",
     "__version__",
     "convert",
+    "fill",
     "inspect",
     "verify",
+    "open_model",
+    "score",
 ]
 
 _HOMES = {
     "Conversion": "conversion",
     "ElectraConvertError": "errors",
+    "Filling": "demo.filling",
     "Inspection": "inspection",
+    "LoadedModel": "demo.models",
     "ModelReport": "inspection",
     "ParityReport": "parity.report",
+    "ScoredText": "demo.scores",
     "Value": "config.resolve",
     "convert": "conversion",
+    "fill": "demo.filling",
     "inspect": "inspection",
     "verify": "verification",
+    "open_model": "demo.models",
+    "score": "demo.scores",
 }
 
 

@@ -149,3 +149,25 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def pair_copy(pairs: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
     """Copies a converted pair, for a test to change."""
     return lambda name="default": copy_pair(pairs[name], tmp_path / f"pair_{name}")
+
+
+@pytest.fixture(scope="session")
+def pair(pairs: dict[str, Path]) -> Path:
+    """The default golden checkpoint, converted to a pair folder."""
+    return pairs["default"]
+
+
+@pytest.fixture(scope="session")
+def discriminator(pair: Path):
+    """Its discriminator, ready to run."""
+    from electra_convert import open_model
+
+    return open_model(pair)
+
+
+@pytest.fixture(scope="session")
+def generator(pair: Path):
+    """Its generator, ready to run."""
+    from electra_convert import open_model
+
+    return open_model(pair, "generator")

@@ -89,7 +89,8 @@ def test_colour_adds_nothing_but_colour():
 def test_the_columns_of_a_table_line_up_whatever_the_script(colour):
     one = judged(
         f"日本{HEBREW}e\u0301a",
-        ("日", 0, 1, 0.0, 0), ("本", 1, 2, 0.337, 1), (HEBREW, 2, 6, 0.5, 2), ("e", 6, 8, 0.51, 3), ("a", 8, 9, 1.0, 4), replaced=(True, False, False, True, False),
+        ("日", 0, 1, 0.0, 0), ("本", 1, 2, 0.337, 1), (HEBREW, 2, 6, 0.5, 2), ("e", 6, 8, 0.51, 3),
+        ("a", 8, 9, 1.0, 4), replaced=(True, False, False, True, False),
     )  # fmt: skip
     lines = table_lines(one, report(one), colour)
     fields = [re.fullmatch(r"  (\d\.\d{3})  (.{20})  (original|replaced)  (.{11})  (\S+)", line) for line in lines]

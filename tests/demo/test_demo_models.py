@@ -1,0 +1,161 @@
+"""Models opened from anything a person points at, with the same numbers; what cannot be opened, said plainly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FIXTURES
+
+import electra_convert
+from electra_convert import convert, open_model, score
+from electra_convert.errors import ConfigError, NamesError, SourceError, VocabularyError
+
+pytestmark = pytest.mark.slow
+TEXT = "Return the value of the purple attribute."
+VOCABULARY = FIXTURES / "vocab.txt"
+
+
+def probabilities(source: Path, **options) -> list[float]:
+    return [token.probability for token in score(open_model(source, **options), [TEXT])[0].tokens]
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[float]:
+    return probabilities(FIXTURES / "default", vocab=VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "model.ckpt-4000", "model.ckpt-4000.index", "model.ckpt-4000.data-00000-of-00001", "checkpoint"]
+)
+def test_a_tensorflow_checkpoint_is_opened_by_any_of_its_names(expected, name):
+    assert probabilities(FIXTURES / "default" / name, vocab=VOCABULARY) == expected
+
+
+@pytest.mark.parametrize("part", ["", "discriminator", "discriminator/model.safetensors"])
+def test_a_converted_model_gives_the_same_numbers(expected, pair, part):
+    assert probabilities(pair / part) == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{"to": "torch"}, {"max_shard_size": 100_000}, {"to": "torch", "max_shard_size": 1}]
+)
+def test_any_container_gives_the_same_numbers(expected, tmp_path, options):
+    convert(FIXTURES / "default", tmp_path / "out", vocab=VOCABULARY, **options)
+    assert probabilities(tmp_path / "out") == expected
+
+
+def test_a_checkpoint_is_opened_without_a_trace(golden_copy):
+    folder = golden_copy()
+    before = {path: path.stat().st_mtime_ns for path in [folder, folder.parent, *folder.iterdir()]}
+    open_model(folder)
+    assert {path: path.stat().st_mtime_ns for path in [folder, folder.parent, *folder.iterdir()]} == before
+
+
+def test_a_lone_discriminator_is_given_its_generator(pair, tmp_path):
+    lone = shutil.copytree(pair / "discriminator", tmp_path / "lone")
+    generator = open_model(lone, "generator", generator=pair / "generator")
+    assert generator.role == "generator"
+    with pytest.raises(NamesError, match="holds a discriminator and no generator: a discriminator cannot suggest"):
+        open_model(lone, "generator")
+
+
+def test_a_lone_generator_is_no_discriminator(pair):
+    with pytest.raises(NamesError, match="holds a generator and no discriminator") as caught:
+        open_model(pair / "generator")
+    assert "--fill" in str(caught.value.hint)
+
+
+def test_a_model_of_the_wrong_role_is_refused(discriminator, generator):
+    with pytest.raises(NamesError, match="a discriminator is needed, and this is a generator"):
+        score(generator, [TEXT])
+    with pytest.raises(NamesError, match="a generator is needed, and this is a discriminator"):
+        electra_convert.fill(discriminator, ["the [MASK]"])
+
+
+def test_an_encoder_without_a_head_cannot_score(written):
+    with pytest.raises(NamesError, match="holds an encoder without the pretraining head"):
+        open_model(written("fine_tuned"))
+
+
+def test_weights_that_are_not_finite_are_refused(written):
+    def spoil(tensors):
+        tensors["electra/embeddings/word_embeddings"][3, 1] = np.nan
+
+    with pytest.raises(NamesError, match="electra/embeddings/word_embeddings holds NaN"):
+        open_model(written(change=spoil))
+
+
+def test_a_guessed_head_count_is_said(written):
+    assert any("guess" in notice for notice in open_model(written(hparams=False)).notices)
+
+
+def test_electric_lacks_a_term_and_says_so(written):
+    assert any("cloze" in notice for notice in open_model(written("two_tower_generator")).notices)
+
+
+# Vocabularies
+
+
+@pytest.mark.parametrize("keep", [("vocab.txt", "tokenizer_config.json"), ("vocab.txt",), ("tokenizer.json",)])
+def test_one_file_of_a_tokenizer_is_enough(expected, pair, tmp_path, keep):
+    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+    for name in {"tokenizer.json", "tokenizer_config.json", "vocab.txt"} - set(keep):
+        (folder / name).unlink()
+    assert probabilities(folder) == expected
+
+
+def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, pair, tmp_path):
+    with pytest.raises(VocabularyError, match="no vocabulary beside it") as caught:
+        open_model(golden_copy(without=("vocab.txt",)))
+    assert "--vocab" in str(caught.value.hint)
+    folder = shutil.copytree(pair / "discriminator", tmp_path / "bare", ignore=shutil.ignore_patterns("*oken*", "v*"))
+    with pytest.raises(VocabularyError, match="no vocabulary beside it"):
+        open_model(folder)
+    assert probabilities(folder, vocab=VOCABULARY) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: "{", "cannot be read"),
+        (lambda text: text.replace("[MASK]", "[mask]"), r"lacks \[MASK\]"),
+        (
+            lambda text: text.replace(": 1499", ": 1700"),
+            "has a piece of id 1700, but the word embedding has 1500 rows",
+        ),
+    ],
+)
+def test_a_tokenizer_that_does_not_fit_is_refused(pair, tmp_path, change, said):
+    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+    path = folder / "tokenizer.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(VocabularyError, match=said):
+        open_model(folder)
+
+
+def test_a_tokenizer_that_truncates_and_pads_does_so_no_more(pair, tmp_path, expected):
+    from tokenizers import Tokenizer
+
+    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(3)
+    tokenizer.enable_padding(length=64)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert probabilities(folder) == expected
+
+
+def test_an_activation_that_is_not_known_is_refused(pair, tmp_path):
+    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "silu"}))
+    with pytest.raises(ConfigError, match="hidden_act is 'silu'"):
+        open_model(folder)
+
+
+def test_nothing_there_is_said_as_everywhere(tmp_path):
+    with pytest.raises(SourceError, match="does not exist"):
+        open_model(tmp_path / "nothing")

@@ -1,0 +1,203 @@
+"""Scores of texts: any length, alone or in company; masks filled; texts corrupted as training does, and judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from electra_convert import fill, score
+from electra_convert.demo.corruption import corrupt
+from electra_convert.demo.filling import softmax, suggest
+from electra_convert.demo.judging import Labelled, judge, judge_corrupted, labelled, read_lines
+from electra_convert.demo.scores import encode_text, run, sigmoid
+from electra_convert.errors import NamesError, TextError
+
+pytestmark = pytest.mark.slow
+TEXT = "Return the value of the purple attribute, or 日 caf\u00e9 👩\u200d👧."
+LONG = " ".join(f"{word} {number}" for number in range(150) for word in ("value", "return"))
+
+
+def direct(model, text: str):
+    """The whole text in one input, without windows and batches."""
+    ids = [[model.special["[CLS]"], *(piece.id for piece in encode_text(model, text).pieces), model.special["[SEP]"]]]
+    return run(model, ids, np.ones_like(ids), np.zeros_like(ids))[0, 1:-1]
+
+
+def test_tokens_are_scored_as_the_model_does_and_stand_where_they_are(discriminator):
+    found = score(discriminator, [TEXT])[0]
+    np.testing.assert_allclose(
+        [token.probability for token in found.tokens], sigmoid(direct(discriminator, TEXT)), atol=1e-7
+    )
+    assert all(token.text == TEXT[token.start : token.end] for token in found.tokens)
+    assert [word.text for word in found.words][-5:] == ["or", "日", "café", "👩\u200d👧", "."]
+    assert found.windows == 1
+
+
+def test_special_tokens_of_a_text_are_seen_by_the_model_and_left_out(discriminator):
+    found = score(discriminator, ["the [MASK] of [SEP]"])[0]
+    assert [token.piece for token in found.tokens] == ["the", "of"]
+    expected = sigmoid(direct(discriminator, "the [MASK] of [SEP]"))[[0, 2]]
+    np.testing.assert_allclose([token.probability for token in found.tokens], expected, atol=1e-7)
+
+
+def test_company_changes_nothing(discriminator):
+    texts = [TEXT, "the", LONG, *(f"value {number}" for number in range(20))]
+    together = score(discriminator, texts)
+    for text, found in zip(texts, together, strict=True):
+        alone = score(discriminator, [text])[0]
+        assert found.text == text
+        np.testing.assert_allclose(
+            [token.probability for token in found.tokens], [token.probability for token in alone.tokens], atol=1e-6
+        )
+
+
+def test_a_text_longer_than_the_model_is_scored_in_windows(discriminator):
+    found = score(discriminator, [LONG])[0]
+    pieces = encode_text(discriminator, LONG).pieces
+    room = discriminator.positions - 2
+    assert found.windows == -(-(len(pieces) - room) // (room // 2)) + 1
+    assert len(found.tokens) == len(pieces)
+    # The beginning is what the model says of its first window.
+    head = LONG[: pieces[room - 1].end]
+    quarter = 3 * room // 4 - 1
+    np.testing.assert_allclose(
+        [token.probability for token in found.tokens[:quarter]],
+        sigmoid(direct(discriminator, head))[:quarter],
+        atol=1e-6,
+    )
+
+
+def test_a_probability_above_one_half_is_a_logit_above_zero():
+    logits = np.array([-90.0, -1e-6, -0.0, 0.0, 1e-6, 90.0], np.float32)
+    assert (sigmoid(logits) > 0.5).tolist() == [False, False, False, False, True, True]
+    assert sigmoid(logits)[[0, 5]] == pytest.approx([0, 1])
+
+
+# The generator
+
+
+def test_masks_are_filled_with_the_likeliest_pieces(generator):
+    text = "the [MASK] of [MASK]."
+    found = fill(generator, [text], 1500)[0]
+    assert [text[mask.start : mask.end] for mask in found] == ["[MASK]", "[MASK]"]
+    logits = direct(generator, text)
+    for mask, row in zip(found, (logits[1], logits[3]), strict=True):
+        values = [candidate.probability for candidate in mask.candidates]
+        assert values == sorted(values, reverse=True)
+        assert sum(values) == pytest.approx(1)
+        assert mask.candidates[0].piece == generator.tokenizer.id_to_token(int(row.argmax()))
+        assert values[0] == pytest.approx(softmax(row).max())
+
+
+def test_a_mask_far_into_a_long_text_is_filled(generator):
+    assert fill(generator, [f"{LONG} the [MASK] of"], 3)[0][0].start == len(LONG) + 5
+
+
+def test_a_text_without_a_mask_is_refused(generator):
+    with pytest.raises(TextError, match=r"has no \[MASK\]"):
+        fill(generator, ["the mask"])
+
+
+@pytest.mark.parametrize("text", ["the value of", "a[MASK] value [MASK]", "日value本", f"{LONG} value"])
+def test_suggestions_are_words_for_the_place_asked_for(generator, text):
+    start = text.rindex("value")
+    found = suggest(generator, text, start, start + 5, 8)
+    assert len(found) == 8
+    assert not [one for one in found if one.piece.startswith(("##", "["))]
+    # Every mask of the text is one for the model; that of the place is the one that counts.
+    masked = f"{text[:start]}[MASK]{text[start + 5 :]}"
+    expected = {mask.start: mask.candidates for mask in fill(generator, [masked], 1500)[0]}[start]
+    assert list(found) == [one for one in expected if one in found]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 2), (0, 99)])
+def test_a_place_that_is_not_in_the_text_is_refused(generator, start, end):
+    with pytest.raises(TextError, match="the text has no characters"):
+        suggest(generator, "the value", start, end, 3)
+
+
+# Corruption
+
+
+@pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 1.0])
+@pytest.mark.parametrize("text", [TEXT, "the", "the [MASK] of", LONG])
+def test_corruption_replaces_what_it_says_and_nothing_else(generator, text, share):
+    found = corrupt(generator, text, share, seed=3)
+    before, after = encode_text(generator, text).pieces, found.encoded.pieces
+    plain = [index for index, piece in enumerate(before) if not piece.special]
+    changed = {index for index in range(len(before)) if before[index].id != after[index].id}
+    assert len(before) == len(after)
+    assert found.masked == max(1, round(share * len(plain)))
+    assert {one.piece for one in found.replacements} == changed
+    assert [index for index, new in zip(plain, found.truth.replaced, strict=True) if new] == sorted(changed)
+    assert not [one for one in found.replacements if one.after in generator.special]
+    for one in found.replacements:
+        piece = after[one.piece]
+        assert (one.before, one.after) == (before[one.piece].text, piece.text)
+        assert found.encoded.text[piece.start : piece.end] == one.after.removeprefix("##")
+    for index in set(range(len(before))) - changed:
+        old, new = before[index], after[index]
+        assert text[old.start : old.end] == found.encoded.text[new.start : new.end]
+
+
+def test_corruption_is_decided_by_the_seed_and_the_text(generator):
+    texts = {corrupt(generator, LONG, 0.3, seed).encoded.text for seed in (1, 1, 2)}
+    assert len(texts) == 2
+
+
+def test_substitutes_are_drawn_from_the_generators_distribution(generator):
+    drawn = [
+        one.after for seed in range(600) for one in corrupt(generator, "the value of", 0.3, seed).replacements
+        if one.piece == 1
+    ]  # fmt: skip
+    expected = {one.piece: one.probability for one in fill(generator, ["the [MASK] of"], 1500)[0][0].candidates}
+    # About 200 of the seeds mask this place; five standard deviations of what they draw are allowed.
+    assert len(drawn) == pytest.approx(200 * (1 - expected["value"]), abs=70)
+    likeliest = max(expected, key=expected.__getitem__)
+    share = expected[likeliest]
+    assert drawn.count(likeliest) == pytest.approx(200 * share, abs=5 * (200 * share) ** 0.5)
+
+
+def test_a_generator_of_another_vocabulary_is_refused(discriminator, written):
+    from electra_convert import open_model
+
+    other = open_model(written("masked_lm"), "generator")
+    with pytest.raises(NamesError, match="have different vocabularies"):
+        list(judge_corrupted(discriminator, other, labelled(["the"]), 0.5, 0))
+
+
+def test_the_generator_fools_the_discriminator_less_than_chance(discriminator, generator):
+    """Trained models: replaced tokens of their own kind of prose score higher than original ones."""
+    from electra_convert.demo.truth import evaluate
+
+    prose = [
+        "Return the value of the named attribute of object.",
+        "If the string is the name of one of the object's attributes, the result is True.",
+        "This function is the same as the one above, except that it returns a list of the names.",
+    ] * 20
+    texts = [Labelled(f"{text} {number}") for number, text in enumerate(prose)]
+    judged = list(judge_corrupted(discriminator, generator, texts, 0.2, 0))
+    assert evaluate([(one.scored, one.truth) for one in judged], 0.5).auc > 0.55
+
+
+# Lines
+
+
+def test_lines_are_read_and_numbered_and_blank_ones_passed_over():
+    assert read_lines("\ufeffa\r\n\n  \nb\u2028c".encode(), "x") == [
+        Labelled("a", "x, line 1"),
+        Labelled("b\u2028c", "x, line 4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"", "x holds no text"), (b"\n \n", "x holds no text"), (b"a\n\xff", "x, line 2: not UTF-8")]
+)
+def test_lines_that_are_none_are_refused(data, said):
+    with pytest.raises(TextError, match=said):
+        read_lines(data, "x")
+
+
+def test_the_text_that_cannot_be_scored_is_named(discriminator):
+    with pytest.raises(TextError, match=r"^f, line 2: the text has nothing in it"):
+        list(judge(discriminator, [Labelled("a", "f, line 1"), Labelled("\x00", "f, line 2")]))
