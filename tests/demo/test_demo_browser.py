@@ -1,0 +1,211 @@
+"""The pages in a real browser: typing, replacing a word, a text too long, a server that goes away, phone and dark."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from support.browser import CHROMIUM, DESKTOP, DRIVER, PHONE, chromium, look, served, until
+from support.command_line import run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
+]
+LOOKS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def address(pair):
+    with served(pair) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def page(browser, address):
+    look(browser)
+    browser.get(address)
+    until(browser, lambda: tokens(browser))
+    yield browser
+    assert [entry for entry in browser.get_log("browser") if "/api/" not in entry["message"]] == []
+
+
+def find(driver, selector: str):
+    return driver.find_element("css selector", selector)
+
+
+def tokens(driver) -> list:
+    return driver.find_elements("css selector", "#scored .token")
+
+
+def scored(driver) -> str:
+    """The text on the page, without what only screen readers and pointers are told."""
+    script = """
+        const copy = document.getElementById("scored").cloneNode(true);
+        copy.querySelectorAll(".tip, .unseen").forEach((part) => part.remove());
+        return copy.textContent;"""
+    return driver.execute_script(script)
+
+
+def type_anew(driver, text: str) -> None:
+    """Set a text as a paste would; selenium cannot type what lies beyond the first 65,536 characters of Unicode."""
+    script = """
+        const input = document.getElementById("input");
+        input.value = arguments[0];
+        input.dispatchEvent(new Event("input", { bubbles: true }));"""
+    driver.execute_script(script, text)
+
+
+def test_a_sentence_is_scored_while_it_is_typed(page):
+    field = find(page, "#input")
+    field.clear()
+    field.send_keys("Return the value")
+    until(page, lambda: scored(page) == "Return the value")
+    field.send_keys(" of the purple attribute")
+    until(page, lambda: scored(page) == "Return the value of the purple attribute")
+    assert re.fullmatch(r"\d+ of 9 tokens called replaced\.", find(page, "#status").text)
+
+
+def test_an_empty_field_is_no_error(page):
+    type_anew(page, "  ")
+    until(page, lambda: find(page, "#status").text == "Type a sentence.")
+    assert not find(page, "#error").is_displayed()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Caf\u00e9 e\u0301a\u00ad \u65e5\u672c \U0001f469\u200d\U0001f467!",
+        "\u05e9\u05dc\u05d5\u05dd the \u0645\u0631",
+        "<b>&amp;</b>",
+        "a\n\n b",
+    ],
+)
+def test_any_text_is_shown_as_it_is(page, text):
+    type_anew(page, text)
+    until(page, lambda: scored(page) == text)
+
+
+def test_words_are_shown_instead_of_tokens_and_the_threshold_moves(page):
+    type_anew(page, "purple")
+    until(page, lambda: scored(page) == "purple")
+    assert len(tokens(page)) == 3
+    find(page, "input[value=words]").click()
+    assert len(tokens(page)) == 1
+    page.execute_script(
+        "const range = document.getElementById('threshold');"
+        "range.value = 0; range.dispatchEvent(new Event('input'));"
+    )
+    assert find(page, "#status").text == "1 of 1 words called replaced."
+    assert "called" in tokens(page)[0].get_attribute("class")
+
+
+def test_a_word_is_replaced_by_a_suggestion_and_by_ones_own_and_back(page):
+    text = "\U0001f469 the value of it"
+    type_anew(page, text)
+    until(page, lambda: scored(page) == text)
+    tokens(page)[2].click()
+    assert find(page, "#panel-title").text == "Replace “value”"
+    until(page, lambda: len(page.find_elements("css selector", "#suggestions button")) == 8)
+    suggestion = find(page, "#suggestions button")
+    word = suggestion.find_element("css selector", "bdi").text
+    suggestion.click()
+    until(page, lambda: scored(page) == f"\U0001f469 the {word} of it")
+    tokens(page)[2].send_keys("\ue007")
+    find(page, "#own-word").send_keys("banana\ue007")
+    until(page, lambda: scored(page) == "\U0001f469 the banana of it")
+    find(page, "#undo").click()
+    find(page, "#undo").click()
+    until(page, lambda: scored(page) == text)
+    assert not find(page, "#undo").is_enabled()
+
+
+def test_the_panel_is_left_with_escape_and_the_word_has_the_focus_again(page):
+    tokens(page)[1].send_keys(" ")
+    assert page.switch_to.active_element == find(page, "#panel-title")
+    page.switch_to.active_element.send_keys("\ue00c")
+    assert not find(page, "#panel").is_displayed()
+    assert page.switch_to.active_element == tokens(page)[1]
+
+
+def test_the_number_is_shown_on_focus(page):
+    first = tokens(page)[0]
+    assert not first.find_element("css selector", ".tip").is_displayed()
+    page.execute_script("arguments[0].focus()", first)
+    assert re.fullmatch(r"[01]\.\d{3}", first.find_element("css selector", ".tip").text)
+
+
+@pytest.mark.parametrize("length", [5_001, 1_000_000])
+def test_a_text_that_is_too_long_is_told_of_and_a_shorter_one_is_scored_again(page, length):
+    type_anew(page, "a" * length)
+    until(page, lambda: "characters" in find(page, "#error").text)
+    assert "Traceback" not in find(page, "body").text
+    type_anew(page, "the value")
+    until(page, lambda: scored(page) == "the value")
+    assert not find(page, "#error").is_displayed()
+
+
+def test_a_text_longer_than_the_model_says_that_it_was_scored_in_windows(page):
+    type_anew(page, "value " * 400)
+    until(page, lambda: "overlapping windows" in find(page, "#status").text)
+
+
+def test_only_what_was_typed_last_is_shown(page):
+    for number in range(40):
+        type_anew(page, f"value {number}")
+        time.sleep(0.01)
+    until(page, lambda: scored(page) == "value 39")
+
+
+def test_a_server_that_goes_away_is_told_of_and_found_again(browser, pair):
+    look(browser)
+    with served(pair) as (address, _):
+        browser.get(address)
+        until(browser, lambda: tokens(browser))
+        port = address.rsplit(":", 1)[1].strip("/")
+    type_anew(browser, "the value of")
+    until(browser, lambda: "does not answer" in find(browser, "#error").text)
+    with served(pair, "--port", port):
+        until(browser, lambda: scored(browser) == "the value of")
+        assert not find(browser, "#error").is_displayed()
+    browser.get_log("browser")
+
+
+def overflowing(driver) -> int:
+    return driver.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_the_page_fits_its_window_in_light_and_dark(page, size, scheme):
+    look(page, size, scheme)
+    type_anew(page, "Return the value " + "x" * 190 + " of the \u65e5\u672c attribute")
+    until(page, lambda: "attribute" in scored(page))
+    tokens(page)[2].click()
+    page.execute_script("document.querySelector('details').open = true")
+    assert overflowing(page) == 0
+    background = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (int(re.findall(r"\d+", background)[0]) < 64) == (scheme == "dark")
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_a_saved_page_fits_its_window_and_asks_for_nothing(browser, pair, tmp_path: Path, size, scheme):
+    page = tmp_path / "page.html"
+    text = "Return the value of " + "y" * 180 + " \u05e9\u05dc\u05d5\u05dd attribute"
+    assert run("demo", pair, text, "--corrupt", "50%", "--html", page, "-q").code == 0
+    look(browser, size, scheme)
+    browser.get(page.as_uri())
+    browser.execute_script("document.querySelector('details').open = true")
+    assert overflowing(browser) == 0
+    first = find(browser, ".token")
+    browser.execute_script("arguments[0].focus()", first)
+    assert first.find_element("css selector", ".tip").is_displayed()
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0

@@ -1,0 +1,215 @@
+"""The server as a browser meets it, and as what is no browser does: limits, refusals, sixteen at once, Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import statistics
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+
+import pytest
+from support.browser import served
+
+from electra_convert import score
+from electra_convert.demo.web.app import LONGEST_TYPED, Settings, make_app
+from electra_convert.demo.web.batching import Batcher
+from electra_convert.demo.web.server import listen
+from electra_convert.errors import OutputError
+
+pytestmark = pytest.mark.slow
+TEXT = "Return the value of the purple attribute, caf\u00e9 👩\u200d👧."
+
+
+@pytest.fixture
+def client(discriminator, generator):
+    from starlette.testclient import TestClient
+
+    with ThreadPoolExecutor(1) as executor:
+        app = make_app(discriminator, generator, Settings("model", 0.4, True), executor)
+        with TestClient(app, base_url="http://127.0.0.1") as opened:
+            yield opened
+
+
+def test_the_page_is_told_what_it_shows(client):
+    told = client.post("/api/settings", json={}).json()
+    assert told == {
+        "model": "model", "threshold": 0.4, "words": True, "generator": True, "longest": LONGEST_TYPED,
+        "text": "The quick brown fox fake over the lazy dog.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", ["tokens", "words"])
+def test_scores_are_those_of_the_api_with_the_text_around_them(client, discriminator, unit):
+    answer = client.post("/api/score", json={"text": TEXT}).json()
+    assert "".join(stretch["text"] for stretch in answer[unit]) == TEXT
+    found = [mark["probability"] for stretch in answer[unit] for mark in stretch["marks"]]
+    assert found == pytest.approx(
+        [one.probability for one in getattr(score(discriminator, [TEXT])[0], unit)], abs=1e-6
+    )
+
+
+def test_a_word_gets_suggestions(client):
+    words = client.post("/api/suggest", json={"text": TEXT, "start": 7, "end": 10}).json()["words"]
+    assert len(words) == 8
+    assert words[0].keys() == {"piece", "probability"}
+
+
+def test_without_a_generator_the_page_says_so(discriminator):
+    from starlette.testclient import TestClient
+
+    with ThreadPoolExecutor(1) as executor:
+        app = make_app(discriminator, None, Settings("model", 0.5, False), executor)
+        answer = TestClient(app, base_url="http://localhost").post(
+            "/api/suggest", json={"text": "a b", "start": 0, "end": 1}
+        )
+    assert answer.status_code == 404
+    assert "no generator" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/app.css", "/scores.css", "/style.css"])
+def test_files_are_served_under_a_strict_policy(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "10.0.0.1"])
+@pytest.mark.parametrize("path", ["/", "/api/score"])
+def test_another_hosts_name_gets_nothing(client, host, path):
+    assert client.get(path, headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind", "status", "said"),
+    [
+        ("score", b'{"text": "a"}', "text/plain", 415, "Only JSON"),
+        ("score", b'{"text": "a"}', "application/x-www-form-urlencoded", 415, "Only JSON"),
+        ("score", b"{", "application/json", 400, "not JSON"),
+        ("score", b"[" * 60_000, "application/json", 400, "not JSON"),
+        ("score", b"\xff", "application/json", 400, "not JSON"),
+        ("score", b"[]", "application/json", 400, "not a JSON object"),
+        ("score", b"{}", "application/json", 400, "no text"),
+        ("score", b'{"text": 3}', "application/json", 400, "no text"),
+        ("score", b'{"text": "  "}', "application/json", 422, "the text is empty"),
+        ("score", b'{"text": "\\u0001"}', "application/json", 422, "only white space or control"),
+        ("score", b'{"text": "\\ud800"}', "application/json", 422, "half of one"),
+        ("score", json.dumps({"text": "x" * 5001}).encode(), "application/json", 422, "5,001 characters"),
+        ("score", json.dumps({"text": "x" * 1_000_000}).encode(), "application/json", 413, "far longer"),
+        ("suggest", b'{"text": "a", "start": 0, "end": 2}', "application/json", 422, "no characters 0 to 2"),
+        ("suggest", b'{"text": "a", "start": true, "end": 1}', "application/json", 400, "start is not a number"),
+        ("suggest", b'{"text": "a", "start": 0}', "application/json", 400, "end is not a number"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_a_sentence(client, path, body, kind, status, said):
+    answer = client.post(f"/api/{path}", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert said in answer.json()["error"]
+
+
+def test_a_bug_is_no_traceback_and_no_end(client, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("electra_convert.demo.web.app.score_encoded", lambda *_: 1 / 0)
+        answer = client.post("/api/score", json={"text": "a"})
+    assert (answer.status_code, answer.json()) == (500, {"error": "unexpected ZeroDivisionError."})
+    assert client.post("/api/score", json={"text": "a"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/../server.py", "/app.py", "/server.py"])
+def test_nothing_else_is_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+# Batches
+
+
+def test_what_waits_is_computed_together_and_each_gets_its_own():
+    batches: list[list[int]] = []
+
+    def compute(items):
+        batches.append(list(items))
+        time.sleep(0.02)
+        return [item * 2 for item in items]
+
+    async def submit() -> list[int]:
+        batcher = Batcher(compute, executor, 4)
+        return await asyncio.gather(*(batcher.submit(item) for item in range(10)))
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(submit()) == [2 * item for item in range(10)]
+    assert [item for batch in batches for item in batch] == list(range(10))
+    assert max(map(len, batches)) == 4
+
+
+def test_what_was_given_up_is_not_computed_and_an_error_reaches_its_batch_alone():
+    seen: list[int] = []
+
+    def compute(items):
+        seen.extend(items)
+        time.sleep(0.02)
+        if 1 in items:
+            raise ValueError("one")
+        return items
+
+    async def submit() -> list[object]:
+        batcher = Batcher(compute, executor, 1)
+        tasks = [asyncio.create_task(batcher.submit(item)) for item in range(4)]
+        await asyncio.sleep(0.01)
+        tasks[2].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with ThreadPoolExecutor(1) as executor:
+        first, second, third, fourth = asyncio.run(submit())
+    assert (first, fourth, seen) == (0, 3, [0, 1, 3])
+    assert isinstance(second, ValueError)
+    assert isinstance(third, asyncio.CancelledError)
+
+
+# The process
+
+
+def test_a_port_in_use_is_said():
+    with (
+        listen(0) as first,
+        pytest.raises(OutputError, match=r"port \d+ of 127.0.0.1 is in use"),
+        listen(first.getsockname()[1]),
+    ):
+        pass
+
+
+def post(address: str, text: str) -> float:
+    body = json.dumps({"text": text}).encode()
+    request = urllib.request.Request(f"{address}api/score", body, {"Content-Type": "application/json"})
+    start = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.load(answer)["words"]
+    return time.perf_counter() - start
+
+
+def test_sixteen_clients_typing_at_once_are_all_answered(pair):
+    def type_along(address: str, client: int) -> list[float]:
+        text = f"Return the value of the named attribute {client} of the object, which"
+        return [post(address, text[:end]) for end in range(8, len(text), 4)]
+
+    with served(pair) as (address, _), ThreadPoolExecutor(16) as pool:
+        times = [taken for one in pool.map(lambda client: type_along(address, client), range(16)) for taken in one]
+    assert len(times) == 16 * 14
+    assert statistics.quantiles(times, n=20)[-1] < 2.0
+
+
+def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(pair):
+    with served(pair, "--port", "0") as (address, process):
+        port = int(address.rsplit(":", 1)[1].strip("/"))
+        assert address == f"http://127.0.0.1:{port}/"
+        idle = HTTPConnection("127.0.0.1", port)
+        idle.request("GET", "/")
+        assert idle.getresponse().status == 200
+        with socket.socket() as elsewhere:
+            # Linux routes all of 127.0.0.0/8 here: another address of this machine, on which nothing listens.
+            assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
+    assert process.returncode == 0
+    idle.close()
