@@ -8,10 +8,11 @@ PYTEST_ARGS ?=
 
 .PHONY: quickstart test lint types clean
 
-quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, and verify what came out against TensorFlow.
+quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against TensorFlow, and look for replaced words.
 	$(BIN)/electra-convert inspect fixtures/default
 	$(BIN)/electra-convert convert fixtures/default quickstart --vocab fixtures/vocab.txt --overwrite
 	$(BIN)/electra-convert verify fixtures/default quickstart
+	$(BIN)/electra-convert demo quickstart "Return the value of the named attribute of object." --corrupt 30% --words
 
 test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests.
 	TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parent.parent / "electra_convert"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FRAMEWORKS = {"tensorflow", "torch", "transformers", "jax", "flax", "keras", "h5py"}
 # Imported by no module before it is used.
-HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich"}
+HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvicorn"}
 # Parts that hold meaning and no files: they import these, the standard library and numpy, and nothing else.
 PURE = ("electra_convert.names", "electra_convert.config", "electra_convert.errors", "electra_convert.tensors")
 BLOCKED = f"""

@@ -139,10 +139,10 @@ def command(
     config: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
-    """Show which tokens of a SENTENCE the discriminator of MODEL thinks were replaced.
+    """Show which tokens of each [SENTENCE]... the discriminator of MODEL thinks were replaced.
 
-    MODEL is anything SOURCE may be, a TensorFlow checkpoint as well; nothing is written. Without a SENTENCE, every
-    line of standard input is one.
+    MODEL is anything SOURCE may be, a TensorFlow checkpoint as well; nothing is written. Without a sentence,
+    every line of standard input is one.
     """
     request = Request(**asked)
     request.check()

@@ -101,8 +101,7 @@ def test_words_are_shown_instead_of_tokens_and_the_threshold_moves(page):
     find(page, "input[value=words]").click()
     assert len(tokens(page)) == 1
     page.execute_script(
-        "const range = document.getElementById('threshold');"
-        "range.value = 0; range.dispatchEvent(new Event('input'));"
+        "const range = document.getElementById('threshold');range.value = 0; range.dispatchEvent(new Event('input'));"
     )
     assert find(page, "#status").text == "1 of 1 words called replaced."
     assert "called" in tokens(page)[0].get_attribute("class")

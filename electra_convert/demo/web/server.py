@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.scores import score
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.errors import MissingPackageError, OutputError
 
@@ -57,6 +58,8 @@ def serve(
         MissingPackageError: the packages for it are not installed.
     """
     uvicorn = require_server()
+    # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
+    score(discriminator, [settings.text])
     with ThreadPoolExecutor(1) as executor:
         config = uvicorn.Config(
             make_app(discriminator, generator, settings, executor),
