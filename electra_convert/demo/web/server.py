@@ -59,7 +59,7 @@ def serve(
     """
     uvicorn = require_server()
     # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
-    score(discriminator, [settings.text])
+    score(discriminator, ["a"])
     with ThreadPoolExecutor(1) as executor:
         config = uvicorn.Config(
             make_app(discriminator, generator, settings, executor),
