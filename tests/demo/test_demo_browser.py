@@ -135,6 +135,27 @@ def test_the_panel_is_left_with_escape_and_the_word_has_the_focus_again(page):
     assert page.switch_to.active_element == tokens(page)[1]
 
 
+def test_suggestions_for_a_word_that_was_left_come_too_late(page):
+    type_anew(page, "the value of it")
+    until(page, lambda: scored(page) == "the value of it")
+    page.execute_script("""
+        const real = window.fetch;
+        let first = true;
+        window.fetch = async (url, options) => {
+          const answer = await real(url, options);
+          if (!url.endsWith("suggest") || !first) return answer;
+          first = false;
+          await new Promise((resolve) => setTimeout(resolve, 600));
+          return new Response(JSON.stringify({ words: [{ piece: "late", probability: 1 }] }));
+        };""")
+    tokens(page)[0].click()
+    tokens(page)[1].click()
+    until(page, lambda: len(page.find_elements("css selector", "#suggestions button")) == 8)
+    time.sleep(0.8)
+    assert find(page, "#panel-title").text == "Replace “value”"
+    assert len(page.find_elements("css selector", "#suggestions button")) == 8
+
+
 def test_the_number_is_shown_on_focus(page):
     first = tokens(page)[0]
     assert not first.find_element("css selector", ".tip").is_displayed()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +101,15 @@ def test_rounded_weights_are_run_in_float32_as_transformers_does(tmp_path, dtype
     with torch.no_grad():
         expected = model(ids, attention_mask=mask, token_type_ids=types).logits.numpy()
     np.testing.assert_allclose(run(open_model(tmp_path / "out"), *arrays), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "tanh", "linear"])
+def test_every_activation_is_that_of_transformers(converted, tmp_path, activation):
+    golden = np.load(FIXTURES / "default" / "golden.npz")
+    arrays = [golden[key] for key in ("disc_ids", "input_mask", "segment_ids")]
+    for role in ("discriminator", "generator"):
+        folder = shutil.copytree(converted / "default" / role, tmp_path / role)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "hidden_act": activation}))
+        expected = transformers_models.run(folder, *arrays).logits
+        np.testing.assert_allclose(run(open_model(folder, role), *arrays), expected, rtol=1e-5, atol=2e-5)
