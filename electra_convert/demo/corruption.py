@@ -108,7 +108,7 @@ def _unusable(generator: LoadedModel, rows: int) -> list[int]:
 def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, str]) -> EncodedText:
     """Write the text anew with the substitutes in it, and move what follows them.
 
-    A piece that begins a word, in the place of one that continued it, parts the word in two, as the model reads it.
+    A piece that begins a word is set apart from letters that it would otherwise run into: as the model reads it.
     """
     parts: list[str] = []
     pieces: list[Piece] = []
@@ -118,9 +118,10 @@ def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, s
         start, end = max(read, piece.start), max(read, piece.end)
         between = encoded.text[read:start]
         shown = names[index].removeprefix("##") if index in changed else encoded.text[start:end]
-        parted = index > 0 and index in changed and _parts(encoded.pieces[index - 1], piece, names[index])
-        between += " " if parted else ""
-        word += index > 0 and (parted or piece.word != encoded.pieces[index - 1].word)
+        begins = index > 0 and _begins_word(encoded.pieces[index - 1], piece, names.get(index))
+        touched = index in changed or index - 1 in changed
+        between = between or (" " if begins and touched and _run_together(parts[-1], shown) else "")
+        word += begins
         parts += [between, shown]
         begin = written + len(between)
         written = begin + len(shown)
@@ -130,5 +131,9 @@ def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, s
     return EncodedText("".join([*parts, encoded.text[read:]]), tuple(pieces))
 
 
-def _parts(before: Piece, piece: Piece, name: str) -> bool:
-    return piece.word == before.word and not name.startswith("##")
+def _begins_word(before: Piece, piece: Piece, name: str | None) -> bool:
+    return piece.word != before.word or (name is not None and not name.startswith("##"))
+
+
+def _run_together(before: str, after: str) -> bool:
+    return before[-1:].isalnum() and after[:1].isalnum()

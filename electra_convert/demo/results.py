@@ -55,7 +55,7 @@ class Mark:
     """A token or a word, as it is shown.
 
     Attributes:
-        name: the piece as the vocabulary writes it, or the word.
+        name: the piece as the vocabulary writes it, with what stands there if it is [UNK]; or the word.
         start: where it begins in the text, in characters (code points).
         end: where it ends.
         probability: that it was replaced.
@@ -119,7 +119,8 @@ def _mark(judged: Judged, group: Sequence[tuple[int, Token]], unit: Unit, thresh
     if judged.truth is not None:
         result = outcome(called, any(judged.truth.replaced[index] for index, _ in group))
     before = [judged.before[index] for index, _ in group if index in judged.before]
-    name = tokens[0].piece if unit == "token" else judged.scored.text[start:end]
+    text = judged.scored.text[start:end]
+    name = text if unit == "word" else f"[UNK] {text}" if tokens[0].piece == "[UNK]" else tokens[0].piece
     return Mark(name, start, end, probability, called, result, " ".join(before) or None)
 
 
@@ -167,17 +168,19 @@ def report_fields(report: Report) -> dict[str, Any]:
 
 
 def _text_fields(judged: Judged, threshold: float) -> dict[str, Any]:
+    text = judged.scored.text
+    tokens = zip(judged.scored.tokens, marks(judged, "token", threshold), strict=True)
     return {
-        "text": judged.scored.text,
+        "text": text,
         "windows": judged.scored.windows,
-        "tokens": [_mark_fields(mark) for mark in marks(judged, "token", threshold)],
-        "words": [_mark_fields(mark) for mark in marks(judged, "word", threshold)],
+        "tokens": [{"piece": token.piece, **_mark_fields(mark, text)} for token, mark in tokens],
+        "words": [_mark_fields(mark, text) for mark in marks(judged, "word", threshold)],
     }
 
 
-def _mark_fields(mark: Mark) -> dict[str, Any]:
+def _mark_fields(mark: Mark, text: str) -> dict[str, Any]:
     fields = {
-        "text": mark.name,
+        "text": text[mark.start : mark.end],
         "start": mark.start,
         "end": mark.end,
         "probability": mark.probability,

@@ -133,7 +133,8 @@ def test_json_says_everything_of_tokens_and_words():
     fields = report_fields(report(FOX, "word"))["texts"][0]
     assert fields["text"] == "The fox,\tfaked"
     assert fields["tokens"][3] == {
-        "text": "fake", "start": 9, "end": 13, "probability": 0.95, "replaced": True, "outcome": "hit",
+        "piece": "fake", "text": "fake", "start": 9, "end": 13, "probability": 0.95, "replaced": True,
+        "outcome": "hit",
     }  # fmt: skip
     assert fields["words"][3]["text"] == "faked"
 

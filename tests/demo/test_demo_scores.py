@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -140,6 +142,16 @@ def test_corruption_replaces_what_it_says_and_nothing_else(generator, text, shar
         assert text[old.start : old.end] == found.encoded.text[new.start : new.end]
 
 
+def test_a_substitute_that_begins_a_word_does_not_run_into_its_neighbours(generator):
+    texts = [corrupt(generator, "cafe,the (of)purple", 1.0, seed).encoded for seed in range(15)]
+    for encoded in texts:
+        for before, after in pairwise(encoded.pieces):
+            letters = encoded.text[before.end - 1].isalnum() and encoded.text[after.start].isalnum()
+            if before.end == after.start and letters:
+                assert after.text.startswith("##")
+                assert before.word == after.word
+
+
 def test_corruption_is_decided_by_the_seed_and_the_text(generator):
     texts = {corrupt(generator, LONG, 0.3, seed).encoded.text for seed in (1, 1, 2)}
     assert len(texts) == 2
@@ -147,15 +159,15 @@ def test_corruption_is_decided_by_the_seed_and_the_text(generator):
 
 def test_substitutes_are_drawn_from_the_generators_distribution(generator):
     drawn = [
-        one.after for seed in range(600) for one in corrupt(generator, "the value of", 0.3, seed).replacements
+        one.after for seed in range(240) for one in corrupt(generator, "the value of", 0.3, seed).replacements
         if one.piece == 1
     ]  # fmt: skip
     expected = {one.piece: one.probability for one in fill(generator, ["the [MASK] of"], 1500)[0][0].candidates}
-    # About 200 of the seeds mask this place; five standard deviations of what they draw are allowed.
-    assert len(drawn) == pytest.approx(200 * (1 - expected["value"]), abs=70)
+    # About 80 of the seeds mask this place; five standard deviations of what they draw are allowed.
+    assert len(drawn) == pytest.approx(80 * (1 - expected["value"]), abs=40)
     likeliest = max(expected, key=expected.__getitem__)
     share = expected[likeliest]
-    assert drawn.count(likeliest) == pytest.approx(200 * share, abs=5 * (200 * share) ** 0.5)
+    assert drawn.count(likeliest) == pytest.approx(80 * share, abs=5 * (80 * share) ** 0.5)
 
 
 def test_a_generator_of_another_vocabulary_is_refused(discriminator, written):
@@ -174,7 +186,7 @@ def test_the_generator_fools_the_discriminator_less_than_chance(discriminator, g
         "Return the value of the named attribute of object.",
         "If the string is the name of one of the object's attributes, the result is True.",
         "This function is the same as the one above, except that it returns a list of the names.",
-    ] * 20
+    ] * 10
     texts = [Labelled(f"{text} {number}") for number, text in enumerate(prose)]
     judged = list(judge_corrupted(discriminator, generator, texts, 0.2, 0))
     assert evaluate([(one.scored, one.truth) for one in judged], 0.5).auc > 0.55
