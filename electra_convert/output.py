@@ -114,8 +114,10 @@ def replace_file(path: Path, content: bytes) -> None:
         content: all of it.
 
     Raises:
-        OutputError: it cannot be written; what was there before is untouched.
+        OutputError: it cannot be written, or is there and no file; what was there before is untouched.
     """
+    if os.path.lexists(path) and not path.is_file():
+        raise OutputError(f"{path} is not a file, so it is not replaced", "Choose another name.")
     partial: Path | None = None
     try:
         descriptor, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.absolute().parent)

@@ -60,7 +60,11 @@ def load_model(
     with quiet_transformers(transformers):
         try:
             model, info = model_class.from_pretrained(
-                folder, dtype=getattr(torch, precision), output_loading_info=True, local_files_only=True
+                folder,
+                dtype=getattr(torch, precision),
+                output_loading_info=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # refused below, with their names
             )
         except ElectraConvertError:
             raise

@@ -21,8 +21,8 @@ from electra_convert.parity.forward import ForwardParity
 from electra_convert.parity.golden import read_golden
 from electra_convert.parity.inputs import Batch, Limits, builtin_batches, read_inputs
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
-from electra_convert.parity.saved import save_report
-from electra_convert.parity.settings import SettingParity, compare_settings
+from electra_convert.parity.saved import check_folders, save_report
+from electra_convert.parity.settings import SettingParity, compare_dtype, compare_settings
 from electra_convert.parity.sides import Place, Side, open_side
 from electra_convert.parity.texts import find_specials, text_batch
 from electra_convert.parity.weights import WeightsParity, compare_weights, dtypes_of
@@ -100,6 +100,8 @@ def verify(
     given_inputs, given_golden, given_config = paths
     checks = Checks(weights_only, texts, given_inputs, given_golden, tolerance)
     place = None
+    if reference is None and (hparams is not None or config is not None):
+        raise UsageError("--hparams and --config are of the reference, and there is none")
     if reference is not None:
         place = Place(Path(reference), hparams=hparams_text(hparams), config=given_config)
     return run_verification(place, Place(Path(candidate)), checks, save, progress)
@@ -131,9 +133,12 @@ def run_verification(
         session = stack.enter_context(WitnessSession())
         known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
         side = stack.enter_context(open_side(candidate, lenient=True))
+        folders = {role: model.folder for role, model in side.checkpoint.models.items()}
+        if save:
+            check_folders(folders.values())
         report = _report(known, side, checks, session, progress)
         if save:
-            save_report(report, {role: side.checkpoint.models[role].folder for role in report.models})
+            save_report(report, {role: folders[role] for role in report.models})
     return report
 
 
@@ -147,7 +152,7 @@ def _report(
         session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
-    ran = {role: _Ran(None, candidate.fault) for role in roles}
+    ran = {role: _Ran(None, None) for role in roles}
     if running and checks.golden is not None:
         ran = _run_recorded(reference, candidate, roles, checks.golden, checks.tolerance, session)
     elif running and reference is not None:
@@ -156,10 +161,14 @@ def _report(
         ran = _run_both(reference, candidate, weights, batches, checks.tolerance, session)
     models = {
         role: ModelParity(
-            weights.get(role), _settings(reference, candidate, role), ran[role].forward, ran[role].obstacle
+            weights.get(role),
+            _settings(reference, candidate, role),
+            ran[role].forward,
+            ran[role].obstacle,
+            candidate.fault,
         )
         for role in roles
-        if reference is not None or ran[role].was_looked_at
+        if reference is not None or candidate.fault is not None or ran[role].was_looked_at
     }
     return ParityReport(
         reference=_reference_report(reference, checks),
@@ -191,7 +200,7 @@ def _roles(reference: Side | None, candidate: Side) -> tuple[list[Role], list[st
     """The models that both sides have, and what is not compared."""
     there = list(candidate.checkpoint.models)
     if reference is None:
-        return there, []
+        return there, list(candidate.notes)
     expected = list(reference.checkpoint.models)
     roles = [role for role in there if role in expected]
     if not roles:
@@ -199,7 +208,7 @@ def _roles(reference: Side | None, candidate: Side) -> tuple[list[Role], list[st
             f"{candidate.place.path} holds a {there[0]}, {reference.place.path} a {expected[0]}: "
             "they have no model in common"
         )
-    notes = [note for note in reference.checkpoint.notices if note.startswith("Left out")]
+    notes = [note for side in (reference, candidate) for note in side.notes]
     for side, other, name in ((there, expected, "candidate"), (expected, there, "reference")):
         alone = [role for role in side if role not in other]
         notes += [f"The {role} of the {name} is not compared: the other side has none." for role in alone]
@@ -218,9 +227,12 @@ def _weights(
 
 
 def _settings(reference: Side | None, candidate: Side, role: Role) -> tuple[SettingParity, ...]:
-    if reference is None or reference.findings is None or candidate.findings is None:
+    if candidate.findings is None:
         return ()
-    return compare_settings(reference.findings.configs[role], candidate.findings.configs[role])
+    declared = compare_dtype(dtypes_of(candidate.checkpoint.models[role]), candidate.declared_dtype(role))
+    if reference is None or reference.findings is None:
+        return declared
+    return (*compare_settings(reference.findings.configs[role], candidate.findings.configs[role]), *declared)
 
 
 def _reference_report(reference: Side | None, checks: Checks) -> SideReport:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -36,7 +40,8 @@ class Commands(click.Group):
         # numpy starts a thread for each core to multiply matrices; none are multiplied here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
-            return super().invoke(context)
+            with _ended_in_order():
+                return super().invoke(context)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -47,6 +52,19 @@ class Commands(click.Group):
             if hint:
                 print_message("Hint", hint)
             sys.exit(code)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does: what was begun is removed, and processes it started are ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _told(error: BaseException) -> tuple[str, str | None, int]:

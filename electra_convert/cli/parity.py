@@ -20,11 +20,10 @@ def parity_fields(report: ParityReport) -> dict[str, Any]:
     """What `verify --json` prints."""
     from electra_convert.parity.report import report_fields
 
-    return {
-        **report_fields(report),
-        "reference": {**report_fields(report)["reference"], "path": report.reference.path},
-        "candidate": {**report_fields(report)["candidate"], "path": report.candidate.path},
-    }
+    fields = report_fields(report)
+    for side in (report.reference, report.candidate):
+        fields["reference" if side is report.reference else "candidate"]["path"] = side.path
+    return fields
 
 
 def parity_text(report: ParityReport) -> str:
@@ -51,8 +50,7 @@ def _model_lines(model: ModelParity) -> list[str]:
         lines += _weights_lines(model.weights)
     if model.settings:
         lines += _settings_lines(model.settings)
-    if model.obstacle is not None:
-        lines.append(f"  Not run: {model.obstacle}")
+    lines += [f"  Not run: {reason}" for reason in (model.fault, model.obstacle) if reason is not None]
     if model.forward is not None:
         lines += _forward_lines(model.forward)
     return lines

@@ -36,7 +36,8 @@ from electra_convert.cli.shared import PATH, config_options, output_options
     help="The largest absolute difference that passes; by default 1e-4, or four times the reference's own rounding "
     "error where that is more.",
 )
-@click.option("--html", type=PATH, metavar="FILE", help="Write the report as a page of its own.")
+@click.option("--html", type=PATH, metavar="FILE", help="Also write the report as a page that needs no network.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
 @config_options
 @output_options
@@ -49,6 +50,7 @@ def command(
     golden: Path | None,
     tolerance: float | None,
     html: Path | None,
+    overwrite: bool,
     save: bool,
     hparams: str | None,
     config: Path | None,
@@ -67,20 +69,24 @@ def command(
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import print_json, print_messages
     from electra_convert.errors import UsageError
-    from electra_convert.output import replace_file
+    from electra_convert.pages import check_page, save_page
     from electra_convert.parity.sides import Place
     from electra_convert.verification import Checks, run_verification
 
     if candidate is None and golden is None:
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
+    if candidate is None and (hparams is not None or config is not None):
+        raise UsageError("--hparams and --config are of the reference, and there is none")
+    if html is not None:
+        check_page(html, overwrite)
     checks = Checks(weights_only, text, inputs, golden, tolerance)
     known = None if candidate is None else Place(reference, hparams=hparams, config=config)
     with progress_bar("Comparing weights", quiet or as_json) as progress:
         report = run_verification(known, Place(candidate or reference), checks, save, progress)
     if html is not None:
-        from electra_convert.parity.page import encode_page
+        from electra_convert.parity.page import report_page
 
-        replace_file(html, encode_page(report))
+        save_page(html, report_page(report), overwrite)
     if as_json:
         print_json(parity_fields(report))
     else:

@@ -92,8 +92,9 @@ class Resolved:
 
     @property
     def guessed(self) -> frozenset[str]:
-        """The keys for whose values nothing speaks but a guess."""
-        return frozenset(key for key, value in self.values.items() if value.origin == _GUESS)
+        """The keys that differ from run to run, and for whose values nothing speaks but a guess or a default."""
+        unsupported = {key for key, value in self.values.items() if value.origin in {_GUESS, _GOOGLE_DEFAULT}}
+        return frozenset(unsupported & {"num_attention_heads", "hidden_act"})
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
         return self.values[key].value

@@ -24,6 +24,8 @@ _FIXED = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
+    "is_causal": False,
+    "transformers_weights": None,  # names another file of weights than the one every other tool reads
 }
 # What ElectraConfig takes for what a config.json leaves out.
 _MODEL_DEFAULTS = {**DEFAULTS, "num_attention_heads": 4}

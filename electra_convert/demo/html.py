@@ -6,9 +6,8 @@ from html import escape
 
 from electra_convert.demo.results import LEVELS, Judged, Mark, Report, Segment, level, marks, segments
 from electra_convert.demo.truth import Evaluation
-from electra_convert.pages import page_file
+from electra_convert.pages import CLOSED_POLICY, page_file
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _COLUMNS = ("Probability", "", "Says", "Text")
 
 
@@ -30,7 +29,7 @@ def report_page(report: Report) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{CLOSED_POLICY}">
 <title>{title}</title>
 <style>
 {styles}</style>

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 
 from electra_convert.errors import OutputError
+from electra_convert.output import replace_file
+
+# What a page that is complete in itself allows itself: its own styles, no script, nothing from anywhere.
+CLOSED_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def page_file(package: str, name: str) -> str:
@@ -52,19 +55,5 @@ def save_page(path: Path, text: str, overwrite: bool) -> None:
         OutputError: it cannot be written.
     """
     check_page(path, overwrite)
-    try:
-        with tempfile.NamedTemporaryFile(
-            "wb", dir=path.absolute().parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                # A text may hold halves of characters that came from elsewhere; a page shows them as signs.
-                file.write(text.encode("utf-8", "replace"))
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(0o644)
-                Path(file.name).rename(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    # A text may hold halves of characters that came from elsewhere; a page shows them as signs.
+    replace_file(path, text.encode("utf-8", "replace"))

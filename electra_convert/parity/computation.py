@@ -50,8 +50,8 @@ def start_forward(
         reference: runs the reference.
         candidate: runs the candidate.
         batches: what on.
-        rounded: weights that the two sides hold in different dtypes, and the narrower dtype; both sides are rounded,
-            so that the limits need not be looser.
+        rounded: weights that the candidate holds in a narrower dtype, and that dtype; the reference is rounded
+            likewise, so that the limits need not be looser.
         tolerance: the limit asked for, or None for the rule.
 
     Returns:
@@ -94,6 +94,7 @@ def _compared(
         reference=reference.framework,
         candidate=candidate.framework,
         positions=sum(batch.input_ids.size for batch in batches),
+        positions_of_logits=sum(batch.input_ids.size for batch in batches),
         stages=stages,
         noticed=notice(role, *sides, [batch.input_mask for batch in batches]) if headed else None,
         sample=sample(role, *sides) if headed else None,
@@ -142,13 +143,15 @@ def compare_recording(
         largest = max(float(np.abs(array).max()) for array in expected[name])
         return max(TOLERANCE, share * largest) if tolerance is None else tolerance
 
-    blind = recording.blind(limits)
+    layers = sum(name.startswith("layer") for name in ran.stages)
+    blind = recording.blind(limits, layers)
     if share and tolerance is None:
         blind += (f"differences within the rounding of {', '.join(dtypes)}, which was not recorded: see the limits",)
     forward = ForwardParity(
         reference=f"what {recording.batch.name} records",
         candidate=ran.framework,
         positions=recording.batch.input_ids.size,
+        positions_of_logits=recording.positions_of_logits,
         stages=compare_stages(expected, found, exact, limit),
         noticed=notice(role, expected, found, [recording.mask]),
         sample=sample(role, expected, found),

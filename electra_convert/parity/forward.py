@@ -54,7 +54,8 @@ class Stage:
     @property
     def passed(self) -> bool:
         """Whether the runs agree; never with a NaN."""
-        return self.figures.max_abs <= self.limit and (self.exact is None or self.exact <= _EXACT)
+        within = math.isfinite(self.limit) and self.figures.max_abs <= self.limit
+        return within and (self.exact is None or self.exact <= _EXACT)
 
     @property
     def is_doubtful(self) -> bool:
@@ -95,18 +96,19 @@ class ForwardParity:
     Attributes:
         reference: what the reference was computed with, or where it was recorded.
         candidate: what the candidate was computed with.
-        positions: how many positions were compared, padding included.
+        positions: at how many positions hidden states were compared, padding included.
+        positions_of_logits: at how many positions logits were.
         stages: from the embeddings to the logits.
         noticed: what a user would notice; None for a model without a head.
         sample: some logits; None for a model without a head.
         blind: what this comparison cannot see.
-        rounding: what the rounding to the declared dtype does to each stage by itself, or None where nothing is
-            rounded.
+        rounding: what the rounding to the declared dtype does to each stage by itself; empty where there is none.
     """
 
     reference: str
     candidate: str
     positions: int
+    positions_of_logits: int
     stages: tuple[Stage, ...]
     noticed: Noticed | None
     sample: Sample | None
@@ -121,13 +123,12 @@ class ForwardParity:
     @property
     def what(self) -> str:
         """What was compared, in words."""
-        layers = sum(stage.name.startswith("layer") for stage in self.stages)
-        names = {stage.name for stage in self.stages}
-        parts = [f"the hidden states of all {layers} layers"] if layers else []
-        parts = [f"the {name}" for name in (stage_name(0),) if name in names] + parts
-        parts += [f"the {name}" for name in (LOGITS,) if name in names]
-        told = " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
-        return f"{told} at all {self.positions:,} positions"
+        names = [stage.name for stage in self.stages]
+        layers = sum(name.startswith("layer") for name in names)
+        parts = [f"the {names[0]}"] if names[0] == stage_name(0) else []
+        parts += [f"the hidden states of {layers} layers at {self.positions:,} positions"] if layers else []
+        parts += [f"the logits at {self.positions_of_logits:,} positions"] if LOGITS in names else []
+        return ", ".join(parts)
 
     @property
     def worst(self) -> float:

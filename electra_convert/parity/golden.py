@@ -62,11 +62,12 @@ class Recording:
         """1 where there is a token of which logits were recorded."""
         return self.batch.input_mask if self.positions is None else np.ones((1, len(self.positions)), np.int32)
 
-    def blind(self, limits: Limits) -> tuple[str, ...]:
+    def blind(self, limits: Limits, layers: int) -> tuple[str, ...]:
         """What a comparison with this recording cannot see.
 
         Args:
             limits: what the model can take.
+            layers: how many layers it has.
 
         Returns:
             One line each.
@@ -74,6 +75,8 @@ class Recording:
         seen = np.unique(self.batch.input_ids[self.batch.input_mask > 0])
         types = np.unique(self.batch.segment_ids[self.batch.input_mask > 0])
         lines = ["biases of keys, which no softmax lets through"]
+        if (self.batch.input_mask.sum(axis=1) < 2).all():
+            lines.append("queries, keys and the head count, since no row has two tokens to attend to")
         if len(seen) < limits.vocabulary:
             lines.append(
                 f"{limits.vocabulary - len(seen):,} of {limits.vocabulary:,} word embeddings, never looked up"
@@ -84,9 +87,15 @@ class Recording:
             lines.append(f"{limits.types - len(types)} of {limits.types} token types, never used")
         if self.positions is not None:
             lines.append(f"logits at other positions than the {len(self.positions):,} recorded")
-        if stage_name(1) not in self.stages:
-            lines.append("hidden states, which were not recorded: small differences there may cancel in the logits")
+        unrecorded = layers - (len(self.stages) - 1)
+        if unrecorded > 0:
+            lines.append(f"hidden states of {unrecorded} of {layers} layers, which were not recorded")
         return tuple(lines)
+
+    @property
+    def positions_of_logits(self) -> int:
+        """At how many positions logits were recorded."""
+        return self.batch.input_ids.size if self.positions is None else len(self.positions)
 
 
 def read_golden(path: Path, limits: Mapping[Role, Limits]) -> dict[Role, Recording]:
@@ -122,18 +131,32 @@ def _recording(path: Path, arrays: Mapping[str, NDArray[Any]], prefix: str, limi
     needed = [f"{prefix}_ids", "input_mask", "segment_ids", *(["gen_positions"] if prefix == "gen" else [])]
     if missing := [name for name in needed if name not in arrays]:
         raise SourceError(f"{path} holds {prefix}_logits, but no {', '.join(missing)}")
-    ids = arrays[f"{prefix}_ids"]
-    rows = tuple(f"row {row}" for row in range(len(ids)))
-    batch = checked(Batch(path.name, rows, ids, arrays["input_mask"], arrays["segment_ids"]), limits)
-    hidden = arrays.get(f"{prefix}_hidden", np.zeros(0))
-    stages = {stage_name(layer): [states] for layer, states in enumerate(hidden, 1)}
-    logits = arrays[f"{prefix}_logits"]
+    ids, logits = arrays[f"{prefix}_ids"], arrays[f"{prefix}_logits"]
+    rows = tuple(f"row {row}" for row in range(len(ids) if ids.ndim else 0))
+    masks = arrays["input_mask"], arrays["segment_ids"]
+    batch = checked(Batch(path.name, rows, ids, *masks), limits, f"{prefix}_ids")
+    hidden = arrays.get(f"{prefix}_hidden")
+    _require_recorded(path, f"{prefix}_logits", logits, 2)
+    if hidden is not None:
+        _require_recorded(path, f"{prefix}_hidden", hidden, 4)
+    stages = {stage_name(layer): [states] for layer, states in enumerate(() if hidden is None else hidden, 1)}
     if prefix == "disc":
         return Recording(batch, {**stages, LOGITS: [logits]}, None)
     positions = arrays["gen_positions"]
     shape = (len(logits), 2)
-    if positions.shape != shape or not len(logits) or (positions < 0).any() or (positions >= ids.shape).any():
+    whole = positions.dtype.kind in "iu" and positions.shape == shape
+    if not whole or (positions < 0).any() or (positions >= ids.shape).any():
         raise SourceError(
-            f"{path}: gen_positions is {list(positions.shape)}, expected {list(shape)} places in gen_ids"
+            f"{path}: gen_positions is {positions.dtype} of shape {list(positions.shape)}, expected {list(shape)}, "
+            "a row and a column of gen_ids for each vector of gen_logits"
         )
     return Recording(batch, {**stages, LOGITS: [logits[None]]}, positions)
+
+
+def _require_recorded(path: Path, name: str, array: NDArray[Any], dimensions: int) -> None:
+    """Refuse what is no recording of numbers: a limit or a distance made of it would mean nothing."""
+    if array.dtype.kind != "f" or array.ndim != dimensions or not array.size:
+        found = f"{array.dtype} of shape {list(array.shape)}"
+        raise SourceError(f"{path}: {name} is {found}, expected {dimensions} dimensions of floats")
+    if not np.isfinite(array).all():
+        raise SourceError(f"{path}: {name} holds NaN or infinite values", "A run that diverged is no reference.")

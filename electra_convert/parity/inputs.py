@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.errors import SourceError, UsageError
+from electra_convert.errors import SourceError, UsageError, listing
 
 Ids = NDArray[np.int32]
 _SHORT = 48
@@ -86,19 +87,19 @@ def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
     """
     random = np.random.default_rng(1)
     short = min(_SHORT, limits.positions)
-    rows = {
-        "single": _tokens(random, limits, specials, short),
-        "paired": _tokens(random, limits, specials, short),
-        "padded": _tokens(random, limits, specials, max(1, short // 3)),
-        "one token": _clipped(np.array([specials.cls]), limits),
-        "masked": _masked(random, _tokens(random, limits, specials, short), limits, specials),
-        "random ids": random.integers(0, limits.vocabulary, short),
-    }
+    rows = [
+        ("single", _tokens(random, limits, specials, short)),
+        ("paired", _tokens(random, limits, specials, short)),
+        ("padded", _tokens(random, limits, specials, max(1, short // 3))),
+        ("one token", _clipped(np.array([specials.cls]), limits)),
+        ("masked", _masked(random, _tokens(random, limits, specials, short), limits, specials)),
+        ("random ids", random.integers(0, limits.vocabulary, short)),
+    ]
     batch = rows_batch("built-in, short", rows, specials, limits)
     batch.segment_ids[1, short // 2 :] = limits.types - 1
     whole = rows_batch(
         "built-in, full length",
-        {"every position": _tokens(random, limits, specials, limits.positions)},
+        [("every position", _tokens(random, limits, specials, limits.positions))],
         specials,
         limits,
     )
@@ -106,26 +107,28 @@ def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
     return batch, whole
 
 
-def rows_batch(name: str, rows: dict[str, NDArray[np.integer]], specials: Specials, limits: Limits) -> Batch:
+def rows_batch(
+    name: str, rows: Sequence[tuple[str, NDArray[np.integer]]], specials: Specials, limits: Limits
+) -> Batch:
     """Pad rows of ids to one length.
 
     Args:
         name: what the batch is.
-        rows: ids [length], by what each row is.
+        rows: what each row is, and its ids [length].
         specials: the ids of special tokens.
         limits: what the models can take.
 
     Returns:
         The batch, all of one segment.
     """
-    length = max(len(ids) for ids in rows.values())
+    length = max(len(ids) for _, ids in rows)
     padding = min(specials.pad, limits.vocabulary - 1)
     input_ids = np.full((len(rows), length), padding, np.int32)
     mask = np.zeros((len(rows), length), np.int32)
-    for row, ids in enumerate(rows.values()):
+    for row, (_, ids) in enumerate(rows):
         input_ids[row, : len(ids)] = ids
         mask[row, : len(ids)] = 1
-    return Batch(name, tuple(rows), input_ids, mask, np.zeros_like(input_ids))
+    return Batch(name, tuple(what for what, _ in rows), input_ids, mask, np.zeros_like(input_ids))
 
 
 def _tokens(random: np.random.Generator, limits: Limits, specials: Specials, length: int) -> NDArray[np.integer]:
@@ -166,6 +169,10 @@ def read_inputs(path: Path, limits: Limits) -> Batch:
     arrays = read_arrays(path)
     if "input_ids" not in arrays:
         raise SourceError(f"{path} holds no input_ids", "Save integer arrays with numpy.savez(path, input_ids=...).")
+    known = {"input_ids", *_MASK_NAMES, *_SEGMENT_NAMES}
+    twice = [pair for pair in (_MASK_NAMES, _SEGMENT_NAMES) if set(pair) <= arrays.keys()]
+    if unknown := [name for name in arrays if name not in known] + [" and ".join(pair) for pair in twice]:
+        raise UsageError(f"{path} holds {listing(unknown)}; expected input_ids, one mask and one array of segments")
     ids = np.atleast_2d(arrays["input_ids"])
     mask = np.atleast_2d(_first(arrays, _MASK_NAMES, np.ones_like(ids)))
     segments = np.atleast_2d(_first(arrays, _SEGMENT_NAMES, np.zeros_like(ids)))
@@ -193,20 +200,23 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return dict(file)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SourceError(f"{path} is not an .npz of plain arrays: {error}") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(
+            f"{path} is not an .npz of plain arrays, or is damaged", "Save it with numpy.savez."
+        ) from error
 
 
 def _first(arrays: dict[str, NDArray[Any]], names: Sequence[str], default: NDArray[Any]) -> NDArray[Any]:
     return next((arrays[name] for name in names if name in arrays), default)
 
 
-def checked(batch: Batch, limits: Limits) -> Batch:
+def checked(batch: Batch, limits: Limits, name_of_ids: str = "input_ids") -> Batch:
     """Refuse inputs that a model would fail on, or silently read wrongly.
 
     Args:
         batch: the inputs, of any integer dtype.
         limits: what the models can take.
+        name_of_ids: what the ids are called where they come from.
 
     Returns:
         The same as int32.
@@ -214,13 +224,13 @@ def checked(batch: Batch, limits: Limits) -> Batch:
     Raises:
         UsageError: says which array, and what is wrong with it.
     """
-    arrays = {"input_ids": batch.input_ids, "input_mask": batch.input_mask, "segment_ids": batch.segment_ids}
-    highest = {"input_ids": limits.vocabulary, "input_mask": 2, "segment_ids": limits.types}
+    arrays = {name_of_ids: batch.input_ids, "input_mask": batch.input_mask, "segment_ids": batch.segment_ids}
+    highest = {name_of_ids: limits.vocabulary, "input_mask": 2, "segment_ids": limits.types}
     for name, array in arrays.items():
         if array.dtype.kind not in "iub" or array.ndim != 2 or array.shape != batch.input_ids.shape or not array.size:
             raise UsageError(
                 f"{batch.name}: {name} is {array.dtype} of shape {list(array.shape)}, expected whole numbers "
-                f"of shape [rows, length], as input_ids"
+                f"of shape [rows, length], as {name_of_ids}"
             )
         if not 0 <= int(array.min()) <= int(array.max()) < highest[name]:
             raise UsageError(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 
+from electra_convert.pages import CLOSED_POLICY, page_file
 from electra_convert.parity.forward import ForwardParity
 from electra_convert.parity.pictures import errors_by_layer, logits_side_by_side
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
@@ -23,31 +22,45 @@ _ERRORS_KEY = (
 _LOGITS_KEY = '<span class="key key-1"><i>○</i> reference</span><span class="key key-0"><i>●</i> candidate</span>'
 
 
-def encode_page(report: ParityReport) -> bytes:
+def report_page(report: ParityReport) -> str:
     """Make the page.
 
     Args:
         report: what verify found.
 
     Returns:
-        HTML in UTF-8, which loads nothing from anywhere.
+        HTML, complete in itself.
     """
-    template = Template(files("electra_convert.parity").joinpath("page.html").read_text(encoding="utf-8"))
-    title = "Same model" if report.passed else "Not the same model"
-    body = [_verdict(report, title), _sides(report.reference, report.candidate)]
+    body = [_verdict(report), _sides(report.reference, report.candidate)]
     body += [_model(role, model) for role, model in report.models.items()]
     body += [_inputs(report), _list("What the reader should know", report.notes)]
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    footer = f"electra_convert {__version__}{', ' if versions else ''}{escape(versions)}."
-    return template.substitute(
-        title=escape(f"{title}: {report.candidate.name}"), body="\n".join(filter(None, body)), footer=footer
-    ).encode("utf-8", "backslashreplace")
+    styles = page_file("electra_convert.pages", "style.css") + page_file("electra_convert.parity", "report.css")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{CLOSED_POLICY}">
+<title>{escape(f"{report.title}: {report.candidate.name}")}</title>
+<style>
+{styles}</style>
+</head>
+<body>
+<main>
+<h1 class="soft">electra_convert parity report</h1>
+{"".join(body)}
+<footer>electra_convert {__version__}{", " if versions else ""}{escape(versions)}.</footer>
+</main>
+</body>
+</html>
+"""
 
 
-def _verdict(report: ParityReport, title: str) -> str:
+def _verdict(report: ParityReport) -> str:
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons)
     told = f"<ul>{reasons}</ul>" if reasons else escape(report.summary)
-    return f'<section class="verdict {report.verdict}" id="verdict"><strong>{title}</strong>{told}</section>'
+    return f'<section class="verdict {report.verdict}" id="verdict"><strong>{report.title}</strong>{told}</section>'
 
 
 def _sides(reference: SideReport, candidate: SideReport) -> str:
@@ -60,8 +73,7 @@ def _sides(reference: SideReport, candidate: SideReport) -> str:
 
 def _model(role: str, model: ModelParity) -> str:
     parts = [f"<h2>{role}</h2>"]
-    if model.obstacle is not None:
-        parts.append(f"<p>Not run: {escape(model.obstacle)}</p>")
+    parts += [f"<p>Not run: {escape(reason)}</p>" for reason in (model.fault, model.obstacle) if reason is not None]
     if model.forward is not None:
         parts.append(_forward(model.forward))
     if model.settings:

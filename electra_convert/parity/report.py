@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -44,23 +44,30 @@ class ModelParity:
         settings: its configuration compared.
         forward: what the two compute, or None where that was not looked at.
         obstacle: why a side could not be run, or None.
+        fault: how the candidate's configuration contradicts itself or its weights, or None.
     """
 
     weights: WeightsParity | None
     settings: tuple[SettingParity, ...]
     forward: ForwardParity | None = None
     obstacle: str | None = None
+    fault: str | None = None
 
     @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why the two are not the same model; empty if they are."""
+    def differences(self) -> tuple[str, ...]:
+        """Why the two are not the same model."""
         found = [*_weight_reasons(self.weights), *_setting_reasons(self.settings)]
-        if self.obstacle is not None:
-            found.append(self.obstacle)
+        if self.fault is not None:
+            found.append(self.fault)
         if self.forward is not None and (parted := self.forward.first_parted) is not None:
             stage = next(stage for stage in self.forward.stages if stage.name == parted)
             found.append(f"the outputs part at {parted}: {stage.fault}")
         return tuple(found)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the two are not shown to be the same model; empty if they are."""
+        return self.differences + (() if self.obstacle is None else (f"not run: {self.obstacle}",))
 
 
 @dataclass(frozen=True)
@@ -96,18 +103,34 @@ class ParityReport:
         return not self.reasons
 
     @property
-    def verdict(self) -> Literal["same", "different"]:
-        """The same, in a word."""
-        return "same" if self.passed else "different"
+    def verdict(self) -> Literal["same", "different", "unproven"]:
+        """The same in a word; unproven where nothing differs, but a side could not be run."""
+        if self.passed:
+            return "same"
+        return "different" if any(model.differences for model in self.models.values()) else "unproven"
+
+    @property
+    def title(self) -> str:
+        """The verdict in a few words."""
+        titles = {
+            "same": "Same model",
+            "different": "Not the same model",
+            "unproven": "Not shown to be the same model",
+        }
+        return titles[self.verdict]
 
     @property
     def summary(self) -> str:
-        """The verdict in a sentence or two, with what it rests on."""
-        what = " and ".join(self.models)
+        """The verdict in a few sentences, with what it rests on."""
         if not self.passed:
-            return f"Not the same model: {self.reasons[0]}" + _rest(len(self.reasons) - 1)
-        parts = [_weights_summary(self.models), _forward_summary(self)]
-        return f"The same {what}. " + " ".join(part for part in parts if part)
+            return f"{self.title}: {self.reasons[0]}" + _rest(len(self.reasons) - 1)
+        return (
+            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_forward_summary(self.models)}"
+        )
+
+    def of(self, roles: Collection[Role]) -> ParityReport:
+        """The same report of some of its models."""
+        return replace(self, models={role: model for role, model in self.models.items() if role in roles})
 
 
 def _rest(count: int) -> str:
@@ -148,41 +171,43 @@ def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
     )
 
 
-def _forward_summary(report: ParityReport) -> str:
-    ran = [model.forward for model in report.models.values() if model.forward is not None]
+def _forward_summary(models: Mapping[Role, ModelParity]) -> str:
+    ran = {role: model.forward for role, model in models.items() if model.forward is not None}
     if not ran:
         return "Nothing was run."
-    worst = max(forward.worst for forward in ran)
-    limit = max(stage.limit for forward in ran for stage in forward.stages)
-    return (
-        f"Run in float32 on the CPU, {ran[0].candidate} against {ran[0].reference}: {ran[0].what} "
-        f"lie within {worst:.2g} of each other (the limit is {limit:.2g})."
-    )
+    first = next(iter(ran.values()))
+    told = [f"Run in float32 on the CPU, {first.candidate} against {first.reference}."]
+    for role in models:
+        if forward := ran.get(role):
+            limit = max(stage.limit for stage in forward.stages)
+            told.append(
+                f"{role.capitalize()}: {forward.what}: within {forward.worst:.2g} (the limit is {limit:.2g})."
+            )
+        else:
+            told.append(f"{role.capitalize()}: not run.")
+    return " ".join(told)
 
 
-def report_fields(report: ParityReport, roles: Sequence[Role] | None = None) -> dict[str, Any]:
+def report_fields(report: ParityReport) -> dict[str, Any]:
     """A report as JSON: no times, no paths, base names only.
 
     Args:
         report: the report.
-        roles: the models to tell of; all by default.
 
     Returns:
         Plain values; a number that is NaN or infinite is told as text.
     """
-    chosen = {role: model for role, model in report.models.items() if roles is None or role in roles}
-    reasons = [f"{role}: {reason}" for role, model in chosen.items() for reason in model.reasons]
     fields = {
         "schema": SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
-        "verdict": "different" if reasons else "same",
+        "verdict": report.verdict,
         "weights_only": report.weights_only,
         "reference": {"name": report.reference.name, "format": report.reference.format},
         "candidate": {"name": report.candidate.name, "format": report.candidate.format},
         "summary": report.summary,
-        "reasons": reasons,
+        "reasons": list(report.reasons),
         "inputs": [_batch_fields(batch) for batch in report.batches],
-        "models": {role: _model_fields(model) for role, model in chosen.items()},
+        "models": {role: _model_fields(model) for role, model in report.models.items()},
         "versions": dict(report.versions),
         "notes": list(report.notes),
     }
@@ -203,6 +228,7 @@ def _model_fields(model: ModelParity) -> dict[str, Any]:
         },
         "forward": None if model.forward is None else _forward_fields(model.forward),
         "obstacle": model.obstacle,
+        "fault": model.fault,
     }
 
 
@@ -220,6 +246,7 @@ def _forward_fields(forward: ForwardParity) -> dict[str, Any]:
         "reference": forward.reference,
         "candidate": forward.candidate,
         "positions": forward.positions,
+        "positions_of_logits": forward.positions_of_logits,
         "first_parted": forward.first_parted,
         "stages": {
             stage.name: {

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from electra_convert.casting import widen
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.transformers import ARCHITECTURES, encode_config
+from electra_convert.errors import NamesError, SourceError
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.parity.forward import Stages, stages_of
 from electra_convert.parity.inputs import Batch
 from electra_convert.parity.witness import Arithmetic, Outputs
 from electra_convert.parity.witness_session import Testimony, WitnessSession
+from electra_convert.parity.witness_settings import Settings
 from electra_convert.pytorch import Precision, import_class, load_model
 
 Rounded = Mapping[str, str]
@@ -65,12 +70,12 @@ class WitnessRunner:
 
     Attributes:
         session: the witness.
-        checkpoint: the checkpoint; only its place is used,
-        model: and of the model its names, to say which variables are to be rounded.
+        checkpoint: the checkpoint, of which only its place is used.
+        model: the model, of which only its names are used, to say which variables are to be rounded.
         hparams: an option that goes before hparams.json, or None.
-        settled: whether an option settles the configuration, whatever lies beside the checkpoint.
-        heads: the number of attention heads where the witness finds none.
-        activation: the activation's name where it finds none.
+        settled: whether --config settles heads and activation, whatever lies beside the checkpoint.
+        heads: the number of attention heads, where the witness finds none.
+        activation: the activation's name, where it finds none.
     """
 
     session: WitnessSession
@@ -91,16 +96,20 @@ class WitnessRunner:
 
     def _run(self, testimony: Testimony) -> Run:
         framework = f"Google's graph on TensorFlow {testimony.version}"
-        notes = (self._unverified(),) if testimony.settings.heads is None else ()
+        notes = self._unverified(testimony.settings)
         return Run(stages_of(testimony.outputs), framework, {"tensorflow": testimony.version}, notes)
 
-    def _unverified(self) -> str:
+    def _unverified(self, found: Settings) -> tuple[str, ...]:
         role, name = self.model.role, self.checkpoint.name
         if self.settled:
-            return f"The {role} of {name} was run with {self.heads} attention heads, as --config says."
-        return (
-            f"The {role}'s head count is not verified: neither hparams.json nor a .meta beside {name} says it; "
-            f"{self.heads} was used. Give --hparams to settle it."
+            return (f"The {role} of {name} was run with {self.heads} attention heads, as --config says.",)
+        used = {"head count": self.heads, "activation": self.activation}
+        known = {"head count": found.heads, "activation": found.activation}
+        return tuple(
+            f"The {role}'s {what} is not verified: neither hparams.json nor a .meta beside {name} says it; "
+            f"{used[what]} was used. Give --hparams to settle it."
+            for what in used
+            if known[what] is None
         )
 
 
@@ -127,9 +136,9 @@ class TransformersRunner:
         torch = import_torch("to run the model")
         with self._folder() as folder:
             model = load_model(folder, self.model.role, self.model.head, precision, self.model.task_head)
-        _round(torch, model, rounded)
-        with torch.inference_mode():
-            outputs = [_outputs(torch, model, batch) for batch in batches]
+            _require_same(self.path, model, self.model)
+        _round(model, torch, rounded)
+        outputs = [_outputs(torch, model, batch, self.path) for batch in batches]
         versions = {
             "transformers": str(import_transformers("to run the model").__version__),
             "torch": str(torch.__version__),
@@ -157,18 +166,44 @@ class TransformersRunner:
             yield folder
 
 
-def _round(torch: Any, model: Any, rounded: Rounded) -> None:  # noqa: ANN401 - torch, which mypy does not see
+def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401 - torch, which mypy does not see
+    """A model's parameters by the names of a Model; ElectraModel has no prefix of its own."""
     parameters = dict(model.named_parameters())
-    for name, dtype in rounded.items():
-        parameter = parameters[name if name in parameters else name.removeprefix("electra.")]
-        with torch.no_grad():
-            parameter.copy_(parameter.to(getattr(torch, dtype)))
+    return {name: parameters[name if name in parameters else name.removeprefix("electra.")] for name in names}
 
 
-def _outputs(torch: Any, model: Any, batch: Batch) -> Outputs:  # noqa: ANN401 - torch, which mypy does not see
+def _require_same(path: Path, loaded: Any, model: Model) -> None:  # noqa: ANN401 - torch, which mypy does not see
+    """Refuse to run other weights than those that were compared, whatever made transformers find them."""
+    parameters = _parameters(loaded, model.weights)
+    for name, weight in model.weights.items():
+        tensor = weight.tensor
+        values = widen(tensor.read().reshape(-1).view(np.uint8).data, tensor.dtype)
+        found = parameters[name].detach().numpy()
+        if not np.array_equal(found.reshape(-1), values.astype(found.dtype, copy=False), equal_nan=True):
+            raise NamesError(
+                f"{path}: transformers loads another {name} than is stored there",
+                "Look for a second file of weights in the folder, and for keys of config.json that name one.",
+            )
+
+
+def _round(model: Any, torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - torch, which mypy does not see
+    parameters = _parameters(model, rounded)
+    with torch.no_grad():
+        for name, dtype in rounded.items():
+            parameters[name].copy_(parameters[name].to(getattr(torch, dtype)))
+
+
+def _outputs(torch: Any, model: Any, batch: Batch, path: Path) -> Outputs:  # noqa: ANN401 - torch
     ids, mask, segments = (
         torch.from_numpy(array).long() for array in (batch.input_ids, batch.input_mask, batch.segment_ids)
     )
-    computed = model(ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True)
+    try:
+        with torch.inference_mode():
+            computed = model(
+                ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True, return_dict=True
+            )
+    except (ValueError, RuntimeError, TypeError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise SourceError(f"{path}: transformers cannot run it: {told}") from error
     logits = computed.logits.numpy() if "logits" in computed else None
     return Outputs(tuple(layer.numpy() for layer in computed.hidden_states), logits)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from electra_convert.errors import OutputError
@@ -31,13 +32,30 @@ def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Pat
     written = []
     for folder in dict.fromkeys(folders.values()):
         roles = [role for role, place in folders.items() if place == folder]
-        fields = {**report_fields(report, roles), "files": hash_files(folder)}
+        fields = {**report_fields(report.of(roles)), "files": hash_files(folder)}
         path = folder / PARITY_FILE
         replace_file(
             path, (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         )
         written.append(path)
     return tuple(written)
+
+
+def check_folders(folders: Iterable[Path]) -> None:
+    """Refuse folders that no report can be kept in, before any work is done.
+
+    Args:
+        folders: where the models lie.
+
+    Raises:
+        OutputError: one may not be written to, or holds something else under the report's name.
+    """
+    for folder in folders:
+        path = folder / PARITY_FILE
+        if os.path.lexists(path) and not path.is_file():
+            raise OutputError(f"{path} is not a file, so it is not replaced", "Move it away, or leave --save out.")
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{folder} may not be written to", "Leave --save out, or copy the folder.")
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,9 @@ from electra_convert.config.resolve import SIZE_KEYS, Resolved
 
 # Beside the sizes: transformers' names of what a forward pass depends on and no shape tells.
 _COMPUTING_KEYS = ("num_attention_heads", "hidden_act", "layer_norm_eps")
+# Other names of one function, and functions that no run of Google's code has, whatever it was started with.
+_SAME = {"gelu_python": "gelu"}
+_OTHERS_ACTIVATIONS = ("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_10", "quick_gelu", "silu", "swish")
 State = Literal["equal", "differs", "not verified"]
 
 
@@ -44,10 +48,25 @@ def compare_settings(reference: Resolved, candidate: Resolved) -> tuple[SettingP
     return tuple(_compare(key, reference, candidate) for key in (*SIZE_KEYS, *_COMPUTING_KEYS))
 
 
+def compare_dtype(stored: Sequence[str], declared: str | None) -> tuple[SettingParity, ...]:
+    """Compare the dtype that a config.json declares with those of the weights beside it.
+
+    Args:
+        stored: the dtypes of the weights.
+        declared: what config.json says; from_pretrained rounds the weights to it.
+
+    Returns:
+        One row where they disagree, else none.
+    """
+    if declared is None or declared.removeprefix("torch.") in stored:
+        return ()
+    return (SettingParity("dtype", ", ".join(stored), "the candidate's weights", declared, "differs"),)
+
+
 def _compare(key: str, reference: Resolved, candidate: Resolved) -> SettingParity:
     expected, found = reference.values[key], candidate.values[key].value
-    if key in reference.guessed | candidate.guessed:
-        state: State = "not verified"
-    else:
-        state = "equal" if expected.value == found else "differs"
+    same = _SAME.get(expected.value, expected.value) == _SAME.get(found, found)
+    state: State = "equal" if same else "differs"
+    if key in reference.guessed | candidate.guessed and (same or found not in _OTHERS_ACTIVATIONS):
+        state = "not verified"
     return SettingParity(key, expected.value, expected.origin, found, state)

@@ -10,6 +10,7 @@ from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import require_tied
+from electra_convert.conversion import electric_notice
 from electra_convert.errors import ConfigError
 from electra_convert.evidence import Findings, gather
 from electra_convert.names.rules import Role
@@ -62,6 +63,20 @@ class Side:
         """What the report says of it."""
         name = self.place.name or self.place.path.name or self.checkpoint.name
         return SideReport(str(self.place.path), name, self.checkpoint.format)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over, left out, guessed or put aside in opening it."""
+        found = self.checkpoint.notices
+        if self.findings is not None:
+            found += (*electric_notice(self.checkpoint, self.findings), *self.findings.warnings)
+        return found
+
+    def declared_dtype(self, role: Role) -> str | None:
+        """The dtype that its config.json declares, in which from_pretrained loads it; None where it does not."""
+        base = {} if self.findings is None else self.findings.bases.get(role, {})
+        declared = base.get("dtype", base.get("torch_dtype"))
+        return declared if isinstance(declared, str) else None
 
     def limits(self, role: Role) -> Limits:
         """What one of its models can take."""

@@ -57,13 +57,13 @@ def text_batch(
         One row a sentence, and which of them were cut off.
 
     Raises:
-        UsageError: no side has a tokenizer.
+        UsageError: no side has a tokenizer, or a sentence is no text.
     """
     tokenizer = _tokenizer(sides, role)
-    rows: dict[str, NDArray[np.integer]] = {}
+    rows: list[tuple[str, NDArray[np.integer]]] = []
     notes = []
     for text in texts:
-        ids = np.array(tokenizer.encode(text).ids)
+        ids = np.array(_encode(tokenizer, text))
         name = text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
         if len(ids) > limits.positions:
             notes.append(f"“{name}” has {len(ids)} tokens; the first {limits.positions} were used.")
@@ -71,8 +71,17 @@ def text_batch(
             raise UsageError(
                 f"the tokenizer makes ids up to {ids.max()}, the model has {limits.vocabulary} embeddings"
             )
-        rows[name if name not in rows else f"{name} ({len(rows)})"] = ids[: limits.positions]
+        rows.append((name, ids[: limits.positions]))
     return rows_batch("your own text", rows, specials, limits), tuple(notes)
+
+
+def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"--text {ascii(text)[:60]} is no text: it holds half of a character") from error
+    ids: list[int] = tokenizer.encode(text).ids
+    return ids
 
 
 def _tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:

@@ -17,8 +17,8 @@ from electra_convert.names.variants import collapsed
 from electra_convert.tensors import DTYPES, PIECE_BYTES, DType, Tensor
 from electra_convert.weights import Weight
 
-# How much each dtype holds, the least first; of two that do not hold each other, the candidate's is the one declared.
-_WIDTHS = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
+# What holds every number of another dtype.
+_WIDER = {"float16": ("float32", "float64"), "bfloat16": ("float32", "float64"), "float32": ("float64",)}
 # Elements widened at a time when two tensors are not equal.
 _CHUNK = 1 << 20
 _WORKERS = 2
@@ -33,7 +33,7 @@ class TensorParity:
         name: transformers' name.
         source: its name in the reference; None where it is not there.
         state: equal (after the rounding), differs, missing (in the candidate), unexpected (there), or not finite.
-        rounded_to: the dtype that the wider of the two was rounded to, or None where both have the same.
+        rounded_to: the candidate's dtype, where that does not hold all that the reference's does; else None.
         detail: what is different, in words.
         max_abs: the largest absolute difference.
         elements: how many elements differ.
@@ -72,7 +72,7 @@ class WeightsParity:
 
     @property
     def rounded(self) -> dict[str, str]:
-        """The dtypes rounded to, by name, where the two sides have different ones."""
+        """The dtypes that the reference was rounded to, by name, where it was."""
         return {tensor.name: tensor.rounded_to for tensor in self.tensors if tensor.rounded_to is not None}
 
     @property
@@ -136,24 +136,21 @@ def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> T
     if reference.shape != candidate.shape:
         told = f"shape {list(reference.shape)} in the reference, {list(candidate.shape)} in the candidate"
         return TensorParity(name, source, "differs", detail=told, elements=size, size=size)
-    narrow = _narrower(reference.tensor.dtype, candidate.tensor.dtype)
-    if narrow is None and reference.op is candidate.op:
+    if reference.tensor.dtype == candidate.tensor.dtype and reference.op is candidate.op:
         finite, equal = _same_streams(reference.tensor, candidate.tensor)
     else:
-        finite, equal = _same_values(reference, candidate, narrow)
-    rounded_to = narrow.name if narrow else None
+        finite, equal = _same_values(reference, candidate)
+    rounded_to = _rounded_to(reference.tensor.dtype, candidate.tensor.dtype)
     if not finite:
         return TensorParity(name, source, "not finite", rounded_to, "NaN or infinite values", size=size)
     if equal:
         return TensorParity(name, source, "equal", rounded_to, size=size)
-    return _difference(name, reference, candidate, narrow)
+    return _difference(name, reference, candidate, rounded_to)
 
 
-def _narrower(reference: DType, candidate: DType) -> DType | None:
-    """The dtype that holds less; None where both have the same."""
-    if reference == candidate:
-        return None
-    return reference if _WIDTHS[reference.name] < _WIDTHS[candidate.name] else candidate
+def _rounded_to(reference: DType, candidate: DType) -> str | None:
+    exact = reference == candidate or candidate.name in _WIDER.get(reference.name, ())
+    return None if exact else candidate.name
 
 
 def _same_streams(reference: Tensor, candidate: Tensor) -> tuple[bool, bool]:
@@ -167,23 +164,22 @@ def _same_streams(reference: Tensor, candidate: Tensor) -> tuple[bool, bool]:
     return finite, equal
 
 
-def _same_values(reference: Weight, candidate: Weight, narrow: DType | None) -> tuple[bool, bool]:
-    sides = [_read(weight, narrow) for weight in (reference, candidate)]
-    finite = all(
-        all_finite(values.reshape(-1).view(np.uint8).data, narrow or weight.tensor.dtype)
-        for values, weight in zip(sides, (reference, candidate), strict=True)
-    )
+def _same_values(reference: Weight, candidate: Weight) -> tuple[bool, bool]:
+    """The same after bringing the reference to the candidate's dtype, and both to one orientation."""
+    dtype = candidate.tensor.dtype
+    sides = [_read(weight, dtype) for weight in (reference, candidate)]
+    finite = all(all_finite(values.reshape(-1).view(np.uint8).data, dtype) for values in sides)
     one, other = (_oriented(values, weight) for values, weight in zip(sides, (reference, candidate), strict=True))
     return finite, bool(np.array_equal(one, other))
 
 
-def _read(weight: Weight, dtype: DType | None) -> NDArray[np.generic]:
-    """The bits of a tensor as it lies, rounded to a dtype."""
+def _read(weight: Weight, dtype: DType) -> NDArray[np.generic]:
+    """The bits of a tensor as it lies, in a dtype."""
     tensor = weight.tensor
     values = tensor.read()
-    if dtype is not None and dtype != tensor.dtype:
-        rounded = cast(values.reshape(-1).view(np.uint8).data, tensor, dtype, finite=False)
-        values = np.frombuffer(rounded, dtype.storage).reshape(tensor.shape)
+    if dtype != tensor.dtype:
+        cast_bytes = cast(values.reshape(-1).view(np.uint8).data, tensor, dtype, finite=False)
+        values = np.frombuffer(cast_bytes, dtype.storage).reshape(tensor.shape)
     return values.view(f"<u{values.dtype.itemsize}")
 
 
@@ -191,27 +187,25 @@ def _oriented(values: NDArray[np.generic], weight: Weight) -> NDArray[np.generic
     return values.T if weight.op is Op.TRANSPOSE else values
 
 
-def _difference(name: str, reference: Weight, candidate: Weight, narrow: DType | None) -> TensorParity:
+def _difference(name: str, reference: Weight, candidate: Weight, rounded_to: str | None) -> TensorParity:
     worst, elements, largest = 0.0, 0, 0.0
-    for one, other in zip(_chunks(reference, narrow), _chunks(candidate, narrow), strict=True):
+    dtype = candidate.tensor.dtype
+    for one, other in zip(_chunks(reference, dtype), _chunks(candidate, dtype), strict=True):
         difference = np.abs(one - other)
         worst = max(worst, float(difference.max(initial=0.0)))
         largest = max(largest, float(np.abs(one).max(initial=0.0)))
         elements += int((difference != 0).sum())
     size = reference.tensor.size
-    after = f" after rounding to {narrow}" if narrow else ""
+    after = f" after rounding to {rounded_to}" if rounded_to else ""
     told = f"{elements:,} of {size:,} elements differ{after}, by up to {worst:.3g} (largest value {largest:.3g})"
     if not elements:
         told = f"the bits differ{after} in the sign of zeros alone"
-    return TensorParity(
-        name, reference.tensor.name, "differs", narrow.name if narrow else None, told, worst, elements, size
-    )
+    return TensorParity(name, reference.tensor.name, "differs", rounded_to, told, worst, elements, size)
 
 
-def _chunks(weight: Weight, narrow: DType | None) -> Iterator[NDArray[np.floating]]:
-    """The values in transformers' order, widened so that their difference is exact."""
-    dtype = narrow or weight.tensor.dtype
-    values = _oriented(_read(weight, narrow), weight).reshape(-1)
+def _chunks(weight: Weight, dtype: DType) -> Iterator[NDArray[np.floating]]:
+    """The values in transformers' order and a dtype, widened so that their difference is exact."""
+    values = _oriented(_read(weight, dtype), weight).reshape(-1)
     for start in range(0, len(values), _CHUNK):
         piece = np.ascontiguousarray(values[start : start + _CHUNK])
         yield widen(piece.view(np.uint8).data, dtype).astype(np.float64)

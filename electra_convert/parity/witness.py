@@ -75,7 +75,8 @@ class Variables:
         """
         self.tensorflow = import_tensorflow("to run the TensorFlow side")
         try:
-            self._reader = self.tensorflow.train.load_checkpoint(str(prefix))
+            # tf.train.load_checkpoint would take a folder of that name for what was meant.
+            self._reader = self.tensorflow.compat.v1.train.NewCheckpointReader(str(prefix))
             self._keys = self._by_name()
         except (ValueError, RuntimeError, self.tensorflow.errors.OpError) as error:
             raise SourceError(f"{prefix}: TensorFlow cannot read it: {' '.join(str(error).split())[:300]}") from error

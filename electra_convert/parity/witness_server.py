@@ -17,22 +17,25 @@ import numpy as np
 
 from electra_convert.errors import ElectraConvertError
 from electra_convert.parity.witness import Arithmetic, Outputs, run_witness
-from electra_convert.parity.witness_settings import read_settings
+from electra_convert.parity.witness_settings import Settings, read_settings
 
 
 def answer(job: Mapping[str, Any]) -> dict[str, Any]:
     """Run one model.
 
     Args:
-        job: the checkpoint's prefix; the folder and hparams where its settings may be; its role; arithmetic to fall
-            back on where nothing says it; inputs and outputs, names of .npz files to read and to write.
+        job: the checkpoint's prefix; the folder and hparams where its settings may be, and whether these are settled
+            without them; its role; arithmetic to fall back on where nothing says it; inputs and outputs, names of
+            .npz files to read and to write.
 
     Returns:
         What was found of its settings and the version of TensorFlow; or an error, its message and hint.
     """
     try:
         prefix, role = Path(job["prefix"]), job["role"]
-        settings = read_settings(prefix, Path(job["folder"]), role, job["hparams"], job["lenient"])
+        settings = Settings(None, None, None)
+        if not job["settled"]:
+            settings = read_settings(prefix, Path(job["folder"]), role, job["hparams"])
         given = Arithmetic(**job["arithmetic"])
         arithmetic = Arithmetic(
             settings.heads or given.heads, settings.activation or given.activation, given.precision, given.rounded

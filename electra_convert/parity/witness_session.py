@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from electra_convert import errors
-from electra_convert.errors import ElectraConvertError, SourceError
+from electra_convert.errors import ElectraConvertError, OutputError, SourceError
 from electra_convert.parity.inputs import Batch
 from electra_convert.parity.witness import Arithmetic, Outputs, Role
 from electra_convert.parity.witness_settings import Settings
@@ -43,8 +43,7 @@ class WitnessSession:
     """A process that runs TensorFlow checkpoints, one job after the other; ended with the context."""
 
     def __init__(self) -> None:
-        self._place = tempfile.TemporaryDirectory()
-        self._folder = Path(self._place.name)
+        self._place: tempfile.TemporaryDirectory[str] | None = None
         self._numbers = count()
         self._answers: dict[int, Mapping[str, Any]] = {}
         self._answered = count()
@@ -59,19 +58,30 @@ class WitnessSession:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
-        self._place.cleanup()
+        if self._place is not None:
+            self._place.cleanup()
+
+    @property
+    def _folder(self) -> Path:
+        """Where jobs and answers lie; made when it is first needed."""
+        if self._place is None:
+            try:
+                self._place = tempfile.TemporaryDirectory()
+            except OSError as error:
+                raise OutputError(f"no temporary folder can be made: {error}", "Set TMPDIR to one.") from error
+        return Path(self._place.name)
 
     def begin(self) -> None:
         """Start the process, which needs seconds to import TensorFlow, before there is a job for it."""
         if self._process is None:
             with (self._folder / "messages").open("w") as messages:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "electra_convert.parity.witness_server"],
+                    [sys.executable, "-P", "-m", "electra_convert.parity.witness_server"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=messages,
                     text=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())},
                 )
 
     def submit(
@@ -79,7 +89,7 @@ class WitnessSession:
         prefix: Path,
         folder: Path,
         hparams: str | None,
-        lenient: bool,
+        settled: bool,
         role: Role,
         arithmetic: Arithmetic,
         batches: Sequence[Batch],
@@ -90,7 +100,7 @@ class WitnessSession:
             prefix: the checkpoint's path without .index.
             folder: where its hparams.json would lie.
             hparams: an option that goes before that file, or None.
-            lenient: whether settings that cannot be read count as absent.
+            settled: whether the arithmetic is to be used as it is, whatever lies there.
             role: which of the models.
             arithmetic: the precision and rounding wanted; the rest is used where the witness finds no settings.
             batches: what to run it on.
@@ -107,7 +117,7 @@ class WitnessSession:
             "prefix": str(prefix.absolute()),
             "folder": str(folder.absolute()),
             "hparams": hparams,
-            "lenient": lenient,
+            "settled": settled,
             "role": role,
             "arithmetic": asdict(arithmetic),
             "inputs": str(inputs),
@@ -150,6 +160,12 @@ class WitnessSession:
     def _last_words(self) -> str:
         lines = (self._folder / "messages").read_text(errors="replace").splitlines()
         return lines[-1] if lines else "it said nothing; was there enough memory?"
+
+
+def _search_path() -> list[str]:
+    """Where this process finds packages, and never whatever folder it happens to stand in."""
+    own = str(Path(errors.__file__).resolve().parent.parent)
+    return [*(path for path in sys.path if path), own]
 
 
 def _arrays(batches: Sequence[Batch]) -> dict[str, Any]:

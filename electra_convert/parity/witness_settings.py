@@ -36,9 +36,7 @@ class Settings:
     origin: str | None
 
 
-def read_settings(
-    prefix: Path, folder: Path, role: Role, hparams: str | None = None, lenient: bool = False
-) -> Settings:
+def read_settings(prefix: Path, folder: Path, role: Role, hparams: str | None = None) -> Settings:
     """Read the head count and activation of one model of a checkpoint.
 
     Args:
@@ -46,7 +44,6 @@ def read_settings(
         folder: where its hparams.json would lie.
         role: which of its models.
         hparams: JSON, or the name of a file that holds it, which goes before what lies beside the checkpoint.
-        lenient: whether what cannot be read counts as absent.
 
     Returns:
         What was found.
@@ -56,15 +53,6 @@ def read_settings(
         SourceError: TensorFlow cannot read the checkpoint.
         ConfigError: hparams or graph cannot be read.
     """
-    try:
-        return _read(prefix, folder, role, hparams)
-    except ConfigError:
-        if not lenient:
-            raise
-        return Settings(None, None, None)
-
-
-def _read(prefix: Path, folder: Path, role: Role, hparams: str | None) -> Settings:
     variables = Variables(prefix)
     scopes = find_scopes(variables, role)
     hidden = variables.shape(f"{scopes.encoder}/encoder/layer_0/attention/self/query/kernel")[0]

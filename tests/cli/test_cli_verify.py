@@ -28,7 +28,7 @@ def test_a_pass_says_what_was_compared(pairs):
         "transformers 5.",
         "PyTorch 2.",
         "Google's graph on TensorFlow 2.",
-        "the hidden states of all 2 layers",
+        "the hidden states of 2 layers",
         "416 positions",
     ):
         assert part in verdict
@@ -76,7 +76,9 @@ def test_json_is_json_even_where_a_number_is_none(pair_copy):
 def test_a_page_and_the_record_are_written(pair_copy, tmp_path):
     pair = pair_copy()
     (tmp_path / "report.html").write_text("an older one")
-    ran = run("verify", DEFAULT, pair, "--html", tmp_path / "report.html", "--save", "-q")
+    page = ("--html", tmp_path / "report.html")
+    assert "already exists" in run("verify", DEFAULT, pair, *page).refusal()
+    ran = run("verify", DEFAULT, pair, *page, "--overwrite", "--save", "-q")
     assert (ran.code, ran.err) == (0, "")
     assert "Same model" in (tmp_path / "report.html").read_text()
     saved = json.loads((pair / "discriminator" / "parity.json").read_text())
@@ -86,7 +88,7 @@ def test_a_page_and_the_record_are_written(pair_copy, tmp_path):
 def test_a_page_that_cannot_be_written_is_an_error(pairs, tmp_path):
     place = tmp_path / "absent" / "report.html"
     ran = run("verify", DEFAULT, pairs["default"], "--weights-only", "--html", place)
-    assert "report.html cannot be written" in ran.refusal()
+    assert "absent is not a folder" in ran.refusal()
 
 
 def test_a_recording_can_stand_for_the_reference(pairs):

@@ -99,6 +99,13 @@ def test_files_that_are_no_npz_are_refused(tmp_path, content, message):
         read_inputs(path, LIMITS)
 
 
+@pytest.mark.parametrize("name", ["mask", "attention_mask"])
+def test_arrays_that_would_be_passed_over_are_refused(tmp_path, name):
+    ones = np.ones((1, 2), int)
+    with pytest.raises(UsageError, match="expected input_ids, one mask"):
+        read_inputs(saved(tmp_path, input_ids=ones, input_mask=ones, **{name: ones}), LIMITS)
+
+
 def test_a_file_without_ids_or_with_pickles_is_refused(tmp_path):
     with pytest.raises(SourceError, match="holds no input_ids"):
         read_inputs(saved(tmp_path, ids=np.zeros(3, int)), LIMITS)

@@ -12,7 +12,8 @@ from conftest import FIXTURES
 from support.pairs import change_weights
 
 from electra_convert import verify
-from electra_convert.parity.page import encode_page
+from electra_convert.pages import page_file
+from electra_convert.parity.page import report_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -36,7 +37,7 @@ def opened(browser: str, page: Path, *options: str) -> str:
 @pytest.fixture
 def page(tmp_path):
     def write(report) -> Path:
-        (tmp_path / "report.html").write_bytes(encode_page(report))
+        (tmp_path / "report.html").write_text(report_page(report), encoding="utf-8")
         return tmp_path / "report.html"
 
     return write
@@ -87,23 +88,23 @@ def test_numbers_that_are_none_do_not_break_the_pictures(pair_copy, page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_ink_and_ground_stand_apart_in_either_scheme(scheme):
-    text = (Path(__file__).parents[2] / "electra_convert/parity/page.html").read_text()
-    light, dark = re.findall(r":root \{(.*?)\}", text, re.DOTALL)
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    styles = page_file("electra_convert.pages", "style.css") + page_file("electra_convert.parity", "report.css")
+    roots = re.findall(r":root \{(.*?)\}", styles, re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", "".join(roots[scheme == "dark" :: 2])))
     for ink, ground in (
-        ("ink", "ground"),
-        ("soft", "ground"),
-        ("soft", "card"),
-        ("same", "same-ground"),
-        ("different", "different-ground"),
+        ("ink", "page"),
+        ("ink-soft", "page"),
+        ("ink-soft", "surface"),
+        ("good", "same-ground"),
+        ("bad", "different-ground"),
         ("ink", "same-ground"),
         ("ink", "different-ground"),
-        ("same", "ground"),
-        ("different", "ground"),
+        ("good", "page"),
+        ("bad", "page"),
     ):
         assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
     for mark in ("first", "second", "third", "limit"):
-        assert contrast(colours[mark], colours["card"]) >= 3.0, mark
+        assert contrast(colours[mark], colours["surface"]) >= 3.0, mark
 
 
 def contrast(one: str, other: str) -> float:

@@ -17,7 +17,14 @@ from support.checkpoints import SIZES
 from support.pairs import change_config, change_weights
 
 from electra_convert import convert, verify
-from electra_convert.errors import ConfigError, MissingPackageError, NamesError, SourceError, UsageError
+from electra_convert.errors import (
+    ConfigError,
+    MissingPackageError,
+    NamesError,
+    OutputError,
+    SourceError,
+    UsageError,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
 DEFAULT = FIXTURES / "default"
@@ -62,13 +69,13 @@ def test_tensorflow_is_compared_with_tensorflow_and_transformers_with_transforme
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_a_declared_rounding_is_no_difference_and_is_said(tmp_path, dtype):
     convert(DEFAULT, tmp_path / "rounded", dtype=dtype)
-    for sides in ((DEFAULT, tmp_path / "rounded"), (tmp_path / "rounded", DEFAULT)):
-        report = verify(*sides)
-        assert report.passed, report.reasons
-        assert f"equal after rounding to {dtype}" in report.summary
-        forward = report.models["discriminator"].forward
-        assert forward.worst < 1e-5
-        assert forward.rounding["logits"].max_abs > 1e-4
+    report = verify(DEFAULT, tmp_path / "rounded")
+    assert report.passed, report.reasons
+    assert f"equal after rounding to {dtype}" in report.summary
+    forward = report.models["discriminator"].forward
+    assert forward.worst < 1e-5
+    assert forward.rounding["logits"].max_abs > 1e-4
+    assert not verify(tmp_path / "rounded", DEFAULT, weights_only=True).passed
     recorded = verify(None, tmp_path / "rounded", golden=DEFAULT / "golden.npz")
     assert recorded.passed
     assert recorded.models["generator"].forward.stages[-1].limit > 1e-3
@@ -123,11 +130,12 @@ def test_without_a_source_of_truth_the_head_count_is_said_not_to_be_verified(gol
     pair, source = pair_copy(), golden_copy(without=("hparams.json", "*.meta"))
     report = verify(source, pair / "discriminator")
     assert report.passed
-    assert "num_attention_heads is not verified" in report.summary
+    assert "except that hidden_act, num_attention_heads is not verified" in report.summary
     assert any("head count is not verified" in note for note in report.notes)
+    assert any("activation is not verified" in note for note in report.notes)
     settled = verify(source, pair / "discriminator", hparams=json.loads((DEFAULT / "hparams.json").read_text()))
     assert settled.passed
-    assert not settled.notes[1:]
+    assert not any("not verified" in note for note in settled.notes)
     wrong = verify(source, pair / "discriminator", hparams={"model_hparam_overrides": {"num_attention_heads": 8}})
     assert "num_attention_heads is 2, the reference has 8 (--hparams)" in wrong.reasons[0]
 
@@ -137,6 +145,11 @@ def test_a_config_given_for_the_reference_decides(golden_copy, pairs):
     report = verify(source, pairs["default"] / "discriminator", config=pairs["default"] / "discriminator/config.json")
     assert report.passed
     assert any("as --config says" in note for note in report.notes)
+    (source / "hparams.json").write_text('{"model_hparam_overrides": {"num_attention_heads": 8}}')
+    decided = verify(
+        source, pairs["default"] / "discriminator", config=pairs["default"] / "discriminator/config.json"
+    )
+    assert decided.passed, decided.reasons
 
 
 # What makes a side fail
@@ -176,6 +189,70 @@ def test_a_model_with_fewer_layers_fails_with_the_layers_named(pair_copy):
     assert "electra.encoder.layer.1.attention.output.LayerNorm.bias (not in the candidate)" in report.reasons[0]
     assert "num_hidden_layers is 1, the reference has 2" in report.reasons[1]
     assert "layer 2 are not there" in report.models["discriminator"].obstacle
+
+
+def test_weights_that_transformers_takes_from_elsewhere_fail(pair_copy):
+    pair = pair_copy()
+    folder = pair / "discriminator"
+    shutil.copy(folder / "model.safetensors", folder / "other.safetensors")
+    change_config(folder, transformers_weights="other.safetensors")
+    report = verify(DEFAULT, folder)
+    assert "transformers_weights" in report.reasons[0]
+    with_other = json.loads((folder / "config.json").read_text())
+    assert with_other["transformers_weights"] == "other.safetensors"
+
+
+def test_what_transformers_loaded_is_held_to_what_was_compared(pair_copy, monkeypatch):
+    pair = pair_copy()
+    from electra_convert import pytorch
+
+    real = pytorch.load_model
+
+    def careless(*arguments):
+        model = real(*arguments)
+        model.electra.encoder.layer[0].attention.self.key.bias.data += 1
+        return model
+
+    monkeypatch.setattr("electra_convert.parity.runners.load_model", careless)
+    report = verify(DEFAULT, pair / "discriminator")
+    assert report.verdict == "unproven"
+    assert "transformers loads another electra.encoder.layer.0.attention.self.key.bias" in report.reasons[0]
+
+
+def test_a_dtype_that_the_weights_have_not_fails(pair_copy):
+    pair = pair_copy()
+    change_config(pair / "discriminator", dtype="float16")
+    report = verify(DEFAULT, pair / "discriminator", weights_only=True)
+    assert report.reasons[0] == (
+        "discriminator: dtype is float16, the reference has float32 (the candidate's weights)"
+    )
+
+
+def test_a_side_that_cannot_be_run_leaves_it_open(pair_copy):
+    pair = pair_copy()
+    change_config(pair / "discriminator", chunk_size_feed_forward=7)
+    report = verify(DEFAULT, pair / "discriminator")
+    assert (report.passed, report.verdict) == (False, "unproven")
+    assert report.summary.startswith("Not shown to be the same model: discriminator: not run: ")
+    change_config(pair / "discriminator", chunk_size_feed_forward=None, return_dict=False)
+    assert verify(DEFAULT, pair / "discriminator").passed
+
+
+def test_the_record_of_each_model_speaks_of_it_alone(pair_copy):
+    pair = pair_copy()
+    change_weights(pair / "discriminator", lambda weights: weights["electra.embeddings_project.bias"].__iadd__(1))
+    verify(DEFAULT, pair, weights_only=True, save=True)
+    saved = json.loads((pair / "generator" / "parity.json").read_text())
+    assert (saved["verdict"], saved["reasons"]) == ("same", [])
+    assert saved["summary"].startswith("The same generator.")
+
+
+def test_a_place_that_cannot_be_saved_to_is_refused_before_anything_is_run(pair_copy, monkeypatch):
+    pair = pair_copy()
+    (pair / "generator" / "parity.json").mkdir()
+    monkeypatch.setattr("electra_convert.verification.compare_weights", pytest.fail)
+    with pytest.raises(OutputError, match=r"parity\.json is not a file"):
+        verify(DEFAULT, pair, save=True)
 
 
 def test_another_model_altogether_fails(pairs):
@@ -225,7 +302,7 @@ def test_one_s_own_sentences_and_ids_are_run_as_well(pairs, tmp_path):
     report = verify(DEFAULT, pairs["default"], text=["the fox", "the fox"], inputs=tmp_path / "ids.npz")
     assert report.passed
     assert [batch.name for batch in report.batches][:2] == ["ids.npz", "your own text"]
-    assert report.batches[1].rows == ("the fox", "the fox (1)")
+    assert report.batches[1].rows == ("the fox", "the fox")
     assert report.models["discriminator"].forward.positions == sum(batch.input_ids.size for batch in report.batches)
 
 
@@ -278,6 +355,37 @@ def test_a_recording_of_other_shapes_is_told_to_be_of_another_model(pairs, tmp_p
     np.savez(tmp_path / "golden.npz", **golden)
     report = verify(None, pairs["default"], golden=tmp_path / "golden.npz")
     assert "logits was recorded with shape [8, 5]" in report.models["discriminator"].obstacle
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("disc_logits", np.full((8, 128), np.inf, np.float32), "disc_logits holds NaN or infinite values"),
+        (
+            "disc_logits",
+            np.zeros((8, 128), np.complex64),
+            "disc_logits is complex64 .* expected 2 dimensions of floats",
+        ),
+        ("disc_hidden", np.float32(1), "disc_hidden is float32 of shape .* expected 4 dimensions"),
+        ("disc_ids", np.array("text"), "disc_ids is <U4 of shape"),
+        ("gen_positions", np.zeros((72, 2)), "gen_positions is float64"),
+        ("gen_positions", np.full((72, 2), 200), "gen_positions is int64 of shape"),
+    ],
+)
+def test_a_recording_that_is_none_is_refused(pairs, tmp_path, name, array, message):
+    np.savez(tmp_path / "golden.npz", **{**np.load(DEFAULT / "golden.npz"), name: array})
+    with pytest.raises((SourceError, UsageError), match=message):
+        verify(None, pairs["default"], golden=tmp_path / "golden.npz")
+
+
+def test_what_a_short_recording_cannot_see_is_listed(pairs, tmp_path):
+    golden = dict(np.load(DEFAULT / "golden.npz"))
+    golden["input_mask"] = np.eye(1, 128, dtype=np.int32).repeat(8, axis=0)
+    golden["disc_hidden"] = golden["disc_hidden"][:1]
+    np.savez(tmp_path / "golden.npz", **golden)
+    blind = verify(None, pairs["default"], golden=tmp_path / "golden.npz").models["discriminator"].forward.blind
+    assert any("head count" in line for line in blind)
+    assert any("1 of 2 layers" in line for line in blind)
 
 
 def test_a_recording_of_one_model_judges_no_other(pairs, tmp_path):
