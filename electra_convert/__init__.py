@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.version import __version__
 
 if TYPE_CHECKING:
+    from electra_convert.card.writing import Card, write_card
     from electra_convert.config.resolve import Value
     from electra_convert.conversion import Conversion, convert
     from electra_convert.demo.filling import Filling, fill
     from electra_convert.demo.models import LoadedModel, open_model
     from electra_convert.demo.scores import ScoredText, score
     from electra_convert.errors import ElectraConvertError
+    from electra_convert.hub.uploading import Upload, upload
     from electra_convert.inspection import Inspection, ModelReport, inspect
     from electra_convert.parity.report import ParityReport
     from electra_convert.verification import verify
 
 __all__ = [
+    "Card",
     "Conversion",
     "ElectraConvertError",
     "Filling",
@@ -27,6 +30,7 @@ __all__ = [
     "ModelReport",
     "ParityReport",
     "ScoredText",
+    "Upload",
     "Value",
     "__version__",
     "convert",
@@ -35,9 +39,12 @@ __all__ = [
     "verify",
     "open_model",
     "score",
+    "upload",
+    "write_card",
 ]
 
 _HOMES = {
+    "Card": "card.writing",
     "Conversion": "conversion",
     "ElectraConvertError": "errors",
     "Filling": "demo.filling",
@@ -46,6 +53,7 @@ _HOMES = {
     "ModelReport": "inspection",
     "ParityReport": "parity.report",
     "ScoredText": "demo.scores",
+    "Upload": "hub.uploading",
     "Value": "config.resolve",
     "convert": "conversion",
     "fill": "demo.filling",
@@ -53,6 +61,8 @@ _HOMES = {
     "verify": "verification",
     "open_model": "demo.models",
     "score": "demo.scores",
+    "upload": "hub.uploading",
+    "write_card": "card.writing",
 }
 
 

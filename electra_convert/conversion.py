@@ -16,6 +16,7 @@ from electra_convert.checkpoint.model import naming, require_tied, slot_state
 from electra_convert.config.resolve import Value
 from electra_convert.errors import NamesError, OutputError, ParityError
 from electra_convert.evidence import Findings, gather
+from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, Target, make_options
 from electra_convert.output import check_target
@@ -44,7 +45,7 @@ class Conversion:
         dry_run: whether nothing was written.
     """
 
-    source: Path
+    source: str | Path
     output: Path
     format: str
     to: Target
@@ -67,7 +68,8 @@ def convert(
     """Convert an ELECTRA checkpoint.
 
     Args:
-        source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or pair of them.
+        source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or pair of them;
+            or where such is on the Hub: hf://OWNER/REPO[@REVISION][/PATH].
         output: the folder to make; a pair of models gets a folder each within it.
         progress: told how many bytes of how many have been read, from several threads.
         options: the fields of options.Options, such as model="discriminator" or to="torch"; paths may be text,
@@ -79,14 +81,18 @@ def convert(
     Raises:
         ElectraConvertError: nothing has been written; the message says why.
     """
-    return run_conversion(Path(source), Path(output), make_options(options), progress)
+    if options.get("generator") is not None:
+        options["generator"] = local_source(options["generator"])
+    return run_conversion(as_source(source), Path(output), make_options(options), progress)
 
 
-def run_conversion(source: Path, output: Path, options: Options, progress: Progress | None = None) -> Conversion:
+def run_conversion(
+    pointed_at: str | Path, output: Path, options: Options, progress: Progress | None = None
+) -> Conversion:
     """Convert an ELECTRA checkpoint, with the options already in one place.
 
     Args:
-        source: what to read.
+        pointed_at: what to read: a path, or hf://OWNER/REPO[@REVISION].
         output: the folder to make.
         options: what was asked for.
         progress: told how many bytes of how many have been read, from several threads.
@@ -97,6 +103,7 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
     Raises:
         ElectraConvertError: nothing has been written; the message says why.
     """
+    source = local_source(pointed_at)
     with open_checkpoint(source, options.generator) as checkpoint:
         target: Target = options.to or ("tf" if checkpoint.variant is None else "safetensors")
         options.check(target)
@@ -114,7 +121,7 @@ def run_conversion(source: Path, output: Path, options: Options, progress: Progr
                 inspect = partial(_verify, source, output, options) if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         return Conversion(
-            source=source,
+            source=pointed_at,
             output=output,
             format=checkpoint.format,
             to=target,

@@ -59,6 +59,14 @@ class ParityError(ElectraConvertError):
     """What was converted is not the same model as its source."""
 
 
+class CardError(ElectraConvertError):
+    """A model card is malformed, or says otherwise than it is asked to say."""
+
+
+class HubError(ElectraConvertError):
+    """The Hub cannot be reached, refuses, or holds something else than was sent."""
+
+
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
 

@@ -1,5 +1,5 @@
-"""torch, transformers and TensorFlow, imported when they are needed: quietly, and with a plain sentence where one is
-missing; holds no model."""
+"""torch, transformers, TensorFlow and huggingface_hub, imported when they are needed: quietly, and with a plain
+sentence where one is missing; holds no model."""
 
 from __future__ import annotations
 
@@ -53,6 +53,30 @@ def import_tensorflow(purpose: str) -> ModuleType:
     tensorflow = _imported("TensorFlow", "tensorflow", purpose, lambda: import_module("tensorflow"))
     _keep_off_gpus(tensorflow)
     return tensorflow
+
+
+def import_huggingface_hub(purpose: str) -> ModuleType:
+    """Import huggingface_hub, the Hub's own client.
+
+    Args:
+        purpose: what for, such as "to upload a model".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("huggingface_hub", "hub", purpose, lambda: import_module("huggingface_hub"))
+
+
+def import_iso639(purpose: str) -> ModuleType:
+    """Import iso639, the table of language codes.
+
+    Args:
+        purpose: what for, such as "to check a language code".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("iso639-lang", "hub", purpose, lambda: import_module("iso639"))
 
 
 def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:

@@ -16,6 +16,7 @@ from electra_convert.checkpoint.model import naming, require_tied
 from electra_convert.config.resolve import Value
 from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.evidence import gather
+from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import collapse
 from electra_convert.options import hparams_text
@@ -54,7 +55,7 @@ class Inspection:
         checked: how many bytes were read and found sound, or None where only the index was read.
     """
 
-    source: Path
+    source: str | Path
     format: str
     variant: str | None
     step: int | None
@@ -87,10 +88,10 @@ def inspect(
     Raises:
         ElectraConvertError: the source is not a complete ELECTRA checkpoint, or is damaged.
     """
-    with open_checkpoint(Path(source)) as checkpoint:
+    with open_checkpoint(local_source(source)) as checkpoint:
         findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
         return Inspection(
-            source=Path(source),
+            source=as_source(source),
             format=checkpoint.format,
             variant=checkpoint.variant.name if checkpoint.variant else None,
             step=checkpoint.step,

@@ -16,7 +16,7 @@ from electra_convert.cli.printing import print_message
 from electra_convert.errors import ElectraConvertError, UsageError
 from electra_convert.version import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "demo")
+COMMANDS = ("convert", "inspect", "verify", "demo", "card", "upload")
 DEBUG = "ELECTRA_CONVERT_DEBUG"
 
 
@@ -71,7 +71,7 @@ def _told(error: BaseException) -> tuple[str, str | None, int]:
     if isinstance(error, ElectraConvertError):
         return error.message, error.hint, 2 if isinstance(error, UsageError) else 1
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", None, 1
+        return "interrupted", " ".join(getattr(error, "__notes__", ())) or None, 1
     if isinstance(error, MemoryError):
         return "out of memory", None, 1
     if isinstance(error, OSError) and error.filename is not None:
@@ -85,7 +85,8 @@ def main() -> None:
     """Convert ELECTRA checkpoints between TensorFlow, PyTorch and safetensors, exactly and in both directions.
 
     SOURCE is anything you would point at: a folder, a TensorFlow prefix such as model.ckpt-1000 or any file of it, a
-    SavedModel, a transformers model or a pair of them, one .safetensors or .bin file.
+    SavedModel, a transformers model or a pair of them, one .safetensors or .bin file; or where such is on the Hugging
+    Face Hub, hf://OWNER/REPO[@REVISION][/PATH].
 
     Results go to standard output, progress and messages to standard error. Exit status 0: done, 1: failed, 2: wrong
     usage.

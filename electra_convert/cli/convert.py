@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options
+from electra_convert.cli.shared import PATH, SOURCE, config_options, output_options, prepare_hub
 
 
 @click.command("convert")
-@click.argument("source", type=PATH)
+@click.argument("source", type=SOURCE)
 @click.argument("output", type=PATH)
 @click.option(
     "--model",
@@ -24,7 +24,7 @@ from electra_convert.cli.shared import PATH, config_options, output_options
     help="What to write; by default safetensors from TensorFlow, and tf from a transformers model.",
 )
 @click.option(
-    "--generator", type=PATH, metavar="FOLDER", help="The generator's folder, when SOURCE is a discriminator alone."
+    "--generator", type=SOURCE, metavar="FOLDER", help="The generator's folder, when SOURCE is a discriminator alone."
 )
 @config_options
 @click.option(
@@ -65,7 +65,7 @@ from electra_convert.cli.shared import PATH, config_options, output_options
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists, once the new one is complete.")
 @output_options
 def command(
-    source: Path,
+    source: str | Path,
     output: Path,
     cased: bool | None,
     max_shard_size: str | None,
@@ -82,8 +82,12 @@ def command(
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text, print_json, print_messages
     from electra_convert.conversion import run_conversion
+    from electra_convert.hub.sources import local_source
     from electra_convert.options import Options, parse_size
 
+    prepare_hub(quiet or as_json)
+    if given["generator"] is not None:
+        given["generator"] = local_source(given["generator"])
     options = Options(
         lower_case=None if cased is None else not cased,
         max_shard_size=None if max_shard_size is None else parse_size(max_shard_size),

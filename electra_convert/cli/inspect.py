@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options
+from electra_convert.cli.shared import SOURCE, config_options, output_options, prepare_hub
 
 
 @click.command("inspect")
-@click.argument("source", type=PATH)
+@click.argument("source", type=SOURCE)
 @click.option("--check", is_flag=True, help="Read every byte: verify all checksums, refuse NaN and infinite weights.")
 @config_options
 @output_options
-def command(source: Path, check: bool, hparams: str | None, config: Path | None, as_json: bool, quiet: bool) -> None:
+def command(
+    source: str | Path, check: bool, hparams: str | None, config: Path | None, as_json: bool, quiet: bool
+) -> None:
     """Say what SOURCE holds: format, layout, both architectures and where each value came from.
 
     Reads no more than the index of the checkpoint, unless --check is given.
@@ -24,6 +26,7 @@ def command(source: Path, check: bool, hparams: str | None, config: Path | None,
     from electra_convert.cli.report import inspection_fields, inspection_text, print_json, print_messages
     from electra_convert.inspection import inspect
 
+    prepare_hub(quiet or as_json)
     with progress_bar("Checking", quiet or as_json) as progress:
         result = inspect(source, check, hparams, config, progress)
     if as_json:

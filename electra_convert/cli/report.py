@@ -108,7 +108,7 @@ def _config_lines(config: Mapping[str, Value]) -> list[str]:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows of cells as lines, indented, the columns aligned."""
+    """Rows of cells as lines, indented, the columns table."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) if rows else 0)]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

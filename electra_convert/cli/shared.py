@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +13,21 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 # What may be done with a path is found out by doing it, and told as any other error.
 PATH = click.Path(path_type=Path, readable=False)
+
+
+class Source(click.ParamType[str | Path]):
+    """A path, or a place on the Hub, whose two slashes a path would join."""
+
+    name = "path"
+
+    def convert(self, value: str | Path, _: click.Parameter | None, __: click.Context | None) -> str | Path:
+        """Keep hf:// as it is."""
+        from electra_convert.hub.sources import as_source
+
+        return as_source(value)
+
+
+SOURCE = Source()
 
 
 def output_options(command: Command) -> Command:
@@ -29,3 +46,27 @@ def config_options(command: Command) -> Command:
         metavar="JSON|FILE",
         help="The hparams the run was started with, as run_pretraining.py takes them: JSON, or a file that holds it.",
     )(command)
+
+
+def metadata_options(command: Command) -> Command:
+    """--license, --language and --base-model: what a card says that a model's files do not."""
+    command = click.option(
+        "--base-model", metavar="OWNER/NAME", help="The model on the Hub that this one was made from, for the card."
+    )(command)
+    command = click.option(
+        "--language",
+        multiple=True,
+        metavar="CODE",
+        help="A language of its texts, such as en, for the card; repeatable.",
+    )(command)
+    return click.option("--license", metavar="ID", help="The licence, such as apache-2.0, for the card.")(command)
+
+
+def prepare_hub(quiet: bool) -> None:
+    """Keep huggingface_hub's progress bars for a terminal; it reads this when it is imported.
+
+    Args:
+        quiet: whether nothing may be shown on a terminal either.
+    """
+    if quiet or not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

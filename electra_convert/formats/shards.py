@@ -72,6 +72,24 @@ def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSo
     return ShardedSource(index, next(iter(shards.values())).format, tensors, tuple(shards.values()))
 
 
+def shard_names(index: Path) -> list[str]:
+    """The files that an index lists, each of them there.
+
+    Args:
+        index: the `.index.json` file.
+
+    Returns:
+        Their names within its folder, sorted.
+
+    Raises:
+        SourceError: the index or shards are missing.
+        CorruptFileError: the index is damaged, or points outside its folder.
+    """
+    listed = _read_index(index)
+    _check_files(index, listed)
+    return sorted(listed)
+
+
 def _read_index(index: Path) -> dict[str, set[str]]:
     """Return the names an index lists, by the file they should be in."""
     with ReadFile(index) as file:

@@ -1,0 +1,208 @@
+"""Which files of a model folder are published, with their sizes and hashes; judges none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from electra_convert.config.transformers import ARCHITECTURES, read_config, role_of_config
+from electra_convert.errors import SourceError
+from electra_convert.formats.locate import Location, locate
+from electra_convert.formats.shards import shard_names
+from electra_convert.names.rules import Role
+
+CARD = "README.md"
+PARITY = "parity.json"
+TRAINING = "training.json"
+OPTIMIZER = "optimizer.safetensors"
+# What convert, verify, card and pretrain make, weights aside, in the order it is listed.
+_KNOWN = (
+    CARD,
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "conversion.json",
+    PARITY,
+    TRAINING,
+)
+_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file as it is to be published.
+
+    Attributes:
+        name: its path within the folder and the repository.
+        size: in bytes.
+        sha256: of its bytes, in hexadecimal; what the Hub lists of a large file.
+        blob: git's SHA-1 of its bytes, in hexadecimal; what the Hub lists of a small file.
+        source: where its bytes are: a file, or the bytes themselves.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    blob: str
+    source: Path | bytes
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A transformers model folder, as it is to be published.
+
+    Attributes:
+        path: the folder.
+        role: which of the two models it holds.
+        architecture: the transformers class that its config.json names.
+        config: its config.json.
+        files: what is published of it.
+        strays: names of what is left: files that no part of this tool made, or that were not asked for.
+    """
+
+    path: Path
+    role: Role
+    architecture: str
+    config: dict[str, object]
+    files: tuple[PublishedFile, ...]
+    strays: tuple[str, ...]
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is published."""
+        return any(file.name == name for file in self.files)
+
+
+def find_models(folder: Path) -> tuple[Path, ...]:
+    """Find the model folders that a folder stands for.
+
+    Args:
+        folder: a transformers model folder, or a pair of them.
+
+    Returns:
+        The folder itself, or the two of a pair, the discriminator first.
+
+    Raises:
+        SourceError: it is not such a folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder", "Give the model's folder.")
+    locations = locate(folder)
+    for location in locations:
+        _require_model(location)
+    return tuple(location.folder for location in locations)
+
+
+def _require_model(location: Location) -> None:
+    if location.container == "tensorflow":
+        raise SourceError(
+            f"{location.folder} holds a TensorFlow checkpoint, which no reader of the Hub loads",
+            "Convert it first: electra-convert convert SOURCE OUTPUT, then verify it.",
+        )
+    if location.path.name not in {*_SAFETENSORS, *_PICKLES}:
+        raise SourceError(
+            f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
+        )
+    if not (location.folder / "config.json").is_file():
+        raise SourceError(f"{location.folder} has no config.json", "Convert the model into a folder of its own.")
+
+
+def pair_name(path: Path, folder: Path) -> Role | None:
+    """Which half of a pair a model folder is, or None where it stands alone."""
+    roles: tuple[Role, ...] = ("discriminator", "generator")
+    return next((role for role in roles if path == folder / role), None)
+
+
+def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> ModelFolder:
+    """Look at a model folder as it would be published; every byte of it is read and hashed.
+
+    Args:
+        path: a model folder that find_models found.
+        optimizer: whether the optimiser's state is published.
+        pickles: whether PyTorch's pickles are published.
+
+    Returns:
+        What goes, and what is left.
+
+    Raises:
+        SourceError: the folder cannot be read, or holds no weights that may be published.
+        ConfigError: its config.json is not an ELECTRA model's.
+        CorruptFileError: its shards are not complete.
+    """
+    config = dict(read_config(path / "config.json"))
+    names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER] if optimizer else [])]
+    present = [name for name in names if (path / name).is_file()]
+    role = role_of_config(config)
+    try:
+        files = tuple(hashed_file(path, name) for name in present)
+        strays = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
+    except OSError as error:
+        raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return ModelFolder(path, role, _architecture(config, role), config, files, strays)
+
+
+def _architecture(config: dict[str, object], role: Role) -> str:
+    named = config.get("architectures")
+    first = named[0] if isinstance(named, list) and named else None
+    return first if isinstance(first, str) else ARCHITECTURES[role, True]
+
+
+def _weights(path: Path, pickles: bool) -> list[str]:
+    names = list(_files_of(path, _SAFETENSORS))
+    pickled = list(_files_of(path, _PICKLES))
+    if not names and not pickles:
+        raise SourceError(
+            f"{path} holds its weights only as pickles, which run code on the computer of whoever loads them",
+            "Convert it to safetensors, or publish them all the same with --include-pickles.",
+        )
+    return names + (pickled if pickles else [])
+
+
+def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
+    """One file of weights, or else the shards that an index names, and the index."""
+    single, index = forms
+    if (path / single).is_file():
+        yield single
+    elif (path / index).is_file():
+        yield from shard_names(path / index)
+        yield index
+
+
+def is_weights(name: str) -> bool:
+    """Whether from_pretrained might take a file of this name for the safetensors weights of the model."""
+    return _SAFETENSORS_NAME.fullmatch(name) is not None
+
+
+def hashed_file(folder: Path, name: str) -> PublishedFile:
+    """Read a file once, and hash it as the Hub does.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = folder / name
+    size = path.stat().st_size
+    sha256, blob = hashlib.sha256(), _git_blob(size)
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            sha256.update(piece)
+            blob.update(piece)
+    return PublishedFile(name, size, sha256.hexdigest(), blob.hexdigest(), path)
+
+
+def hashed_text(name: str, content: bytes) -> PublishedFile:
+    """A file that is made and not read."""
+    blob = _git_blob(len(content))
+    blob.update(content)
+    return PublishedFile(name, len(content), hashlib.sha256(content).hexdigest(), blob.hexdigest(), content)
+
+
+def _git_blob(size: int) -> hashlib._Hash:
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)

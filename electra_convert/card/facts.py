@@ -1,0 +1,71 @@
+"""What a card says of a model, gathered from its folder; puts nothing into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from electra_convert.card.contents import ModelFolder
+from electra_convert.card.proof import Proof, read_record
+from electra_convert.tokenizer import accents_of_folder, casing_of_folder
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model.
+
+    Attributes:
+        folder: the model and its config.json.
+        proof: of its parity.
+        conversion: its conversion.json, or None.
+        repo_id: where it is published, or None where that is not known yet.
+        partner: where the other model of the pair is published, or None.
+        has_tokenizer: whether its tokenizer's files are with it.
+        lower_case: whether its tokenizer lower-cases, None where that is not said.
+        strip_accents: whether its tokenizer strips accents, None where that is not said.
+    """
+
+    folder: ModelFolder
+    proof: Proof
+    conversion: Mapping[str, Any] | None
+    repo_id: str | None
+    partner: str | None
+    has_tokenizer: bool
+    lower_case: bool | None
+    strip_accents: bool | None
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the model has the head it was pretrained with."""
+        return self.folder.architecture in {"ElectraForPreTraining", "ElectraForMaskedLM"}
+
+
+def gather_facts(folder: ModelFolder, proof: Proof, repo_id: str | None, partner: str | None) -> Facts:
+    """Gather what a card says.
+
+    Args:
+        folder: the model, as it is to be published.
+        proof: of its parity.
+        repo_id: where it is to be published, if that is known.
+        partner: where the other model of the pair is.
+
+    Returns:
+        The facts.
+
+    Raises:
+        CorruptFileError: conversion.json is damaged.
+        VocabularyError: a tokenizer's file is malformed.
+    """
+    return Facts(
+        folder=folder,
+        proof=proof,
+        conversion=read_record(folder.path / "conversion.json"),
+        repo_id=repo_id,
+        partner=partner,
+        has_tokenizer=any(folder.has(name) for name in _TOKENIZER_FILES),
+        lower_case=casing_of_folder(folder.path),
+        strip_accents=accents_of_folder(folder.path),
+    )

@@ -1,0 +1,131 @@
+"""What is known of a model's parity: parity.json held against the files themselves, or why there need be none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from electra_convert.card.contents import CARD, PARITY, TRAINING, ModelFolder
+from electra_convert.errors import ParityError, SourceError, listing
+from electra_convert.formats.json_objects import decode_object
+from electra_convert.names.rules import Role
+from electra_convert.tokenizer import read_small
+
+SCHEMA = 1
+_AGAIN = "Run electra-convert verify REFERENCE CANDIDATE --save, which writes it anew."
+_UNVERIFIED = "Or upload it as it is with --unverified; the card will say so."
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Whether a model was shown to be its source's.
+
+    Attributes:
+        state: verified: by a passed parity.json whose hashes are those of the files; pretrained: made here, so that
+            there is no source; unverified: neither.
+        line: the same in one sentence.
+        parity: the parity.json of a verified model.
+        training: the training.json, where there is one.
+    """
+
+    state: Literal["verified", "pretrained", "unverified"]
+    line: str
+    parity: Mapping[str, Any] | None = None
+    training: Mapping[str, Any] | None = None
+
+
+def require_proof(folder: ModelFolder, unverified: bool) -> Proof:
+    """Find out whether a model may be uploaded.
+
+    Args:
+        folder: the model, its files hashed.
+        unverified: whether it may go without proof.
+
+    Returns:
+        The proof; of an unverified model, that there is none.
+
+    Raises:
+        ParityError: there is no parity.json, it did not pass, or it is of other files.
+        CorruptFileError: a record is damaged.
+    """
+    try:
+        return _proof(folder)
+    except ParityError as error:
+        if not unverified:
+            raise ParityError(error.message, f"{error.hint} {_UNVERIFIED}") from error
+        return Proof("unverified", "Not verified against the model it was converted from.")
+
+
+def describe_proof(folder: ModelFolder) -> Proof:
+    """What a card may say of a model's parity, whatever that is."""
+    return require_proof(folder, unverified=True)
+
+
+def _proof(folder: ModelFolder) -> Proof:
+    training = read_record(folder.path / TRAINING)
+    parity = read_record(folder.path / PARITY)
+    if parity is None and training is not None and not folder.has("conversion.json"):
+        return Proof(
+            "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training
+        )
+    if parity is None:
+        raise ParityError(f"{folder.path} has no {PARITY}: it was not verified", _AGAIN)
+    _require_passed(folder, parity)
+    _require_same_files(folder, parity)
+    return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Read a JSON record that this tool wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The record, or None where there is no such file.
+
+    Raises:
+        CorruptFileError: it is not a JSON object.
+        SourceError: it is of a later version of the tool, or cannot be read.
+    """
+    if not path.is_file():
+        return None
+    record = decode_object(read_small(path), str(path))
+    if record.get("schema") != SCHEMA:
+        raise SourceError(f"{path} has schema {record.get('schema')!r}, expected {SCHEMA}", "Use a later version.")
+    return record
+
+
+def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
+    where = folder.path / PARITY
+    if parity.get("verdict") != "same":
+        raise ParityError(f"{where}: the verdict is {parity.get('verdict')!r}, expected 'same'", _AGAIN)
+    if parity.get("weights_only") is not False or not isinstance(parity.get("forward"), dict):
+        raise ParityError(
+            f"{where} compares weights alone, which does not show that the model computes the same",
+            "Run electra-convert verify without --weights-only.",
+        )
+    if _role(parity) != folder.role:
+        raise ParityError(f"{where} is of a {_role(parity)}, the model is a {folder.role}", _AGAIN)
+
+
+def _role(parity: Mapping[str, Any]) -> Role | None:
+    role = parity.get("role")
+    return role if role in {"discriminator", "generator"} else None
+
+
+def _require_same_files(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
+    recorded = parity.get("files")
+    hashes = recorded if isinstance(recorded, dict) else {}
+    checked = [file for file in folder.files if file.name not in {CARD, PARITY}]
+    unknown = [file.name for file in checked if file.name not in hashes]
+    changed = [file.name for file in checked if file.name in hashes and hashes[file.name] != file.sha256]
+    if changed:
+        raise ParityError(f"{folder.path / PARITY} is of other files: {listing(changed)} changed since", _AGAIN)
+    if unknown:
+        raise ParityError(f"{folder.path / PARITY} says nothing of {listing(unknown)}", _AGAIN)
+    gone = [name for name in hashes if name != CARD and not (folder.path / name).is_file()]
+    if gone:
+        raise ParityError(f"{folder.path / PARITY} is of files that are gone: {listing(gone)}", _AGAIN)

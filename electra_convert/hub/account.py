@@ -1,0 +1,59 @@
+"""Who uploads, and whether a card would be accepted: asked before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from electra_convert.errors import CardError, HubError
+from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.client import Hub
+
+
+def account_name(hub: Hub) -> str:
+    """Find out whose token it is.
+
+    Args:
+        hub: the Hub.
+
+    Returns:
+        The account's name.
+
+    Raises:
+        HubError: there is no token, it is not valid, or it can only read.
+    """
+    if not hub.has_token:
+        raise HubError(
+            "there is no token to upload with",
+            f"Log in with `hf auth login`, or set HF_TOKEN to a token of {hub.endpoint}/settings/tokens.",
+        )
+    answer: dict[str, Any] = hub.ask("checking the token", hub.api.whoami)
+    role = answer.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
+        raise HubError("the token can only read", f"Make one with write access at {hub.endpoint}/settings/tokens.")
+    return str(answer["name"])
+
+
+def require_valid_card(hub: Hub, text: str, where: str) -> None:
+    """Ask the Hub whether it accepts a card.
+
+    Args:
+        hub: the Hub.
+        text: the card.
+        where: its file, for messages.
+
+    Raises:
+        CardError: it does not, and why.
+        HubError: it does not say.
+    """
+    card = import_huggingface_hub("to upload a model").ModelCard(text)
+
+    def validate() -> None:
+        try:
+            card.validate(repo_type="model")
+        except ValueError as error:
+            if getattr(error, "response", None) is not None:
+                raise
+            reasons = " ".join(str(error).split())
+            raise CardError(f"{where}: the Hub does not accept it: {reasons}", "Correct its front matter.") from error
+
+    hub.ask(f"validating {where}", validate)

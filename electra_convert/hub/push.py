@@ -1,0 +1,175 @@
+"""Files put into a repository by one commit, or none of them; and looked at there afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from electra_convert.card.contents import PublishedFile, is_weights
+from electra_convert.errors import HubError, listing
+from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.client import WAITS, Hub, warnings_told
+from electra_convert.hub.faults import Fault, diagnose
+from electra_convert.hub.repository import MAIN, Listing, create_branch, find_pull_request, list_revision
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where files go.
+
+    Attributes:
+        repo_id: the repository.
+        revision: a branch, or a pull request's reference.
+        author: the account, where a pull request is to be opened or added to, else None.
+    """
+
+    repo_id: str
+    revision: str = MAIN
+    author: str | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a commit says; its title finds the pull request again."""
+
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did.
+
+    Attributes:
+        commit: the head of the revision afterwards.
+        revision: that which holds the files now: a branch, or a pull request's reference.
+        sent: names of files that were committed; empty where all of them were there.
+        removed: names of files of weights that belonged to the model before, and were removed.
+    """
+
+    commit: str
+    revision: str
+    sent: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a revision lacks of the files, and has too much."""
+
+    put: tuple[PublishedFile, ...]
+    remove: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.remove)
+
+
+def find_change(files: Sequence[PublishedFile], there: Listing | None) -> Change:
+    """Compare the files with what a revision holds.
+
+    Args:
+        files: all that is to be there.
+        there: the revision, or None where it is not there yet.
+
+    Returns:
+        The change. Weights in safetensors that are not among the files go, since from_pretrained might load them
+        in the place of those; all else stays.
+    """
+    held = there.files if there else {}
+    names = {file.name for file in files}
+    put = tuple(file for file in files if file.name not in held or not held[file.name].is_same(file))
+    return Change(put, tuple(sorted(name for name in held if is_weights(name) and name not in names)))
+
+
+def push(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Message) -> Pushed:
+    """Bring files into a revision, by one commit.
+
+    A commit whose answer is lost is not made twice: before each try the revision is read again, and a commit names
+    its parent.
+
+    Args:
+        hub: the Hub.
+        to: a repository that is there.
+        files: all that is to be there.
+        message: of the commit, and of a pull request.
+
+    Returns:
+        What was done; every file has been found there, by size and hash.
+
+    Raises:
+        HubError: it was not done, or what is there is not what was sent.
+    """
+    doing = f"committing to {to.repo_id}"
+    tried: Change | None = None
+    for wait in (*WAITS, None):
+        revision, there = _state(hub, to, message)
+        change = find_change(files, there)
+        if there is not None and not change:
+            return _pushed(there.head, revision, tried)
+        tried = tried or change
+        try:
+            with warnings_told(hub.tell):
+                info = _commit(hub, to, revision, there, change, message)
+        except Exception as error:  # noqa: BLE001 - told apart by what it was caused by
+            fault = _passing(hub, error)
+            if fault is None or wait is None:
+                hub.fail(doing, error)
+            hub.pause(doing, fault, wait)
+        else:
+            _require_there(hub, to.repo_id, info.oid, files)
+            return _pushed(info.oid, info.pr_revision or revision, tried)
+    raise AssertionError("the last try returns or raises")
+
+
+def _pushed(commit: str, revision: str, change: Change | None) -> Pushed:
+    if change is None:
+        return Pushed(commit, revision, (), ())
+    return Pushed(commit, revision, tuple(file.name for file in change.put), change.remove)
+
+
+def _passing(hub: Hub, error: Exception) -> Fault | None:
+    """A stale parent is worth another try too: the revision is read again before."""
+    stale = getattr(getattr(error, "response", None), "status_code", None) == 412
+    return diagnose(error) if stale else hub.passing_fault(error)
+
+
+def _state(hub: Hub, to: Destination, message: Message) -> tuple[str, Listing | None]:
+    """The revision to commit to, and what it holds; of a pull request that is not open yet, what its base holds."""
+    if to.author is not None:
+        pull_request = find_pull_request(hub, to.repo_id, to.author, message.title)
+        revision = pull_request.revision if pull_request else MAIN
+        return revision, list_revision(hub, to.repo_id, revision)
+    there = list_revision(hub, to.repo_id, to.revision)
+    if there is None:
+        create_branch(hub, to.repo_id, to.revision)
+        there = list_revision(hub, to.repo_id, to.revision)
+    return to.revision, there
+
+
+def _commit(hub: Hub, to: Destination, revision: str, there: Listing | None, change: Change, message: Message) -> Any:  # noqa: ANN401 - huggingface_hub's CommitInfo
+    library: Any = import_huggingface_hub("to upload a model")
+    operations = [
+        *(library.CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=file.source) for file in change.put),
+        *(library.CommitOperationDelete(path_in_repo=name) for name in change.remove),
+    ]
+    return hub.api.create_commit(
+        to.repo_id,
+        operations=operations,
+        commit_message=message.title,
+        commit_description=message.description,
+        revision=revision,
+        parent_commit=there.head if there else None,
+        create_pr=to.author is not None and revision == MAIN,
+    )
+
+
+def _require_there(hub: Hub, repo_id: str, commit: str, files: Sequence[PublishedFile]) -> None:
+    """Hold the Hub's own listing of a commit against every file."""
+    there = list_revision(hub, repo_id, commit)
+    wrong = [file.name for file in find_change(files, there).put]
+    if wrong:
+        raise HubError(
+            f"{repo_id} at {commit} does not hold what was to be sent: {listing(wrong)}",
+            "See whether its .gitignore leaves them out, or the files changed meanwhile; run the command again.",
+        )
