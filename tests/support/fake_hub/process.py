@@ -1,0 +1,123 @@
+"""The fake Hub started and asked by tests, and commands run against it in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.command_line import Ran
+
+ALICE = "hf_AliceWritesWithThisToken1234567890"
+BOB = "hf_BobIsAnotherAccountAltogether09876"
+READER = "hf_AliceMayOnlyReadWithThisOne1234567"
+TESTS = Path(__file__).parent.parent.parent
+
+
+@dataclass
+class FakeHub:
+    """A running Hub, and a home for those who speak to it."""
+
+    base: str
+    home: Path
+    xet: bool = False
+
+    def environment(self, **more: str | None) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ELECTRA_"))}
+        own = {
+            "HF_ENDPOINT": self.base,
+            "HF_HOME": str(self.home),
+            "HF_TOKEN": ALICE,
+            "HF_HUB_DISABLE_XET": None if self.xet else "1",
+            "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
+            "PYTHONWARNINGS": "error::ResourceWarning",
+            "NO_PROXY": "127.0.0.1",
+        }
+        return {**kept, **{name: value for name, value in {**own, **more}.items() if value is not None}}
+
+    def run(self, *arguments: str | Path, **environment: str | None) -> Ran:
+        """Run a command of ours in a process of its own."""
+        return self.python("from electra_convert.cli import main; main()", *arguments, **environment)
+
+    def python(self, program: str, *arguments: str | Path, **environment: str | None) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Run a command of ours, and do not wait for it."""
+        program = "from electra_convert.cli import main; main()"
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def order(self, kind: str, method: str, path: str, times: int = 1, **more: Any) -> None:
+        """Have requests fail: status, reset (while receiving), cut (while sending), lose (the answer), race, ..."""
+        self._control("fault", {"kind": kind, "method": method, "path": path, "times": times, **more})
+
+    def put(self, name: str, files: dict[str, str], private: bool = False) -> None:
+        """Commit small files to a repository, made where it is missing."""
+        self._control("put", {"name": name, "files": files, "private": private})
+
+    @property
+    def record(self) -> list[dict[str, Any]]:
+        return self._control("record")
+
+    @property
+    def repositories(self) -> dict[str, Any]:
+        return self._control("repositories")
+
+    def requests(self, method: str, part: str = "") -> list[str]:
+        return [one["path"] for one in self.record if one["method"] == method and part in one["path"]]
+
+    def _control(self, what: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(urllib.request.Request(f"{self.base}/_control/{what}", data)) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def fake_hub(place: Path, xet: bool = False) -> Iterator[FakeHub]:
+    """Start a Hub that keeps Xet's store, and its callers' home, in a folder."""
+    (place / "xet").mkdir(parents=True)
+    command = [sys.executable, "-m", "support.fake_hub.server", str(place / "xet")]
+    with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield FakeHub(process.stdout.readline().strip(), place / "home", xet)
+        finally:
+            process.kill()
+
+
+def interrupt(process: subprocess.Popen[str]) -> Ran:
+    """Press Ctrl-C."""
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return Ran(process.returncode, out, err)
+
+
+def wait_until(condition: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.05)

@@ -1,0 +1,357 @@
+"""The Hub's routes, as huggingface_hub 2.4 calls them: each takes a request, and gives an answer or refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from support.fake_hub.metadata import faults_of
+from support.fake_hub.repositories import TOKENS, Blob, Refused, Repository, Store, large, small
+from support.fake_hub.xet import xet_hashes
+
+PAGE = 3  # entries of a listing, so that any listing has several pages
+REGULAR_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: bytes
+    base: str
+    token: str | None
+
+    @property
+    def user(self) -> str | None:
+        if self.token is not None and self.token not in TOKENS:
+            raise Refused(401, "Invalid credentials in Authorization header")
+        return TOKENS[self.token][0] if self.token else None
+
+    @property
+    def role(self) -> str | None:
+        return TOKENS[self.token][1] if self.token in TOKENS else None
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def as_json(value: object, status: int = 200, **headers: str) -> Answer:
+    return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
+
+
+def whoami(_: Store, asked: Asked) -> Answer:
+    if asked.user is None:
+        raise Refused(401, "Invalid username or password.")
+    return as_json({"type": "user", "name": asked.user, "orgs": [], "auth": {"accessToken": {"role": asked.role}}})
+
+
+def create(store: Store, asked: Asked) -> Answer:
+    wanted = asked.json()
+    name = f"{wanted['organization'] or asked.user}/{wanted['name']}"
+    if asked.role != "write" or name.partition("/")[0] != asked.user:
+        raise Refused(403, "You don't have the rights to create a model under this namespace")
+    url = {"url": f"{asked.base}/{name}"}
+    try:
+        store.create(name, wanted.get("visibility", "public") == "private")
+    except Refused as refused:
+        return as_json({"error": refused.message, **url}, refused.status)
+    return as_json(url)
+
+
+def validate_yaml(_: Store, asked: Asked) -> Answer:
+    faults = [{"message": fault} for fault in faults_of(asked.json()["content"])]
+    return as_json({"errors": faults, "warnings": []}, 400 if faults else 200)
+
+
+def preupload(store: Store, asked: Asked, name: str, revision: str) -> Answer:
+    by_proposal = "create_pr" in asked.query
+    repository = store.writable(name, asked.user, asked.role, by_proposal or revision.startswith("refs/pr/"))
+    held = repository.at(revision).files
+    ignored = held[".gitignore"].content.decode().split() if ".gitignore" in held else []
+    return as_json({"files": [_mode(file, held.get(file["path"]), ignored) for file in asked.json()["files"]]})
+
+
+def _mode(file: dict[str, Any], there: Blob | None, ignored: list[str]) -> dict[str, Any]:
+    is_large = file["path"].endswith((".safetensors", ".bin")) or file["size"] > REGULAR_LIMIT
+    said = {
+        "path": file["path"],
+        "uploadMode": "lfs" if is_large else "regular",
+        "shouldIgnore": file["path"] in ignored,
+    }
+    return {**said, "oid": there.sha256 or there.oid} if there else said
+
+
+def lfs_batch(store: Store, asked: Asked, name: str) -> Answer:
+    wanted = asked.json()
+    store.writable(name, asked.user, asked.role, "ref" not in wanted or wanted["ref"]["name"].startswith("refs/pr/"))
+    return as_json({"transfer": "basic", "objects": [_actions(store, asked, name, one) for one in wanted["objects"]]})
+
+
+def _actions(store: Store, asked: Asked, name: str, one: dict[str, Any]) -> dict[str, Any]:
+    oid, size, chunk = one["oid"], one["size"], int(asked.query.get("chunk", 500_000))
+    if store.holds(oid):
+        return one
+    upload: dict[str, Any] = {"href": f"{asked.base}/_lfs/{oid}"}
+    if size > chunk:
+        count = math.ceil(size / chunk)
+        parts = {f"{n:05}": f"{asked.base}/_lfs/{oid}/{n}" for n in range(1, count + 1)}
+        upload = {"href": f"{asked.base}/_lfs/{oid}/complete", "header": {"chunk_size": str(chunk), **parts}}
+    return {**one, "actions": {"upload": upload, "verify": {"href": f"{asked.base}/{name}.git/_verify"}}}
+
+
+def put_object(store: Store, asked: Asked, oid: str) -> Answer:
+    return _keep(store, oid, asked.body)
+
+
+def _keep(store: Store, oid: str, content: bytes) -> Answer:
+    import hashlib
+
+    if hashlib.sha256(content).hexdigest() != oid:
+        raise Refused(400, "the content does not have this SHA-256")
+    store.objects[oid] = content
+    return Answer()
+
+
+def put_part(store: Store, asked: Asked, oid: str, number: str) -> Answer:
+    store.parts.setdefault(oid, {})[int(number)] = asked.body
+    return Answer(headers={"ETag": f'"part{number}"'})
+
+
+def complete(store: Store, asked: Asked, oid: str) -> Answer:
+    listed = asked.json()["parts"]
+    if [part["etag"] for part in listed] != [f'"part{n}"' for n in sorted(store.parts[oid])]:
+        raise Refused(400, "these are not the parts that were sent")
+    return _keep(store, oid, b"".join(content for _, content in sorted(store.parts[oid].items())))
+
+
+def verify(store: Store, asked: Asked, name: str) -> Answer:
+    store.find(name, asked.user)
+    wanted = asked.json()
+    if len(store.objects.get(wanted["oid"], b"")) != wanted["size"]:
+        raise Refused(404, "no such object")
+    return Answer()
+
+
+def xet_token(store: Store, asked: Asked, name: str, kind: str, revision: str) -> Answer:
+    if kind == "write":
+        store.writable(name, asked.user, asked.role, "create_pr" in asked.query or revision.startswith("refs/pr/"))
+    else:
+        store.find(name, asked.user)
+    said = {"casUrl": f"local://{store.xet}", "accessToken": "xet", "exp": 4_000_000_000}
+    return as_json(
+        said,
+        **{
+            "X-Xet-Cas-Url": said["casUrl"],
+            "X-Xet-Access-Token": "xet",
+            "X-Xet-Token-Expiration": str(said["exp"]),
+        },
+    )
+
+
+def commit(store: Store, asked: Asked, name: str, revision: str) -> Answer:
+    by_proposal = "create_pr" in asked.query
+    repository = store.writable(name, asked.user, asked.role, by_proposal or revision.startswith("refs/pr/"))
+    lines = [json.loads(line) for line in asked.body.splitlines()]
+    header = lines[0]["value"]
+    head = repository.at(revision)
+    if not head.oid.startswith(header.get("parentCommit", "")):
+        raise Refused(412, "A commit has happened since. Please refresh and try again.")
+    files = dict(head.files)
+    for line in lines[1:]:
+        _change(store, files, line["key"], line["value"])
+    said: dict[str, Any] = {"success": True, "hookOutput": ""}
+    if by_proposal:
+        proposal = store.propose(repository, header["summary"], str(asked.user))
+        said["pullRequestUrl"] = f"{asked.base}/{name}/discussions/{proposal.number}"
+        revision = f"refs/pr/{proposal.number}"
+    made = repository.commit(revision, head.oid, header["summary"], header.get("description", ""), files)
+    return as_json({**said, "commitOid": made.oid, "commitUrl": f"{asked.base}/{name}/commit/{made.oid}"})
+
+
+def _change(store: Store, files: dict[str, Blob], key: str, value: dict[str, Any]) -> None:
+    if key == "file":
+        files[value["path"]] = small(base64.b64decode(value["content"], validate=True))
+    elif key == "lfsFile":
+        if not store.holds(value["oid"]):
+            raise Refused(400, f"the object {value['oid']} of {value['path']} was not uploaded")
+        files[value["path"]] = large(value["oid"], value["size"])
+    elif key == "deletedFile":
+        if files.pop(value["path"], None) is None:
+            raise Refused(404, "A file with this name doesn't exist", "EntryNotFound")
+    else:
+        raise Refused(400, f"unknown operation {key}")
+
+
+def model_info(store: Store, asked: Asked, name: str, revision: str = "main") -> Answer:
+    repository = store.find(name, asked.user)
+    at = repository.at(revision)
+    siblings = [{"rfilename": path} for path in sorted(at.files)]
+    return as_json({"id": name, "sha": at.oid, "private": repository.private, "siblings": siblings, "tags": []})
+
+
+def tree(store: Store, asked: Asked, name: str, revision: str, folder: str = "") -> Answer:
+    files = store.find(name, asked.user).at(revision).files
+    paths = sorted(path for path in files if path.startswith(f"{folder}/" if folder else ""))
+    if folder and not paths:
+        raise Refused(404, f"{folder} does not exist", "EntryNotFound")
+    start = int(asked.query.get("cursor", 0))
+    page = [_entry(store, path, files[path]) for path in paths[start : start + PAGE]]
+    if start + PAGE >= len(paths):
+        return as_json(page)
+    following = f"{asked.base}{asked.path}?recursive=true&expand=false&cursor={start + PAGE}"
+    return as_json(page, Link=f'<{following}>; rel="next"')
+
+
+def paths_info(store: Store, asked: Asked, name: str, revision: str) -> Answer:
+    files = store.find(name, asked.user).at(revision).files
+    wanted = parse_qs(asked.body.decode()).get("paths", [])
+    return as_json([_entry(store, path, files[path]) for path in wanted if path in files])
+
+
+def _entry(store: Store, path: str, blob: Blob) -> dict[str, Any]:
+    said: dict[str, Any] = {"type": "file", "oid": blob.oid, "size": blob.size, "path": path}
+    if blob.sha256 is not None:
+        said["lfs"] = {"oid": blob.sha256, "size": blob.size, "pointerSize": 134}
+        if xet := xet_hashes(store.xet).get(blob.sha256):
+            said["xetHash"] = xet
+    return said
+
+
+def refs(store: Store, asked: Asked, name: str) -> Answer:
+    repository = store.find(name, asked.user)
+
+    def listed(kind: str, is_kind: Callable[[str], bool]) -> list[dict[str, str]]:
+        return [
+            {"name": ref, "ref": ref if ref.startswith("refs/") else f"refs/{kind}/{ref}", "targetCommit": oid}
+            for ref, oid in repository.refs.items()
+            if is_kind(ref)
+        ]
+
+    branches = listed("heads", lambda ref: not ref.startswith("refs/"))
+    proposed = listed("pr", lambda ref: ref.startswith("refs/pr/"))
+    return as_json({"branches": branches, "converts": [], "tags": [], "pullRequests": proposed})
+
+
+def commits(store: Store, asked: Asked, name: str, revision: str) -> Answer:
+    repository = store.find(name, asked.user)
+    found, oid = [], repository.at(revision).oid
+    while oid:
+        at = repository.commits[oid]
+        date = "2026-01-01T00:00:00.000Z"
+        found.append({"id": oid, "title": at.title, "message": at.message, "authors": [{"user": "a"}], "date": date})
+        oid = at.parent or ""
+    return as_json(found)
+
+
+def branch(store: Store, asked: Asked, name: str, branch_name: str) -> Answer:
+    repository = store.writable(name, asked.user, asked.role)
+    if branch_name in repository.refs:
+        raise Refused(409, f"Reference already exists: {branch_name}")
+    start = json.loads(asked.body or b"{}").get("startingPoint", "main")
+    repository.refs[branch_name] = repository.at(start).oid
+    return as_json({})
+
+
+def discussions(store: Store, asked: Asked, name: str) -> Answer:
+    repository = store.find(name, asked.user)
+    if asked.method == "POST":
+        wanted = asked.json()
+        made = store.propose(repository, wanted["title"], str(asked.user))
+        made.status = "draft"
+        repository.refs[f"refs/pr/{made.number}"] = repository.refs["main"]
+        return as_json({"num": made.number})
+    author = asked.query.get("author")
+    found = [_discussion(repository, one) for one in repository.pull_requests if author in {None, one.author}]
+    start = int(asked.query.get("p", 0)) * PAGE
+    return as_json({"discussions": found[start : start + PAGE], "count": len(found), "start": start})
+
+
+def discussion(store: Store, asked: Asked, name: str, number: str) -> Answer:
+    repository = store.find(name, asked.user)
+    one = repository.pull_requests[int(number) - 1]
+    extra = {"events": [], "changes": {"base": "refs/heads/main"}, "filesWithConflicts": []}
+    return as_json({**_discussion(repository, one), **extra})
+
+
+def _discussion(repository: Repository, one: Any) -> dict[str, Any]:
+    return {
+        "num": one.number,
+        "title": one.title,
+        "author": {"name": one.author},
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "status": one.status,
+        "repo": {"name": repository.name, "type": "model"},
+        "isPullRequest": True,
+    }
+
+
+def resolve(store: Store, asked: Asked, name: str, revision: str, path: str) -> Answer:
+    at = store.find(name, asked.user).at(revision)
+    blob = at.files.get(unquote(path))
+    commit_header = {"X-Repo-Commit": at.oid}
+    if blob is None:
+        headers = {**commit_header, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
+        return Answer(404, b"Entry not found", headers)
+    headers = {**commit_header, "ETag": f'"{blob.sha256 or blob.oid}"', "Accept-Ranges": "bytes"}
+    if blob.sha256 and blob.sha256 not in store.objects:
+        return Answer(302, b"", {**headers, **_xet_headers(store, asked, name, at.oid, blob)})
+    content = blob.content if blob.content is not None else store.objects[str(blob.sha256)]
+    return Answer(200, content, headers)
+
+
+def _xet_headers(store: Store, asked: Asked, name: str, oid: str, blob: Blob) -> dict[str, str]:
+    route = f"{asked.base}/api/models/{name}/xet-read-token/{oid}"
+    return {
+        "Location": "http://127.0.0.1:9/served-by-xet-alone",
+        "X-Xet-Hash": xet_hashes(store.xet)[str(blob.sha256)],
+        "X-Linked-Etag": f'"{blob.sha256}"',
+        "X-Linked-Size": str(blob.size),
+        "Link": f'<{route}>; rel="xet-auth"',
+    }
+
+
+_NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
+_REVISION = r"(?P<revision>refs%2Fpr%2F\d+|[^/?]+)"
+ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", r"/api/whoami-v2", whoami),
+    ("POST", r"/api/repos/create", create),
+    ("POST", r"/api/validate-yaml", validate_yaml),
+    ("POST", rf"/api/models/{_NAME}/preupload/{_REVISION}", preupload),
+    ("POST", rf"/{_NAME}\.git/info/lfs/objects/batch", lfs_batch),
+    ("PUT", r"/_lfs/(?P<oid>[0-9a-f]{64})", put_object),
+    ("PUT", r"/_lfs/(?P<oid>[0-9a-f]{64})/(?P<number>\d+)", put_part),
+    ("POST", r"/_lfs/(?P<oid>[0-9a-f]{64})/complete", complete),
+    ("POST", rf"/{_NAME}\.git/_verify", verify),
+    ("GET", rf"/api/models/{_NAME}/xet-(?P<kind>read|write)-token/{_REVISION}", xet_token),
+    ("POST", rf"/api/models/{_NAME}/commit/{_REVISION}", commit),
+    ("GET", rf"/api/models/{_NAME}", model_info),
+    ("GET", rf"/api/models/{_NAME}/revision/{_REVISION}", model_info),
+    ("GET", rf"/api/models/{_NAME}/tree/{_REVISION}", tree),
+    ("GET", rf"/api/models/{_NAME}/tree/{_REVISION}/(?P<folder>.+)", tree),
+    ("POST", rf"/api/models/{_NAME}/paths-info/{_REVISION}", paths_info),
+    ("GET", rf"/api/models/{_NAME}/refs", refs),
+    ("GET", rf"/api/models/{_NAME}/commits/{_REVISION}", commits),
+    ("POST", rf"/api/models/{_NAME}/branch/(?P<branch_name>[^/]+)", branch),
+    ("GET", rf"/api/models/{_NAME}/discussions", discussions),
+    ("POST", rf"/api/models/{_NAME}/discussions", discussions),
+    ("GET", rf"/api/models/{_NAME}/discussions/(?P<number>\d+)", discussion),
+    ("GET", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
+    ("HEAD", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
+]

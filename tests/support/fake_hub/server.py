@@ -1,0 +1,177 @@
+"""The fake Hub's process: HTTP, the faults that were ordered, and a record of every request."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from support.fake_hub.repositories import Refused, Store, small
+from support.fake_hub.routes import ROUTES, Answer, Asked, as_json
+
+
+class Hub(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, xet: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.store = Store(xet)
+        self.faults: list[dict] = []
+        self.record: list[dict] = []
+        self.lock = threading.RLock()
+        self.base = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is nothing to print."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        """Requests are recorded, not printed."""
+
+    def handle_any(self):
+        parts = urlsplit(self.path)
+        if parts.path.startswith("/_control/"):
+            return self.control(parts.path.removeprefix("/_control/"))
+        fault = self.fault_for(parts.path)
+        bearer = self.headers.get("Authorization", "")
+        with self.server.lock:
+            self.server.record.append({"method": self.command, "path": self.path, "token": bool(bearer)})
+        if fault and fault["kind"] in {"reset", "stall"}:
+            return self.hang_up(fault)
+        if fault and fault["kind"] == "race":
+            with self.server.lock:
+                self.server.store.create(fault["name"], fault["private"])
+        if fault and fault["kind"] == "commit":
+            self.commit_of_someone_else(fault)
+        body = self.read_body()
+        token = bearer.removeprefix("Bearer ") or None
+        asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), body, self.server.base, token)
+        if fault and fault["kind"] == "status":
+            said = fault.get("message", "ordered").replace("TOKEN", str(token))
+            answer = as_json({"error": said}, fault["status"], **fault.get("headers", {}))
+        else:
+            answer = self.answer(asked)
+        if fault and fault["kind"] == "lose":
+            return self.cut()
+        return self.send(answer, fault["after"] if fault and fault["kind"] == "cut" else None)
+
+    do_GET = do_HEAD = do_POST = do_PUT = handle_any
+
+    def fault_for(self, path: str) -> dict | None:
+        with self.server.lock:
+            for fault in self.server.faults:
+                if fault["times"] and fault["method"] == self.command and re.search(fault["path"], path):
+                    fault["times"] -= 1
+                    return fault
+        return None
+
+    def commit_of_someone_else(self, fault: dict) -> None:
+        with self.server.lock:
+            repository = self.server.store.repositories[fault["name"]]
+            head = repository.at("main")
+            files = {**head.files, "NOTES.md": small(b"someone else's\n")}
+            repository.commit("main", head.oid, "someone else's", "", files)
+
+    def read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def answer(self, asked: Asked) -> Answer:
+        for method, pattern, route in ROUTES:
+            if method == asked.method and (match := re.fullmatch(pattern, asked.path)):
+                given = {name: unquote(value) for name, value in match.groupdict().items() if value is not None}
+                try:
+                    with self.server.lock:
+                        return route(self.server.store, asked, **given)
+                except Refused as refused:
+                    headers = {"X-Error-Message": refused.message}
+                    if refused.code:
+                        headers["X-Error-Code"] = refused.code
+                    return as_json({"error": refused.message}, refused.status, **headers)
+        return as_json({"error": "no such route"}, 404)
+
+    def send(self, answer: Answer, cut_after: int | None) -> None:
+        status, body, headers = answer.status, answer.body, dict(answer.headers)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if wanted and status == 200:
+            first, last = int(wanted[1]), int(wanted[2] or len(body) - 1)
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
+            status, body = 206, body[first : last + 1]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self.wfile.write(body if cut_after is None else body[:cut_after])
+        if cut_after is not None:
+            self.wfile.flush()
+            self.cut()
+
+    def hang_up(self, fault: dict) -> None:
+        """Take part of what is sent, and break the connection, at once or when the client has lost patience."""
+        self.rfile.read(min(fault.get("after", 0), int(self.headers.get("Content-Length", 0) or 0)))
+        if fault["kind"] == "stall":
+            time.sleep(fault["seconds"])
+        self.cut()
+
+    def cut(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def control(self, what: str) -> None:
+        """What a test orders and asks: faults, the record, the repositories."""
+        body = self.read_body()
+        with self.server.lock:
+            if what == "fault":
+                self.server.faults.append(json.loads(body))
+                told: object = {}
+            elif what == "record":
+                told = self.server.record
+            elif what == "put":
+                given = json.loads(body)
+                repository = self.server.store.repositories.get(given["name"]) or self.server.store.create(
+                    given["name"], given.get("private", False)
+                )
+                head = repository.at("main")
+                files = {**head.files, **{path: small(text.encode()) for path, text in given["files"].items()}}
+                repository.commit("main", head.oid, "put by a test", "", files)
+                told = {}
+            else:
+                told = {name: self.told(one) for name, one in self.server.store.repositories.items()}
+        self.send(as_json(told), None)
+
+    def told(self, repository) -> dict:
+        return {
+            "private": repository.private,
+            "refs": repository.refs,
+            "commits": [
+                {"oid": one.oid, "title": one.title, "message": one.message, "files": sorted(one.files)}
+                for one in repository.commits.values()
+            ],
+            "pull_requests": [vars(one) for one in repository.pull_requests],
+        }
+
+
+if __name__ == "__main__":
+    hub = Hub(Path(sys.argv[1]))
+    print(hub.base, flush=True)
+    hub.serve_forever()
