@@ -21,6 +21,7 @@ from support.pairs import copy_pair
 if TYPE_CHECKING:
     from electra_convert.parity.witness_session import WitnessSession
 
+pytest_plugins = ["support.fake_hub.fixtures"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
 settings.register_profile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from electra_convert.errors import CardError, HubError
@@ -53,7 +54,17 @@ def require_valid_card(hub: Hub, text: str, where: str) -> None:
         except ValueError as error:
             if getattr(error, "response", None) is not None:
                 raise
-            reasons = " ".join(str(error).split())
-            raise CardError(f"{where}: the Hub does not accept it: {reasons}", "Correct its front matter.") from error
+            raise CardError(
+                f"{where}: the Hub does not accept it: {_reasons(str(error))}", "Correct its front matter."
+            ) from error
 
     hub.ask(f"validating {where}", validate)
+
+
+def _reasons(answer: str) -> str:
+    """What the Hub found, out of its JSON; all of the answer where it is none."""
+    try:
+        found = [str(one["message"]) for one in json.loads(answer)["errors"]]
+    except (ValueError, KeyError, TypeError):
+        found = [answer]
+    return " ".join("; ".join(found).split())

@@ -60,11 +60,11 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
 def _brought(source: str, tell: Tell) -> Path:
     hub = Hub(None, tell)
     address = parse_address(source)
-    commit, names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
+    names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path)
     if not wanted:
         raise SourceError(f"{source} holds no checkpoint that can be read", _contents(names))
-    folder = _download(hub, source, address, commit, wanted)
+    folder = _download(hub, source, address, wanted)
     return folder / path if path else folder
 
 
@@ -93,12 +93,12 @@ def parse_address(text: str) -> Address:
     return Address(uri.id, uri.revision or "main", uri.path_in_repo)
 
 
-def _listed(hub: Hub, source: str, address: Address) -> tuple[str, list[str]]:
+def _listed(hub: Hub, source: str, address: Address) -> list[str]:
     info = hub.ask(f"looking at {source}", lambda: hub.api.model_info(address.repo_id, revision=address.revision))
-    return str(info.sha), [sibling.rfilename for sibling in info.siblings or ()]
+    return [sibling.rfilename for sibling in info.siblings or ()]
 
 
-def _cached(source: str, address: Address) -> tuple[str, list[str]]:
+def _cached(source: str, address: Address) -> list[str]:
     """What the cache holds of a revision; the files themselves say it, whoever put them there."""
     library: Any = import_huggingface_hub("to read from the Hub")
     try:
@@ -110,17 +110,17 @@ def _cached(source: str, address: Address) -> tuple[str, list[str]]:
             f"{source} is not in huggingface_hub's cache, and HF_HUB_OFFLINE is set",
             "Unset HF_HUB_OFFLINE once to download it.",
         ) from error
-    return folder.name, [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
-def _download(hub: Hub, source: str, address: Address, commit: str, names: list[str]) -> Path:
-    """Bring files of a commit into the cache; what is there already is not downloaded again."""
+def _download(hub: Hub, source: str, address: Address, names: list[str]) -> Path:
+    """Bring files into the cache, under the name of the revision too, by which they are found offline."""
     library: Any = import_huggingface_hub("to read from the Hub")
 
     def download() -> str:
         folder: str = library.snapshot_download(
             address.repo_id,
-            revision=commit,
+            revision=address.revision,
             allow_patterns=[glob.escape(name) for name in names],
             token=hub.api.token,
             local_files_only=hub.is_offline,

@@ -1,0 +1,352 @@
+"""upload against a Hub on loopback, with huggingface_hub's real client in a process of its own: what goes, and when."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support.fake_hub.process import BOB, READER, FakeHub
+
+pytestmark = pytest.mark.slow
+
+SENT = [
+    "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+    "conversion.json", "parity.json",
+]  # fmt: skip
+
+
+def commits(hub: FakeHub, name: str) -> list[dict]:
+    return hub.repositories[name]["commits"]
+
+
+def writes(hub: FakeHub) -> list[str]:
+    """Requests that change something on the Hub, or send a file to it."""
+    return [
+        f"{one['method']} {one['path']}"
+        for one in hub.record
+        if one["method"] not in {"GET", "HEAD"} and "/validate-yaml" not in one["path"]
+    ]
+
+
+def test_a_pair_becomes_two_repositories_that_link_each_other(any_hub, pair):
+    ran = any_hub.run("upload", "alice/tiny", pair, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    uploads = json.loads(ran.out)["uploads"]
+    assert [one["repo_id"] for one in uploads] == ["alice/tiny-discriminator", "alice/tiny-generator"]
+    for one, role, other in zip(uploads, ("discriminator", "generator"), ("generator", "discriminator"), strict=True):
+        assert (one["role"], one["sent"], one["left"]) == (role, SENT, ["optimizer.safetensors"])
+        [start, made] = commits(any_hub, one["repo_id"])
+        assert (made["oid"], made["files"]) == (one["commit"], sorted([*start["files"], *SENT]))
+        assert made["title"] == f"Upload the {role} with electra_convert"
+        assert "43 tensors are equal bit by bit" in made["message"]
+        assert f"(https://huggingface.co/alice/tiny-{other})" in (pair / role / "README.md").read_text()
+    way = "/xet-write-token/" if any_hub.xet else "/info/lfs/objects/batch"
+    assert [way in path for path in (any_hub.requests("GET", "token") or any_hub.requests("POST", "batch"))]
+
+
+def test_what_was_uploaded_is_what_from_pretrained_loads_and_convert_turns_back(any_hub, pair, tmp_path):
+    assert any_hub.run("upload", "alice/tiny", pair).code == 0
+    loads = (
+        "import sys, torch\n"
+        "from transformers import AutoTokenizer, ElectraForPreTraining\n"
+        "ids = AutoTokenizer.from_pretrained(sys.argv[1])('the model reads a file', return_tensors='pt')\n"
+        "sides = [ElectraForPreTraining.from_pretrained(name, output_loading_info=True) for name in sys.argv[1:]]\n"
+        "assert not any(found for _, info in sides for found in info.values()), sides\n"
+        "there, here = (model.eval()(**ids).logits for model, _ in sides)\n"
+        "assert torch.equal(there, here), (there, here)\n"
+    )
+    ran = any_hub.python(loads, "alice/tiny-discriminator", pair / "discriminator")
+    assert ran.code == 0, ran.err
+    for role in ("discriminator", "generator"):
+        back = tmp_path / f"back_{role}"
+        ran = any_hub.run("convert", f"hf://alice/tiny-{role}", back, "-q")
+        assert (ran.code, ran.err) == (0, "")
+        again = tmp_path / f"again_{role}"
+        assert any_hub.run("convert", back, again, "--to", "safetensors", "-q").code == 0
+        weights = "model.safetensors"
+        assert (again / weights).read_bytes() == (pair / role / weights).read_bytes()
+
+
+def test_a_single_model_goes_to_the_very_repository(hub, generator):
+    ran = hub.run("upload", "alice/small", generator, "-q")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"{hub.base}/alice/small\n")
+    assert list(hub.repositories) == ["alice/small"]
+
+
+def test_a_second_run_makes_no_commit_and_says_so(any_hub, generator):
+    first = any_hub.run("upload", "alice/small", generator)
+    before = len(writes(any_hub))
+    second = any_hub.run("upload", "alice/small", generator)
+    assert (first.code, second.code) == (0, 0)
+    assert "8 files sent, all 8 files found there by size and hash" in first.out
+    assert "no commit, nothing changed: all 8 files found there by size and hash" in second.out
+    assert len(commits(any_hub, "alice/small")) == 2
+    assert len(writes(any_hub)) == before
+
+
+def test_only_what_changed_is_sent(hub, generator):
+    hub.run("upload", "alice/small", generator)
+    card = generator / "README.md"
+    card.write_text(card.read_text() + "\nWords of mine.\n")
+    report = json.loads(hub.run("upload", "alice/small", generator, "--json").out)
+    assert report["uploads"][0]["sent"] == ["README.md"]
+    assert len(hub.requests("POST", "/info/lfs/objects/batch")) == 1
+
+
+def test_the_card_is_written_beside_the_model_as_it_was_uploaded(hub, generator):
+    assert hub.run("upload", "alice/small", generator, "--license", "mit", "--language", "en").code == 0
+    fetch = "import sys, huggingface_hub as h; print(h.hf_hub_download(sys.argv[1], 'README.md'))"
+    there = Path(hub.python(fetch, "alice/small").out.strip())
+    assert there.read_bytes() == (generator / "README.md").read_bytes()
+
+
+# What goes, and what does not
+
+
+@pytest.mark.parametrize(
+    ("option", "extra"),
+    [(None, []), ("--include-optimizer", ["optimizer.safetensors"]), ("--include-pickles", ["pytorch_model.bin"])],
+)
+def test_optimisers_and_pickles_go_only_when_asked_and_strays_never(hub, generator, option, extra):
+    from support.parity_records import write_parity
+
+    for stray in ("notes.txt", "pytorch_model.bin", "events.out.tfevents", ".DS_Store"):
+        (generator / stray).write_text("stray")
+    (generator / "checkpoints").mkdir()
+    write_parity(generator)
+    ran = hub.run("upload", "alice/small", generator, "--json", *([option] if option else []))
+    report = json.loads(ran.out)["uploads"][0]
+    strays = {".DS_Store", "checkpoints", "events.out.tfevents", "notes.txt", "optimizer.safetensors"}
+    assert sorted(report["files"]) == sorted([*SENT, *extra])
+    assert set(report["left"]) == (strays | {"pytorch_model.bin"}) - set(extra)
+    assert commits(hub, "alice/small")[-1]["files"] == sorted([".gitattributes", *SENT, *extra])
+
+
+def test_shards_go_with_their_index(hub, converted):
+    folder = converted("sharded", max_shard_size=100_000)
+    shards = sorted(path.name for path in folder.glob("model-*.safetensors"))
+    assert len(shards) > 2
+    report = json.loads(hub.run("upload", "alice/small", folder, "--json").out)["uploads"][0]
+    assert [name for name in report["sent"] if name.startswith("model")] == [*shards, "model.safetensors.index.json"]
+    ran = hub.run("inspect", "hf://alice/small", "--check", "-q")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_weights_that_would_be_loaded_in_the_place_of_the_new_ones_are_removed_in_the_same_commit(hub, converted):
+    assert hub.run("upload", "alice/small", converted("single")).code == 0
+    ran = hub.run("upload", "alice/small", converted("sharded", max_shard_size=100_000), "--json")
+    assert json.loads(ran.out)["uploads"][0]["removed"] == ["model.safetensors"]
+    assert len(commits(hub, "alice/small")) == 3
+    assert "model.safetensors" not in commits(hub, "alice/small")[-1]["files"]
+
+
+def test_files_that_others_put_there_stay(hub, generator):
+    hub.put("alice/small", {"NOTES.md": "mine", "pytorch_model.bin": "old"})
+    assert hub.run("upload", "alice/small", generator).code == 0
+    assert {"NOTES.md", "pytorch_model.bin"} <= set(commits(hub, "alice/small")[-1]["files"])
+
+
+def test_a_gitignore_there_that_keeps_a_file_out_is_found_out_afterwards(hub, generator):
+    hub.put("alice/small", {".gitignore": "vocab.txt\n"})
+    said = hub.run("upload", "alice/small", generator, "-q").refusal()
+    assert "does not hold what was to be sent: vocab.txt" in said
+    assert len(commits(hub, "alice/small")) == 3
+
+
+# Dry runs
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_dry_run_shows_all_and_writes_nothing(hub, pair, there):
+    if there:
+        hub.put("alice/tiny-generator", {"vocab.txt": (pair / "generator" / "vocab.txt").read_text()})
+    ran = hub.run("upload", "alice/tiny", pair, "--dry-run", "--revision", "main", "--private" if not there else "-q")
+    assert ran.code == 0, ran.err
+    assert {one["method"] for one in hub.record} == {"GET"}
+    assert "Would upload to alice/tiny-discriminator, main, a new repository" in ran.out
+    assert ("private" in ran.out) is not there
+    assert ("vocab.txt              (there already)" in ran.out) is there
+    assert "638,908  model.safetensors" in ran.out
+    assert "leaves optimizer.safetensors" in ran.out
+    assert "# tiny-generator" in ran.out
+    assert not (pair / "generator" / "README.md").exists()
+
+
+def test_a_dry_run_needs_no_token(hub, generator):
+    assert hub.run("upload", "alice/small", generator, "--dry-run", HF_TOKEN=None).code == 0
+
+
+# Who may see it
+
+
+@pytest.mark.parametrize(("option", "private"), [("--private", True), ("--public", False), (None, False)])
+def test_a_new_repository_is_as_visible_as_asked_and_that_is_told_first(hub, generator, option, private):
+    ran = hub.run("upload", "alice/small", generator, *([option] if option else []))
+    assert hub.repositories["alice/small"]["private"] is private
+    shown = {"--private": "private", "--public": "public", None: "visible as the account's default has it"}[option]
+    assert ran.err.splitlines()[0] == f"alice/small, main, a new repository, {shown}"
+
+
+@pytest.mark.parametrize(("private", "option"), [(True, "--public"), (False, "--private")])
+def test_a_repository_that_is_seen_otherwise_than_asked_is_refused_before_the_first_byte(
+    hub, generator, private, option
+):
+    hub.put("alice/small", {}, private)
+    said = hub.run("upload", "alice/small", generator, option, "-q").refusal()
+    assert f"already, and {option} was given" in said
+    assert writes(hub) == []
+
+
+# Branches and pull requests
+
+
+def test_a_branch_is_made_where_it_is_missing(any_hub, generator):
+    for _ in range(2):
+        ran = any_hub.run("upload", "alice/small", generator, "--revision", "feature/x", "--json")
+        assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["uploads"][0]["url"].endswith("/alice/small/tree/feature%2Fx")
+    refs = any_hub.repositories["alice/small"]["refs"]
+    assert commits(any_hub, "alice/small")[-1]["oid"] == refs["feature/x"] != refs["main"]
+    assert len(any_hub.requests("POST", "/branch/")) == 1
+
+
+def test_a_pull_request_is_opened_once_and_added_to(any_hub, generator):
+    any_hub.put("bob/small", {"pytorch_model.bin": "old"})
+    first = any_hub.run("upload", "bob/small", generator, "--create-pr", "--json")
+    assert first.code == 0, first.err
+    assert json.loads(first.out)["uploads"][0]["url"] == f"{any_hub.base}/bob/small/discussions/1"
+    again = any_hub.run("upload", "bob/small", generator, "--create-pr")
+    assert "no commit, nothing changed" in again.out
+    (generator / "README.md").write_text((generator / "README.md").read_text() + "More.\n")
+    third = any_hub.run("upload", "bob/small", generator, "--create-pr", "--json")
+    assert json.loads(third.out)["uploads"][0]["sent"] == ["README.md"]
+    repository = any_hub.repositories["bob/small"]
+    assert len(repository["pull_requests"]) == 1
+    assert list(repository["refs"]) == ["main", "refs/pr/1"]
+    assert len(repository["commits"]) == 4
+    assert any_hub.run("inspect", "hf://bob/small@refs/pr/1").code == 0
+
+
+def test_nothing_to_propose_opens_no_pull_request(hub, generator):
+    assert hub.run("upload", "alice/small", generator).code == 0
+    assert "no commit" in hub.run("upload", "alice/small", generator, "--create-pr").out
+    assert hub.repositories["alice/small"]["pull_requests"] == []
+
+
+def test_nothing_is_proposed_to_a_repository_that_is_not_there(hub, generator):
+    said = hub.run("upload", "alice/small", generator, "--create-pr", "-q").refusal()
+    assert "alice/small is not there" in said
+    assert writes(hub) == []
+
+
+# Refusals before anything is sent
+
+
+def refusal(hub: FakeHub, *arguments: str | Path, **environment: str | None) -> str:
+    said = hub.run("upload", *arguments, "-q", **environment).refusal()
+    assert writes(hub) == []
+    return said
+
+
+def test_without_a_token_there_is_no_upload(hub, generator):
+    assert "there is no token" in refusal(hub, "alice/small", generator, HF_TOKEN=None)
+
+
+def test_a_token_that_can_only_read_is_refused(hub, generator):
+    assert "the token can only read" in refusal(hub, "alice/small", generator, HF_TOKEN=READER)
+
+
+def test_a_token_that_is_not_valid_is_refused(hub, generator):
+    assert "does not accept the token" in refusal(hub, "alice/small", generator, HF_TOKEN="hf_nobody")
+
+
+def test_a_card_that_the_hub_does_not_accept_is_refused(hub, generator):
+    (generator / "README.md").write_text("---\npipeline_tag: juggling\n---\n# Mine\n")
+    said = refusal(hub, "alice/small", generator)
+    assert '"pipeline_tag" is not one of the known tasks' in said
+    assert "README.md" in said
+
+
+def test_without_the_network_the_upload_is_refused_plainly(hub, generator):
+    said = refusal(hub, "alice/small", generator, HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE is set" in said
+
+
+def test_an_unverified_model_is_refused_and_goes_with_a_word_about_it(hub, generator):
+    (generator / "parity.json").unlink()
+    assert "has no parity.json" in refusal(hub, "alice/small", generator)
+    ran = hub.run("upload", "alice/small", generator, "--unverified")
+    assert ran.code == 0
+    assert "**Not verified.**" in (generator / "README.md").read_text()
+    assert commits(hub, "alice/small")[-1]["message"].startswith("Not verified against the model")
+
+
+def test_a_model_that_was_pretrained_here_needs_no_parity(hub, generator):
+    for name in ("parity.json", "conversion.json"):
+        (generator / name).unlink()
+    (generator / "training.json").write_text(json.dumps({"schema": 1, "steps": 4000, "corpus": {"name": "prose"}}))
+    assert hub.run("upload", "alice/small", generator).code == 0
+    card = (generator / "README.md").read_text()
+    assert "| `corpus.name` | `prose` |" in card
+    assert "trained here and not converted" in card
+
+
+def test_one_half_that_is_not_verified_keeps_the_other_back_too(hub, pair):
+    (pair / "generator" / "parity.json").unlink()
+    assert "has no parity.json" in refusal(hub, "alice/tiny", pair)
+
+
+@pytest.mark.parametrize("name", ["small", "alice/", "alice/a/b", "alice/sm all", "alice/--", "alice/" + "x" * 97])
+def test_a_name_that_no_repository_can_have_is_wrong_usage(hub, generator, name):
+    said = hub.run("upload", name, generator, "-q").refusal(2)
+    assert "is not the name of a repository" in said
+    assert hub.record == []
+
+
+def test_a_tensorflow_checkpoint_is_not_uploaded(hub, golden_copy):
+    assert "holds a TensorFlow checkpoint" in refusal(hub, "alice/small", golden_copy())
+
+
+def test_the_namespace_of_another_is_refused_with_what_to_do(hub, generator):
+    hub.put("alice/small", {})
+    said = hub.run("upload", "alice/small", generator, "-q", HF_TOKEN=BOB).refusal()
+    assert "the token may not do it (403" in said
+    assert "--create-pr" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--create-pr", "--revision", "x"], "--create-pr proposes a change to main"),
+        (["--create-pr", "--private"], "--private and --public are for a new repository"),
+        (["--commit-message", " "], "--commit-message is empty"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(hub, generator, options, said):
+    assert said in hub.run("upload", "alice/small", generator, *options).refusal(2)
+    assert hub.record == []
+
+
+def test_a_file_that_changes_while_it_is_sent_is_found_out(hub, generator, tmp_path):
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom electra_convert.hub import repository, uploading\n"
+        "folder = Path(sys.argv[1])\nbefore = uploading.create\n"
+        "def create(*given):\n"
+        "    with (folder / 'vocab.txt').open('a') as file: file.write('late\\n')\n"
+        "    return before(*given)\n"
+        "uploading.create = create\nsys.argv[1:] = ['upload', 'alice/small', str(folder), '-q']\n"
+        "from electra_convert.cli import main; main()\n"
+    )
+    assert "does not hold what was to be sent: vocab.txt" in hub.python(program, generator).refusal()
+
+
+def test_a_folder_may_come_and_go_and_nothing_but_the_card_is_added_to_it(hub, generator, tmp_path):
+    before = tmp_path / "before"
+    shutil.copytree(generator, before)
+    assert hub.run("upload", "alice/small", generator).code == 0
+    names = {path.name for path in generator.iterdir()}
+    assert names == {path.name for path in before.iterdir()} | {"README.md"}
+    assert all((before / name).read_bytes() == (generator / name).read_bytes() for name in names - {"README.md"})

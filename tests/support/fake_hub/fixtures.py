@@ -1,0 +1,72 @@
+"""What tests of the Hub share: a Hub to speak to, through LFS or through Xet, and folders to upload."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.fake_hub.process import FakeHub, fake_hub
+from support.parity_records import write_parity
+
+from electra_convert import convert
+
+FIXTURES = Path(__file__).parent.parent.parent.parent / "fixtures"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[FakeHub]:
+    """A Hub that large files go to through LFS."""
+    with fake_hub(tmp_path / "hub") as running:
+        yield running
+
+
+@pytest.fixture(params=["lfs", "xet"])
+def any_hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FakeHub]:
+    """The same through either way that large files may go."""
+    with fake_hub(tmp_path / "hub", xet=request.param == "xet") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def converted_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained checkpoint, converted; not to be changed."""
+    pair = tmp_path_factory.mktemp("converted") / "pair"
+    convert(FIXTURES / "default", pair, vocab=FIXTURES / "vocab.txt", optimizer=True)
+    return pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path, converted_pair: Path) -> Path:
+    """A converted and verified pair, to be changed at will."""
+    copy = tmp_path / "pair"
+    shutil.copytree(converted_pair, copy)
+    for role in ("discriminator", "generator"):
+        write_parity(copy / role)
+    return copy
+
+
+@pytest.fixture
+def generator(pair: Path) -> Path:
+    """A converted and verified generator, which is the smaller one."""
+    return pair / "generator"
+
+
+@pytest.fixture
+def discriminator(pair: Path) -> Path:
+    """A converted and verified discriminator."""
+    return pair / "discriminator"
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Callable[..., Path]:
+    """Converts the trained checkpoint as a test wants it, and has it verified."""
+
+    def make(name: str, **options) -> Path:
+        folder = tmp_path / name
+        convert(FIXTURES / "default", folder, vocab=FIXTURES / "vocab.txt", model="generator", **options)
+        write_parity(folder)
+        return folder
+
+    return make
