@@ -64,7 +64,7 @@ def import_huggingface_hub(purpose: str) -> ModuleType:
     Raises:
         MissingPackageError: it cannot be imported.
     """
-    return _imported("huggingface_hub", "hub", purpose, lambda: import_module("huggingface_hub"))
+    return _imported("huggingface_hub", "hub", purpose, _load_huggingface_hub)
 
 
 def import_iso639(purpose: str) -> ModuleType:
@@ -77,6 +77,13 @@ def import_iso639(purpose: str) -> ModuleType:
         MissingPackageError: it cannot be imported.
     """
     return _imported("iso639-lang", "hub", purpose, lambda: import_module("iso639"))
+
+
+def _load_huggingface_hub() -> ModuleType:
+    """Its modules are attributes of the package only once something has imported them."""
+    for part in ("constants", "errors", "utils"):
+        import_module(f"huggingface_hub.{part}")
+    return import_module("huggingface_hub")
 
 
 def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:

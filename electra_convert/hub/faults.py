@@ -103,7 +103,9 @@ def _of_connection(error: BaseException, chain: list[BaseException]) -> Fault | 
         return Fault("the Hub does not answer in time", "Check the network, and run the same command again.", True)
     if "TransportError" in names or isinstance(error, ConnectionError):
         reason = " ".join(str(error).split()) or type(error).__name__
-        return Fault(f"no connection: {reason}", "Check the network, and run the same command again.", True)
+        # What was connected once is worth another try; where nothing answers, all that can be resumed is.
+        lost = "ConnectError" not in names
+        return Fault(f"no connection: {reason}", "Check the network, and run the same command again.", lost)
     return None
 
 

@@ -1,0 +1,202 @@
+"""hf:// as a source: only what is needed comes here, from any kind of repository, and offline from the cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES
+from support.command_line import run_program
+from support.fake_hub.process import BOB, FakeHub
+
+pytestmark = pytest.mark.slow
+
+PUSH = (
+    "import sys, huggingface_hub as h\n"
+    "h.create_repo(sys.argv[1], exist_ok=True)\n"
+    "h.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])"
+)
+
+
+def push(hub: FakeHub, name: str, folder: Path, **environment: str) -> None:
+    """Put a folder on the Hub as anybody would."""
+    ran = hub.python(PUSH, name, folder, **environment)
+    assert ran.code == 0, ran.err
+
+
+def fetched(hub: FakeHub) -> set[str]:
+    return {path.partition("/resolve/")[2].partition("/")[2] for path in hub.requests("GET", "/resolve/")}
+
+
+def report(hub: FakeHub, source: str, **environment) -> dict:
+    ran = hub.run("inspect", source, "--json", **environment)
+    assert (ran.code, ran.err) == (0, "")
+    return json.loads(ran.out)
+
+
+def test_a_tensorflow_checkpoint_is_converted_from_the_hub_and_proposed_back(hub, golden_copy, tmp_path):
+    source, out, here = golden_copy(), tmp_path / "out", tmp_path / "here"
+    push(hub, "alice/run", source)
+    ran = hub.run("convert", "hf://alice/run", out, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out)["source"] == "hf://alice/run"
+    assert hub.run("convert", source, here, "-q").code == 0
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == {
+        path.relative_to(here): path.read_bytes() for path in here.rglob("*") if path.is_file()
+    }
+    ran = hub.run("upload", "alice/run", out / "discriminator", "--create-pr", "--unverified", "--json")
+    assert json.loads(ran.out)["uploads"][0]["url"].endswith("/alice/run/discussions/1")
+    assert report(hub, "hf://alice/run@refs/pr/1")["format"] == "safetensors"
+
+
+def test_a_repository_of_pickles_becomes_safetensors_and_goes_back_as_a_pull_request(hub, converted, tmp_path):
+    folder = converted("pickled", to="torch")
+    push(hub, "bob/old", folder, HF_TOKEN=BOB)
+    out = tmp_path / "safe"
+    assert hub.run("convert", "hf://bob/old", out, "--to", "safetensors", "-q").code == 0
+    ran = hub.run("upload", "bob/old", out, "--create-pr", "--unverified", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["uploads"][0]["url"].endswith("/bob/old/discussions/1")
+    assert report(hub, "hf://bob/old@refs/pr/1")["format"] == "safetensors"
+    assert report(hub, "hf://bob/old")["format"] == "torch"
+
+
+def test_only_what_is_needed_is_downloaded(any_hub, generator):
+    (generator / "pytorch_model.bin").write_bytes(b"not read" * 100)
+    (generator / "tf_model.h5").write_bytes(b"not read either")
+    (generator / "notes.md").write_text("nor this")
+    push(any_hub, "alice/mixed", generator)
+    assert report(any_hub, "hf://alice/mixed")["slots"] == "full"
+    assert not fetched(any_hub) & {"pytorch_model.bin", "tf_model.h5", "notes.md", ".gitattributes"}
+
+
+def test_a_checkpoint_beside_a_model_does_not_confuse(hub, generator, golden_copy):
+    folder = golden_copy()
+    push(hub, "alice/both", folder)
+    push(hub, "alice/both", generator)
+    assert report(hub, "hf://alice/both")["format"] == "safetensors"
+    assert report(hub, "hf://alice/both/model.ckpt-4000")["format"] == "tensorflow"
+
+
+def test_a_pair_in_one_repository_and_a_folder_of_one_are_sources_too(hub, pair):
+    push(hub, "alice/pair", pair)
+    assert list(report(hub, "hf://alice/pair")["models"]) == ["discriminator", "generator"]
+    assert list(report(hub, "hf://alice/pair/generator")["models"]) == ["generator"]
+    assert list(report(hub, "hf://alice/pair@main/generator/")["models"]) == ["generator"]
+
+
+def test_the_generator_that_goes_with_a_discriminator_may_be_on_the_hub_as_well(hub, pair, tmp_path):
+    assert hub.run("upload", "alice/tiny", pair, "--include-optimizer", "-q").code == 0
+    sources = ["hf://alice/tiny-discriminator", tmp_path / "run", "--generator", "hf://alice/tiny-generator"]
+    assert hub.run("convert", *sources, "--optimizer", "-q").code == 0
+    data = "model.ckpt-4000.data-00000-of-00001"
+    assert (tmp_path / "run" / data).read_bytes() == (FIXTURES / "default" / data).read_bytes()
+
+
+def test_what_was_downloaded_once_is_there_offline(any_hub, generator, tmp_path):
+    push(any_hub, "alice/small", generator)
+    online = report(any_hub, "hf://alice/small")
+    before = len(any_hub.record)
+    assert report(any_hub, "hf://alice/small", HF_HUB_OFFLINE="1") == online
+    ran = any_hub.run("convert", "hf://alice/small", tmp_path / "out", "-q", HF_HUB_OFFLINE="1")
+    assert (ran.code, len(any_hub.record)) == (0, before)
+
+
+def test_what_transformers_downloaded_is_there_offline(hub, generator):
+    push(hub, "alice/small", generator)
+    loads = "import sys; from transformers import ElectraForMaskedLM as E; E.from_pretrained(sys.argv[1])"
+    assert hub.python(loads, "alice/small").code == 0
+    assert "generator" in report(hub, "hf://alice/small", HF_HUB_OFFLINE="1")["models"]
+
+
+def test_what_was_not_downloaded_is_refused_offline(hub, generator):
+    push(hub, "alice/small", generator)
+    said = hub.run("inspect", "hf://alice/small", HF_HUB_OFFLINE="1").refusal()
+    assert "hf://alice/small is not in huggingface_hub's cache, and HF_HUB_OFFLINE is set" in said
+
+
+def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
+    for arguments in (
+        ["inspect", pair, "-q"],
+        ["convert", pair, tmp_path / "back", "-q"],
+        ["card", pair, "--repo-id", "alice/tiny", "--license", "mit", "--language", "en"],
+        ["upload", "alice/tiny", pair, "--dry-run"],
+    ):
+        ran = hub.run(*arguments, HF_HUB_OFFLINE="1")
+        assert (ran.code, ran.err) == (0, ""), ran
+    assert "not looked up (offline)" in ran.out
+    assert hub.record == []
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "code"),
+    [
+        ("hf://alice/nothing", "no such repository", 1),
+        ("hf://alice/small@no-such-branch", "it has no such revision", 1),
+        ("hf://alice/small/no/such/folder", "holds no checkpoint that can be read", 1),
+        ("hf://alice/empty", "holds no checkpoint that can be read", 1),
+        ("hf://datasets/alice/small", "is a dataset, expected a model", 2),
+        ("hf://alice", "is not a place on the Hub", 2),
+        ("hf://", "is not a place on the Hub", 2),
+        ("hf://alice/small/../../etc", "leaves the repository", 2),
+    ],
+)
+def test_what_cannot_be_read_from_the_hub_is_told(hub, source, said, code):
+    hub.put("alice/small", {"config.json": "{}", "model.safetensors": "", "tf_model.h5": ""})
+    hub.put("alice/empty", {"tf_model.h5": "", "README.md": ""})
+    refusal = hub.run("inspect", source).refusal(code)
+    assert said in refusal
+    assert source in refusal
+    if source.endswith("empty"):
+        assert "It holds .gitattributes, README.md, tf_model.h5." in refusal
+
+
+def test_a_repository_that_is_private_is_read_by_its_owner_alone(hub, generator):
+    hub.put("alice/small", {}, private=True)
+    push(hub, "alice/small", generator)
+    assert report(hub, "hf://alice/small")
+    for token in (BOB, None):
+        assert "no such repository" in hub.run("inspect", "hf://alice/small", HF_TOKEN=token).refusal()
+
+
+def test_a_download_that_breaks_off_is_resumed(hub, generator):
+    push(hub, "alice/small", generator)
+    hub.order("cut", "GET", "model.safetensors", after=200_000)
+    assert report(hub, "hf://alice/small")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_that_is_taken_for_a_model(hub, generator):
+    push(hub, "alice/small", generator)
+    limited = (
+        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "from electra_convert.cli import main; main()"
+    )
+    said = hub.python(limited, "inspect", "hf://alice/small").refusal()
+    assert "downloading hf://alice/small: the disk is full (File too large)" in said
+    assert "HF_HOME" in said
+    assert not list(hub.home.rglob("snapshots/*/model.safetensors"))
+    assert report(hub, "hf://alice/small")
+
+
+def test_a_slash_too_many_or_too_few_is_a_path_and_not_the_hub(hub, tmp_path):
+    assert "hf:/alice/small does not exist" in hub.run("inspect", "hf:/alice/small").refusal()
+    assert hub.record == []
+
+
+def test_a_python_caller_gives_the_same_address(hub, generator):
+    push(hub, "alice/small", generator)
+    program = "from electra_convert import inspect; print(inspect('hf://alice/small').source)"
+    assert hub.python(program).out == "hf://alice/small\n"
+
+
+def test_without_the_hubs_client_the_extra_is_named(tmp_path):
+    program = (
+        "import sys\nsys.modules['huggingface_hub'] = None\nfrom electra_convert.cli import main\n"
+        "main([sys.argv[1], *sys.argv[2:]])"
+    )
+    for arguments in (["inspect", "hf://a/b"], ["upload", "a/b", FIXTURES / "default"]):
+        said = run_program(program, *arguments).refusal()
+        assert "pip install 'electra-convert[hub]'" in said
+
