@@ -54,12 +54,13 @@ def _compared(parity: Mapping[str, Any], forward: Mapping[str, Any]) -> str:
     tensors, equal, rounded = weights.get("tensors"), weights.get("equal"), weights.get("rounded_to")
     sentences = []
     if tensors is not None and equal is not None:
-        exact = f"{equal} of {tensors} tensors are equal bit by bit"
+        exact = f"{plain(equal)} of {plain(tensors)} tensors are equal bit by bit"
         sentences.append(f"{exact} once rounded to {plain(rounded)}." if rounded else f"{exact}.")
     if forward:
         sentences.append(
             f"{plain(forward.get('reference'))} and {plain(forward.get('candidate'))} were given the same "
-            f"{forward.get('positions', 0):,} tokens; differences up to {forward.get('tolerance')} were allowed."
+            f"{plain(forward.get('positions'))} tokens; differences up to {plain(forward.get('tolerance'))} were "
+            "allowed."
         )
     return " ".join(sentences)
 

@@ -11,7 +11,7 @@ from electra_convert.card.licences import LICENCES
 from electra_convert.errors import CardError, listing
 from electra_convert.frameworks import import_huggingface_hub, import_iso639
 
-_BLOCK = re.compile(r"\A\s*---[ \t]*\n(.*?)(?:^---[ \t]*(?:\n|\Z))", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"\A\s*---[ \t\r]*\n(.*?)(?:^---[ \t\r]*(?:\n|\Z))", re.DOTALL | re.MULTILINE)
 _PARTS = ("pt1", "pt2b", "pt2t", "pt3")
 _NO_LANGUAGES = {"code", "multilingual"}
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -75,6 +75,8 @@ def complete(front: str, given: Mapping[str, Any], derived: Mapping[str, Any], w
     added = {name: value for name, value in {**derived, **given}.items() if name not in present}
     whole = front + (_yaml(added) if added else "")
     check_values({**present, **added}, where)
+    if parse(whole, where) != {**present, **added}:
+        raise CardError(f"{where}: nothing can be added to its front matter", "Write it as lines of `key: value`.")
     return whole
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from electra_convert.card.contents import CARD, PARITY, TRAINING, ModelFolder
 from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.names.rules import Role
 from electra_convert.tokenizer import read_small
 
 SCHEMA = 1
@@ -107,13 +106,8 @@ def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
             f"{where} compares weights alone, which does not show that the model computes the same",
             "Run electra-convert verify without --weights-only.",
         )
-    if _role(parity) != folder.role:
-        raise ParityError(f"{where} is of a {_role(parity)}, the model is a {folder.role}", _AGAIN)
-
-
-def _role(parity: Mapping[str, Any]) -> Role | None:
-    role = parity.get("role")
-    return role if role in {"discriminator", "generator"} else None
+    if parity.get("role") != folder.role:
+        raise ParityError(f"{where} is of a {parity.get('role')}, the model is a {folder.role}", _AGAIN)
 
 
 def _require_same_files(folder: ModelFolder, parity: Mapping[str, Any]) -> None:

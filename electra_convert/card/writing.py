@@ -140,12 +140,13 @@ def make_card(facts: Facts, metadata: Metadata) -> Card:
     """
     path = facts.folder.path / CARD
     before = _read(path)
-    text = _new(facts) if before is None else before.replace("\r\n", "\n")
+    only_crlf = before is not None and before.count("\r\n") == before.count("\n") > 0
+    text = _new(facts) if before is None else before.replace("\r\n", "\n") if only_crlf else before
     front, body = split_card(text)
     front = complete(front, metadata.fields(), _derived(facts), str(path))
     body = _with_sections(body, section_texts(facts), str(path))
     text = f"---\n{front}---\n{body}"
-    if before is not None and "\r\n" in before:
+    if only_crlf:
         text = text.replace("\n", "\r\n")
     return Card(path, text, text != before, facts.proof.state, _notices(front, str(path)))
 
@@ -165,7 +166,8 @@ def _new(facts: Facts) -> str:
 
 def _with_sections(body: str, texts: dict[str, str], where: str) -> str:
     if _ALWAYS not in section_names(body, where):
-        body = f"{body.rstrip()}\n\n{marked(_ALWAYS, '')}\n"
+        gap = "\n" if body.endswith("\n") or not body else "\n\n"
+        body = f"{body}{gap}{marked(_ALWAYS, '')}\n"
     return fill_sections(body, texts, where)
 
 
@@ -185,7 +187,7 @@ def _read(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")  # the Hub does not find a front matter behind a byte order mark
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

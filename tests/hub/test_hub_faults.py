@@ -1,4 +1,4 @@
-"""What goes wrong between here and the Hub: resumed, retried or told plainly, and never half a commit or two of them."""
+"""What goes wrong between here and the Hub: resumed, retried or told; never half a commit, never two of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_a_connection_reset_in_the_middle_of_a_file_is_tried_again(hub, generato
     assert len(hub.requests(*PUT)) == 2
 
 
-@pytest.mark.parametrize("request_", [("GET", "whoami"), ("POST", "/repos/create"), ("POST", "/preupload/"), PUT, COMMIT])
+@pytest.mark.parametrize(
+    "request_", [("GET", "whoami"), ("POST", "/repos/create"), ("POST", "/preupload/"), PUT, COMMIT]
+)
 def test_two_errors_of_the_server_and_then_none_are_waited_out(hub, generator, request_):
     hub.order("status", *request_, times=2, status=500)
     said = uploaded(hub, generator)
@@ -105,7 +107,12 @@ def test_a_public_repository_made_at_the_same_moment_gets_nothing_private(hub, g
 @pytest.mark.parametrize(
     ("status", "headers", "message", "hint"),
     [
-        (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, "does not accept the token", "login"),
+        (
+            401,
+            {"X-Error-Message": "Invalid credentials in Authorization header"},
+            "does not accept the token",
+            "login",
+        ),
         (402, {}, "wants payment", "billing"),
         (403, {}, "may not do it", "--create-pr"),
         (404, {"X-Error-Code": "RepoNotFound"}, "no such repository", "name"),
@@ -132,7 +139,9 @@ def test_a_server_that_stays_broken_is_given_up_on(hub, generator):
 
 
 def test_a_token_that_expires_in_the_middle_leaves_nothing_and_the_next_run_goes_on(hub, generator):
-    hub.order("status", *COMMIT, status=401, headers={"X-Error-Message": "Invalid credentials in Authorization header"})
+    hub.order(
+        "status", *COMMIT, status=401, headers={"X-Error-Message": "Invalid credentials in Authorization header"}
+    )
     assert "does not accept the token" in refused(hub, generator)
     assert len(commits(hub)) == 1
     uploaded(hub, generator)

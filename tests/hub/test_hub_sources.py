@@ -199,4 +199,3 @@ def test_without_the_hubs_client_the_extra_is_named(tmp_path):
     for arguments in (["inspect", "hf://a/b"], ["upload", "a/b", FIXTURES / "default"]):
         said = run_program(program, *arguments).refusal()
         assert "pip install 'electra-convert[hub]'" in said
-

@@ -1,4 +1,4 @@
-"""upload against a Hub on loopback, with huggingface_hub's real client in a process of its own: what goes, and when."""
+"""upload to a Hub on loopback, with huggingface_hub's real client in a process of its own: what goes, and when."""
 
 from __future__ import annotations
 

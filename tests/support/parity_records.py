@@ -1,4 +1,4 @@
-"""parity.json as verify writes it beside a model, for tests that need a verified folder without running TensorFlow."""
+"""parity.json as verify writes it beside a model, for tests that need a verified folder and no TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def write_parity(folder: Path, **changes: Any) -> None:
     """Write a passed record of all files that the folder holds now."""
     generator = "MaskedLM" in (folder / "config.json").read_text()
     row = {"max_abs": 2.86e-06, "mean_abs": 1.9e-07, "relative": 3.1e-07, "cosine": 1.0}
-    figures = {name: row for name in ("logits", "embeddings", "layer 1", "layer 2")}
+    figures = dict.fromkeys(("logits", "embeddings", "layer 1", "layer 2"), row)
     record = {
         "schema": 1,
         "tool": {"name": "electra_convert", "version": "0.1.0"},

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.fake_hub.process import FakeHub, fake_hub
-from support.parity_records import write_parity
 
 from electra_convert import convert
+from support.fake_hub.process import FakeHub, fake_hub
+from support.parity_records import write_parity
 
 FIXTURES = Path(__file__).parent.parent.parent.parent / "fixtures"
 

@@ -17,7 +17,7 @@ TOKENS = {
 ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that the Hub answers with an error."""
 
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
@@ -76,11 +76,13 @@ class Repository:
     def at(self, revision: str) -> Commit:
         oid = self.refs.get(revision, revision)
         if oid not in self.commits:
-            raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+            raise RefusedError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return self.commits[oid]
 
     def commit(self, ref: str, parent: str | None, title: str, message: str, files: dict[str, Blob]) -> Commit:
-        told = repr((self.name, parent, title, message, sorted((n, b.oid) for n, b in files.items()), len(self.commits)))
+        told = repr(
+            (self.name, parent, title, message, sorted((n, b.oid) for n, b in files.items()), len(self.commits))
+        )
         made = Commit(hashlib.sha1(told.encode()).hexdigest(), parent, title, message, files)
         self.commits[made.oid] = made
         self.refs[ref] = made.oid
@@ -98,7 +100,7 @@ class Store:
 
     def create(self, name: str, private: bool) -> Repository:
         if name in self.repositories:
-            raise Refused(409, "You already created this model repo")
+            raise RefusedError(409, "You already created this model repo")
         repository = Repository(name, private)
         repository.commit("main", None, "initial commit", "", {".gitattributes": small(ATTRIBUTES)})
         self.repositories[name] = repository
@@ -107,15 +109,15 @@ class Store:
     def find(self, name: str, user: str | None) -> Repository:
         repository = self.repositories.get(name)
         if repository is None or (repository.private and user != name.partition("/")[0]):
-            raise Refused(404 if user else 401, "Repository not found", "RepoNotFound")
+            raise RefusedError(404 if user else 401, "Repository not found", "RepoNotFound")
         return repository
 
     def writable(self, name: str, user: str | None, role: str | None, by_proposal: bool = False) -> Repository:
         repository = self.find(name, user)
         if user is None:
-            raise Refused(401, "Invalid credentials in Authorization header")
+            raise RefusedError(401, "Invalid credentials in Authorization header")
         if role != "write" or (user != name.partition("/")[0] and not by_proposal):
-            raise Refused(403, "You don't have the rights to write to this repo")
+            raise RefusedError(403, "You don't have the rights to write to this repo")
         return repository
 
     def holds(self, sha256: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from support.fake_hub.metadata import faults_of
-from support.fake_hub.repositories import TOKENS, Blob, Refused, Repository, Store, large, small
+from support.fake_hub.repositories import TOKENS, Blob, RefusedError, Repository, Store, large, small
 from support.fake_hub.xet import xet_hashes
 
 PAGE = 3  # entries of a listing, so that any listing has several pages
@@ -32,7 +32,7 @@ class Asked:
     @property
     def user(self) -> str | None:
         if self.token is not None and self.token not in TOKENS:
-            raise Refused(401, "Invalid credentials in Authorization header")
+            raise RefusedError(401, "Invalid credentials in Authorization header")
         return TOKENS[self.token][0] if self.token else None
 
     @property
@@ -58,7 +58,7 @@ def as_json(value: object, status: int = 200, **headers: str) -> Answer:
 
 def whoami(_: Store, asked: Asked) -> Answer:
     if asked.user is None:
-        raise Refused(401, "Invalid username or password.")
+        raise RefusedError(401, "Invalid username or password.")
     return as_json({"type": "user", "name": asked.user, "orgs": [], "auth": {"accessToken": {"role": asked.role}}})
 
 
@@ -66,11 +66,11 @@ def create(store: Store, asked: Asked) -> Answer:
     wanted = asked.json()
     name = f"{wanted['organization'] or asked.user}/{wanted['name']}"
     if asked.role != "write" or name.partition("/")[0] != asked.user:
-        raise Refused(403, "You don't have the rights to create a model under this namespace")
+        raise RefusedError(403, "You don't have the rights to create a model under this namespace")
     url = {"url": f"{asked.base}/{name}"}
     try:
         store.create(name, wanted.get("visibility", "public") == "private")
-    except Refused as refused:
+    except RefusedError as refused:
         return as_json({"error": refused.message, **url}, refused.status)
     return as_json(url)
 
@@ -124,7 +124,7 @@ def _keep(store: Store, oid: str, content: bytes) -> Answer:
     import hashlib
 
     if hashlib.sha256(content).hexdigest() != oid:
-        raise Refused(400, "the content does not have this SHA-256")
+        raise RefusedError(400, "the content does not have this SHA-256")
     store.objects[oid] = content
     return Answer()
 
@@ -137,7 +137,7 @@ def put_part(store: Store, asked: Asked, oid: str, number: str) -> Answer:
 def complete(store: Store, asked: Asked, oid: str) -> Answer:
     listed = asked.json()["parts"]
     if [part["etag"] for part in listed] != [f'"part{n}"' for n in sorted(store.parts[oid])]:
-        raise Refused(400, "these are not the parts that were sent")
+        raise RefusedError(400, "these are not the parts that were sent")
     return _keep(store, oid, b"".join(content for _, content in sorted(store.parts[oid].items())))
 
 
@@ -145,7 +145,7 @@ def verify(store: Store, asked: Asked, name: str) -> Answer:
     store.find(name, asked.user)
     wanted = asked.json()
     if len(store.objects.get(wanted["oid"], b"")) != wanted["size"]:
-        raise Refused(404, "no such object")
+        raise RefusedError(404, "no such object")
     return Answer()
 
 
@@ -172,7 +172,7 @@ def commit(store: Store, asked: Asked, name: str, revision: str) -> Answer:
     header = lines[0]["value"]
     head = repository.at(revision)
     if not head.oid.startswith(header.get("parentCommit", "")):
-        raise Refused(412, "A commit has happened since. Please refresh and try again.")
+        raise RefusedError(412, "A commit has happened since. Please refresh and try again.")
     files = dict(head.files)
     for line in lines[1:]:
         _change(store, files, line["key"], line["value"])
@@ -190,13 +190,13 @@ def _change(store: Store, files: dict[str, Blob], key: str, value: dict[str, Any
         files[value["path"]] = small(base64.b64decode(value["content"], validate=True))
     elif key == "lfsFile":
         if not store.holds(value["oid"]):
-            raise Refused(400, f"the object {value['oid']} of {value['path']} was not uploaded")
+            raise RefusedError(400, f"the object {value['oid']} of {value['path']} was not uploaded")
         files[value["path"]] = large(value["oid"], value["size"])
     elif key == "deletedFile":
         if files.pop(value["path"], None) is None:
-            raise Refused(404, "A file with this name doesn't exist", "EntryNotFound")
+            raise RefusedError(404, "A file with this name doesn't exist", "EntryNotFound")
     else:
-        raise Refused(400, f"unknown operation {key}")
+        raise RefusedError(400, f"unknown operation {key}")
 
 
 def model_info(store: Store, asked: Asked, name: str, revision: str = "main") -> Answer:
@@ -210,7 +210,7 @@ def tree(store: Store, asked: Asked, name: str, revision: str, folder: str = "")
     files = store.find(name, asked.user).at(revision).files
     paths = sorted(path for path in files if path.startswith(f"{folder}/" if folder else ""))
     if folder and not paths:
-        raise Refused(404, f"{folder} does not exist", "EntryNotFound")
+        raise RefusedError(404, f"{folder} does not exist", "EntryNotFound")
     start = int(asked.query.get("cursor", 0))
     page = [_entry(store, path, files[path]) for path in paths[start : start + PAGE]]
     if start + PAGE >= len(paths):
@@ -263,7 +263,7 @@ def commits(store: Store, asked: Asked, name: str, revision: str) -> Answer:
 def branch(store: Store, asked: Asked, name: str, branch_name: str) -> Answer:
     repository = store.writable(name, asked.user, asked.role)
     if branch_name in repository.refs:
-        raise Refused(409, f"Reference already exists: {branch_name}")
+        raise RefusedError(409, f"Reference already exists: {branch_name}")
     start = json.loads(asked.body or b"{}").get("startingPoint", "main")
     repository.refs[branch_name] = repository.at(start).oid
     return as_json({})

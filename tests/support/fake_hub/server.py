@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from support.fake_hub.repositories import Refused, Store, small
+from support.fake_hub.repositories import RefusedError, Store, small
 from support.fake_hub.routes import ROUTES, Answer, Asked, as_json
 
 
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.cut()
         return self.send(answer, fault["after"] if fault and fault["kind"] == "cut" else None)
 
-    do_GET = do_HEAD = do_POST = do_PUT = handle_any
+    do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815 - as http.server calls them
 
     def fault_for(self, path: str) -> dict | None:
         with self.server.lock:
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
                 try:
                     with self.server.lock:
                         return route(self.server.store, asked, **given)
-                except Refused as refused:
+                except RefusedError as refused:
                     headers = {"X-Error-Message": refused.message}
                     if refused.code:
                         headers["X-Error-Code"] = refused.code
@@ -173,5 +173,6 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     hub = Hub(Path(sys.argv[1]))
-    print(hub.base, flush=True)
+    sys.stdout.write(f"{hub.base}\n")
+    sys.stdout.flush()
     hub.serve_forever()

@@ -1,0 +1,147 @@
+"""What counts as proof of parity: a record that passed, compared outputs, and is of these very files."""
+
+from __future__ import annotations
+
+import copy
+import json
+from itertools import product
+
+import pytest
+from support.parity_records import write_parity
+
+from electra_convert.card.contents import find_models, read_folder
+from electra_convert.card.facts import gather_facts
+from electra_convert.card.figures import verification
+from electra_convert.card.proof import describe_proof, require_proof
+from electra_convert.errors import CorruptFileError, ParityError, SourceError
+
+
+def prove(folder, unverified=False, **choice):
+    return require_proof(read_folder(folder, **choice), unverified)
+
+
+def test_a_passed_record_of_these_files_is_proof(pair):
+    for path in find_models(pair):
+        proof = prove(path)
+        assert (proof.state, proof.parity["verdict"]) == ("verified", "same")
+        assert "43 tensors" in proof.line
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"verdict": "different"}, "the verdict is 'different'"),
+        ({"verdict": None}, "the verdict is None"),
+        ({"weights_only": True}, "compares weights alone"),
+        ({"weights_only": None}, "compares weights alone"),
+        ({"forward": None}, "compares weights alone"),
+        ({"role": "discriminator"}, "is of a discriminator, the model is a generator"),
+        ({"role": None}, "is of a None"),
+        ({"files": {}}, "says nothing of"),
+        ({"files": None}, "says nothing of"),
+    ],
+)
+def test_a_record_that_does_not_show_parity_is_no_proof(generator, changes, said):
+    write_parity(generator, **changes)
+    with pytest.raises(ParityError, match=said):
+        prove(generator)
+    assert prove(generator, unverified=True).state == "unverified"
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "vocab.txt", "conversion.json", "tokenizer.json"]
+)
+def test_a_file_that_changed_since_is_no_longer_proven(generator, name):
+    with (generator / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ParityError, match=f"is of other files: {name} changed since"):
+        prove(generator)
+
+
+def test_the_card_may_change_after_the_proof(generator):
+    (generator / "README.md").write_text("mine")
+    assert prove(generator).state == "verified"
+    write_parity(generator)
+    (generator / "README.md").write_text("mine again")
+    assert prove(generator).state == "verified"
+    (generator / "README.md").unlink()
+    assert prove(generator).state == "verified"
+
+
+def test_a_file_that_came_later_is_not_proven(generator):
+    (generator / "special_tokens_map.json").write_text("{}")
+    with pytest.raises(ParityError, match=r"says nothing of special_tokens_map\.json"):
+        prove(generator)
+
+
+def test_a_file_that_went_since_is_missed(generator):
+    (generator / "tokenizer.json").unlink()
+    with pytest.raises(ParityError, match=r"is of files that are gone: tokenizer\.json"):
+        prove(generator)
+
+
+def test_a_file_that_is_not_published_may_change(generator):
+    (generator / "optimizer.safetensors").write_bytes(b"other")
+    assert prove(generator).state == "verified"
+    with pytest.raises(ParityError, match=r"optimizer\.safetensors changed since"):
+        prove(generator, optimizer=True)
+
+
+def test_without_a_record_there_is_no_proof(generator):
+    (generator / "parity.json").unlink()
+    with pytest.raises(ParityError, match="was not verified") as refusal:
+        prove(generator)
+    assert "verify" in str(refusal.value.hint)
+    assert "--unverified" in str(refusal.value.hint)
+    assert describe_proof(read_folder(generator)).state == "unverified"
+
+
+def test_what_was_pretrained_here_needs_none_unless_it_was_converted_since(generator):
+    (generator / "parity.json").unlink()
+    (generator / "training.json").write_text('{"schema": 1}')
+    with pytest.raises(ParityError, match="was not verified"):
+        prove(generator)
+    (generator / "conversion.json").unlink()
+    assert prove(generator).state == "pretrained"
+
+
+@pytest.mark.parametrize("name", ["parity.json", "training.json"])
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        (b"", CorruptFileError, "is not valid JSON"),
+        (b"[]", CorruptFileError, "is not a JSON object"),
+        (b'{"schema": NaN}', CorruptFileError, "NaN is not a JSON number"),
+        (b'{"schema": 1, "schema": 1}', CorruptFileError, "appears 2 times"),
+        (b"\xff{}", CorruptFileError, "is not valid JSON"),
+        (b'{"schema": 2}', SourceError, "has schema 2, expected 1"),
+        (b"{}", SourceError, "has schema None, expected 1"),
+    ],
+)
+def test_a_damaged_record_is_told_and_never_passed_over(generator, name, content, kind, said):
+    (generator / name).write_bytes(content)
+    for unverified in (False, True):
+        with pytest.raises(kind, match=said):
+            prove(generator, unverified)
+
+
+def test_any_json_at_all_in_a_record_makes_no_crash(generator):
+    whole = json.loads((generator / "parity.json").read_text())
+    folder = read_folder(generator)
+    for place in ([], ["weights"], ["forward"], ["forward", "figures"], ["reference"]):
+        for key, value in product(inner(whole, place), (None, [], {}, "x", 3, True, [{}], {"a": [1]})):
+            changed = copy.deepcopy(whole)
+            inner(changed, place)[key] = value
+            (generator / "parity.json").write_text(json.dumps(changed))
+            try:
+                facts = gather_facts(folder, require_proof(folder, unverified=True), None, None)
+            except SourceError:
+                assert key == "schema"
+            else:
+                assert "## Verification" in verification(facts)
+
+
+def inner(record, place):
+    for key in place:
+        record = record[key]
+    return record
