@@ -22,7 +22,8 @@ _GENERATOR = """\
 from transformers import pipeline
 
 fill_mask = pipeline("fill-mask", model="{name}")
-for guess in fill_mask(f"The quick brown fox {{fill_mask.tokenizer.mask_token}} over the lazy dog"):
+text = f"The quick brown fox {{fill_mask.tokenizer.mask_token}} over the lazy dog"
+for guess in fill_mask(text):
     print(f"{{guess['token_str']:12}} {{guess['score']:.3f}}")"""
 
 _ENCODER = """\

@@ -28,7 +28,7 @@ _WHAT = {
         "is the original one or was replaced. Its encoder is what is fine-tuned for other tasks."
     ),
     "ElectraForMaskedLM": (
-        "An [ELECTRA](https://arxiv.org/abs/2003.10555) generator: a small masked language model, which was trained "
+        "An [ELECTRA](https://arxiv.org/abs/2003.10555) generator: a masked language model, which was trained "
         "together with a discriminator to make replacements that are hard to tell."
     ),
 }
@@ -133,8 +133,8 @@ def _limits(facts: Facts) -> str:
             "It tells replacements of the kind its generator made; it does not check facts or grammar.",
         ],
         "ElectraForMaskedLM": [
-            "It is small on purpose, and meant as the partner of its discriminator. For fine-tuning, take the "
-            "discriminator.",
+            "It was made as the partner of its discriminator, and is usually the smaller one on purpose. For "
+            "fine-tuning, take the discriminator.",
             "It is not for pretraining again: a discriminator that starts anew learns little from a generator that "
             "is trained already, or is as large as itself.",
         ],
