@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from electra_convert.card.facts import Facts
+from electra_convert.card.proof import stages_of
 from electra_convert.card.tables import code, plain, table
 
+# The key of a figure, what it is called, and how it is written.
 _MEASURES = (
-    ("max_abs", "largest difference"),
-    ("mean_abs", "mean difference"),
-    ("relative", "relative"),
-    ("cosine", "cosine"),
+    ("max_abs", "largest difference", ".2g"),
+    ("mean_abs", "mean difference", ".2g"),
+    ("relative", "relative", ".2g"),
+    ("cosine", "cosine", ".7f"),
+    ("limit", "limit", "g"),
 )
 
 
@@ -29,13 +32,11 @@ def verification(facts: Facts) -> str:
     parity = facts.proof.parity
     if parity is None:
         return f"## Verification\n\n{_without_parity(facts)}"
-    forward = _object(parity.get("forward"))
     parts = [
         "## Verification",
-        plain(parity.get("summary", facts.proof.line)),
-        _compared(parity, forward),
-        _figures(_object(forward.get("figures"))),
-        _reproduce(facts, _object(parity.get("reference"))),
+        plain(facts.proof.line),
+        _figures(stages_of(parity, facts.folder.role)),
+        _reproduce(facts, parity.get("reference")),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -49,43 +50,23 @@ def _without_parity(facts: Facts) -> str:
     )
 
 
-def _compared(parity: Mapping[str, Any], forward: Mapping[str, Any]) -> str:
-    weights = _object(parity.get("weights"))
-    tensors, equal, rounded = weights.get("tensors"), weights.get("equal"), weights.get("rounded_to")
-    sentences = []
-    if tensors is not None and equal is not None:
-        exact = f"{plain(equal)} of {plain(tensors)} tensors are equal bit by bit"
-        sentences.append(f"{exact} once rounded to {plain(rounded)}." if rounded else f"{exact}.")
-    if forward:
-        sentences.append(
-            f"{plain(forward.get('reference'))} and {plain(forward.get('candidate'))} were given the same "
-            f"{plain(forward.get('positions'))} tokens; differences up to {plain(forward.get('tolerance'))} were "
-            "allowed."
-        )
-    return " ".join(sentences)
-
-
-def _figures(figures: Mapping[str, Any]) -> str:
-    measures = [(key, label) for key, label in _MEASURES if any(key in _object(row) for row in figures.values())]
+def _figures(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    measures = [measure for measure in _MEASURES if any(measure[0] in figures for figures in stages.values())]
     if not measures:
         return ""
-    rows = [[plain(name), *_numbers(_object(row), measures)] for name, row in figures.items()]
-    return table(["", *(label for _, label in measures)], rows)
+    rows = [
+        [plain(name), *(_number(figures.get(key), form) for key, _, form in measures)]
+        for name, figures in stages.items()
+    ]
+    return table(["", *(label for _, label, _ in measures)], rows)
 
 
-def _numbers(row: Mapping[str, Any], measures: Sequence[tuple[str, str]]) -> list[str]:
-    values = [row.get(key) for key, _ in measures]
-    return [f"{value:.6g}" if isinstance(value, int | float) else "" for value in values]
+def _number(value: object, form: str) -> str:
+    return format(value, form) if isinstance(value, int | float) else plain(value or "")
 
 
-def _reproduce(facts: Facts, reference: Mapping[str, Any]) -> str:
+def _reproduce(facts: Facts, reference: object) -> str:
+    name = str(reference["name"]) if isinstance(reference, dict) and "name" in reference else "REFERENCE"
     candidate = f"hf://{facts.repo_id}" if facts.repo_id else "."
-    command = shlex.join(["electra-convert", "verify", str(reference.get("name", "REFERENCE")), candidate])
-    return (
-        f"With {code(reference.get('name', 'the source'))} at hand, the same comparison is made again by\n\n"
-        f"```sh\n{command}\n```"
-    )
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    command = shlex.join(["electra-convert", "verify", name, candidate])
+    return f"With {code(name)} at hand, the same comparison is made again by\n\n```sh\n{command}\n```"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from electra_convert.card.contents import CARD, PARITY, TRAINING, ModelFolder
 from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
+from electra_convert.names.rules import Role
 from electra_convert.tokenizer import read_small
 
 SCHEMA = 1
@@ -101,13 +102,32 @@ def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
     where = folder.path / PARITY
     if parity.get("verdict") != "same":
         raise ParityError(f"{where}: the verdict is {parity.get('verdict')!r}, expected 'same'", _AGAIN)
-    if parity.get("weights_only") is not False or not isinstance(parity.get("forward"), dict):
+    if folder.role not in (models := _object(parity, "models")):
+        raise ParityError(f"{where} is of {listing(models) or 'no model'}, the model is a {folder.role}", _AGAIN)
+    if parity.get("weights_only") is not False or not stages_of(parity, folder.role):
         raise ParityError(
             f"{where} compares weights alone, which does not show that the model computes the same",
             "Run electra-convert verify without --weights-only.",
         )
-    if parity.get("role") != folder.role:
-        raise ParityError(f"{where} is of a {parity.get('role')}, the model is a {folder.role}", _AGAIN)
+
+
+def stages_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
+    """The figures of a parity.json at every stage of a forward pass.
+
+    Args:
+        parity: the record.
+        role: the model.
+
+    Returns:
+        The figures by the name of the stage, such as layer 1 or logits; empty where none was run.
+    """
+    forward = _object(_object(_object(parity, "models"), role), "forward")
+    return {name: figures for name, figures in _object(forward, "stages").items() if isinstance(figures, dict)}
+
+
+def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _require_same_files(folder: ModelFolder, parity: Mapping[str, Any]) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, SOURCE, config_options, output_options, prepare_hub
+from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 
 
 @click.command("convert")
-@click.argument("source", type=SOURCE)
+@click.argument("source", type=parse_source)
 @click.argument("output", type=PATH)
 @click.option(
     "--model",
@@ -24,7 +24,10 @@ from electra_convert.cli.shared import PATH, SOURCE, config_options, output_opti
     help="What to write; by default safetensors from TensorFlow, and tf from a transformers model.",
 )
 @click.option(
-    "--generator", type=SOURCE, metavar="FOLDER", help="The generator's folder, when SOURCE is a discriminator alone."
+    "--generator",
+    type=parse_source,
+    metavar="FOLDER",
+    help="The generator's folder, when SOURCE is a discriminator alone.",
 )
 @config_options
 @click.option(

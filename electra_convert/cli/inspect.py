@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import SOURCE, config_options, output_options, prepare_hub
+from electra_convert.cli.shared import config_options, output_options, parse_source, prepare_hub
 
 
 @click.command("inspect")
-@click.argument("source", type=SOURCE)
+@click.argument("source", type=parse_source)
 @click.option("--check", is_flag=True, help="Read every byte: verify all checksums, refuse NaN and infinite weights.")
 @config_options
 @output_options

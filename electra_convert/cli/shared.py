@@ -15,19 +15,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path, readable=False)
 
 
-class Source(click.ParamType[str | Path]):
-    """A path, or a place on the Hub, whose two slashes a path would join."""
+def parse_source(given: str) -> str | Path:
+    """A type of parameter: a path, or a place on the Hub, whose two slashes a path would join."""
+    from electra_convert.hub.sources import as_source
 
-    name = "path"
-
-    def convert(self, value: str | Path, _: click.Parameter | None, __: click.Context | None) -> str | Path:
-        """Keep hf:// as it is."""
-        from electra_convert.hub.sources import as_source
-
-        return as_source(value)
-
-
-SOURCE = Source()
+    return as_source(given)
 
 
 def output_options(command: Command) -> Command:

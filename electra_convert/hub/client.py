@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ _LONGEST_WAIT = 120.0
 
 
 class _Teller(logging.Handler):
-    """Passes on what the library warns of, such as another try of its own."""
+    """Passes on what the library warns of, such as another try of its own, without the signatures in addresses."""
 
     def __init__(self, tell: Tell) -> None:
         super().__init__(logging.WARNING)
@@ -31,7 +32,7 @@ class _Teller(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell it on one line."""
-        self._tell(" ".join(record.getMessage().split()))
+        self._tell(re.sub(r"\?\S+", "", " ".join(record.getMessage().split())))
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from electra_convert.errors import HubError
 from electra_convert.frameworks import import_huggingface_hub
 
 _HIDDEN = "<hidden>"
+# In the address that a large file is sent to: whoever has it can write there too, for a while.
+_SIGNATURE = "X-Amz-Signature"
 
 
 def find_token(given: str | None) -> str | None:
@@ -59,4 +61,4 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 def betrays(error: BaseException, secrets: Iterable[str]) -> bool:
     """Whether a traceback of an error, its causes included, would show a secret."""
     told = "".join(traceback.format_exception(error))
-    return any(secret in told for secret in secrets)
+    return any(secret in told for secret in (*secrets, _SIGNATURE))

@@ -15,6 +15,9 @@ from electra_convert.card.figures import verification
 from electra_convert.card.proof import describe_proof, require_proof
 from electra_convert.errors import CorruptFileError, ParityError, SourceError
 
+MODEL = ("models", "generator")
+STAGE = (*MODEL, "forward", "stages", "logits")
+
 
 def prove(folder, unverified=False, **choice):
     return require_proof(read_folder(folder, **choice), unverified)
@@ -24,7 +27,7 @@ def test_a_passed_record_of_these_files_is_proof(pair):
     for path in find_models(pair):
         proof = prove(path)
         assert (proof.state, proof.parity["verdict"]) == ("verified", "same")
-        assert "43 tensors" in proof.line
+        assert "All 43 weights are equal" in proof.line
 
 
 @pytest.mark.parametrize(
@@ -34,9 +37,10 @@ def test_a_passed_record_of_these_files_is_proof(pair):
         ({"verdict": None}, "the verdict is None"),
         ({"weights_only": True}, "compares weights alone"),
         ({"weights_only": None}, "compares weights alone"),
-        ({"forward": None}, "compares weights alone"),
-        ({"role": "discriminator"}, "is of a discriminator, the model is a generator"),
-        ({"role": None}, "is of a None"),
+        ({"models": {"generator": {"forward": None}}}, "compares weights alone"),
+        ({"models": {"generator": {"forward": {"stages": {}}}}}, "compares weights alone"),
+        ({"models": {"discriminator": {}}}, "is of discriminator, the model is a generator"),
+        ({"models": None}, "is of no model"),
         ({"files": {}}, "says nothing of"),
         ({"files": None}, "says nothing of"),
     ],
@@ -128,7 +132,7 @@ def test_a_damaged_record_is_told_and_never_passed_over(generator, name, content
 def test_any_json_at_all_in_a_record_makes_no_crash(generator):
     whole = json.loads((generator / "parity.json").read_text())
     folder = read_folder(generator)
-    for place in ([], ["weights"], ["forward"], ["forward", "figures"], ["reference"]):
+    for place in ([], ["models"], [*MODEL], [*MODEL, "forward"], [*MODEL, "forward", "stages"], STAGE, ["reference"]):
         for key, value in product(inner(whole, place), (None, [], {}, "x", 3, True, [{}], {"a": [1]})):
             changed = copy.deepcopy(whole)
             inner(changed, place)[key] = value

@@ -57,8 +57,8 @@ def test_the_card_says_what_the_files_say(discriminator):
         assert f"| {config[key]} |" in text
     assert "(`model.ckpt-4000` at step 4,000) by electra_convert 0.1.0" in text.replace("\\_", "_")
     assert "uncased: texts are lower-cased. Accents are stripped." in text
-    assert "| layer 2 | 2.86e-06 | 1.9e-07 | 3.1e-07 | 1 |" in text
-    assert "differences up to 0.0001 were allowed" in text
+    assert "| layer 2 | 2.9e-06 | 1.9e-07 | 3.1e-07 | 1.0000000 | 0.0001 |" in text
+    assert "All 43 weights are equal bit for bit." in text
     assert "electra-convert verify model.ckpt-4000 ." in text
 
 

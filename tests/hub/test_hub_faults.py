@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from support.fake_hub.process import ALICE, FakeHub, interrupt, wait_until
+from support.fake_hub.process import ALICE, FakeHub, fake_hub, interrupt, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +101,26 @@ def test_a_public_repository_made_at_the_same_moment_gets_nothing_private(hub, g
     assert len(commits(hub)) == 1
 
 
+def test_the_signature_of_an_address_is_not_told(hub, generator):
+    program = (
+        "import sys, huggingface_hub._commit_api as api\n"
+        "before = api.post_lfs_batch_info\n"
+        "def signed(**given):\n"
+        "    actions, faults, way = before(**given)\n"
+        "    for one in actions: one['actions']['upload']['href'] += '?X-Amz-Signature=geheim'\n"
+        "    return actions, faults, way\n"
+        "api.post_lfs_batch_info = signed\n"
+        "from electra_convert.cli import main; main()"
+    )
+    hub.order("status", *PUT, times=2, status=500)
+    hub.order("status", *PUT, times=9, status=403)
+    ran = hub.python(program, "upload", "alice/small", generator, ELECTRA_CONVERT_DEBUG="1")
+    assert ran.code == 1
+    assert "HTTP Error 500 thrown while requesting PUT" in ran.err
+    assert "the token may not do it" in ran.err
+    assert "geheim" not in ran.err
+
+
 # Faults that do not pass
 
 
@@ -174,17 +194,27 @@ def test_a_password_in_the_address_is_not_told(hub, generator):
 # Interruptions
 
 
-def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(hub, generator):
-    hub.order("stall", *PUT, after=1000, seconds=30)
-    process = hub.start("upload", "alice/small", generator, "-q")
-    wait_until(lambda: hub.requests(*PUT))
+@pytest.mark.parametrize("moment", [PUT, COMMIT])
+def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(hub, generator, moment):
+    require_interruptible(hub, generator, moment)
+
+
+def test_ctrl_c_ends_at_once_with_xet_too(tmp_path, generator):
+    with fake_hub(tmp_path / "xet_hub", xet=True) as hub:
+        require_interruptible(hub, generator, COMMIT)
+
+
+def require_interruptible(hub: FakeHub, folder, moment: tuple[str, str]) -> None:
+    hub.order("stall", *moment, after=1000, seconds=30)
+    process = hub.start("upload", "alice/small", folder, "-q")
+    wait_until(lambda: hub.requests(*moment))
     ran = interrupt(process)
     assert ran.refusal() == (
         "Error: interrupted\nHint: No commit was seen to be made. The same command goes on from here.\n"
     )
     require_all_or_none(hub)
     assert len(commits(hub)) == 1
-    uploaded(hub, generator)
+    uploaded(hub, folder)
 
 
 def test_ctrl_c_between_two_models_says_which_is_there(hub, pair):

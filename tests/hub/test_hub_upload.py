@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from support.fake_hub.process import BOB, READER, FakeHub
+from support.fake_hub.process import commits, writes
 
 pytestmark = pytest.mark.slow
 
@@ -15,19 +14,6 @@ SENT = [
     "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
     "conversion.json", "parity.json",
 ]  # fmt: skip
-
-
-def commits(hub: FakeHub, name: str) -> list[dict]:
-    return hub.repositories[name]["commits"]
-
-
-def writes(hub: FakeHub) -> list[str]:
-    """Requests that change something on the Hub, or send a file to it."""
-    return [
-        f"{one['method']} {one['path']}"
-        for one in hub.record
-        if one["method"] not in {"GET", "HEAD"} and "/validate-yaml" not in one["path"]
-    ]
 
 
 def test_a_pair_becomes_two_repositories_that_link_each_other(any_hub, pair):
@@ -40,7 +26,7 @@ def test_a_pair_becomes_two_repositories_that_link_each_other(any_hub, pair):
         [start, made] = commits(any_hub, one["repo_id"])
         assert (made["oid"], made["files"]) == (one["commit"], sorted([*start["files"], *SENT]))
         assert made["title"] == f"Upload the {role} with electra_convert"
-        assert "43 tensors are equal bit by bit" in made["message"]
+        assert "All 43 weights are equal bit for bit" in made["message"]
         assert f"(https://huggingface.co/alice/tiny-{other})" in (pair / role / "README.md").read_text()
     way = "/xet-write-token/" if any_hub.xet else "/info/lfs/objects/batch"
     assert [way in path for path in (any_hub.requests("GET", "token") or any_hub.requests("POST", "batch"))]
@@ -240,113 +226,3 @@ def test_nothing_is_proposed_to_a_repository_that_is_not_there(hub, generator):
     said = hub.run("upload", "alice/small", generator, "--create-pr", "-q").refusal()
     assert "alice/small is not there" in said
     assert writes(hub) == []
-
-
-# Refusals before anything is sent
-
-
-def refusal(hub: FakeHub, *arguments: str | Path, **environment: str | None) -> str:
-    said = hub.run("upload", *arguments, "-q", **environment).refusal()
-    assert writes(hub) == []
-    return said
-
-
-def test_without_a_token_there_is_no_upload(hub, generator):
-    assert "there is no token" in refusal(hub, "alice/small", generator, HF_TOKEN=None)
-
-
-def test_a_token_that_can_only_read_is_refused(hub, generator):
-    assert "the token can only read" in refusal(hub, "alice/small", generator, HF_TOKEN=READER)
-
-
-def test_a_token_that_is_not_valid_is_refused(hub, generator):
-    assert "does not accept the token" in refusal(hub, "alice/small", generator, HF_TOKEN="hf_nobody")
-
-
-def test_a_card_that_the_hub_does_not_accept_is_refused(hub, generator):
-    (generator / "README.md").write_text("---\npipeline_tag: juggling\n---\n# Mine\n")
-    said = refusal(hub, "alice/small", generator)
-    assert '"pipeline_tag" is not one of the known tasks' in said
-    assert "README.md" in said
-
-
-def test_without_the_network_the_upload_is_refused_plainly(hub, generator):
-    said = refusal(hub, "alice/small", generator, HF_HUB_OFFLINE="1")
-    assert "HF_HUB_OFFLINE is set" in said
-
-
-def test_an_unverified_model_is_refused_and_goes_with_a_word_about_it(hub, generator):
-    (generator / "parity.json").unlink()
-    assert "has no parity.json" in refusal(hub, "alice/small", generator)
-    ran = hub.run("upload", "alice/small", generator, "--unverified")
-    assert ran.code == 0
-    assert "**Not verified.**" in (generator / "README.md").read_text()
-    assert commits(hub, "alice/small")[-1]["message"].startswith("Not verified against the model")
-
-
-def test_a_model_that_was_pretrained_here_needs_no_parity(hub, generator):
-    for name in ("parity.json", "conversion.json"):
-        (generator / name).unlink()
-    (generator / "training.json").write_text(json.dumps({"schema": 1, "steps": 4000, "corpus": {"name": "prose"}}))
-    assert hub.run("upload", "alice/small", generator).code == 0
-    card = (generator / "README.md").read_text()
-    assert "| `corpus.name` | `prose` |" in card
-    assert "trained here and not converted" in card
-
-
-def test_one_half_that_is_not_verified_keeps_the_other_back_too(hub, pair):
-    (pair / "generator" / "parity.json").unlink()
-    assert "has no parity.json" in refusal(hub, "alice/tiny", pair)
-
-
-@pytest.mark.parametrize("name", ["small", "alice/", "alice/a/b", "alice/sm all", "alice/--", "alice/" + "x" * 97])
-def test_a_name_that_no_repository_can_have_is_wrong_usage(hub, generator, name):
-    said = hub.run("upload", name, generator, "-q").refusal(2)
-    assert "is not the name of a repository" in said
-    assert hub.record == []
-
-
-def test_a_tensorflow_checkpoint_is_not_uploaded(hub, golden_copy):
-    assert "holds a TensorFlow checkpoint" in refusal(hub, "alice/small", golden_copy())
-
-
-def test_the_namespace_of_another_is_refused_with_what_to_do(hub, generator):
-    hub.put("alice/small", {})
-    said = hub.run("upload", "alice/small", generator, "-q", HF_TOKEN=BOB).refusal()
-    assert "the token may not do it (403" in said
-    assert "--create-pr" in said
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--create-pr", "--revision", "x"], "--create-pr proposes a change to main"),
-        (["--create-pr", "--private"], "--private and --public are for a new repository"),
-        (["--commit-message", " "], "--commit-message is empty"),
-    ],
-)
-def test_options_that_do_not_go_together_are_wrong_usage(hub, generator, options, said):
-    assert said in hub.run("upload", "alice/small", generator, *options).refusal(2)
-    assert hub.record == []
-
-
-def test_a_file_that_changes_while_it_is_sent_is_found_out(hub, generator, tmp_path):
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom electra_convert.hub import repository, uploading\n"
-        "folder = Path(sys.argv[1])\nbefore = uploading.create\n"
-        "def create(*given):\n"
-        "    with (folder / 'vocab.txt').open('a') as file: file.write('late\\n')\n"
-        "    return before(*given)\n"
-        "uploading.create = create\nsys.argv[1:] = ['upload', 'alice/small', str(folder), '-q']\n"
-        "from electra_convert.cli import main; main()\n"
-    )
-    assert "does not hold what was to be sent: vocab.txt" in hub.python(program, generator).refusal()
-
-
-def test_a_folder_may_come_and_go_and_nothing_but_the_card_is_added_to_it(hub, generator, tmp_path):
-    before = tmp_path / "before"
-    shutil.copytree(generator, before)
-    assert hub.run("upload", "alice/small", generator).code == 0
-    names = {path.name for path in generator.iterdir()}
-    assert names == {path.name for path in before.iterdir()} | {"README.md"}
-    assert all((before / name).read_bytes() == (generator / name).read_bytes() for name in names - {"README.md"})

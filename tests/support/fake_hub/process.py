@@ -121,3 +121,17 @@ def wait_until(condition: Any, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "it never came to be"
         time.sleep(0.05)
+
+
+def commits(hub: FakeHub, name: str) -> list[dict[str, Any]]:
+    """The commits of a repository, the oldest first."""
+    return hub.repositories[name]["commits"]
+
+
+def writes(hub: FakeHub) -> list[str]:
+    """Requests that change something on the Hub, or send a file to it."""
+    return [
+        f"{one['method']} {one['path']}"
+        for one in hub.record
+        if one["method"] not in {"GET", "HEAD"} and "/validate-yaml" not in one["path"]
+    ]

@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from support.fake_hub import transfers
+from support.fake_hub.messages import Answer, Asked, as_json
 from support.fake_hub.metadata import faults_of
-from support.fake_hub.repositories import TOKENS, Blob, RefusedError, Repository, Store, large, small
+from support.fake_hub.repositories import Blob, RefusedError, Repository, Store, large, small
 from support.fake_hub.xet import xet_hashes
 
 PAGE = 3  # entries of a listing, so that any listing has several pages
-REGULAR_LIMIT = 1_000_000
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    body: bytes
-    base: str
-    token: str | None
-
-    @property
-    def user(self) -> str | None:
-        if self.token is not None and self.token not in TOKENS:
-            raise RefusedError(401, "Invalid credentials in Authorization header")
-        return TOKENS[self.token][0] if self.token else None
-
-    @property
-    def role(self) -> str | None:
-        return TOKENS[self.token][1] if self.token in TOKENS else None
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is sent back."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def as_json(value: object, status: int = 200, **headers: str) -> Answer:
-    return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
 
 
 def whoami(_: Store, asked: Asked) -> Answer:
@@ -78,91 +39,6 @@ def create(store: Store, asked: Asked) -> Answer:
 def validate_yaml(_: Store, asked: Asked) -> Answer:
     faults = [{"message": fault} for fault in faults_of(asked.json()["content"])]
     return as_json({"errors": faults, "warnings": []}, 400 if faults else 200)
-
-
-def preupload(store: Store, asked: Asked, name: str, revision: str) -> Answer:
-    by_proposal = "create_pr" in asked.query
-    repository = store.writable(name, asked.user, asked.role, by_proposal or revision.startswith("refs/pr/"))
-    held = repository.at(revision).files
-    ignored = held[".gitignore"].content.decode().split() if ".gitignore" in held else []
-    return as_json({"files": [_mode(file, held.get(file["path"]), ignored) for file in asked.json()["files"]]})
-
-
-def _mode(file: dict[str, Any], there: Blob | None, ignored: list[str]) -> dict[str, Any]:
-    is_large = file["path"].endswith((".safetensors", ".bin")) or file["size"] > REGULAR_LIMIT
-    said = {
-        "path": file["path"],
-        "uploadMode": "lfs" if is_large else "regular",
-        "shouldIgnore": file["path"] in ignored,
-    }
-    return {**said, "oid": there.sha256 or there.oid} if there else said
-
-
-def lfs_batch(store: Store, asked: Asked, name: str) -> Answer:
-    wanted = asked.json()
-    store.writable(name, asked.user, asked.role, "ref" not in wanted or wanted["ref"]["name"].startswith("refs/pr/"))
-    return as_json({"transfer": "basic", "objects": [_actions(store, asked, name, one) for one in wanted["objects"]]})
-
-
-def _actions(store: Store, asked: Asked, name: str, one: dict[str, Any]) -> dict[str, Any]:
-    oid, size, chunk = one["oid"], one["size"], int(asked.query.get("chunk", 500_000))
-    if store.holds(oid):
-        return one
-    upload: dict[str, Any] = {"href": f"{asked.base}/_lfs/{oid}"}
-    if size > chunk:
-        count = math.ceil(size / chunk)
-        parts = {f"{n:05}": f"{asked.base}/_lfs/{oid}/{n}" for n in range(1, count + 1)}
-        upload = {"href": f"{asked.base}/_lfs/{oid}/complete", "header": {"chunk_size": str(chunk), **parts}}
-    return {**one, "actions": {"upload": upload, "verify": {"href": f"{asked.base}/{name}.git/_verify"}}}
-
-
-def put_object(store: Store, asked: Asked, oid: str) -> Answer:
-    return _keep(store, oid, asked.body)
-
-
-def _keep(store: Store, oid: str, content: bytes) -> Answer:
-    import hashlib
-
-    if hashlib.sha256(content).hexdigest() != oid:
-        raise RefusedError(400, "the content does not have this SHA-256")
-    store.objects[oid] = content
-    return Answer()
-
-
-def put_part(store: Store, asked: Asked, oid: str, number: str) -> Answer:
-    store.parts.setdefault(oid, {})[int(number)] = asked.body
-    return Answer(headers={"ETag": f'"part{number}"'})
-
-
-def complete(store: Store, asked: Asked, oid: str) -> Answer:
-    listed = asked.json()["parts"]
-    if [part["etag"] for part in listed] != [f'"part{n}"' for n in sorted(store.parts[oid])]:
-        raise RefusedError(400, "these are not the parts that were sent")
-    return _keep(store, oid, b"".join(content for _, content in sorted(store.parts[oid].items())))
-
-
-def verify(store: Store, asked: Asked, name: str) -> Answer:
-    store.find(name, asked.user)
-    wanted = asked.json()
-    if len(store.objects.get(wanted["oid"], b"")) != wanted["size"]:
-        raise RefusedError(404, "no such object")
-    return Answer()
-
-
-def xet_token(store: Store, asked: Asked, name: str, kind: str, revision: str) -> Answer:
-    if kind == "write":
-        store.writable(name, asked.user, asked.role, "create_pr" in asked.query or revision.startswith("refs/pr/"))
-    else:
-        store.find(name, asked.user)
-    said = {"casUrl": f"local://{store.xet}", "accessToken": "xet", "exp": 4_000_000_000}
-    return as_json(
-        said,
-        **{
-            "X-Xet-Cas-Url": said["casUrl"],
-            "X-Xet-Access-Token": "xet",
-            "X-Xet-Token-Expiration": str(said["exp"]),
-        },
-    )
 
 
 def commit(store: Store, asked: Asked, name: str, revision: str) -> Answer:
@@ -333,13 +209,13 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/api/whoami-v2", whoami),
     ("POST", r"/api/repos/create", create),
     ("POST", r"/api/validate-yaml", validate_yaml),
-    ("POST", rf"/api/models/{_NAME}/preupload/{_REVISION}", preupload),
-    ("POST", rf"/{_NAME}\.git/info/lfs/objects/batch", lfs_batch),
-    ("PUT", r"/_lfs/(?P<oid>[0-9a-f]{64})", put_object),
-    ("PUT", r"/_lfs/(?P<oid>[0-9a-f]{64})/(?P<number>\d+)", put_part),
-    ("POST", r"/_lfs/(?P<oid>[0-9a-f]{64})/complete", complete),
-    ("POST", rf"/{_NAME}\.git/_verify", verify),
-    ("GET", rf"/api/models/{_NAME}/xet-(?P<kind>read|write)-token/{_REVISION}", xet_token),
+    ("POST", rf"/api/models/{_NAME}/preupload/{_REVISION}", transfers.preupload),
+    ("POST", rf"/{_NAME}\.git/info/lfs/objects/batch", transfers.lfs_batch),
+    ("PUT", r"/_lfs/(?P<oid>[0-9a-f]{64})", transfers.put_object),
+    ("PUT", r"/_lfs/(?P<oid>[0-9a-f]{64})/(?P<number>\d+)", transfers.put_part),
+    ("POST", r"/_lfs/(?P<oid>[0-9a-f]{64})/complete", transfers.complete),
+    ("POST", rf"/{_NAME}\.git/_verify", transfers.verify),
+    ("GET", rf"/api/models/{_NAME}/xet-(?P<kind>read|write)-token/{_REVISION}", transfers.xet_token),
     ("POST", rf"/api/models/{_NAME}/commit/{_REVISION}", commit),
     ("GET", rf"/api/models/{_NAME}", model_info),
     ("GET", rf"/api/models/{_NAME}/revision/{_REVISION}", model_info),

@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from support.fake_hub.messages import Answer, Asked, as_json
 from support.fake_hub.repositories import RefusedError, Store, small
-from support.fake_hub.routes import ROUTES, Answer, Asked, as_json
+from support.fake_hub.routes import ROUTES
 
 
 class Hub(ThreadingHTTPServer):
