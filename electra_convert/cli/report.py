@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.cli.printing import one_line, print_message, print_result
@@ -85,7 +85,7 @@ def inspection_text(result: Inspection) -> str:
     return as_text(lines)
 
 
-def as_text(lines: Sequence[str]) -> str:
+def as_text(lines: Iterable[str]) -> str:
     """Lines of a result, none of them broken by a name."""
     return "\n".join(one_line(line) for line in lines)
 
