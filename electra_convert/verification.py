@@ -23,7 +23,7 @@ from electra_convert.parity.inputs import Batch, Limits, builtin_batches, read_i
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
 from electra_convert.parity.saved import check_folders, save_report
 from electra_convert.parity.settings import SettingParity, compare_dtype, compare_settings
-from electra_convert.parity.sides import Place, Side, open_side
+from electra_convert.parity.sides import Place, Side, find_place, open_side
 from electra_convert.parity.texts import find_specials, text_batch
 from electra_convert.parity.weights import WeightsParity, compare_weights, dtypes_of
 from electra_convert.parity.witness_session import WitnessSession
@@ -103,8 +103,8 @@ def verify(
     if reference is None and (hparams is not None or config is not None):
         raise UsageError("--hparams and --config are of the reference, and there is none")
     if reference is not None:
-        place = Place(Path(reference), hparams=hparams_text(hparams), config=given_config)
-    return run_verification(place, Place(Path(candidate)), checks, save, progress)
+        place = find_place(reference, hparams_text(hparams), given_config)
+    return run_verification(place, find_place(candidate), checks, save, progress)
 
 
 def run_verification(

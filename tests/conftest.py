@@ -153,22 +153,22 @@ def pair_copy(pairs: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def pair(pairs: dict[str, Path]) -> Path:
+def golden_pair(pairs: dict[str, Path]) -> Path:
     """The default golden checkpoint, converted to a pair folder."""
     return pairs["default"]
 
 
 @pytest.fixture(scope="session")
-def discriminator(pair: Path):
+def opened_discriminator(golden_pair: Path):
     """Its discriminator, ready to run."""
     from electra_convert import open_model
 
-    return open_model(pair)
+    return open_model(golden_pair)
 
 
 @pytest.fixture(scope="session")
-def generator(pair: Path):
+def opened_generator(golden_pair: Path):
     """Its generator, ready to run."""
     from electra_convert import open_model
 
-    return open_model(pair, "generator")
+    return open_model(golden_pair, "generator")

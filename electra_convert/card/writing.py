@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,9 @@ from electra_convert.card.front_matter import Metadata, complete, parse, split_c
 from electra_convert.card.proof import describe_proof
 from electra_convert.card.sections import fill_sections, marked, section_names
 from electra_convert.card.texts import section_texts
-from electra_convert.errors import CardError, OutputError, UsageError
+from electra_convert.errors import CardError, UsageError
 from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.output import replace_file
 
 # A reader must not miss it, whatever else the user has taken out of the card.
 _ALWAYS = "verification"
@@ -200,19 +199,5 @@ def save_card(card: Card) -> None:
     Raises:
         OutputError: it cannot be written; the card before is as it was.
     """
-    if not card.changed:
-        return
-    partial: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile("wb", dir=card.path.parent, prefix=f".{CARD}.", delete=False) as file:
-            partial = Path(file.name)
-            file.write(card.text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(card.path.stat().st_mode & 0o777 if card.path.exists() else 0o644)
-        partial.replace(card.path)
-    except OSError as error:
-        raise OutputError(f"{card.path} cannot be written: {error.strerror}") from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    if card.changed:
+        replace_file(card.path, card.text.encode())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options
+from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,9 +78,14 @@ class Request:
 class Opener:
     """Opens the models of what was pointed at, and says what was guessed."""
 
-    source: Path
+    source: str | Path
     settings: dict[str, Any]
     quiet: bool
+
+    @property
+    def name(self) -> str:
+        """What the model is called on pages and in JSON."""
+        return self.source if isinstance(self.source, str) else self.source.resolve().name
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
@@ -94,7 +99,7 @@ class Opener:
 
 
 @click.command("demo")
-@click.argument("model", type=PATH)
+@click.argument("model", type=parse_source)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
 @click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - is standard input.")
 @click.option("--words", is_flag=True, help="Show whole words, each with the highest probability of its tokens.")
@@ -126,14 +131,14 @@ class Opener:
     "--port", type=click.IntRange(0, 65535), default=0, help="The port of --web; by default one that is free."
 )
 @click.option(
-    "--generator", type=PATH, metavar="FOLDER", help="The generator's folder, when MODEL is a discriminator."
+    "--generator", type=parse_source, metavar="FOLDER", help="The generator's folder, when MODEL is a discriminator."
 )
 @click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary; by default that beside the model.")
 @config_options
 @output_options
 def command(
-    model: Path,
-    generator: Path | None,
+    model: str | Path,
+    generator: str | Path | None,
     vocab: Path | None,
     hparams: str | None,
     config: Path | None,
@@ -146,6 +151,7 @@ def command(
     """
     request = Request(**asked)
     request.check()
+    prepare_hub(request.quiet or request.as_json)
     settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
@@ -166,7 +172,7 @@ def _show(opener: Opener, request: Request) -> None:
         check_page(request.html, request.overwrite)
     texts = _texts(request)
     unit: Unit = "word" if request.words else "token"
-    report = Report(opener.source.resolve().name, request.threshold, unit, (), None)
+    report = Report(opener.name, request.threshold, unit, (), None)
     judged = []
     for one in _judged(opener, request, texts):
         judged.append(one)
@@ -236,7 +242,7 @@ def _fill(opener: Opener, request: Request) -> None:
     texts = [one.text for one in _texts(request)]
     fillings = fill(opener.open("generator"), texts, request.fill or 1)
     if request.as_json:
-        print_json(filling_fields(opener.source.resolve().name, texts, fillings))
+        print_json(filling_fields(opener.name, texts, fillings))
         return
     parts = [filling_lines(text, found) for text, found in zip(texts, fillings, strict=True)]
     print_result("\n\n".join("\n".join(part) for part in parts))
@@ -264,7 +270,7 @@ def _serve(opener: Opener, request: Request) -> None:
     require_server()
     with listen(request.port) as socket:
         roles = roles_of(opener.source, opener.settings["generator"])
-        settings = Settings(opener.source.resolve().name, request.threshold, request.words, *request.sentences[:1])
+        settings = Settings(opener.name, request.threshold, request.words, *request.sentences[:1])
         discriminator = opener.open("discriminator")
         generator = opener.open("generator") if "generator" in roles else None
         print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options
+from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 
 
 @click.command("verify")
-@click.argument("reference", type=PATH)
-@click.argument("candidate", type=PATH, required=False)
+@click.argument("reference", type=parse_source)
+@click.argument("candidate", type=parse_source, required=False)
 @click.option("--weights-only", is_flag=True, help="Compare weights and configurations; run nothing.")
 @click.option(
     "--text", multiple=True, metavar="TEXT", help="A sentence to run both on as well; may be given several times."
@@ -42,8 +42,8 @@ from electra_convert.cli.shared import PATH, config_options, output_options
 @config_options
 @output_options
 def command(
-    reference: Path,
-    candidate: Path | None,
+    reference: str | Path,
+    candidate: str | Path | None,
     weights_only: bool,
     text: tuple[str, ...],
     inputs: Path | None,
@@ -70,7 +70,7 @@ def command(
     from electra_convert.cli.report import print_json, print_messages
     from electra_convert.errors import UsageError
     from electra_convert.pages import check_page, save_page
-    from electra_convert.parity.sides import Place
+    from electra_convert.parity.sides import find_place
     from electra_convert.verification import Checks, run_verification
 
     if candidate is None and golden is None:
@@ -80,9 +80,10 @@ def command(
     if html is not None:
         check_page(html, overwrite)
     checks = Checks(weights_only, text, inputs, golden, tolerance)
-    known = None if candidate is None else Place(reference, hparams=hparams, config=config)
+    prepare_hub(quiet or as_json)
+    known = None if candidate is None else find_place(reference, hparams, config)
     with progress_bar("Comparing weights", quiet or as_json) as progress:
-        report = run_verification(known, Place(candidate or reference), checks, save, progress)
+        report = run_verification(known, find_place(candidate or reference), checks, save, progress)
     if html is not None:
         from electra_convert.parity.page import report_page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from electra_convert.demo.network import Architecture, Network
 from electra_convert.errors import NamesError, VocabularyError, listing
 from electra_convert.evidence import Findings, gather
 from electra_convert.frameworks import import_torch
+from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.ops import Op
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, hparams_text
@@ -47,7 +49,7 @@ class LoadedModel:
         notices: what was guessed or left out in opening it, one sentence each.
     """
 
-    source: Path
+    source: str | Path
     role: Role
     network: Network
     tokenizer: Tokenizer
@@ -69,7 +71,7 @@ def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[R
     Raises:
         ElectraConvertError: the source is not an ELECTRA checkpoint.
     """
-    with open_checkpoint(Path(source), Path(generator) if generator is not None else None) as checkpoint:
+    with _opened(source, generator) as checkpoint:
         return tuple(role for role in _ROLES if role in checkpoint.models)
 
 
@@ -102,7 +104,7 @@ def open_model(
     """
     import_torch(f"to run the {role}")
     options = Options(vocab=Path(vocab) if vocab is not None else None)
-    with open_checkpoint(Path(source), Path(generator) if generator is not None else None) as checkpoint:
+    with _opened(source, generator) as checkpoint:
         model = _required(checkpoint, role)
         checkpoint.require_mapped()
         require_tied(checkpoint.path, model)
@@ -115,7 +117,7 @@ def open_model(
     if model.sizes.positions < 3:
         raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
-        source=Path(source),
+        source=as_source(source),
         role=role,
         network=Network(_architecture(checkpoint, model, findings), weights),
         tokenizer=tokenizer,
@@ -123,6 +125,10 @@ def open_model(
         positions=model.sizes.positions,
         notices=(*notices, *electric, *findings.warnings),
     )
+
+
+def _opened(source: str | Path, generator: str | Path | None) -> AbstractContextManager[Checkpoint]:
+    return open_checkpoint(local_source(source), None if generator is None else local_source(generator))
 
 
 def _required(checkpoint: Checkpoint, role: Role) -> Model:

@@ -13,6 +13,7 @@ from electra_convert.checkpoint.model import require_tied
 from electra_convert.conversion import electric_notice
 from electra_convert.errors import ConfigError
 from electra_convert.evidence import Findings, gather
+from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
 from electra_convert.parity.inputs import Limits
 from electra_convert.parity.report import SideReport
@@ -28,8 +29,8 @@ class Place:
     """What to compare, and what is known of it beside its own files.
 
     Attributes:
-        path: anything convert takes as a source.
-        name: what to call it in what is recorded, where that is not the name of the path.
+        path: what to open: anything convert takes as a source, brought here where it is on the Hub.
+        name: what to call it, where that is not the path.
         generator: a folder with the generator that belongs to a discriminator.
         hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
         config: a transformers config.json.
@@ -40,6 +41,25 @@ class Place:
     generator: Path | None = None
     hparams: str | None = None
     config: Path | None = None
+
+
+def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path | None = None) -> Place:
+    """Find what was pointed at, and bring it here if it is on the Hub.
+
+    Args:
+        pointed_at: anything convert takes as a source.
+        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
+        config: a transformers config.json.
+
+    Returns:
+        The place.
+
+    Raises:
+        ElectraConvertError: it is on the Hub, and cannot be brought here.
+    """
+    source = as_source(pointed_at)
+    name = None if isinstance(source, Path) else source
+    return Place(local_source(source), name, hparams=hparams, config=config)
 
 
 @dataclass(frozen=True)
@@ -61,8 +81,9 @@ class Side:
     @property
     def report(self) -> SideReport:
         """What the report says of it."""
+        shown = self.place.name or str(self.place.path)
         name = self.place.name or self.place.path.name or self.checkpoint.name
-        return SideReport(str(self.place.path), name, self.checkpoint.format)
+        return SideReport(shown, name, self.checkpoint.format)
 
     @property
     def notes(self) -> tuple[str, ...]:

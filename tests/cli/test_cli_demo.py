@@ -25,78 +25,78 @@ def demo(*arguments) -> list[str]:
     return ran.out.splitlines()
 
 
-def test_a_sentence_is_shown_with_a_table_of_its_tokens(pair):
-    lines = demo(pair, TEXT)
+def test_a_sentence_is_shown_with_a_table_of_its_tokens(golden_pair):
+    lines = demo(golden_pair, TEXT)
     assert lines[:2] == [TEXT, ""]
     assert [line.split()[-1] for line in lines[2:]] == "return the value of the p ##ur ##ple attribute".split()
     assert all(len(line.split()[0]) == len("0.123") for line in lines[2:])
 
 
-def test_words_merge_pieces(pair):
-    assert [line.split()[-1] for line in demo(pair, TEXT, "--words")[2:]] == TEXT.split()
+def test_words_merge_pieces(golden_pair):
+    assert [line.split()[-1] for line in demo(golden_pair, TEXT, "--words")[2:]] == TEXT.split()
 
 
-def test_a_threshold_decides_what_is_called_replaced(pair):
-    assert demo(pair, TEXT, "--words", "--no-table", "--threshold", "0") == [
+def test_a_threshold_decides_what_is_called_replaced(golden_pair):
+    assert demo(golden_pair, TEXT, "--words", "--no-table", "--threshold", "0") == [
         "[[Return]] [[the]] [[value]] [[of]] [[the]] [[purple]] [[attribute]]"
     ]
-    assert demo(pair, TEXT, "--no-table", "--threshold", "1") == [TEXT]
+    assert demo(golden_pair, TEXT, "--no-table", "--threshold", "1") == [TEXT]
 
 
-def test_a_tensorflow_checkpoint_gives_what_its_conversion_gives(pair):
-    assert demo(FIXTURES / "default", TEXT, "--vocab", FIXTURES / "vocab.txt") == demo(pair, TEXT)
+def test_a_tensorflow_checkpoint_gives_what_its_conversion_gives(golden_pair):
+    assert demo(FIXTURES / "default", TEXT, "--vocab", FIXTURES / "vocab.txt") == demo(golden_pair, TEXT)
 
 
-def test_sentences_lines_of_a_file_and_of_standard_input_are_the_same(pair, tmp_path):
+def test_sentences_lines_of_a_file_and_of_standard_input_are_the_same(golden_pair, tmp_path):
     texts = ["the value", "of it", "日本 \u05e9\u05dc\u05d5\u05dd"]
     file = tmp_path / "lines.txt"
     file.write_text("\n\n".join(texts))
-    expected = demo(pair, *texts)
-    assert demo(pair, "--file", file) == expected
+    expected = demo(golden_pair, *texts)
+    assert demo(golden_pair, "--file", file) == expected
     program = "from electra_convert.cli import main; main()"
     for options in ([], ["--file", "-"]):
-        ran = run_program(program, "demo", pair, *options, input=file.read_text())
+        ran = run_program(program, "demo", golden_pair, *options, input=file.read_text())
         assert (ran.code, ran.out.splitlines()) == (0, expected)
 
 
-def test_what_was_edited_is_marked(pair):
-    lines = demo(pair, "the purple value", "--original", "the value", "--words")
+def test_what_was_edited_is_marked(golden_pair):
+    lines = demo(golden_pair, "the purple value", "--original", "the value", "--words")
     assert lines[0] in {"the ((purple)) value", "the [[purple]] value"}
     assert lines[3].split()[2:] in (["original", "miss", "purple"], ["replaced", "hit", "purple"])
     assert lines[-1].startswith("  Replaced: 1 of 3 words.")
 
 
-def test_corruption_is_shown_and_evaluated_and_the_same_again(pair, tmp_path):
+def test_corruption_is_shown_and_evaluated_and_the_same_again(golden_pair, tmp_path):
     file = tmp_path / "lines.txt"
     file.write_text("Return the value of the named attribute of object.\n" * 3)
-    lines = demo(pair, "--file", file, "--corrupt", "30%", "--seed", "5")
+    lines = demo(golden_pair, "--file", file, "--corrupt", "30%", "--seed", "5")
     assert [line.split()[0] for line in lines[-4:]] == ["accuracy", "precision", "recall", "auc"]
     assert any(", was " in line for line in lines)
-    assert demo(pair, "--file", file, "--corrupt", "0.3", "--seed", "5") == lines
-    assert demo(pair, "--file", file, "--corrupt", "0.3", "--seed", "6") != lines
+    assert demo(golden_pair, "--file", file, "--corrupt", "0.3", "--seed", "5") == lines
+    assert demo(golden_pair, "--file", file, "--corrupt", "0.3", "--seed", "6") != lines
 
 
-def test_json_is_one_object(pair):
-    report = json.loads("\n".join(demo(pair, TEXT, "the", "--corrupt", "100%", "--json")))
+def test_json_is_one_object(golden_pair):
+    report = json.loads("\n".join(demo(golden_pair, TEXT, "the", "--corrupt", "100%", "--json")))
     assert report.keys() == {"schema", "model", "threshold", "texts", "evaluation"}
     assert [text.keys() for text in report["texts"]] == [{"text", "windows", "tokens", "words"}] * 2
     assert report["evaluation"]["tokens"] == 10
 
 
-def test_masks_are_filled_by_the_generator_of_a_pair_and_by_a_lone_one(pair):
-    lines = demo(pair, "the [MASK] of", "--fill", "3")
+def test_masks_are_filled_by_the_generator_of_a_pair_and_by_a_lone_one(golden_pair):
+    lines = demo(golden_pair, "the [MASK] of", "--fill", "3")
     assert lines[:3] == ["the [MASK] of", "", "  mask 1, characters 4 to 10"]
     assert len(lines) == 6
-    assert demo(pair / "generator", "the [MASK] of", "--fill", "3") == lines
-    masks = json.loads("\n".join(demo(pair, "the [MASK] of", "--fill", "3", "--json")))["texts"][0]["masks"]
+    assert demo(golden_pair / "generator", "the [MASK] of", "--fill", "3") == lines
+    masks = json.loads("\n".join(demo(golden_pair, "the [MASK] of", "--fill", "3", "--json")))["texts"][0]["masks"]
     assert [candidate["piece"] for candidate in masks[0]["candidates"]] == [line.split()[1] for line in lines[3:]]
 
 
-def test_a_long_text_says_that_it_was_windowed(pair):
-    ran = run("demo", pair, "value " * 300, "--no-table")
+def test_a_long_text_says_that_it_was_windowed(golden_pair):
+    ran = run("demo", golden_pair, "value " * 300, "--no-table")
     assert ran.code == 0
     assert "scored in 4 windows" in ran.err
-    assert run("demo", pair, "value " * 300, "--no-table", "-q").err == ""
+    assert run("demo", golden_pair, "value " * 300, "--no-table", "-q").err == ""
 
 
 def on_a_terminal(*arguments: str | Path, **environment: str) -> str:
@@ -115,27 +115,27 @@ def on_a_terminal(*arguments: str | Path, **environment: str) -> str:
     return output.decode()
 
 
-def test_colours_are_for_terminals_that_want_them(pair):
+def test_colours_are_for_terminals_that_want_them(golden_pair):
     text = "hello the value"
-    assert ANSI in on_a_terminal(pair, text)
-    assert ANSI not in on_a_terminal(pair, text, NO_COLOR="1")
-    assert ANSI not in on_a_terminal(pair, text, TERM="dumb")
-    assert ANSI not in "".join(demo(pair, text))
+    assert ANSI in on_a_terminal(golden_pair, text)
+    assert ANSI not in on_a_terminal(golden_pair, text, NO_COLOR="1")
+    assert ANSI not in on_a_terminal(golden_pair, text, TERM="dumb")
+    assert ANSI not in "".join(demo(golden_pair, text))
 
 
-def test_a_page_is_written_once_and_again_only_when_told(pair, tmp_path):
+def test_a_page_is_written_once_and_again_only_when_told(golden_pair, tmp_path):
     page = tmp_path / "page.html"
-    demo(pair, TEXT, "--html", page)
+    demo(golden_pair, TEXT, "--html", page)
     assert page.read_text().startswith("<!doctype html>")
     assert str(tmp_path) not in page.read_text()
-    assert "already exists" in run("demo", pair, "the", "--html", page).refusal()
-    demo(pair, "another", "--html", page, "--overwrite")
+    assert "already exists" in run("demo", golden_pair, "the", "--html", page).refusal()
+    demo(golden_pair, "another", "--html", page, "--overwrite")
     assert "another" in page.read_text()
     assert list(tmp_path.iterdir()) == [page]
 
 
 @pytest.mark.parametrize("place", ["nowhere/page.html", "."])
-def test_a_page_that_cannot_be_written_is_refused_before_any_work(pair, tmp_path, place):
+def test_a_page_that_cannot_be_written_is_refused_before_any_work(golden_pair, tmp_path, place):
     said = run("demo", tmp_path / "no_model", "the", "--html", tmp_path / place, "--overwrite").refusal()
     assert "is not a f" in said
 
@@ -155,29 +155,29 @@ def test_a_page_that_cannot_be_written_is_refused_before_any_work(pair, tmp_path
     ],
     ids=["empty", "spaces", "control", "megabyte", "second", "no_mask"],
 )
-def test_a_text_that_cannot_be_scored_is_refused(pair, arguments, said):
-    assert said in run("demo", pair, *arguments).refusal().replace("\\", "")
+def test_a_text_that_cannot_be_scored_is_refused(golden_pair, arguments, said):
+    assert said in run("demo", golden_pair, *arguments).refusal().replace("\\", "")
 
 
-def test_a_megabyte_of_lines_is_scored(pair, tmp_path):
+def test_a_megabyte_of_lines_is_scored(golden_pair, tmp_path):
     file = tmp_path / "lines.txt"
     file.write_text("value of the\n" * 80_000)
-    ran = run("demo", pair, "--file", file, "--no-table", "-q")
+    ran = run("demo", golden_pair, "--file", file, "--no-table", "-q")
     assert (ran.code, ran.out.count("\n")) == (0, 80_000)
 
 
-def test_a_file_that_is_no_text_is_refused(pair, tmp_path):
+def test_a_file_that_is_no_text_is_refused(golden_pair, tmp_path):
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "latin").write_bytes(b"the\ncaf\xe9\n")
-    assert "holds no text" in run("demo", pair, "--file", tmp_path / "empty").refusal()
-    assert "line 2: not UTF-8" in run("demo", pair, "--file", tmp_path / "latin").refusal()
-    assert "No such file" in run("demo", pair, "--file", tmp_path / "nothing").refusal()
+    assert "holds no text" in run("demo", golden_pair, "--file", tmp_path / "empty").refusal()
+    assert "line 2: not UTF-8" in run("demo", golden_pair, "--file", tmp_path / "latin").refusal()
+    assert "No such file" in run("demo", golden_pair, "--file", tmp_path / "nothing").refusal()
 
 
-def test_half_a_character_from_the_shell_is_refused(pair):
+def test_half_a_character_from_the_shell_is_refused(golden_pair):
     program = "from electra_convert.cli import main; main()"
     done = subprocess.run(
-        [sys.executable.encode(), b"-c", program.encode(), b"demo", bytes(pair), b"caf\xe9"],
+        [sys.executable.encode(), b"-c", program.encode(), b"demo", bytes(golden_pair), b"caf\xe9"],
         capture_output=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, b"")
@@ -209,26 +209,26 @@ def test_options_that_do_not_go_together_are_wrong_usage(tmp_path, options):
     assert (ran.code, ran.out) == (2, "")
 
 
-def test_a_generator_where_a_discriminator_is_needed_is_said_with_what_to_do(pair):
-    said = run("demo", pair / "generator", TEXT).refusal()
+def test_a_generator_where_a_discriminator_is_needed_is_said_with_what_to_do(golden_pair):
+    said = run("demo", golden_pair / "generator", TEXT).refusal()
     assert "holds a generator and no discriminator" in said
     assert "--fill" in said
 
 
-def test_corruption_without_a_generator_is_said_with_what_to_do(pair):
-    said = run("demo", pair / "discriminator", TEXT, "--corrupt", "15%").refusal()
+def test_corruption_without_a_generator_is_said_with_what_to_do(golden_pair):
+    said = run("demo", golden_pair / "discriminator", TEXT, "--corrupt", "15%").refusal()
     assert "holds a discriminator and no generator" in said
     assert "--generator" in said
-    demo(pair / "discriminator", TEXT, "--corrupt", "15%", "--generator", pair / "generator")
+    demo(golden_pair / "discriminator", TEXT, "--corrupt", "15%", "--generator", golden_pair / "generator")
 
 
-def test_a_port_in_use_is_said(pair):
-    with served(pair) as (address, _):
+def test_a_port_in_use_is_said(golden_pair):
+    with served(golden_pair) as (address, _):
         port = address.rsplit(":", 1)[1].strip("/")
-        assert f"port {port} of 127.0.0.1 is in use" in run("demo", pair, "--web", "--port", port).refusal()
+        assert f"port {port} of 127.0.0.1 is in use" in run("demo", golden_pair, "--web", "--port", port).refusal()
 
 
-def test_a_missing_package_says_what_to_install(pair):
+def test_a_missing_package_says_what_to_install(golden_pair):
     blocked = """
 import sys
 blocked = sys.argv.pop(1)
@@ -240,7 +240,7 @@ sys.meta_path.insert(0, Block())
 from electra_convert.cli import main
 main()
 """
-    said = run_program(blocked, "uvicorn", "demo", pair, "--web", timeout=60).refusal()
+    said = run_program(blocked, "uvicorn", "demo", golden_pair, "--web", timeout=60).refusal()
     assert "pip install 'electra-convert[demo]'" in said
-    said = run_program(blocked, "torch", "demo", pair, TEXT).refusal()
+    said = run_program(blocked, "torch", "demo", golden_pair, TEXT).refusal()
     assert "pip install 'electra-convert[torch]'" in said

@@ -24,8 +24,8 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(pair):
-    with served(pair) as (address, _):
+def address(golden_pair):
+    with served(golden_pair) as (address, _):
         yield address
 
 
@@ -185,15 +185,15 @@ def test_only_what_was_typed_last_is_shown(page):
     until(page, lambda: scored(page) == "value 39")
 
 
-def test_a_server_that_goes_away_is_told_of_and_found_again(browser, pair):
+def test_a_server_that_goes_away_is_told_of_and_found_again(browser, golden_pair):
     look(browser)
-    with served(pair) as (address, _):
+    with served(golden_pair) as (address, _):
         browser.get(address)
         until(browser, lambda: tokens(browser))
         port = address.rsplit(":", 1)[1].strip("/")
     type_anew(browser, "the value of")
     until(browser, lambda: "does not answer" in find(browser, "#error").text)
-    with served(pair, "--port", port):
+    with served(golden_pair, "--port", port):
         until(browser, lambda: scored(browser) == "the value of")
         assert not find(browser, "#error").is_displayed()
     browser.get_log("browser")
@@ -216,10 +216,10 @@ def test_the_page_fits_its_window_in_light_and_dark(page, size, scheme):
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_a_saved_page_fits_its_window_and_asks_for_nothing(browser, pair, tmp_path: Path, size, scheme):
+def test_a_saved_page_fits_its_window_and_asks_for_nothing(browser, golden_pair, tmp_path: Path, size, scheme):
     page = tmp_path / "page.html"
     text = "Return the value of " + "y" * 180 + " \u05e9\u05dc\u05d5\u05dd attribute"
-    assert run("demo", pair, text, "--corrupt", "50%", "--html", page, "-q").code == 0
+    assert run("demo", golden_pair, text, "--corrupt", "50%", "--html", page, "-q").code == 0
     look(browser, size, scheme)
     browser.get(page.as_uri())
     browser.execute_script("document.querySelector('details').open = true")

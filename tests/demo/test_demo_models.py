@@ -36,8 +36,8 @@ def test_a_tensorflow_checkpoint_is_opened_by_any_of_its_names(expected, name):
 
 
 @pytest.mark.parametrize("part", ["", "discriminator", "discriminator/model.safetensors"])
-def test_a_converted_model_gives_the_same_numbers(expected, pair, part):
-    assert probabilities(pair / part) == expected
+def test_a_converted_model_gives_the_same_numbers(expected, golden_pair, part):
+    assert probabilities(golden_pair / part) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,25 +55,25 @@ def test_a_checkpoint_is_opened_without_a_trace(golden_copy):
     assert {path: path.stat().st_mtime_ns for path in [folder, folder.parent, *folder.iterdir()]} == before
 
 
-def test_a_lone_discriminator_is_given_its_generator(pair, tmp_path):
-    lone = shutil.copytree(pair / "discriminator", tmp_path / "lone")
-    generator = open_model(lone, "generator", generator=pair / "generator")
-    assert generator.role == "generator"
+def test_a_lone_discriminator_is_given_its_generator(golden_pair, tmp_path):
+    lone = shutil.copytree(golden_pair / "discriminator", tmp_path / "lone")
+    opened_generator = open_model(lone, "generator", generator=golden_pair / "generator")
+    assert opened_generator.role == "generator"
     with pytest.raises(NamesError, match="holds a discriminator and no generator: a discriminator cannot suggest"):
         open_model(lone, "generator")
 
 
-def test_a_lone_generator_is_no_discriminator(pair):
+def test_a_lone_generator_is_no_discriminator(golden_pair):
     with pytest.raises(NamesError, match="holds a generator and no discriminator") as caught:
-        open_model(pair / "generator")
+        open_model(golden_pair / "generator")
     assert "--fill" in str(caught.value.hint)
 
 
-def test_a_model_of_the_wrong_role_is_refused(discriminator, generator):
+def test_a_model_of_the_wrong_role_is_refused(opened_discriminator, opened_generator):
     with pytest.raises(NamesError, match="a discriminator is needed, and this is a generator"):
-        score(generator, [TEXT])
+        score(opened_generator, [TEXT])
     with pytest.raises(NamesError, match="a generator is needed, and this is a discriminator"):
-        electra_convert.fill(discriminator, ["the [MASK]"])
+        electra_convert.fill(opened_discriminator, ["the [MASK]"])
 
 
 def test_an_encoder_without_a_head_cannot_score(written):
@@ -101,18 +101,20 @@ def test_electric_lacks_a_term_and_says_so(written):
 
 
 @pytest.mark.parametrize("keep", [("vocab.txt", "tokenizer_config.json"), ("vocab.txt",), ("tokenizer.json",)])
-def test_one_file_of_a_tokenizer_is_enough(expected, pair, tmp_path, keep):
-    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+def test_one_file_of_a_tokenizer_is_enough(expected, golden_pair, tmp_path, keep):
+    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
     for name in {"tokenizer.json", "tokenizer_config.json", "vocab.txt"} - set(keep):
         (folder / name).unlink()
     assert probabilities(folder) == expected
 
 
-def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, pair, tmp_path):
+def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, golden_pair, tmp_path):
     with pytest.raises(VocabularyError, match="no vocabulary beside it") as caught:
         open_model(golden_copy(without=("vocab.txt",)))
     assert "--vocab" in str(caught.value.hint)
-    folder = shutil.copytree(pair / "discriminator", tmp_path / "bare", ignore=shutil.ignore_patterns("*oken*", "v*"))
+    folder = shutil.copytree(
+        golden_pair / "discriminator", tmp_path / "bare", ignore=shutil.ignore_patterns("*oken*", "v*")
+    )
     with pytest.raises(VocabularyError, match="no vocabulary beside it"):
         open_model(folder)
     assert probabilities(folder, vocab=VOCABULARY) == expected
@@ -129,18 +131,18 @@ def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, pair, t
         ),
     ],
 )
-def test_a_tokenizer_that_does_not_fit_is_refused(pair, tmp_path, change, said):
-    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+def test_a_tokenizer_that_does_not_fit_is_refused(golden_pair, tmp_path, change, said):
+    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
     path = folder / "tokenizer.json"
     path.write_text(change(path.read_text()))
     with pytest.raises(VocabularyError, match=said):
         open_model(folder)
 
 
-def test_a_tokenizer_that_truncates_and_pads_does_so_no_more(pair, tmp_path, expected):
+def test_a_tokenizer_that_truncates_and_pads_does_so_no_more(golden_pair, tmp_path, expected):
     from tokenizers import Tokenizer
 
-    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding(length=64)
@@ -148,8 +150,8 @@ def test_a_tokenizer_that_truncates_and_pads_does_so_no_more(pair, tmp_path, exp
     assert probabilities(folder) == expected
 
 
-def test_an_activation_that_is_not_known_is_refused(pair, tmp_path):
-    folder = shutil.copytree(pair / "discriminator", tmp_path / "copy")
+def test_an_activation_that_is_not_known_is_refused(golden_pair, tmp_path):
+    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "silu"}))
     with pytest.raises(ConfigError, match="hidden_act is 'silu'"):

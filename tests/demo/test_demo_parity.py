@@ -43,9 +43,11 @@ ORIGINS = ("checkpoint", "pair", "folder")
 @pytest.mark.parametrize("name", GOLDEN)
 def test_probabilities_are_the_sigmoid_of_what_google_recorded(converted, name, origin):
     golden = np.load(FIXTURES / name / "golden.npz")
-    discriminator = opened(name, converted, origin)
-    found = sigmoid(run(discriminator, golden["disc_ids"], golden["input_mask"], golden["segment_ids"]))
-    special = np.isin(golden["disc_ids"], [discriminator.special[token] for token in ("[CLS]", "[SEP]", "[PAD]")])
+    opened_discriminator = opened(name, converted, origin)
+    found = sigmoid(run(opened_discriminator, golden["disc_ids"], golden["input_mask"], golden["segment_ids"]))
+    special = np.isin(
+        golden["disc_ids"], [opened_discriminator.special[token] for token in ("[CLS]", "[SEP]", "[PAD]")]
+    )
     judged = (golden["input_mask"] > 0) & ~special
     expected = 1 / (1 + np.exp(-golden["disc_logits"].astype(np.float64)))
     assert judged.sum() > 300
@@ -60,8 +62,8 @@ def test_probabilities_are_the_sigmoid_of_what_google_recorded(converted, name, 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_generator_says_at_masks_what_google_recorded(converted, name, origin):
     golden = np.load(FIXTURES / name / "golden.npz")
-    generator = opened(name, converted, origin, "generator")
-    found = run(generator, golden["gen_ids"], golden["input_mask"], golden["segment_ids"])
+    opened_generator = opened(name, converted, origin, "generator")
+    found = run(opened_generator, golden["gen_ids"], golden["input_mask"], golden["segment_ids"])
     rows, columns = golden["gen_positions"].T
     np.testing.assert_allclose(found[rows, columns], golden["gen_logits"], rtol=0, atol=TOLERANCE)
 

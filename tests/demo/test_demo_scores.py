@@ -25,38 +25,38 @@ def direct(model, text: str):
     return run(model, ids, np.ones_like(ids), np.zeros_like(ids))[0, 1:-1]
 
 
-def test_tokens_are_scored_as_the_model_does_and_stand_where_they_are(discriminator):
-    found = score(discriminator, [TEXT])[0]
+def test_tokens_are_scored_as_the_model_does_and_stand_where_they_are(opened_discriminator):
+    found = score(opened_discriminator, [TEXT])[0]
     np.testing.assert_allclose(
-        [token.probability for token in found.tokens], sigmoid(direct(discriminator, TEXT)), atol=1e-7
+        [token.probability for token in found.tokens], sigmoid(direct(opened_discriminator, TEXT)), atol=1e-7
     )
     assert all(token.text == TEXT[token.start : token.end] for token in found.tokens)
     assert [word.text for word in found.words][-5:] == ["or", "日", "café", "👩\u200d👧", "."]
     assert found.windows == 1
 
 
-def test_special_tokens_of_a_text_are_seen_by_the_model_and_left_out(discriminator):
-    found = score(discriminator, ["the [MASK] of [SEP]"])[0]
+def test_special_tokens_of_a_text_are_seen_by_the_model_and_left_out(opened_discriminator):
+    found = score(opened_discriminator, ["the [MASK] of [SEP]"])[0]
     assert [token.piece for token in found.tokens] == ["the", "of"]
-    expected = sigmoid(direct(discriminator, "the [MASK] of [SEP]"))[[0, 2]]
+    expected = sigmoid(direct(opened_discriminator, "the [MASK] of [SEP]"))[[0, 2]]
     np.testing.assert_allclose([token.probability for token in found.tokens], expected, atol=1e-7)
 
 
-def test_company_changes_nothing(discriminator):
+def test_company_changes_nothing(opened_discriminator):
     texts = [TEXT, "the", LONG, *(f"value {number}" for number in range(20))]
-    together = score(discriminator, texts)
+    together = score(opened_discriminator, texts)
     for text, found in zip(texts, together, strict=True):
-        alone = score(discriminator, [text])[0]
+        alone = score(opened_discriminator, [text])[0]
         assert found.text == text
         np.testing.assert_allclose(
             [token.probability for token in found.tokens], [token.probability for token in alone.tokens], atol=1e-6
         )
 
 
-def test_a_text_longer_than_the_model_is_scored_in_windows(discriminator):
-    found = score(discriminator, [LONG])[0]
-    pieces = encode_text(discriminator, LONG).pieces
-    room = discriminator.positions - 2
+def test_a_text_longer_than_the_model_is_scored_in_windows(opened_discriminator):
+    found = score(opened_discriminator, [LONG])[0]
+    pieces = encode_text(opened_discriminator, LONG).pieces
+    room = opened_discriminator.positions - 2
     assert found.windows == -(-(len(pieces) - room) // (room // 2)) + 1
     assert len(found.tokens) == len(pieces)
     # The beginning is what the model says of its first window.
@@ -64,7 +64,7 @@ def test_a_text_longer_than_the_model_is_scored_in_windows(discriminator):
     quarter = 3 * room // 4 - 1
     np.testing.assert_allclose(
         [token.probability for token in found.tokens[:quarter]],
-        sigmoid(direct(discriminator, head))[:quarter],
+        sigmoid(direct(opened_discriminator, head))[:quarter],
         atol=1e-6,
     )
 
@@ -78,44 +78,44 @@ def test_a_probability_above_one_half_is_a_logit_above_zero():
 # The generator
 
 
-def test_masks_are_filled_with_the_likeliest_pieces(generator):
+def test_masks_are_filled_with_the_likeliest_pieces(opened_generator):
     text = "the [MASK] of [MASK]."
-    found = fill(generator, [text], 1500)[0]
+    found = fill(opened_generator, [text], 1500)[0]
     assert [text[mask.start : mask.end] for mask in found] == ["[MASK]", "[MASK]"]
-    logits = direct(generator, text)
+    logits = direct(opened_generator, text)
     for mask, row in zip(found, (logits[1], logits[3]), strict=True):
         values = [candidate.probability for candidate in mask.candidates]
         assert values == sorted(values, reverse=True)
         assert sum(values) == pytest.approx(1)
-        assert mask.candidates[0].piece == generator.tokenizer.id_to_token(int(row.argmax()))
+        assert mask.candidates[0].piece == opened_generator.tokenizer.id_to_token(int(row.argmax()))
         assert values[0] == pytest.approx(softmax(row).max())
 
 
-def test_a_mask_far_into_a_long_text_is_filled(generator):
-    assert fill(generator, [f"{LONG} the [MASK] of"], 3)[0][0].start == len(LONG) + 5
+def test_a_mask_far_into_a_long_text_is_filled(opened_generator):
+    assert fill(opened_generator, [f"{LONG} the [MASK] of"], 3)[0][0].start == len(LONG) + 5
 
 
-def test_a_text_without_a_mask_is_refused(generator):
+def test_a_text_without_a_mask_is_refused(opened_generator):
     with pytest.raises(TextError, match=r"has no \[MASK\]"):
-        fill(generator, ["the mask"])
+        fill(opened_generator, ["the mask"])
 
 
 @pytest.mark.parametrize("text", ["the value of", "a[MASK] value [MASK]", "日value本", f"{LONG} value"])
-def test_suggestions_are_words_for_the_place_asked_for(generator, text):
+def test_suggestions_are_words_for_the_place_asked_for(opened_generator, text):
     start = text.rindex("value")
-    found = suggest(generator, text, start, start + 5, 8)
+    found = suggest(opened_generator, text, start, start + 5, 8)
     assert len(found) == 8
     assert not [one for one in found if one.piece.startswith(("##", "["))]
     # Every mask of the text is one for the model; that of the place is the one that counts.
     masked = f"{text[:start]}[MASK]{text[start + 5 :]}"
-    expected = {mask.start: mask.candidates for mask in fill(generator, [masked], 1500)[0]}[start]
+    expected = {mask.start: mask.candidates for mask in fill(opened_generator, [masked], 1500)[0]}[start]
     assert list(found) == [one for one in expected if one in found]
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 2), (0, 99)])
-def test_a_place_that_is_not_in_the_text_is_refused(generator, start, end):
+def test_a_place_that_is_not_in_the_text_is_refused(opened_generator, start, end):
     with pytest.raises(TextError, match="the text has no characters"):
-        suggest(generator, "the value", start, end, 3)
+        suggest(opened_generator, "the value", start, end, 3)
 
 
 # Corruption
@@ -123,16 +123,16 @@ def test_a_place_that_is_not_in_the_text_is_refused(generator, start, end):
 
 @pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 1.0])
 @pytest.mark.parametrize("text", [TEXT, "the", "the [MASK] of", LONG])
-def test_corruption_replaces_what_it_says_and_nothing_else(generator, text, share):
-    found = corrupt(generator, text, share, seed=3)
-    before, after = encode_text(generator, text).pieces, found.encoded.pieces
+def test_corruption_replaces_what_it_says_and_nothing_else(opened_generator, text, share):
+    found = corrupt(opened_generator, text, share, seed=3)
+    before, after = encode_text(opened_generator, text).pieces, found.encoded.pieces
     plain = [index for index, piece in enumerate(before) if not piece.special]
     changed = {index for index in range(len(before)) if before[index].id != after[index].id}
     assert len(before) == len(after)
     assert found.masked == max(1, round(share * len(plain)))
     assert {one.piece for one in found.replacements} == changed
     assert [index for index, new in zip(plain, found.truth.replaced, strict=True) if new] == sorted(changed)
-    assert not [one for one in found.replacements if one.after in generator.special]
+    assert not [one for one in found.replacements if one.after in opened_generator.special]
     for one in found.replacements:
         piece = after[one.piece]
         assert (one.before, one.after) == (before[one.piece].text, piece.text)
@@ -142,8 +142,8 @@ def test_corruption_replaces_what_it_says_and_nothing_else(generator, text, shar
         assert text[old.start : old.end] == found.encoded.text[new.start : new.end]
 
 
-def test_a_substitute_that_begins_a_word_does_not_run_into_its_neighbours(generator):
-    texts = [corrupt(generator, "cafe,the (of)purple", 1.0, seed).encoded for seed in range(15)]
+def test_a_substitute_that_begins_a_word_does_not_run_into_its_neighbours(opened_generator):
+    texts = [corrupt(opened_generator, "cafe,the (of)purple", 1.0, seed).encoded for seed in range(15)]
     for encoded in texts:
         for before, after in pairwise(encoded.pieces):
             letters = encoded.text[before.end - 1].isalnum() and encoded.text[after.start].isalnum()
@@ -152,17 +152,19 @@ def test_a_substitute_that_begins_a_word_does_not_run_into_its_neighbours(genera
                 assert before.word == after.word
 
 
-def test_corruption_is_decided_by_the_seed_and_the_text(generator):
-    texts = {corrupt(generator, LONG, 0.3, seed).encoded.text for seed in (1, 1, 2)}
+def test_corruption_is_decided_by_the_seed_and_the_text(opened_generator):
+    texts = {corrupt(opened_generator, LONG, 0.3, seed).encoded.text for seed in (1, 1, 2)}
     assert len(texts) == 2
 
 
-def test_substitutes_are_drawn_from_the_generators_distribution(generator):
+def test_substitutes_are_drawn_from_the_generators_distribution(opened_generator):
     drawn = [
-        one.after for seed in range(240) for one in corrupt(generator, "the value of", 0.3, seed).replacements
+        one.after for seed in range(240) for one in corrupt(opened_generator, "the value of", 0.3, seed).replacements
         if one.piece == 1
     ]  # fmt: skip
-    expected = {one.piece: one.probability for one in fill(generator, ["the [MASK] of"], 1500)[0][0].candidates}
+    expected = {
+        one.piece: one.probability for one in fill(opened_generator, ["the [MASK] of"], 1500)[0][0].candidates
+    }
     # About 80 of the seeds mask this place; five standard deviations of what they draw are allowed.
     assert len(drawn) == pytest.approx(80 * (1 - expected["value"]), abs=40)
     likeliest = max(expected, key=expected.__getitem__)
@@ -170,15 +172,15 @@ def test_substitutes_are_drawn_from_the_generators_distribution(generator):
     assert drawn.count(likeliest) == pytest.approx(80 * share, abs=5 * (80 * share) ** 0.5)
 
 
-def test_a_generator_of_another_vocabulary_is_refused(discriminator, written):
+def test_a_generator_of_another_vocabulary_is_refused(opened_discriminator, written):
     from electra_convert import open_model
 
     other = open_model(written("masked_lm"), "generator")
     with pytest.raises(NamesError, match="have different vocabularies"):
-        list(judge_corrupted(discriminator, other, labelled(["the"]), 0.5, 0))
+        list(judge_corrupted(opened_discriminator, other, labelled(["the"]), 0.5, 0))
 
 
-def test_the_generator_fools_the_discriminator_less_than_chance(discriminator, generator):
+def test_the_generator_fools_the_discriminator_less_than_chance(opened_discriminator, opened_generator):
     """Trained models: replaced tokens of their own kind of prose score higher than original ones."""
     from electra_convert.demo.truth import evaluate
 
@@ -188,7 +190,7 @@ def test_the_generator_fools_the_discriminator_less_than_chance(discriminator, g
         "This function is the same as the one above, except that it returns a list of the names.",
     ] * 10
     texts = [Labelled(f"{text} {number}") for number, text in enumerate(prose)]
-    judged = list(judge_corrupted(discriminator, generator, texts, 0.2, 0))
+    judged = list(judge_corrupted(opened_discriminator, opened_generator, texts, 0.2, 0))
     assert evaluate([(one.scored, one.truth) for one in judged], 0.5).auc > 0.55
 
 
@@ -210,6 +212,6 @@ def test_lines_that_are_none_are_refused(data, said):
         read_lines(data, "x")
 
 
-def test_the_text_that_cannot_be_scored_is_named(discriminator):
+def test_the_text_that_cannot_be_scored_is_named(opened_discriminator):
     with pytest.raises(TextError, match=r"^f, line 2: the text has nothing in it"):
-        list(judge(discriminator, [Labelled("a", "f, line 1"), Labelled("\x00", "f, line 2")]))
+        list(judge(opened_discriminator, [Labelled("a", "f, line 1"), Labelled("\x00", "f, line 2")]))

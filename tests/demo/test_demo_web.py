@@ -25,11 +25,11 @@ TEXT = "Return the value of the purple attribute, caf\u00e9 👩\u200d👧."
 
 
 @pytest.fixture
-def client(discriminator, generator):
+def client(opened_discriminator, opened_generator):
     from starlette.testclient import TestClient
 
     with ThreadPoolExecutor(1) as executor:
-        app = make_app(discriminator, generator, Settings("model", 0.4, True), executor)
+        app = make_app(opened_discriminator, opened_generator, Settings("model", 0.4, True), executor)
         with TestClient(app, base_url="http://127.0.0.1") as opened:
             yield opened
 
@@ -43,12 +43,12 @@ def test_the_page_is_told_what_it_shows(client):
 
 
 @pytest.mark.parametrize("unit", ["tokens", "words"])
-def test_scores_are_those_of_the_api_with_the_text_around_them(client, discriminator, unit):
+def test_scores_are_those_of_the_api_with_the_text_around_them(client, opened_discriminator, unit):
     answer = client.post("/api/score", json={"text": TEXT}).json()
     assert "".join(stretch["text"] for stretch in answer[unit]) == TEXT
     found = [mark["probability"] for stretch in answer[unit] for mark in stretch["marks"]]
     assert found == pytest.approx(
-        [one.probability for one in getattr(score(discriminator, [TEXT])[0], unit)], abs=1e-6
+        [one.probability for one in getattr(score(opened_discriminator, [TEXT])[0], unit)], abs=1e-6
     )
 
 
@@ -58,11 +58,11 @@ def test_a_word_gets_suggestions(client):
     assert words[0].keys() == {"piece", "probability"}
 
 
-def test_without_a_generator_the_page_says_so(discriminator):
+def test_without_a_generator_the_page_says_so(opened_discriminator):
     from starlette.testclient import TestClient
 
     with ThreadPoolExecutor(1) as executor:
-        app = make_app(discriminator, None, Settings("model", 0.5, False), executor)
+        app = make_app(opened_discriminator, None, Settings("model", 0.5, False), executor)
         answer = TestClient(app, base_url="http://localhost").post(
             "/api/suggest", json={"text": "a b", "start": 0, "end": 1}
         )
@@ -190,19 +190,19 @@ def post(address: str, text: str) -> float:
     return time.perf_counter() - start
 
 
-def test_sixteen_clients_typing_at_once_are_all_answered(pair):
+def test_sixteen_clients_typing_at_once_are_all_answered(golden_pair):
     def type_along(address: str, client: int) -> list[float]:
         text = f"Return the value of the named attribute {client} of the object, which"
         return [post(address, text[:end]) for end in range(8, len(text), 4)]
 
-    with served(pair) as (address, _), ThreadPoolExecutor(16) as pool:
+    with served(golden_pair) as (address, _), ThreadPoolExecutor(16) as pool:
         times = [taken for one in pool.map(lambda client: type_along(address, client), range(16)) for taken in one]
     assert len(times) == 16 * 14
     assert statistics.quantiles(times, n=20)[-1] < 2.0
 
 
-def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(pair):
-    with served(pair, "--port", "0") as (address, process):
+def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(golden_pair):
+    with served(golden_pair, "--port", "0") as (address, process):
         port = int(address.rsplit(":", 1)[1].strip("/"))
         assert address == f"http://127.0.0.1:{port}/"
         idle = HTTPConnection("127.0.0.1", port)
