@@ -55,6 +55,14 @@ class ParityError(ElectraConvertError):
     """What was converted is not the same model as its source."""
 
 
+class CorpusError(ElectraConvertError):
+    """A corpus is empty, too small, or not what can be trained on."""
+
+
+class TrainingError(ElectraConvertError):
+    """A training run cannot be started, continued or gone on with."""
+
+
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
 
