@@ -12,16 +12,20 @@ if TYPE_CHECKING:
     from electra_convert.conversion import Conversion, convert
     from electra_convert.errors import ElectraConvertError
     from electra_convert.inspection import Inspection, ModelReport, inspect
+    from electra_convert.pretraining.records import Pretraining
+    from electra_convert.pretraining.run import pretrain
 
 __all__ = [
     "Conversion",
     "ElectraConvertError",
     "Inspection",
     "ModelReport",
+    "Pretraining",
     "Value",
     "__version__",
     "convert",
     "inspect",
+    "pretrain",
 ]
 
 _HOMES = {
@@ -29,9 +33,11 @@ _HOMES = {
     "ElectraConvertError": "errors",
     "Inspection": "inspection",
     "ModelReport": "inspection",
+    "Pretraining": "pretraining.records",
     "Value": "config.resolve",
     "convert": "conversion",
     "inspect": "inspection",
+    "pretrain": "pretraining.run",
 }
 
 

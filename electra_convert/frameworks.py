@@ -53,6 +53,42 @@ def import_tensorflow(purpose: str) -> ModuleType:
     return tensorflow
 
 
+def import_accelerate(purpose: str) -> ModuleType:
+    """Import accelerate.
+
+    Args:
+        purpose: what for, such as "to pretrain".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("accelerate", "pretrain", purpose, lambda: import_module("accelerate"))
+
+
+def import_tensorboard(purpose: str) -> ModuleType:
+    """Import torch's writer of TensorBoard's event files.
+
+    Args:
+        purpose: what for, such as "to log a run".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("TensorBoard", "pretrain", purpose, lambda: import_module("torch.utils.tensorboard"))
+
+
+def import_matplotlib_figure(purpose: str) -> ModuleType:
+    """Import matplotlib's figures, which need no screen.
+
+    Args:
+        purpose: what for, such as "to draw curves".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("matplotlib", "pretrain", purpose, lambda: import_module("matplotlib.figure"))
+
+
 def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:
     try:
         return load()
