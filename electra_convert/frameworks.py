@@ -66,7 +66,7 @@ def import_accelerate(purpose: str) -> ModuleType:
 
 
 def import_tensorboard(purpose: str) -> ModuleType:
-    """Import torch's writer of TensorBoard's event files.
+    """Import tensorboardX, which writes TensorBoard's event files; torch's own writer would import TensorFlow.
 
     Args:
         purpose: what for, such as "to log a run".
@@ -74,7 +74,7 @@ def import_tensorboard(purpose: str) -> ModuleType:
     Raises:
         MissingPackageError: it cannot be imported.
     """
-    return _imported("TensorBoard", "pretrain", purpose, lambda: import_module("torch.utils.tensorboard"))
+    return _imported("tensorboardX", "pretrain", purpose, lambda: import_module("tensorboardX"))
 
 
 def import_matplotlib_figure(purpose: str) -> ModuleType:

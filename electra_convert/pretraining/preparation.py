@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,10 @@ def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOpt
             f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
         )
     lower_case = stated if options.lower_case is None else options.lower_case
-    lines = (line for path in files for line in read_lines(path))
+
+    def lines() -> Iterator[str]:
+        return (line for path in files for line in read_lines(path))
+
     return train_word_pieces(lines, options.train_vocab, lower_case, options.strip_accents)
 
 

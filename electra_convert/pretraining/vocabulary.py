@@ -4,19 +4,24 @@ targets/tokenizers.py."""
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from electra_convert import tokenizer
 from electra_convert.errors import VocabularyError
 from electra_convert.tokenizer import SPECIAL_TOKENS, Vocabulary
 from electra_convert.tokenizer.vocabulary import decode_vocabulary
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 Encode = Callable[[list[str]], list[list[int]]]
 # configure_pretraining.py lower-cases where it is not told.
 _GOOGLE_LOWER_CASE = True
-_LONGEST_PIECES = 6000  # what WordPiece begins with: the commonest characters of a script
+_LARGEST_ALPHABET = 6000  # enough for Chinese; a stray character beyond it becomes [UNK]
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,12 @@ def read_word_pieces(
 
 
 def train_word_pieces(
-    lines: Iterable[str], size: int, lower_case: bool | None, strip_accents: bool | None
+    lines: Callable[[], Iterable[str]], size: int, lower_case: bool | None, strip_accents: bool | None
 ) -> WordPieces:
-    """Train a WordPiece vocabulary, on text prepared as it will be tokenised.
+    """Train a WordPiece vocabulary, on text prepared as it will be tokenised; the same text gives the same pieces.
 
     Args:
-        lines: the text.
+        lines: gives the text from its beginning, twice.
         size: how many pieces there are to be.
         lower_case: whether text is lower-cased; None for Google's default, which lower-cases.
         strip_accents: whether accents are stripped; None for Google's rule, which strips when it lower-cases.
@@ -99,20 +104,35 @@ def train_word_pieces(
     strips = lower and (True if strip_accents is None else strip_accents)
     empty = decode_vocabulary("".join(f"{token}\n" for token in SPECIAL_TOKENS).encode(), Path("vocab.txt"))
     trained = Tokenizer.from_str(WordPieces(empty, lower, strips).definition)
+    alphabet, beginnings = _alphabet(trained, lines(), size // 4)
+    if not alphabet:
+        raise VocabularyError("the corpus has no text that a vocabulary could be trained on")
     trained.model = models.WordPiece(unk_token="[UNK]")
+    # The trainer numbers pieces in the order of a hash table, and settles ties by these numbers, so that every run
+    # would give others; pieces that it is given beforehand it numbers as they come.
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
-        special_tokens=list(SPECIAL_TOKENS),
-        limit_alphabet=min(_LONGEST_PIECES, max(1, size // 2)),
+        special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{letter}" for letter in alphabet if letter in beginnings)],
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    trained.train_from_iterator(lines, trainer)
+    trained.train_from_iterator(lines(), trainer)
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
-    if len(pieces) <= len(SPECIAL_TOKENS):
-        raise VocabularyError("the corpus has no text that a vocabulary could be trained on")
     vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path("vocab.txt"))
     short = f"The corpus gives {len(pieces)} pieces, not the {size} that were asked for."
     return WordPieces(vocabulary, lower, strips, (short,) if len(pieces) < size else ())
+
+
+def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str]]:
+    """The commonest characters of a text, sorted, and those of them that can stand within a word."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(tokenizer.normalizer.normalize_str(line))
+    ranked = sorted((letter for letter in counts if not letter.isspace()), key=lambda one: (-counts[one], one))
+    kept = sorted(ranked[: max(1, min(most, _LARGEST_ALPHABET))])
+    within = {one for one in kept if len(tokenizer.pre_tokenizer.pre_tokenize_str(f"a{one}a")) == 1}
+    return (kept if ranked else []), within
 
 
 def encoder(definition: str) -> Encode:
