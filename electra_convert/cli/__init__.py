@@ -12,7 +12,7 @@ from electra_convert.cli.printing import print_message
 from electra_convert.errors import ElectraConvertError, UsageError
 from electra_convert.version import __version__
 
-COMMANDS = ("convert", "inspect")
+COMMANDS = ("convert", "inspect", "pretrain")
 DEBUG = "ELECTRA_CONVERT_DEBUG"
 
 

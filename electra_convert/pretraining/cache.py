@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.errors import CorpusError, CorruptFileError, listing
+from electra_convert.errors import CorpusError, CorruptFileError, OutputError, listing
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.masking import Inputs
@@ -128,7 +128,12 @@ def open_corpus(files: Sequence[Path], how: Tokenisation, cache: Path, progress:
     key = _key(files, how)
     folder = cache / key[:24]
     if not folder.exists():
-        _make(folder, key, files, how, progress)
+        try:
+            _make(folder, key, files, how, progress)
+        except OutputError:
+            # Another run may have made the same meanwhile.
+            if not folder.exists():
+                raise
     record = _read_record(folder, key)
     if record.tokens < how.max_length:
         raise CorpusError(

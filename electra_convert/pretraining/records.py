@@ -31,6 +31,7 @@ class Pretraining:
         tensorflow: the folder of the TensorFlow checkpoint, or None.
         step: the global step of the models.
         metrics: of the held-out sequences at the end; empty where none are held out.
+        is_main_process: whether this is the first of the processes that trained, which wrote it.
     """
 
     output: Path
@@ -38,6 +39,7 @@ class Pretraining:
     tensorflow: Path | None
     step: int
     metrics: Mapping[str, float]
+    is_main_process: bool = True
 
 
 @contextmanager

@@ -235,4 +235,4 @@ class _Files:
         self._accelerator.wait_for_everyone()
         if self._accelerator.num_processes > 1:
             self._accelerator.end_training()
-        return Pretraining(self._output, model, tensorflow, self._step, self._metrics)
+        return Pretraining(self._output, model, tensorflow, self._step, self._metrics, self._log is not None)
