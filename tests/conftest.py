@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from support import checkpoints
 from support.checkpoints import SIZES
+from support.pretraining import TINY
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
@@ -110,3 +112,27 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def one_thread():
+    """On a shared machine two threads wait for each other longer than they compute."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Callable[..., Any]:
+    """Pretrains a tiny model on the corpus of the fixtures; tokenised corpora are kept for the session."""
+    from electra_convert import pretrain
+
+    def run(name: str = "run", corpus: Path = FIXTURES / "corpus", **options: Any):
+        given = {"vocab": FIXTURES / "vocab.txt", "hparams": TINY, "log_steps": 4, "held_out": 0.1}
+        cache = tmp_path_factory.getbasetemp() / "tokenised"
+        return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
+
+    return run
