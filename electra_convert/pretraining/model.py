@@ -149,7 +149,8 @@ def sample(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     # The product may round up to the total, beyond which there is no column.
     below = torch.nextafter(total, torch.zeros_like(total))
     drawn = torch.searchsorted(heights, torch.minimum(uniforms * total, below).unsqueeze(1), right=True)
-    return drawn.squeeze(1)
+    # Of a model that has diverged every height is NaN; the loss tells of it, not an index out of range.
+    return drawn.squeeze(1).clamp(max=weights.shape[1] - 1)
 
 
 def disc_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
