@@ -49,7 +49,9 @@ from electra_convert.cli.shared import PATH, output_options
     metavar="SOURCE",
     help="Start from a checkpoint; with its optimiser slots, its very run continues at its step.",
 )
-@click.option("--reset-optimizer", is_flag=True, help="Take only the weights of --init-from, and start a new schedule.")
+@click.option(
+    "--reset-optimizer", is_flag=True, help="Take only the weights of --init-from, and start a new schedule."
+)
 @click.option("--resume", is_flag=True, help="Continue the run in OUTPUT from its last good checkpoint.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in OUTPUT.")
 @click.option("--export", type=click.Choice(["tf"]), help="Write a TensorFlow checkpoint too, with slots and step.")
@@ -58,7 +60,11 @@ from electra_convert.cli.shared import PATH, output_options
     "--held-out", type=float, default=0.01, show_default=True, help="The share of sequences kept for evaluation."
 )
 @click.option(
-    "--accumulate", type=int, default=1, show_default=True, help="Compute each batch in so many parts, to save memory."
+    "--accumulate",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Compute each batch in so many parts, to save memory.",
 )
 @click.option(
     "--precision",

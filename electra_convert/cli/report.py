@@ -99,7 +99,10 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
 
 def pretraining_text(result: Pretraining) -> str:
     """What `pretrain` prints."""
-    lines = [f"Trained to step {result.step}.", *_table([(f"{value:.4f}", name) for name, value in result.metrics.items()])]
+    lines = [
+        f"Trained to step {result.step}.",
+        *_table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
+    ]
     lines += ["", f"Wrote {result.model}"]
     return _text(lines if result.tensorflow is None else [*lines, f"Wrote {result.tensorflow}"])
 

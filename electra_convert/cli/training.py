@@ -1,5 +1,5 @@
-"""A training run shown while it goes on: a bar with both losses on a terminal, notes and metrics as lines; the numbers
-are made elsewhere."""
+"""A training run shown while it goes on: a bar with both losses on a terminal, else lines; the numbers are made
+elsewhere."""
 
 from __future__ import annotations
 

@@ -67,7 +67,9 @@ class Batches:
         for number in range(min(self._settings.num_eval_steps, -(-len(self._held_out) // size))):
             indices = self._held_out[number * size : (number + 1) * size].astype(np.int64)
             random = np.random.default_rng((_EVALUATION, self._seed, number))
-            yield mask(self._corpus.read(indices), draw(random, len(indices), self._settings), self._ids, self._settings)
+            yield mask(
+                self._corpus.read(indices), draw(random, len(indices), self._settings), self._ids, self._settings
+            )
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.uint32]:
         return self._training[_shuffled(len(self._training), (_ORDER, self._seed, epoch))]

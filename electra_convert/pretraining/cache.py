@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,8 @@ def _key(files: Sequence[Path], how: Tokenisation) -> str:
 def _read_record(folder: Path, key: str) -> CorpusRecord:
     hint = f"Remove {folder}; it is made again from the corpus."
     try:
-        record = CorpusRecord(**decode_object((folder / _RECORD).read_bytes(), str(folder / _RECORD)))
+        fields: Any = decode_object((folder / _RECORD).read_bytes(), str(folder / _RECORD))
+        record = CorpusRecord(**fields)
         sizes = (record.tokens * np.dtype(record.dtype).itemsize, record.sequences * _EXAMPLE.itemsize)
         found = ((folder / _TOKENS).stat().st_size, (folder / _EXAMPLES).stat().st_size)
     except (OSError, TypeError, ValueError, CorruptFileError) as error:

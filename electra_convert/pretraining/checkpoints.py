@@ -85,7 +85,7 @@ def latest(folder: Path) -> tuple[Saved | None, list[str]]:
     Raises:
         TrainingError: there are checkpoints, and all of them are damaged.
     """
-    notices = []
+    notices: list[str] = []
     found = _found(folder)
     for step in sorted(found, reverse=True):
         try:
@@ -94,7 +94,9 @@ def latest(folder: Path) -> tuple[Saved | None, list[str]]:
             reason = error.message if isinstance(error, ElectraConvertError) else f"{type(error).__name__}: {error}"
             notices.append(f"{found[step]} is damaged and passed over: {reason}.")
     if notices:
-        raise TrainingError(f"every checkpoint in {folder} is damaged: {' '.join(notices)}", "--overwrite starts anew.")
+        raise TrainingError(
+            f"every checkpoint in {folder} is damaged: {' '.join(notices)}", "--overwrite starts anew."
+        )
     return None, []
 
 

@@ -1,7 +1,7 @@
 """Dropout and attention for training on a processor, where torch's own spend their time drawing random numbers.
 
-torch draws a float of 32 bits for every element, one after the other: a sixth of a step of ELECTRA-Small. Here one draw
-of 64 bits makes four elements. On a GPU torch's own kernels are the fastest, and these modules are not used.
+torch draws a float of 32 bits for every element, one after the other: a sixth of a step of ELECTRA-Small. Here one
+draw of 64 bits makes four elements. On a GPU torch's own kernels are the fastest, and these modules are not used.
 """
 
 from __future__ import annotations

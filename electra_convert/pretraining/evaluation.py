@@ -97,7 +97,8 @@ def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -
 
 
 def _columns(*columns: torch.Tensor) -> NDArray[np.float64]:
-    return torch.stack([column.double() for column in columns], dim=1).cpu().numpy()
+    table: NDArray[np.float64] = torch.stack([column.double() for column in columns], dim=1).cpu().numpy()
+    return table
 
 
 def _joined(parts: list[NDArray[np.float64]], width: int) -> NDArray[np.float64]:

@@ -68,7 +68,9 @@ def write_models(
     options = replace(tokens.options, optimizer=slots)
     plan = plan_transformers(checkpoint, trained.findings, tuple(trained.networks), "safetensors", options, ())
     record = _record(trained, step, described)
-    files = {_renamed(name): record if name.endswith(RECORD_FILE) else content for name, content in plan.files.items()}
+    files = {
+        _renamed(name): record if name.endswith(RECORD_FILE) else content for name, content in plan.files.items()
+    }
     write(OutputPlan(plan.containers, files, plan.notices), folder, overwrite=True, finite=True, progress=None)
 
 

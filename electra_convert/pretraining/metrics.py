@@ -99,5 +99,7 @@ def draw_curves(folder: Path) -> None:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    plain = {name: value if not isinstance(value, float) or math.isfinite(value) else None for name, value in row.items()}
+    plain = {
+        name: value if not isinstance(value, float) or math.isfinite(value) else None for name, value in row.items()
+    }
     return json.dumps(plain) + "\n"

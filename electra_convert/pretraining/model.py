@@ -118,9 +118,7 @@ class Electra(nn.Module):
         logits: torch.Tensor = discriminator.discriminator_predictions(hidden).float()
         return logits
 
-    def _sample(
-        self, log_probs: torch.Tensor | None, original: torch.Tensor, uniforms: torch.Tensor
-    ) -> torch.Tensor:
+    def _sample(self, log_probs: torch.Tensor | None, original: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
         if log_probs is None:
             weights = torch.ones(original.numel(), self.vocabulary, device=original.device)
         elif self.temperature == 1.0:

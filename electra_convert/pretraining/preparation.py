@@ -1,5 +1,5 @@
-"""All that a run is decided by, before anything is trained: hparams, configurations, vocabulary and corpus; imports no
-framework, and writes nothing but the cache."""
+"""All that a run is decided by, before anything is trained: hparams, configurations, vocabulary and corpus; imports
+no framework, and writes nothing but the cache."""
 
 from __future__ import annotations
 
@@ -131,7 +131,9 @@ def _found(start: Checkpoint, hparams: Hparams) -> tuple[Variant, Findings]:
     findings = replace(findings, hparams=hparams)
     variant = start.variant or choose_variant(start, findings, start.models)
     if variant.name not in _TRAINABLE:
-        raise TrainingError(f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with")
+        raise TrainingError(
+            f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
+        )
     alone = next(iter(start.models)) if len(start.models) == 1 else None
     if start.variant is None and alone is not None and hparams.layout != variant.name:
         needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
@@ -224,8 +226,8 @@ def _corpus_notices(corpus: Corpus) -> list[str]:
         told.append(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         told.append(
-            f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not be "
-            "the corpus's."
+            f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
+            "be the corpus's."
         )
     return told
 

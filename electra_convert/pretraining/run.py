@@ -78,4 +78,6 @@ def _require_place(output: Path, options: PretrainOptions) -> None:
     if not (output / RUN_FILE).is_file():
         raise OutputError(f"{output} already exists, and holds no pretraining run", "Choose another name.")
     if not options.resume and not options.overwrite:
-        raise OutputError(f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew.")
+        raise OutputError(
+            f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew."
+        )

@@ -30,9 +30,7 @@ from electra_convert.pretraining.train import LOSSES, Hooks, Losses, train
 CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"
 
 
-def run_session(
-    places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter
-) -> Pretraining:
+def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter) -> Pretraining:
     """Run to the end.
 
     Args:

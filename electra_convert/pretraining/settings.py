@@ -80,7 +80,9 @@ def training_settings(hparams: Hparams) -> Settings:
             "Leave electric_objective and two_tower_generator out.",
         )
     debug = _DEBUG if hparams["debug"] else {}
-    values = {field.name: hparams.given.get(field.name, debug.get(field.name, hparams[field.name])) for field in _FIELDS}
+    values = {
+        field.name: hparams.given.get(field.name, debug.get(field.name, hparams[field.name])) for field in _FIELDS
+    }
     if values["max_predictions_per_seq"] is None:
         _check("mask_prob", "float", values["mask_prob"], hparams.origin)
         _check("max_seq_length", "int", values["max_seq_length"], hparams.origin)

@@ -78,4 +78,3 @@ def _opened(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
     return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
-

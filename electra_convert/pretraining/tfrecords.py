@@ -110,8 +110,8 @@ def _integers(record: bytes) -> dict[str, NDArray[np.int64]]:
     for features in messages(record, 1):
         for entry in messages(features, 1):
             key = b"".join(map(bytes, messages(entry, 1))).decode(errors="replace")
-            for value in messages(entry, 2):
-                found |= {key: _values(int64_list) for int64_list in messages(value, 3)}
+            lists = [int64_list for value in messages(entry, 2) for int64_list in messages(value, 3)]
+            found[key] = np.concatenate([np.empty(0, np.int64), *map(_values, lists)])
     return found
 
 

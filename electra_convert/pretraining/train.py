@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from electra_convert.errors import TrainingError
+from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batches, dropout_seed
 from electra_convert.pretraining.evaluation import Tally, merged
 from electra_convert.pretraining.masking import Batch
@@ -149,9 +150,7 @@ def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict
                     tally.add(tensors, accelerator.unwrap_model(model)(tensors), present)
     model.train()
     if accelerator.num_processes > 1:
-        from accelerate.utils import gather_object
-
-        tally = merged(gather_object([tally]))
+        tally = merged(import_accelerate("to gather metrics").utils.gather_object([tally]))
     return tally.metrics() if tally.predicted else {}
 
 

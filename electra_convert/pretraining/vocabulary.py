@@ -59,8 +59,8 @@ def read_word_pieces(
         stated_lower_case: do_lower_case of the hparams, None where they do not state it.
 
     Returns:
-        The vocabulary; where nothing says whether accents are stripped, they are when text is lower-cased, as Google's
-        code does.
+        The vocabulary; where nothing says whether accents are stripped, they are when text is lower-cased, as in
+        Google's code.
 
     Raises:
         VocabularyError: there is none, or it contradicts an option.

@@ -37,7 +37,9 @@ def test_what_was_written_here_is_continued_from_either_form_alike(pretrained, t
     )
     for name, source in (("pair", first.model), ("tf", first.tensorflow)):
         vocabulary = {} if name == "pair" else {"vocab": None}
-        pretrained(name, init_from=source, hparams=more, export_tf=True, held_out=0.0, **{"vocab": None, **vocabulary})
+        pretrained(
+            name, init_from=source, hparams=more, export_tf=True, held_out=0.0, **{"vocab": None, **vocabulary}
+        )
     data = "tensorflow/model.ckpt-4003.data-00000-of-00001"
     assert (tmp_path / "pair" / data).read_bytes() == (tmp_path / "tf" / data).read_bytes()
 
@@ -63,9 +65,7 @@ def test_the_moments_and_the_step_are_carried_over(pretrained):
 
 
 def test_a_trained_model_converts_to_the_layout_and_hparams_it_had(pretrained, tmp_path):
-    result = pretrained(
-        init_from=FIXTURES / "untied_embeddings", hparams={"num_train_steps": 1200}
-    )
+    result = pretrained(init_from=FIXTURES / "untied_embeddings", hparams={"num_train_steps": 1200})
     made = convert(result.model, tmp_path / "tf", optimizer=True, dry_run=False)
     assert made.step == 1200
     file = "model.ckpt-1200.data-00000-of-00001"
@@ -74,9 +74,7 @@ def test_a_trained_model_converts_to_the_layout_and_hparams_it_had(pretrained, t
 
 def test_a_checkpoint_without_slots_starts_a_new_schedule(pretrained, tmp_path):
     convert(FIXTURES / "default", tmp_path / "pair", vocab=FIXTURES / "vocab.txt")
-    result = pretrained(
-        init_from=tmp_path / "pair", vocab=None, hparams={"num_train_steps": 2, "max_seq_length": 64}
-    )
+    result = pretrained(init_from=tmp_path / "pair", vocab=None, hparams={"num_train_steps": 2, "max_seq_length": 64})
     assert result.step == 2
 
 
@@ -111,4 +109,6 @@ def test_a_pair_whose_shared_embeddings_differ_is_refused(pretrained, tmp_path):
     for file in generator.iterdir():
         file.write_bytes((tmp_path / "other" / "generator" / file.name).read_bytes())
     with pytest.raises(NamesError, match="share these tensors while they are trained"):
-        pretrained(init_from=tmp_path / "pair", vocab=None, hparams={"num_train_steps": 2, "generator_hidden_size": 1.0})
+        pretrained(
+            init_from=tmp_path / "pair", vocab=None, hparams={"num_train_steps": 2, "generator_hidden_size": 1.0}
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 from conftest import FIXTURES, GOLDEN
@@ -206,5 +205,3 @@ def test_attention_with_dropout_is_attention_on_average():
     plain, _ = attend(torch.nn.Module(), query, key, value, mask)
     mean = sum(attend(torch.nn.Module(), query, key, value, mask, dropout=0.1)[0] for _ in range(4000)) / 4000
     torch.testing.assert_close(mean, plain, atol=0.03, rtol=0)
-
-

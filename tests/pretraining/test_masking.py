@@ -36,7 +36,11 @@ def masked(given_inputs, seed=0, **hparams):
     return mask(given_inputs, draw(random, len(given_inputs.input_ids), chosen), IDS, chosen)
 
 
-@given(lengths=st.lists(st.integers(2, 128), min_size=1, max_size=6), seed=st.integers(0, 500), share=st.floats(0.01, 0.9))
+@given(
+    lengths=st.lists(st.integers(2, 128), min_size=1, max_size=6),
+    seed=st.integers(0, 500),
+    share=st.floats(0.01, 0.9),
+)
 def test_what_is_chosen_is_distinct_and_never_special_or_padding(lengths, seed, share):
     given_inputs = inputs(lengths, seed=seed)
     batch = masked(given_inputs, seed, mask_prob=share)
@@ -47,10 +51,14 @@ def test_what_is_chosen_is_distinct_and_never_special_or_padding(lengths, seed, 
         assert not np.isin(given_inputs.input_ids[row, positions], NEVER).any()
         elsewhere = np.setdiff1d(np.arange(128), positions)
         np.testing.assert_array_equal(batch.masked_ids[row, elsewhere], given_inputs.input_ids[row, elsewhere])
-        assert np.isin(batch.masked_ids[row, positions], [IDS["[MASK]"], *given_inputs.input_ids[row, positions]]).all()
+        assert np.isin(
+            batch.masked_ids[row, positions], [IDS["[MASK]"], *given_inputs.input_ids[row, positions]]
+        ).all()
 
 
-@pytest.mark.parametrize(("length", "expected"), [(128, 19), (60, 9), (10, 2), (30, 4), (50, 8), (4, 1), (3, 1), (2, 0)])
+@pytest.mark.parametrize(
+    ("length", "expected"), [(128, 19), (60, 9), (10, 2), (30, 4), (50, 8), (4, 1), (3, 1), (2, 0)]
+)
 def test_as_many_are_chosen_as_google_chooses(length, expected):
     """round(length * 0.15), half to even, at least 1 and at most 19; none where there is nothing to choose."""
     assert masked(inputs([length])).weights.sum() == expected

@@ -18,7 +18,9 @@ TOLERANCE = 2e-6
 
 
 def settings(**given: object):
-    return training_settings(Hparams({"learning_rate": 2e-2, "num_train_steps": 100, "num_warmup_steps": 10, **given}, "test"))
+    return training_settings(
+        Hparams({"learning_rate": 2e-2, "num_train_steps": 100, "num_warmup_steps": 10, **given}, "test")
+    )
 
 
 def replay():
@@ -41,10 +43,13 @@ def replay():
         clip_gradients(parameters.values())
         set_learning_rate(optimizer, learning_rate(settings(), step))
         optimizer.step()
-        yield step, {
-            name: (parameter.detach().numpy(), *(m.numpy() for m in moments_of(optimizer, parameter).values()))
-            for name, parameter in parameters.items()
-        }
+        yield (
+            step,
+            {
+                name: (parameter.detach().numpy(), *(m.numpy() for m in moments_of(optimizer, parameter).values()))
+                for name, parameter in parameters.items()
+            },
+        )
 
 
 def test_every_update_is_googles():

@@ -1,4 +1,4 @@
-"""A run that is killed and resumed ends as if nothing had happened; damage is recognised; the last good state is kept."""
+"""A run that is killed and resumed ends as if nothing had happened; damage is recognised; good states are kept."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(fi
 def test_where_every_checkpoint_is_damaged_nothing_is_started_silently(finished, pretrained):
     for place in (finished / "checkpoints").iterdir():
         (place / "state.json").write_text("{}")
-    with pytest.raises(TrainingError, match="every checkpoint in .* is damaged"):
+    with pytest.raises(TrainingError, match=r"every checkpoint in .* is damaged"):
         pretrained(held_out=0.0, resume=True)
 
 
@@ -195,7 +195,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, 
     with pytest.raises(OutputError, match="holds no pretraining run"):
         pretrained("mine", overwrite=True)
     (finished / "run.json").write_text("{")
-    with pytest.raises(CorruptFileError, match="run.json is not valid JSON"):
+    with pytest.raises(CorruptFileError, match=r"run\.json is not valid JSON"):
         pretrained(resume=True, held_out=0.0)
 
 

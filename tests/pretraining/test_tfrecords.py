@@ -107,7 +107,8 @@ def test_records_of_another_kind_are_refused(tmp_path, record, said):
 
 
 @pytest.mark.parametrize(
-    ("present", "segments"), [([1, 0, 1], [0, 0, 0]), ([1, 1, 0], [0, 1, 1]), ([1, 1, 1], [1, 0, 0]), ([0, 0, 0], [0] * 3)]
+    ("present", "segments"),
+    [([1, 0, 1], [0, 0, 0]), ([1, 1, 0], [0, 1, 1]), ([1, 1, 1], [1, 0, 0]), ([0, 0, 0], [0, 0, 0])],
 )
 def test_padding_elsewhere_than_at_the_end_is_refused(tmp_path, present, segments):
     path = written(tmp_path / "odd", example(input_ids=[2, 5, 3], input_mask=present, segment_ids=segments))
