@@ -45,7 +45,8 @@ def test_readme_has_commands_to_run():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_runs(workplace: Path, command: str):
     """In their order, in one folder, as a reader would."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(workplace / "cache")}
     done = subprocess.run(
         ["bash", "-c", command], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )
