@@ -130,6 +130,16 @@ def _found(start: Checkpoint, hparams: Hparams) -> tuple[Variant, Findings]:
     findings = gather(start, json.dumps(dict(hparams.given)) if hparams.given else None)
     findings = replace(findings, hparams=hparams)
     variant = start.variant or choose_variant(start, findings, start.models)
+    if start.variant is not None and hparams.layout is None and variant.hparams:
+        # What the variables say, and a checkpoint of this run must say again when it is resumed.
+        stated = Hparams({**hparams.given, **variant.hparams}, hparams.origin)
+        return variant, _checked(start, variant, replace(findings, hparams=stated))
+    return variant, _checked(start, variant, findings)
+
+
+def _checked(start: Checkpoint, variant: Variant, findings: Findings) -> Findings:
+    """Refuse what cannot be trained on, or only half of it."""
+    hparams = findings.hparams or Hparams({}, "")
     if variant.name not in _TRAINABLE:
         raise TrainingError(
             f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
@@ -144,7 +154,7 @@ def _found(start: Checkpoint, hparams: Hparams) -> tuple[Variant, Findings]:
     for role in start.models:
         if role == "generator" and findings.configs[role]["hidden_act"] != "gelu":
             raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
-    return variant, findings
+    return findings
 
 
 def _designed(hparams: Hparams, variant: Variant) -> Findings:

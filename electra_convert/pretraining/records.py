@@ -71,8 +71,13 @@ def begin(output: Path, described: Mapping[str, Any], hparams: Mapping[str, Any]
         described: what the run is.
         hparams: all its hparams.
         pieces: its vocabulary.
+
+    Raises:
+        OutputError: another run is writing there.
     """
-    shutil.rmtree(output, ignore_errors=True)
+    if output.exists():
+        with locked(output):
+            shutil.rmtree(output)
     output.mkdir(parents=True)
     write_file(output / VOCABULARY, pieces.vocabulary.raw)
     casing = {"lower_case": pieces.lower_case, "strip_accents": pieces.strip_accents}

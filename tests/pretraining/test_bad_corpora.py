@@ -68,7 +68,8 @@ def test_a_packed_file_that_is_cut_short(pretrain):
 
 
 def test_a_corpus_that_is_not_there(tmp_path):
-    assert "nowhere does not exist" in run("pretrain", tmp_path / "nowhere", tmp_path / "out", "--vocab", "v").refusal()
+    ran = run("pretrain", tmp_path / "nowhere", tmp_path / "out", "--vocab", "v")
+    assert "nowhere does not exist" in ran.refusal()
 
 
 def test_a_vocabulary_without_mask(pretrain, tmp_path):

@@ -41,8 +41,7 @@ def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
     builder = ExampleBuilder(32, ids["[CLS]"], ids["[SEP]"], random.Random(caches._PACKING_SEED))
     expected = []
     for path in corpus_files([CORPUS]):
-        for line in read_lines(path):
-            expected.append(builder.add(encode([line])[0]) if line else builder.finish())
+        expected += [builder.add(encode([line])[0]) if line else builder.finish() for line in read_lines(path)]
         expected.append(builder.finish())
     expected = [example for example in expected if example]
     assert len(corpus) == len(expected)
