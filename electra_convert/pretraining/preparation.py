@@ -102,7 +102,7 @@ def prepare(
     _check_length(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
-    for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus)):
+    for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus), *_schedule_notices(settings)):
         reporter.noticed(line)
     return Preparation(settings, variant, findings, pieces, corpus)
 
@@ -240,6 +240,15 @@ def _corpus_notices(corpus: Corpus) -> list[str]:
             "be the corpus's."
         )
     return told
+
+
+def _schedule_notices(settings: Settings) -> list[str]:
+    if settings.num_warmup_steps < settings.num_train_steps:
+        return []
+    return [
+        f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
+        f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
+    ]
 
 
 def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str, Any]:

@@ -65,13 +65,7 @@ def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, 
         train(
             Electra(trained.networks, preparation.settings),
             trained.optimizer,
-            Batches(
-                preparation.corpus,
-                preparation.pieces.vocabulary.ids,
-                preparation.settings,
-                options.seed,
-                options.held_out,
-            ),
+            _batches(preparation, options),
             preparation.settings,
             accelerator,
             Hooks(files.report, files.evaluated, files.save),
@@ -111,6 +105,11 @@ def _prepared(
     preparation = prepare(places, options, start, pieces, reporter)
     require_same(record, described(preparation, options), _hparams(preparation))
     return preparation
+
+
+def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
+    ids = preparation.pieces.vocabulary.ids
+    return Batches(preparation.corpus, ids, preparation.settings, options.seed, options.held_out)
 
 
 def _hparams(preparation: Preparation) -> dict[str, Any]:

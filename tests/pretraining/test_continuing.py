@@ -112,3 +112,17 @@ def test_a_pair_whose_shared_embeddings_differ_is_refused(pretrained, tmp_path):
         pretrained(
             init_from=tmp_path / "pair", vocab=None, hparams={"num_train_steps": 2, "generator_hidden_size": 1.0}
         )
+
+
+def test_a_masked_language_model_of_tensorflow_is_continued_and_resumed(pretrained, tmp_path):
+    """Its layout is told by its variables alone: no hparams say that there is no discriminator."""
+    convert(FIXTURES / "default", tmp_path / "pair", vocab=FIXTURES / "vocab.txt")
+    convert(tmp_path / "pair" / "generator", tmp_path / "tf", zero_optimizer=True)
+    (tmp_path / "tf" / "hparams.json").unlink()
+    given = {"init_from": tmp_path / "tf", "hparams": {"num_train_steps": 4004, "save_checkpoints_steps": 2}}
+    whole = pretrained("whole", **given)
+    stopped = pretrained("stopped", **given)
+    (stopped.output / "checkpoints" / "step-4004" / "state.json").unlink()
+    again = pretrained("stopped", resume=True, **given)
+    for name in ("model.safetensors", "optimizer.safetensors", "training.json"):
+        assert (again.model / name).read_bytes() == (whole.model / name).read_bytes()
