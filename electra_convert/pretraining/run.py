@@ -65,7 +65,9 @@ def run_pretraining(
     import_accelerate("to pretrain")
     from electra_convert.pretraining.session import run_session
 
-    _require_place(output, options)
+    # The other processes of a run come when the first may already have made its folder.
+    if int(os.environ.get("RANK", "0")) == 0:
+        _require_place(output, options)
     return run_session(places, output, options, reporter)
 
 

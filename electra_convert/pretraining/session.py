@@ -81,7 +81,7 @@ def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, 
 
 def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
     accelerate = import_accelerate("to pretrain")
-    distributed = accelerate.DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    distributed = accelerate.DistributedDataParallelKwargs(gradient_as_bucket_view=True)
     # Of a run before in the same process, whose precision may have been another.
     accelerate.state.AcceleratorState._reset_state()
     precision = "bf16" if options.precision == "bfloat16" else "no"

@@ -144,8 +144,9 @@ def test_bfloat16_trains_much_the_same(pretrained):
 
 def test_initial_weights_are_drawn_as_google_draws_them(pretrained):
     """The rate of the first step of a warm-up is zero, so one step leaves the weights as they were drawn."""
-    result = pretrained(hparams={**TINY, "num_train_steps": 1})
-    with open_checkpoint(result.model) as checkpoint:
+    kept = {**TINY, "save_checkpoints_steps": 1, "keep_checkpoint_max": 0}
+    result = pretrained(hparams=kept)
+    with open_checkpoint(result.output / "checkpoints" / "step-1" / "model") as checkpoint:
         weights = {
             name: weight.tensor.read()
             for model in checkpoint.models.values()
