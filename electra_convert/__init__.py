@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from electra_convert.hub.uploading import Upload, upload
     from electra_convert.inspection import Inspection, ModelReport, inspect
     from electra_convert.parity.report import ParityReport
+    from electra_convert.pretraining.records import Pretraining
+    from electra_convert.pretraining.run import pretrain
     from electra_convert.verification import verify
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "ParityReport",
     "ScoredText",
     "Upload",
+    "Pretraining",
     "Value",
     "__version__",
     "convert",
@@ -41,6 +44,7 @@ __all__ = [
     "score",
     "upload",
     "write_card",
+    "pretrain",
 ]
 
 _HOMES = {
@@ -54,6 +58,7 @@ _HOMES = {
     "ParityReport": "parity.report",
     "ScoredText": "demo.scores",
     "Upload": "hub.uploading",
+    "Pretraining": "pretraining.records",
     "Value": "config.resolve",
     "convert": "conversion",
     "fill": "demo.filling",
@@ -63,6 +68,7 @@ _HOMES = {
     "score": "demo.scores",
     "upload": "hub.uploading",
     "write_card": "card.writing",
+    "pretrain": "pretraining.run",
 }
 
 

@@ -67,6 +67,14 @@ class HubError(ElectraConvertError):
     """The Hub cannot be reached, refuses, or holds something else than was sent."""
 
 
+class CorpusError(ElectraConvertError):
+    """A corpus is empty, too small, or not what can be trained on."""
+
+
+class TrainingError(ElectraConvertError):
+    """A training run cannot be started, continued or gone on with."""
+
+
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
 

@@ -86,6 +86,42 @@ def _load_huggingface_hub() -> ModuleType:
     return import_module("huggingface_hub")
 
 
+def import_accelerate(purpose: str) -> ModuleType:
+    """Import accelerate.
+
+    Args:
+        purpose: what for, such as "to pretrain".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("accelerate", "pretrain", purpose, lambda: import_module("accelerate"))
+
+
+def import_tensorboard(purpose: str) -> ModuleType:
+    """Import tensorboardX, which writes TensorBoard's event files; torch's own writer would import TensorFlow.
+
+    Args:
+        purpose: what for, such as "to log a run".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("tensorboardX", "pretrain", purpose, lambda: import_module("tensorboardX"))
+
+
+def import_matplotlib_figure(purpose: str) -> ModuleType:
+    """Import matplotlib's figures, which need no screen.
+
+    Args:
+        purpose: what for, such as "to draw curves".
+
+    Raises:
+        MissingPackageError: it cannot be imported.
+    """
+    return _imported("matplotlib", "pretrain", purpose, lambda: import_module("matplotlib.figure"))
+
+
 def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:
     try:
         return load()

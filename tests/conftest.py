@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from support import checkpoints
 from support.checkpoints import SIZES
 from support.pairs import copy_pair
+from support.pretraining import TINY
 
 if TYPE_CHECKING:
     from electra_convert.parity.witness_session import WitnessSession
@@ -172,3 +173,27 @@ def opened_generator(golden_pair: Path):
     from electra_convert import open_model
 
     return open_model(golden_pair, "generator")
+
+
+@pytest.fixture
+def one_thread():
+    """On a shared machine two threads wait for each other longer than they compute."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Callable[..., Any]:
+    """Pretrains a tiny model on the corpus of the fixtures; tokenised corpora are kept for the session."""
+    from electra_convert import pretrain
+
+    def run(name: str = "run", corpus: Path = FIXTURES / "corpus", **options: Any):
+        given = {"vocab": FIXTURES / "vocab.txt", "hparams": TINY, "log_steps": 4, "held_out": 0.1}
+        cache = tmp_path_factory.getbasetemp() / "tokenised"
+        return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
+
+    return run

@@ -46,11 +46,9 @@ def test_readme_has_commands_to_run():
 def test_every_command_of_the_readme_runs(workplace: Path, command: str):
     """In their order, in one folder, as a reader would."""
     # What the README shows of the Hub goes without a network.
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    cache = str(workplace / "cache")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PATH": path, "XDG_CACHE_HOME": cache}
     done = subprocess.run(
         ["bash", "-c", command], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )

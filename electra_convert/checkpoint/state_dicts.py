@@ -29,6 +29,8 @@ from electra_convert.weights import Weight
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 RECORD_FILE = "conversion.json"
+# What pretrain writes in its place; layout, step and hparams stand in it under the same keys.
+TRAINING_RECORD = "training.json"
 
 
 def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:
@@ -164,8 +166,8 @@ def _step(path: Path, steps: list[Tensor], record: Mapping[str, Any] | None) -> 
 
 
 def _record(folder: Path) -> Mapping[str, Any] | None:
-    path = folder / RECORD_FILE
-    if not path.is_file():
+    path = next((folder / name for name in (RECORD_FILE, TRAINING_RECORD) if (folder / name).is_file()), None)
+    if path is None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from electra_convert.cli.printing import print_message
 from electra_convert.errors import ElectraConvertError, UsageError
 from electra_convert.version import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "demo", "card", "upload")
+COMMANDS = ("convert", "inspect", "verify", "demo", "card", "upload", "pretrain")
 DEBUG = "ELECTRA_CONVERT_DEBUG"
 
 

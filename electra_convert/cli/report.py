@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion import Conversion
     from electra_convert.inspection import Inspection
+    from electra_convert.pretraining.records import Pretraining
 
 
 def print_json(fields: Mapping[str, Any]) -> None:
@@ -83,6 +84,27 @@ def inspection_text(result: Inspection) -> str:
     if result.checked is not None:
         lines += ["", f"Checked: {result.checked:,} bytes read, every checksum right, every weight finite."]
     return as_text(lines)
+
+
+def pretraining_fields(result: Pretraining) -> dict[str, Any]:
+    """What `pretrain --json` prints."""
+    return {
+        "output": str(result.output),
+        "model": str(result.model),
+        "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
+        "step": result.step,
+        "metrics": result.metrics,
+    }
+
+
+def pretraining_text(result: Pretraining) -> str:
+    """What `pretrain` prints."""
+    lines = [
+        f"Trained to step {result.step}.",
+        *table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
+    ]
+    lines += ["", f"Wrote {result.model}"]
+    return as_text(lines if result.tensorflow is None else [*lines, f"Wrote {result.tensorflow}"])
 
 
 def as_text(lines: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, activation, check_keys
+from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, TRAINING, activation, check_keys
 from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 
@@ -41,7 +41,7 @@ class Hparams:
     origin: str
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
-        return self.given.get(key, HANDLED[key])
+        return self.given[key] if key in self.given else {**HANDLED, **TRAINING}[key]
 
     @property
     def overrides(self) -> Mapping[str, Any]:

@@ -66,6 +66,28 @@ IGNORED = LOCATIONS | frozenset(
     "answerable_uses_start_logits answerable_weight joint_prediction beam_size qa_na_threshold".split()
 )
 
+# Those of the above that pretraining goes by, with the defaults of configure_pretraining.py; None where another value
+# gives it. Converting still ignores them.
+TRAINING: Mapping[str, Any] = {
+    "gen_weight": 1.0,
+    "disc_weight": 50.0,
+    "mask_prob": 0.15,
+    "max_predictions_per_seq": None,
+    "disallow_correct": False,
+    "temperature": 1.0,
+    "learning_rate": 5e-4,
+    "lr_decay_power": 1.0,
+    "weight_decay_rate": 0.01,
+    "num_warmup_steps": 10000,
+    "num_train_steps": 1000000,
+    "train_batch_size": 128,
+    "eval_batch_size": 128,
+    "num_eval_steps": 100,
+    "max_seq_length": 128,
+    "save_checkpoints_steps": 1000,
+    "keep_checkpoint_max": 5,
+}
+
 # What modeling.get_activation knows, in any case; nothing at all stands for linear.
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 

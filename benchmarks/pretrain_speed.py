@@ -1,0 +1,198 @@
+"""How fast pretrain is, as a multiple of the electra-pytorch package and as a share of the machine's matrix products.
+
+    pip install --no-deps electra-pytorch==0.1.2
+    python benchmarks/pretrain_speed.py [--runs 5] [--steps 5] [--size small] [--batch 16] [--precision float32]
+                                        [--compile] [--no-peer]
+
+ELECTRA of a size with Google's defaults (generator 0.25, vocabulary 30522, length 128) on random tokens, trained by
+this package's own loop, masking, clipping and optimiser included; by the electra-pytorch wrapper around the same two
+transformers models with torch's AdamW; and matrix products of 2048 x 2048, in turn, the best of several runs each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from electra_convert.config.hparams import Hparams
+from electra_convert.names.variants import VARIANTS
+from electra_convert.pretraining.batches import Batches, weights_seed
+from electra_convert.pretraining.dropout import ATTENTION
+from electra_convert.pretraining.initial import initialise
+from electra_convert.pretraining.masking import Inputs
+from electra_convert.pretraining.model import Electra, make_networks
+from electra_convert.pretraining.optimizer import make_optimizer
+from electra_convert.pretraining.settings import training_settings
+from electra_convert.pretraining.train import Hooks, train
+
+IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
+LENGTH, VOCABULARY = 128, 30522
+PRODUCT = 2048
+
+
+class RandomCorpus:
+    """Full sequences of random tokens."""
+
+    def __len__(self) -> int:
+        return 1 << 20
+
+    def read(self, indices: np.ndarray) -> Inputs:
+        """The sequences of some numbers."""
+        ids = np.random.default_rng(int(indices[0])).integers(1000, VOCABULARY, (len(indices), LENGTH))
+        ids[:, 0], ids[:, -1] = IDS["[CLS]"], IDS["[SEP]"]
+        return Inputs(ids, np.ones_like(ids, bool), np.zeros_like(ids))
+
+
+def flops_a_step(networks: dict, batch: int) -> float:
+    """Multiplications and additions of the matrix products of a step: forward once, backward twice.
+
+    A weight multiplies every token, but the generator's head only those that are predicted; embeddings are looked up.
+    """
+    tokens, predictions = batch * LENGTH, batch * int(0.155 * LENGTH)
+    total = 0.0
+    for role, network in networks.items():
+        config = network.config
+        inside = sum(
+            parameter.numel()
+            for name, parameter in network.named_parameters()
+            if parameter.ndim == 2 and "embeddings." not in name and "lm_head" not in name
+            and "generator_predictions" not in name
+        )  # fmt: skip
+        attention = 2 * config.num_hidden_layers * config.hidden_size * LENGTH
+        total += 2 * tokens * (inside + attention)
+        if role == "generator":
+            total += 2 * predictions * config.embedding_size * (VOCABULARY + config.hidden_size)
+    return 3 * total
+
+
+def own_rate(options: argparse.Namespace, accelerator: object) -> tuple[Callable[[], float], float]:
+    """A function that trains some steps and tells how many a second; and the work in one."""
+    hparams = Hparams({"model_size": options.size, "train_batch_size": options.batch}, "benchmark")
+    configs = {role: hparams.expected(role, False) for role in ("discriminator", "generator")}
+    own_dropout = accelerator.device.type == "cpu" and not options.compile
+    networks = make_networks(configs, VARIANTS["default"], ATTENTION if own_dropout else "sdpa")
+    initialise(networks, weights_seed(0))
+    settings = training_settings(
+        Hparams({**hparams.given, "num_train_steps": options.steps, "save_checkpoints_steps": 1 << 30}, "benchmark")
+    )
+    electra = Electra(networks, settings).to(accelerator.device)
+    optimizer = make_optimizer(dict(electra.named_parameters()), settings.weight_decay_rate)
+    batches = Batches(RandomCorpus(), IDS, settings, 0, 0.0)
+    rates: list[float] = []
+    hooks = Hooks(
+        lambda _step, _losses, rate: rates.append(rate / (options.batch * LENGTH)), lambda *_: None, lambda *_: None
+    )
+
+    def rate() -> float:
+        train(
+            electra, optimizer, batches, settings, accelerator, hooks, start=0, pending=[], seed=0, parts=1,
+            log_steps=options.steps, compiled=options.compile,
+        )  # fmt: skip
+        return rates.pop()
+
+    return rate, flops_a_step(networks, options.batch)
+
+
+class Logits(torch.nn.Module):
+    """What electra-pytorch wants of a model: logits, and nothing else."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """The logits of some ids."""
+        return self.network(ids).logits
+
+
+def peer_rate(options: argparse.Namespace, device: torch.device) -> Callable[[], float]:
+    """The same for the electra-pytorch package, as its README has it."""
+    import transformers
+    from electra_pytorch import Electra as Wrapper
+
+    hparams = Hparams({"model_size": options.size}, "benchmark")
+    generator, discriminator = (
+        architecture(transformers.ElectraConfig(**hparams.expected(role, False)))
+        for role, architecture in (
+            ("generator", transformers.ElectraForMaskedLM),
+            ("discriminator", transformers.ElectraForPreTraining),
+        )
+    )
+    generator.electra.embeddings = discriminator.electra.embeddings
+    generator.tie_weights()
+    wrapper = Wrapper(
+        Logits(generator), Logits(discriminator), num_tokens=VOCABULARY, mask_token_id=IDS["[MASK]"],
+        pad_token_id=0, mask_ignore_token_ids=[IDS["[CLS]"], IDS["[SEP]"]],
+    ).to(device).train()  # fmt: skip
+    optimizer = torch.optim.AdamW(wrapper.parameters(), lr=1e-4)
+    corpus = RandomCorpus()
+
+    def rate() -> float:
+        start = time.perf_counter()
+        for step in range(options.steps):
+            ids = torch.from_numpy(corpus.read(np.arange(step, step + options.batch)).input_ids).to(device)
+            wrapper(ids).loss.backward()
+            torch.nn.utils.clip_grad_norm_(wrapper.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return options.steps / (time.perf_counter() - start)
+
+    return rate
+
+
+def product_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Multiplications and additions a second of square matrix products."""
+    size = PRODUCT if device.type == "cpu" else 4 * PRODUCT
+    one, other = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = 0.0
+    for _ in range(5):
+        start = time.perf_counter()
+        one @ other
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--size", default="small", choices=["small", "base", "large"])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--no-peer", action="store_true")
+    options = parser.parse_args()
+
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(mixed_precision="bf16" if options.precision == "bfloat16" else "no")
+    own, flops = own_rate(options, accelerator)
+    peer = (lambda: 0.0) if options.no_peer else peer_rate(options, accelerator.device)
+    own(), peer()
+    owns, peers, products = [], [], []
+    for _ in range(options.runs):
+        peers.append(peer())
+        owns.append(own())
+        products.append(product_rate(accelerator.device, getattr(torch, options.precision)))
+    best, other, product = max(owns), max(peers), max(products)
+    print(f"{platform.processor() or platform.machine()}, {accelerator.device}, torch {torch.__version__}, ", end="")
+    print(f"{torch.get_num_threads()} threads, {options.size}, batch {options.batch}, {options.precision}")
+    print(f"pretrain         {best:8.3f} steps/s, {best * options.batch * LENGTH:12,.0f} tokens/s")
+    if other:
+        print(f"electra-pytorch  {other:8.3f} steps/s: pretrain is {best / other:.2f} times as fast")
+    print(f"matrix products  {product / 1e9:8.0f} GFLOP/s: a step of {flops / 1e9:.0f} GFLOP ", end="")
+    print(f"reaches {best * flops / product:.0%} of that")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""electra-convert pretrain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from electra_convert.cli.shared import PATH, output_options
+
+
+@click.command("pretrain")
+@click.argument("corpus", type=PATH, nargs=-1, required=True)
+@click.argument("output", type=PATH)
+@click.option("--vocab", type=PATH, metavar="FILE|FOLDER", help="Borrow this vocabulary: vocab.txt, or a tokenizer.")
+@click.option("--train-vocab", type=int, metavar="SIZE", help="Train a vocabulary of so many pieces on the corpus.")
+@click.option(
+    "--cased/--uncased",
+    "cased",
+    default=None,
+    help="Whether the tokenizer keeps upper case; by default as hparams or the vocabulary say.",
+)
+@click.option(
+    "--strip-accents/--no-strip-accents",
+    default=None,
+    help="Whether the tokenizer strips accents; by default as Google's does: when it lower-cases.",
+)
+@click.option(
+    "--one-sentence-per-line",
+    is_flag=True,
+    help="Blank lines do not end documents, as in subtitles; by default they do.",
+)
+@click.option(
+    "--model-size", type=click.Choice(["small", "base", "large"]), help="The discriminator's size; small by default."
+)
+@click.option("--steps", type=int, help="num_train_steps of the whole run; 1,000,000 by default.")
+@click.option("--warmup-steps", type=int, help="num_warmup_steps; 10,000 by default.")
+@click.option("--batch-size", type=int, help="train_batch_size over all processes; 128 by default.")
+@click.option("--learning-rate", type=float, help="The highest rate; 0.0005 by default.")
+@click.option("--max-length", type=int, help="max_seq_length in tokens; 128 by default.")
+@click.option("--save-steps", type=int, help="save_checkpoints_steps; 1,000 by default.")
+@click.option(
+    "--hparams", metavar="JSON|FILE", help="These and all other hparams, as run_pretraining.py of Google takes them."
+)
+@click.option(
+    "--init-from",
+    type=PATH,
+    metavar="SOURCE",
+    help="Start from a checkpoint; with its optimiser slots, its very run continues at its step.",
+)
+@click.option(
+    "--reset-optimizer", is_flag=True, help="Take only the weights of --init-from, and start a new schedule."
+)
+@click.option("--resume", is_flag=True, help="Continue the run in OUTPUT from its last good checkpoint.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in OUTPUT.")
+@click.option("--export", type=click.Choice(["tf"]), help="Write a TensorFlow checkpoint too, with slots and step.")
+@click.option("--seed", type=int, default=0, show_default=True, help="What all random numbers follow from.")
+@click.option(
+    "--held-out", type=float, default=0.01, show_default=True, help="The share of sequences kept for evaluation."
+)
+@click.option(
+    "--accumulate",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Compute each batch in so many parts, to save memory.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What matrices are multiplied in; weights and optimiser stay float32.",
+)
+@click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
+@click.option("--log-steps", type=int, default=20, show_default=True, help="Steps from one report to the next.")
+@click.option("--cache", type=PATH, metavar="FOLDER", help="Where tokenised corpora are kept; the user's cache.")
+@output_options
+def command(
+    corpus: tuple[Path, ...],
+    output: Path,
+    cased: bool | None,
+    export: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
+) -> None:
+    """Pretrain an ELECTRA generator and discriminator on CORPUS..., and leave the run in the folder OUTPUT.
+
+    The corpus is text in UTF-8 (.gz too), documents separated by blank lines, or TFRecords of Google's
+    build_pretraining_dataset.py. OUTPUT/model holds the trained pair, OUTPUT/checkpoints what a run is resumed from.
+    """
+    from electra_convert.cli.printing import print_message, print_result
+    from electra_convert.cli.report import pretraining_fields, pretraining_text, print_json
+    from electra_convert.cli.training import training_display
+    from electra_convert.pretraining.options import make_pretrain_options
+    from electra_convert.pretraining.run import run_pretraining
+
+    options = make_pretrain_options(
+        {**given, "lower_case": None if cased is None else not cased, "export_tf": export == "tf"}
+    )
+    with training_display(quiet or as_json) as display:
+        result = run_pretraining(corpus, output, options, display)
+    if not result.is_main_process:
+        return
+    if as_json:
+        print_json(pretraining_fields(result))
+        return
+    print_result(pretraining_text(result))
+    if not quiet:
+        print_message("Note", f"The curves are in {output / 'curves.png'}.")

@@ -1,0 +1,77 @@
+"""A training run shown while it goes on: a bar with both losses on a terminal, else lines; the numbers are made
+elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from electra_convert.cli.printing import print_message
+
+
+@contextmanager
+def training_display(quiet: bool) -> Iterator[TrainingDisplay]:
+    """Show a run.
+
+    Args:
+        quiet: whether nothing may be shown.
+
+    Yields:
+        Who is to be told how the run goes.
+    """
+    with ExitStack() as stack:
+        bars = None
+        if not quiet and sys.stderr.isatty():
+            bars = stack.enter_context(_bars())
+        yield TrainingDisplay(bars, quiet)
+
+
+def _bars() -> Any:  # noqa: ANN401 - rich.progress.Progress
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[losses]}"), console=Console(stderr=True))
+
+
+class TrainingDisplay:
+    """Is told how a run goes (pretraining.reporting.Reporter), and shows it on standard error."""
+
+    def __init__(self, bars: Any, quiet: bool) -> None:  # noqa: ANN401 - rich.progress.Progress
+        self._bars, self._quiet = bars, quiet
+        self._tasks: dict[str, Any] = {}
+
+    def tokenised(self, done: int, total: int) -> None:
+        """Move the bar of the corpus, in kilobytes."""
+        self._move("Tokenising", done // 1000, total // 1000, "")
+
+    def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
+        """Move the bar of the steps."""
+        shown = [f"{name.removesuffix('_loss')} {losses[name]:.3f}" for name in _LOSSES if name in losses]
+        text = f"{', '.join(shown)}, {losses['tokens_per_second']:,.0f} tokens/s"
+        if self._bars is None and not self._quiet:
+            print_message("Step", f"{step} of {total}: {text}")
+        self._move("Training", step, total, text)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Print the metrics of the held-out sequences."""
+        if metrics and not self._quiet:
+            text = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+            print_message("Held out", f"at step {step}: {text}")
+
+    def noticed(self, line: str) -> None:
+        """Print a note."""
+        if not self._quiet:
+            print_message("Note", line)
+
+    def _move(self, name: str, done: int, total: int, losses: str) -> None:
+        if self._bars is None:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, losses="")
+        self._bars.update(self._tasks[name], completed=done, total=total, losses=losses)
+
+
+_LOSSES = ("masked_lm_loss", "disc_loss")

@@ -1,0 +1,111 @@
+"""What a run leaves behind, laid out by the very code that convert uses; decides nothing about training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from electra_convert.checkpoint.state_dicts import RECORD_FILE, TRAINING_RECORD
+from electra_convert.config.keys import LOCATIONS
+from electra_convert.options import Options
+from electra_convert.pretraining.exchange import Trained, as_checkpoint
+from electra_convert.targets.plan import OutputPlan, write
+from electra_convert.targets.tensorflow import plan_tensorflow
+from electra_convert.targets.transformers import plan_transformers
+from electra_convert.version import __version__
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokenizer that goes with the models.
+
+    Attributes:
+        vocab: its vocab.txt.
+        lower_case: whether it lower-cases.
+        strip_accents: whether it strips accents.
+    """
+
+    vocab: Path
+    lower_case: bool
+    strip_accents: bool
+
+    @property
+    def options(self) -> Options:
+        """The same as options of convert, with slots and step carried over."""
+        # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
+        return Options(
+            vocab=self.vocab,
+            lower_case=self.lower_case,
+            strip_accents=self.strip_accents,
+            optimizer=True,
+            pad_vocab=True,
+        )
+
+
+def write_models(
+    trained: Trained, step: int, tokens: Tokens, described: Mapping[str, Any], folder: Path, slots: bool
+) -> None:
+    """Write the models as convert writes them, with training.json in place of conversion.json.
+
+    Args:
+        trained: the networks.
+        step: the global step they are at.
+        tokens: their tokenizer.
+        described: what training.json is to say of the run beside step, layout and hparams.
+        folder: the folder to make; a pair gets a folder each within it.
+        slots: whether the optimiser's state goes with them.
+
+    Raises:
+        NamesError: a weight is not finite.
+        OutputError: it cannot be written.
+    """
+    checkpoint = as_checkpoint(trained, step)
+    options = replace(tokens.options, optimizer=slots)
+    plan = plan_transformers(checkpoint, trained.findings, tuple(trained.networks), "safetensors", options, ())
+    record = _record(trained, step, described)
+    files = {
+        _renamed(name): record if name.endswith(RECORD_FILE) else content for name, content in plan.files.items()
+    }
+    write(OutputPlan(plan.containers, files, plan.notices), folder, overwrite=True, finite=True, progress=None)
+
+
+def write_tensorflow(trained: Trained, step: int, tokens: Tokens, folder: Path) -> None:
+    """Write a checkpoint that google-research/electra's code reads and resumes.
+
+    Args:
+        trained: the networks.
+        step: the global step they are at.
+        tokens: their tokenizer.
+        folder: the folder to make.
+
+    Raises:
+        ConfigError: Google's code cannot express a model.
+        OutputError: it cannot be written.
+    """
+    options = replace(tokens.options, strip_accents=None)
+    plan = plan_tensorflow(as_checkpoint(trained, step), trained.findings, tuple(trained.networks), options, ())
+    write(plan, folder, overwrite=True, finite=True, progress=None)
+
+
+def _renamed(name: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_name(TRAINING_RECORD)) if path.name == RECORD_FILE else name
+
+
+def _record(trained: Trained, step: int, described: Mapping[str, Any]) -> bytes:
+    """training.json: no times and no paths; a later convert finds layout, step and hparams in it."""
+    hparams = trained.findings.hparams
+    fields = {
+        "schema": SCHEMA,
+        "tool": {"name": "electra_convert", "version": __version__},
+        "variant": trained.variant.name,
+        "step": step,
+        "hparams": {key: value for key, value in (hparams.given if hparams else {}).items() if key not in LOCATIONS},
+        **described,
+    }
+    return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,105 @@
+"""What a run reports: metrics.jsonl, TensorBoard's event files, and the curves as a picture; measures nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from electra_convert.errors import OutputError
+from electra_convert.frameworks import import_matplotlib_figure, import_tensorboard
+
+METRICS_FILE = "metrics.jsonl"
+CURVES_FILE = "curves.png"
+_EVENTS = "tensorboard"
+_PANELS = (
+    ("masked_lm_loss", "generator loss"),
+    ("disc_loss", "discriminator loss"),
+    ("disc_auc", "discriminator AUC (held out)"),
+    ("learning_rate", "learning rate"),
+)
+
+
+class MetricsLog:
+    """The reports of a run, appended as they come.
+
+    Args:
+        folder: the run's folder.
+        step: where the run begins or is resumed; reports of later steps are from before it was interrupted, and go.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self._path = folder / METRICS_FILE
+        kept = [row for row in read_metrics(self._path) if row["step"] <= step]
+        self._path.write_text("".join(_line(row) for row in kept), encoding="utf-8")
+        tensorboard = import_tensorboard("to log a run")
+        self._events = tensorboard.SummaryWriter(str(folder / _EVENTS), purge_step=step + 1)
+
+    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Append a report.
+
+        Args:
+            kind: train or eval.
+            step: the global step after the update.
+            values: finite numbers by name.
+        """
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_line({"kind": kind, "step": step, **values}))
+        except OSError as error:
+            raise OutputError(f"{self._path} cannot be written: {error.strerror}") from error
+        for name, value in values.items():
+            self._events.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """Put all of it on disk."""
+        self._events.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read the reports of a run.
+
+    Args:
+        path: metrics.jsonl, which need not be there.
+
+    Returns:
+        Its rows; a last one that was not finished is left out.
+    """
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("step"), int)]
+
+
+def draw_curves(folder: Path) -> None:
+    """Draw the curves of a run, training and evaluation, as curves.png.
+
+    Args:
+        folder: the run's folder, with metrics.jsonl.
+    """
+    figures = import_matplotlib_figure("to draw the curves")
+    rows = read_metrics(folder / METRICS_FILE)
+    figure = figures.Figure(figsize=(10, 6.5), layout="constrained")
+    for place, (name, title) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
+        for kind, style in (("train", "-"), ("eval", "o--")):
+            points = [(row["step"], row[name]) for row in rows if row["kind"] == kind and name in row]
+            if points:
+                place.plot(*zip(*points, strict=True), style, label="trained on" if kind == "train" else "held out")
+        place.set_title(title)
+        place.set_xlabel("step")
+        place.grid(alpha=0.3)
+        if place.lines:
+            place.legend()
+    figure.savefig(folder / CURVES_FILE, dpi=120)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    plain = {
+        name: value if not isinstance(value, float) or math.isfinite(value) else None for name, value in row.items()
+    }
+    return json.dumps(plain) + "\n"

@@ -1,0 +1,267 @@
+"""All that a run is decided by, before anything is trained: hparams, configurations, vocabulary and corpus; imports
+no framework, and writes nothing but the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint
+from electra_convert.checkpoint.model import require_tied
+from electra_convert.config.hparams import Hparams, read_hparams_file
+from electra_convert.config.resolve import DEFAULTS, Resolved, Value
+from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
+from electra_convert.evidence import HPARAMS_FILE, Findings, gather
+from electra_convert.names.rules import Role
+from electra_convert.names.variants import VARIANTS, Variant
+from electra_convert.options import Options
+from electra_convert.pretraining.cache import Corpus, Tokenisation, open_corpus
+from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.pretraining.reporting import Reporter
+from electra_convert.pretraining.settings import Settings, training_settings
+from electra_convert.pretraining.text import corpus_files, read_lines
+from electra_convert.pretraining.tfrecords import is_tfrecords
+from electra_convert.pretraining.vocabulary import WordPieces, read_word_pieces, train_word_pieces
+from electra_convert.record import recorded_hparams
+from electra_convert.targets.tensorflow import choose_variant
+from electra_convert.targets.tokenizers import find_casing, find_vocabulary
+from electra_convert.tokenizer import accents_of_folder, check_size
+
+_TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
+# A larger share of pieces that the vocabulary lacks than this is worth a word.
+_MANY_UNKNOWN = 0.05
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a run is decided by.
+
+    Attributes:
+        settings: the training hparams.
+        variant: the layout of the models in google-research/electra.
+        findings: the configuration of each model, and all hparams.
+        pieces: the vocabulary.
+        corpus: the sequences.
+    """
+
+    settings: Settings
+    variant: Variant
+    findings: Findings
+    pieces: WordPieces
+    corpus: Corpus
+
+    @property
+    def configs(self) -> dict[Role, dict[str, Any]]:
+        """The configuration of each model for transformers' ElectraConfig."""
+        pad = self.pieces.vocabulary.ids["[PAD]"]
+        return {
+            role: {**{key: value.value for key, value in config.values.items()}, "pad_token_id": pad}
+            for role, config in self.findings.configs.items()
+        }
+
+
+def prepare(
+    places: Sequence[Path],
+    options: PretrainOptions,
+    start: Checkpoint | None,
+    decided: WordPieces | None,
+    reporter: Reporter,
+) -> Preparation:
+    """Decide on a run.
+
+    Args:
+        places: the corpus.
+        options: what was asked for; hparams that they leave out are those of the run that the checkpoint is of.
+        start: the checkpoint whose weights the run begins with, or None.
+        decided: the vocabulary of a run that is continued, or None.
+        reporter: told how the corpus is tokenised, and what else a reader should know.
+
+    Returns:
+        The decisions.
+
+    Raises:
+        ElectraConvertError: something does not fit; nothing has been written.
+    """
+    files = corpus_files(places)
+    hparams = _hparams(options.given_hparams, start)
+    training_settings(hparams)
+    if start is not None:
+        variant, findings = _found(start, hparams)
+        pieces = decided or _pieces_of(start, hparams, options)
+        check_size(pieces.vocabulary, next(iter(start.models.values())).sizes.vocabulary, False)
+    else:
+        pieces = decided or _chosen_pieces(files, hparams, options)
+        hparams = _with_vocabulary(hparams, pieces)
+        variant = VARIANTS[hparams.layout or "default"]
+        findings = _designed(hparams, variant)
+    settings = training_settings(hparams)
+    _check_length(settings, findings)
+    how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
+    corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
+    for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus), *_schedule_notices(settings)):
+        reporter.noticed(line)
+    return Preparation(settings, variant, findings, pieces, corpus)
+
+
+def default_cache() -> Path:
+    """Where tokenised corpora are kept: in the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
+
+
+def _hparams(given: Hparams, start: Checkpoint | None) -> Hparams:
+    """Those of the run that is continued, changed where others are given."""
+    if start is None:
+        return given
+    beside = start.folder / HPARAMS_FILE
+    if start.variant is not None and beside.is_file():
+        return Hparams({**read_hparams_file(beside, HPARAMS_FILE).given, **given.given}, given.origin)
+    return Hparams({**(recorded_hparams(start.record) or {}), **given.given}, given.origin)
+
+
+def _found(start: Checkpoint, hparams: Hparams) -> tuple[Variant, Findings]:
+    start.require_mapped()
+    for model in start.models.values():
+        require_tied(start.path, model)
+    findings = gather(start, json.dumps(dict(hparams.given)) if hparams.given else None)
+    findings = replace(findings, hparams=hparams)
+    variant = start.variant or choose_variant(start, findings, start.models)
+    if start.variant is not None and hparams.layout is None and variant.hparams:
+        # What the variables say, and a checkpoint of this run must say again when it is resumed.
+        stated = Hparams({**hparams.given, **variant.hparams}, hparams.origin)
+        return variant, _checked(start, variant, replace(findings, hparams=stated))
+    return variant, _checked(start, variant, findings)
+
+
+def _checked(start: Checkpoint, variant: Variant, findings: Findings) -> Findings:
+    """Refuse what cannot be trained on, or only half of it."""
+    hparams = findings.hparams or Hparams({}, "")
+    if variant.name not in _TRAINABLE:
+        raise TrainingError(
+            f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
+        )
+    alone = next(iter(start.models)) if len(start.models) == 1 else None
+    if start.variant is None and alone is not None and hparams.layout != variant.name:
+        needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
+        raise TrainingError(
+            f"{start.path} holds a {alone} alone; ELECTRA trains two models",
+            f"Give the folder of the pair, or --hparams '{needed}' to train the {alone} alone.",
+        )
+    for role in start.models:
+        if role == "generator" and findings.configs[role]["hidden_act"] != "gelu":
+            raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
+    return findings
+
+
+def _designed(hparams: Hparams, variant: Variant) -> Findings:
+    configs: dict[Role, Resolved] = {}
+    for network in variant.networks:
+        values = {**DEFAULTS, **hparams.expected(network.role, variant.shares_config)}
+        heads, hidden = values["num_attention_heads"], values["hidden_size"]
+        if not hidden or not values["num_hidden_layers"] or hidden % heads:
+            raise ConfigError(
+                f"{hparams.origin}: the {network.role} would have {values['num_hidden_layers']} layers of width "
+                f"{hidden} with {heads} attention heads",
+                "Heads must divide the width, and no size may be zero.",
+            )
+        if network.role == "generator" and values["hidden_act"] != "gelu":
+            raise ConfigError(
+                f"{hparams.origin}: hidden_act is {values['hidden_act']}; transformers computes a generator's head "
+                "with gelu whatever the configuration says"
+            )
+        configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
+    return Findings(configs, hparams, {}, ())
+
+
+def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
+    """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
+    if "vocab_size" in hparams.given:
+        check_size(pieces.vocabulary, hparams["vocab_size"], False)
+        return hparams
+    return Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+
+
+def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
+    stated = hparams["do_lower_case"]
+    if options.vocab is not None:
+        return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, stated)
+    if options.train_vocab is None:
+        raise UsageError(
+            "no vocabulary to tokenise with",
+            "Borrow one with --vocab, or train one on the corpus with --train-vocab SIZE.",
+        )
+    if recorded := next((path for path in files if is_tfrecords(path)), None):
+        raise CorpusError(
+            f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
+        )
+    lower_case = stated if options.lower_case is None else options.lower_case
+
+    def lines() -> Iterator[str]:
+        return (line for path in files for line in read_lines(path))
+
+    return train_word_pieces(lines, options.train_vocab, lower_case, options.strip_accents)
+
+
+def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
+    if options.vocab is not None:
+        return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, hparams["do_lower_case"])
+    model = next(iter(start.models.values()))
+    vocabulary, notices = find_vocabulary(start, model, Options())
+    if vocabulary is None:
+        raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
+    casing = find_casing(start, model, vocabulary, hparams, Options(lower_case=options.lower_case))
+    assert casing is not None  # a vocabulary always speaks for one
+    saved = accents_of_folder(model.folder) if start.variant is None else None
+    strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
+    return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
+
+
+def _check_length(settings: Settings, findings: Findings) -> None:
+    positions = min(config["max_position_embeddings"] for config in findings.configs.values())
+    if settings.max_seq_length > positions:
+        raise ConfigError(
+            f"max_seq_length is {settings.max_seq_length}, but the models have {positions} positions",
+            'Shorten it, or give the models more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
+        )
+
+
+def _corpus_notices(corpus: Corpus) -> list[str]:
+    record = corpus.record
+    told = [f"The corpus has {record.tokens:,} tokens in {record.sequences:,} sequences."]
+    if record.trimmed:
+        told.append(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
+    if record.unknown > _MANY_UNKNOWN * record.tokens:
+        told.append(
+            f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
+            "be the corpus's."
+        )
+    return told
+
+
+def _schedule_notices(settings: Settings) -> list[str]:
+    if settings.num_warmup_steps < settings.num_train_steps:
+        return []
+    return [
+        f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
+        f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
+    ]
+
+
+def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str, Any]:
+    """What a run is, for its own record and those of its models: no times, no places."""
+    return {
+        "seed": options.seed,
+        "precision": options.precision,
+        "held_out": options.held_out,
+        "init_from": options.init_from.resolve().name if options.init_from else None,
+        "reset_optimizer": options.reset_optimizer,
+        "corpus": {
+            "key": preparation.corpus.record.key,
+            "sequences": preparation.corpus.record.sequences,
+            "tokens": preparation.corpus.record.tokens,
+        },
+    }

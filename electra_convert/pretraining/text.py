@@ -1,0 +1,80 @@
+"""The files of a corpus and their lines, packed or not; tokenises nothing."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from electra_convert.errors import CorpusError
+
+_GZIP = b"\x1f\x8b"
+
+
+def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
+    """List the files of a corpus, in the order of their names.
+
+    Args:
+        places: files, and folders that are searched to the bottom; hidden files are passed over.
+
+    Returns:
+        The files, each once.
+
+    Raises:
+        CorpusError: a place is not there, or holds no file.
+    """
+    files: dict[Path, None] = {}
+    for place in places:
+        if place.is_file():
+            found = [place]
+        elif place.is_dir():
+            found = sorted(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path, place))
+        else:
+            raise CorpusError(f"{place} does not exist", "Give a text file, or a folder of them.")
+        if not found:
+            raise CorpusError(f"{place} holds no files", "Give a text file, or a folder of them.")
+        files |= dict.fromkeys(found)
+    return tuple(files)
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Read the lines of a text file, unpacked if gzip packed it.
+
+    Args:
+        path: the file, in UTF-8.
+
+    Yields:
+        Each line without white space around it; "" for a blank one.
+
+    Raises:
+        CorpusError: it cannot be read, is no text, or not UTF-8; names the line.
+    """
+    number = 0
+    try:
+        with _opened(path) as file:
+            for number, raw in enumerate(file, start=1):
+                if b"\0" in raw:
+                    raise CorpusError(f"{path}, line {number}: a zero byte, this is no text file", _WHAT_IT_IS)
+                yield raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{path}, line {number}: byte {error.object[error.start]:#04x} is not UTF-8 ({error.reason})", _WHAT_IT_IS
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CorpusError(f"{path} cannot be read after line {number}: {reason}") from error
+
+
+_WHAT_IT_IS = "A corpus is text files in UTF-8 (.gz too), or TFRecords of build_pretraining_dataset.py."
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")

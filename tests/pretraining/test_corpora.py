@@ -1,0 +1,201 @@
+"""A corpus is tokenised once, into files that hold just what packing gives; batches follow from the seed alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+from conftest import FIXTURES
+
+from electra_convert.config.hparams import Hparams
+from electra_convert.errors import CorruptFileError
+from electra_convert.pretraining import cache as caches
+from electra_convert.pretraining.batches import Batches
+from electra_convert.pretraining.cache import Tokenisation, open_corpus
+from electra_convert.pretraining.packing import ExampleBuilder
+from electra_convert.pretraining.settings import training_settings
+from electra_convert.pretraining.text import corpus_files, read_lines
+from electra_convert.pretraining.vocabulary import encoder, read_word_pieces, train_word_pieces
+
+CORPUS = FIXTURES / "corpus"
+RECORDS = FIXTURES / "pretraining" / "tfrecords"
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return read_word_pieces(FIXTURES / "vocab.txt", None, None, None)
+
+
+def opened(place, cache, pieces, length=32, blank_lines=True):
+    return open_corpus(corpus_files([place]), Tokenisation(pieces, length, blank_lines), cache, None)
+
+
+def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
+    corpus = opened(CORPUS, tmp_path, pieces)
+    ids = pieces.vocabulary.ids
+    encode = encoder(pieces.definition)
+    builder = ExampleBuilder(32, ids["[CLS]"], ids["[SEP]"], random.Random(caches._PACKING_SEED))
+    expected = []
+    for path in corpus_files([CORPUS]):
+        expected += [builder.add(encode([line])[0]) if line else builder.finish() for line in read_lines(path)]
+        expected.append(builder.finish())
+    expected = [example for example in expected if example]
+    assert len(corpus) == len(expected)
+    assert corpus.record.trimmed == builder.trimmed
+    inputs = corpus.read(np.arange(len(corpus)))
+    for row, example in enumerate(expected):
+        length = len(example.ids)
+        assert inputs.input_ids[row, :length].tolist() == example.ids
+        assert not inputs.input_ids[row, length:].any()
+        assert inputs.input_mask[row].sum() == length
+        assert inputs.segment_ids[row].tolist() == [0] * example.first + [1] * (length - example.first) + [0] * (
+            32 - length
+        )
+
+
+def test_records_are_read_into_a_cache_as_tensorflow_reads_them(tmp_path, pieces):
+    files = [path for path in corpus_files([RECORDS]) if "tfrecord-" in path.name]
+    corpus = open_corpus(files, Tokenisation(pieces, 64, True), tmp_path, None)
+    decoded = np.load(RECORDS / "decoded.npz")
+    inputs = corpus.read(np.arange(len(corpus)))
+    np.testing.assert_array_equal(inputs.input_ids, decoded["input_ids"])
+    np.testing.assert_array_equal(inputs.input_mask, decoded["input_mask"])
+    np.testing.assert_array_equal(inputs.segment_ids, decoded["segment_ids"])
+
+
+def test_packed_files_give_the_same_sequences(tmp_path, pieces):
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    shutil.copytree(CORPUS, plain)
+    packed.mkdir()
+    for path in plain.iterdir():
+        (packed / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    first, second = opened(plain, tmp_path / "a", pieces), opened(packed, tmp_path / "b", pieces)
+    everything = np.arange(len(first))
+    np.testing.assert_array_equal(first.read(everything).input_ids, second.read(everything).input_ids)
+
+
+def test_blank_lines_end_documents_unless_they_do_not(tmp_path, pieces):
+    assert len(opened(CORPUS, tmp_path, pieces)) > len(opened(CORPUS, tmp_path, pieces, blank_lines=False))
+
+
+def test_a_corpus_is_tokenised_once(tmp_path, pieces, monkeypatch):
+    opened(CORPUS, tmp_path, pieces)
+    monkeypatch.setattr(caches, "_make", None)
+    opened(CORPUS, tmp_path, pieces)
+
+
+@pytest.mark.parametrize("other", [{"length": 33}, {"blank_lines": False}])
+def test_other_settings_and_other_text_are_other_caches(tmp_path, pieces, other):
+    opened(CORPUS, tmp_path, pieces)
+    opened(CORPUS, tmp_path, pieces, **other)
+    opened(CORPUS / "english.txt", tmp_path, pieces)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["tokens.bin", "examples.bin", "corpus.json"])
+def test_a_damaged_cache_is_named(tmp_path, pieces, name):
+    opened(CORPUS, tmp_path, pieces)
+    [folder] = tmp_path.iterdir()
+    (folder / name).write_bytes((folder / name).read_bytes()[:-7])
+    with pytest.raises(CorruptFileError) as raised:
+        opened(CORPUS, tmp_path, pieces)
+    assert "Remove" in raised.value.hint
+
+
+def test_a_cache_that_was_not_finished_is_not_there(tmp_path, pieces, monkeypatch):
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(caches, "write_file", broken)
+    with pytest.raises(KeyboardInterrupt):
+        opened(CORPUS, tmp_path, pieces)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Batches
+
+
+def batches(corpus, pieces, seed=0, held_out=0.1, **hparams):
+    settings = training_settings(Hparams({"max_seq_length": 32, "train_batch_size": 16, **hparams}, "test"))
+    return Batches(corpus, pieces.vocabulary.ids, settings, seed, held_out)
+
+
+def sequences(batch):
+    return [tuple(row) for row in batch.inputs.input_ids.tolist()]
+
+
+def test_an_epoch_has_every_sequence_once_and_never_one_that_is_held_out(tmp_path, pieces):
+    corpus = opened(CORPUS, tmp_path, pieces)
+    made = batches(corpus, pieces, train_batch_size=8, eval_batch_size=4)
+    trained, held_out = made.sequences
+    assert trained + held_out == len(corpus)
+    assert held_out == round(0.1 * len(corpus))
+    seen = [one for step in range(-(-2 * trained // 8)) for one in sequences(made.training(step, slice(None)))]
+    everything = sorted(tuple(row) for row in corpus.read(np.arange(len(corpus))).input_ids.tolist())
+    kept = [one for batch in made.evaluation() for one in sequences(batch)]
+    assert sorted(seen[:trained] + kept) == everything
+    assert sorted(seen[trained : 2 * trained] + kept) == everything
+    assert seen[:trained] != seen[trained : 2 * trained]
+
+
+def test_a_seed_gives_the_same_batches_and_another_gives_others(tmp_path, pieces):
+    corpus = opened(CORPUS, tmp_path, pieces)
+    one, same, other = (batches(corpus, pieces, seed).training(7, slice(None)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.masked_ids, same.masked_ids)
+    np.testing.assert_array_equal(one.sample, same.sample)
+    assert sequences(one) != sequences(other)
+
+
+def test_the_parts_of_a_batch_are_the_batch(tmp_path, pieces):
+    made = batches(opened(CORPUS, tmp_path, pieces), pieces)
+    whole = made.training(3, slice(None))
+    parts = [made.training(3, slice(first, first + 4)) for first in range(0, 16, 4)]
+    for name in ("masked_ids", "positions", "weights", "sample"):
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+def test_a_batch_may_be_larger_than_the_corpus(tmp_path, pieces):
+    corpus = opened(CORPUS / "english.txt", tmp_path, pieces)
+    made = batches(corpus, pieces, train_batch_size=3 * len(corpus))
+    assert len(made.training(1, slice(None)).masked_ids) == 3 * len(corpus)
+
+
+# Vocabularies
+
+
+def lines():
+    return (line for path in corpus_files([CORPUS]) for line in read_lines(path))
+
+
+@pytest.mark.parametrize(("lower_case", "strips"), [(None, None), (False, None), (True, False)])
+def test_a_trained_vocabulary_is_the_same_every_time_and_covers_its_text(lower_case, strips):
+    made = [train_word_pieces(lines, 700, lower_case, strips) for _ in range(3)]
+    assert made[0].vocabulary.raw == made[1].vocabulary.raw == made[2].vocabulary.raw
+    assert len(made[0].vocabulary) == 700
+    assert made[0].vocabulary.pieces[:5] == ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    unknown = made[0].vocabulary.ids["[UNK]"]
+    assert not any(unknown in ids for ids in encoder(made[0].definition)(list(lines())))
+    assert any("á" in piece for piece in made[0].vocabulary.pieces) == (not made[0].strip_accents)
+    assert any(piece.lower() != piece for piece in made[0].vocabulary.pieces[5:]) == (not made[0].lower_case)
+
+
+def test_a_small_text_gives_a_small_vocabulary_and_says_so():
+    made = train_word_pieces(lambda: ["el gato", "la gata"], 5000, None, None)
+    assert len(made.vocabulary) < 50
+    assert "not the 5000 that were asked for" in made.notices[0]
+
+
+def test_special_tokens_are_not_known_inside_a_text(pieces):
+    [ids] = encoder(pieces.definition)(["see [MASK] here"])
+    assert not set(ids) & {pieces.vocabulary.ids[token] for token in ("[MASK]", "[CLS]", "[SEP]", "[PAD]")}
+
+
+def test_a_tokenizers_folder_gives_its_own_casing(tmp_path, pieces):
+    (tmp_path / "vocab.txt").write_bytes(pieces.vocabulary.raw)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "strip_accents": False}))
+    found = read_word_pieces(tmp_path, None, None, None)
+    assert (found.lower_case, found.strip_accents) == (True, False)

@@ -1,0 +1,168 @@
+"""A tiny model learns from the corpus of the fixtures; every variant trains, converts, and goes to TensorFlow."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import FIXTURES
+from support.command_line import run
+from support.pretraining import TINY
+
+from electra_convert import convert, inspect
+from electra_convert.checkpoint import open_checkpoint
+
+pytestmark = pytest.mark.slow
+
+# Two minutes on two cores at most. The generator's guesses are made rough (temperature), for a text as short as this
+# one teaches to tell rough ones from originals, and not fine ones.
+LEARNING = {
+    "model_hparam_overrides": {"hidden_size": 128, "num_hidden_layers": 2, "max_position_embeddings": 64},
+    "embedding_size": 64,
+    "generator_layers": 0.5,
+    "temperature": 3.0,
+    "max_seq_length": 64,
+    "train_batch_size": 16,
+    "num_train_steps": 200,
+    "num_warmup_steps": 40,
+    "learning_rate": 2e-3,
+    "save_checkpoints_steps": 100,
+}
+
+
+def reports(output, kind):
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    import torch
+
+    place = tmp_path_factory.mktemp("learning")
+    torch.set_num_threads(1)
+    ran = run(
+        "pretrain", FIXTURES / "corpus", place / "run", "--train-vocab", "600", "--cased", "--held-out", "0.15",
+        "--hparams", json.dumps(LEARNING), "--cache", place / "cache", "--export", "tf",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    return ran, place / "run"
+
+
+def test_both_models_learn(learnt):
+    _, output = learnt
+    losses = [row["masked_lm_loss"] for row in reports(output, "train")]
+    assert losses[-1] < losses[0] - 1
+    metrics = reports(output, "eval")[-1]
+    assert metrics["disc_auc"] > 0.75
+    assert metrics.keys() - {"kind", "step"} == {
+        "masked_lm_loss", "masked_lm_accuracy", "sampled_masked_lm_accuracy", "disc_loss", "disc_accuracy",
+        "disc_precision", "disc_recall", "disc_auc",
+    }  # fmt: skip
+
+
+def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
+    import torch
+    from transformers import AutoTokenizer
+
+    from electra_convert.pytorch import load_model
+
+    _, output = learnt
+    there = convert(output / "model", tmp_path / "tf", optimizer=True)
+    convert(there.output, tmp_path / "back", optimizer=True)
+    assert inspect(output / "model", check=True).slots == "full"
+    sentence = "Los pájaros están cantando en el jardín."
+    logits = []
+    for folder in (output / "model" / "discriminator", tmp_path / "back" / "discriminator"):
+        encoded = AutoTokenizer.from_pretrained(folder)(sentence, return_tensors="pt")
+        with torch.no_grad():
+            logits.append(load_model(folder, "discriminator")(**encoded).logits)
+        load_model(folder.with_name("generator"), "generator")
+    torch.testing.assert_close(logits[0], logits[1], atol=0, rtol=0)
+    exported = output / "tensorflow" / "model.ckpt-200.data-00000-of-00001"
+    assert exported.read_bytes() == (tmp_path / "tf" / exported.name).read_bytes()
+
+
+def test_a_run_tells_how_it_goes(learnt):
+    ran, output = learnt
+    kinds = {line.partition(":")[0] for line in ran.err.splitlines()}
+    assert kinds == {"Note", "Step", "Held out"}
+    assert "Step: 200 of 200: masked_lm " in ran.err
+    assert ran.out.startswith("Trained to step 200.\n")
+    assert f"Wrote {output / 'model'}" in ran.out
+    assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
+    [events] = (output / "tensorboard").iterdir()
+    assert b"disc_auc" in events.read_bytes()
+
+
+def test_the_record_of_a_model_says_how_it_was_trained(learnt):
+    _, output = learnt
+    for role in ("discriminator", "generator"):
+        record = json.loads((output / "model" / role / "training.json").read_text())
+        assert (record["schema"], record["step"], record["variant"], record["seed"]) == (1, 200, "default", 0)
+        assert record["hparams"] == {**LEARNING, "vocab_size": 600}
+        assert not {"date", "time", "path"} & record.keys()
+
+
+@pytest.mark.parametrize(
+    ("variant", "hparams", "roles"),
+    [
+        ("default", {}, {"discriminator", "generator"}),
+        ("untied_generator_embeddings", {"untied_generator_embeddings": True}, {"discriminator", "generator"}),
+        ("tied_generator", {"untied_generator": False}, {"discriminator", "generator"}),
+        ("uniform_generator", {"uniform_generator": True}, {"discriminator"}),
+        ("masked_lm", {"electra_objective": False}, {"generator"}),
+    ],
+)
+def test_every_variant_trains_and_goes_to_tensorflow_and_back(pretrained, tmp_path, variant, hparams, roles):
+    given = {**TINY, **hparams, "num_train_steps": 4}
+    result = pretrained(hparams=given, export_tf=True)
+    with open_checkpoint(result.tensorflow) as checkpoint:
+        assert checkpoint.variant.name == variant
+        assert checkpoint.models.keys() == roles
+        assert (checkpoint.step, checkpoint.slot_state) == (4, "full")
+    data = "model.ckpt-4.data-00000-of-00001"
+    again = pretrained("again", init_from=result.tensorflow, vocab=None, hparams=None, export_tf=True)
+    assert again.step == 4
+    assert (again.tensorflow / data).read_bytes() == (result.tensorflow / data).read_bytes()
+    convert(result.model, tmp_path / "converted", to="tf", optimizer=True)
+    assert (tmp_path / "converted" / data).read_bytes() == (result.tensorflow / data).read_bytes()
+    masked_lm = reports(result.output, "train")[0]["masked_lm_loss"]
+    if variant == "uniform_generator":
+        assert masked_lm == pytest.approx(np.log(1500), rel=1e-5)
+
+
+def test_bfloat16_trains_much_the_same(pretrained):
+    plain = pretrained("plain", log_steps=12)
+    rounded = pretrained("rounded", log_steps=12, precision="bfloat16")
+    [one], [other] = reports(plain.output, "train"), reports(rounded.output, "train")
+    assert one["masked_lm_loss"] != other["masked_lm_loss"]
+    assert one["masked_lm_loss"] == pytest.approx(other["masked_lm_loss"], rel=0.01)
+    assert one["disc_loss"] == pytest.approx(other["disc_loss"], rel=0.05)
+
+
+def test_initial_weights_are_drawn_as_google_draws_them(pretrained):
+    """The rate of the first step of a warm-up is zero, so one step leaves the weights as they were drawn."""
+    kept = {**TINY, "save_checkpoints_steps": 1, "keep_checkpoint_max": 0}
+    result = pretrained(hparams=kept)
+    with open_checkpoint(result.output / "checkpoints" / "step-1" / "model") as checkpoint:
+        weights = {
+            name: weight.tensor.read()
+            for model in checkpoint.models.values()
+            for name, weight in model.weights.items()
+        }
+    for name, values in weights.items():
+        if name.endswith(".bias"):
+            assert not values.any(), name
+        elif "LayerNorm" in name:
+            assert (values == 1).all(), name
+        elif "embeddings_project" in name or "dense_prediction" in name:
+            limit = (6 / sum(values.shape)) ** 0.5
+            assert 0.5 * limit < np.abs(values).max() <= limit, name
+        else:
+            assert np.abs(values).max() <= 0.04 + 1e-7, name
+            if values.size > 1000:
+                # A normal distribution cut off at two standard deviations has 0.88 of its deviation left.
+                assert values.std() == pytest.approx(0.02 * 0.8796, rel=0.1), name
+                assert abs(values.mean()) < 5 * 0.02 / values.size**0.5, name

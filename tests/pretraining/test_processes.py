@@ -1,0 +1,73 @@
+"""Two processes, and a batch computed in parts, train as one process does with the same batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES
+from support.pretraining import TINY
+
+from electra_convert.errors import ConfigError
+
+pytestmark = pytest.mark.slow
+
+# Dropout draws other numbers in another process; without it every sum is the same but for its order.
+PLAIN = {
+    **TINY,
+    "num_train_steps": 8,
+    "learning_rate": 5e-3,
+    "model_hparam_overrides": {
+        **TINY["model_hparam_overrides"],
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    },
+}
+
+
+def reports(output: Path) -> list[dict]:
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+
+def require_alike(found: list[dict], expected: list[dict]) -> None:
+    assert [(row["kind"], row["step"]) for row in found] == [(row["kind"], row["step"]) for row in expected]
+    for one, other in zip(found, expected, strict=True):
+        for name in ("masked_lm_loss", "disc_loss"):
+            assert one[name] == pytest.approx(other[name], rel=2e-5), (name, one["step"])
+        # Clipping would hide gradients of another scale.
+        if one["kind"] == "train":
+            assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-4), one["step"]
+
+
+def test_two_processes_have_the_losses_of_one(pretrained, tmp_path):
+    alone = pretrained("alone", hparams=PLAIN, log_steps=1)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        "-m", "electra_convert", "pretrain",
+        FIXTURES / "corpus", tmp_path / "two", "--vocab", FIXTURES / "vocab.txt", "--hparams", json.dumps(PLAIN),
+        "--log-steps", "1", "--held-out", "0.1", "--cache", tmp_path / "cache", "--json",
+    ]  # fmt: skip
+    settings = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, **settings}
+    done = subprocess.run(
+        [str(part) for part in command], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["step"] == 8
+    require_alike(reports(tmp_path / "two"), reports(alone.output))
+    assert sorted(path.name for path in (tmp_path / "two" / "model").iterdir()) == ["discriminator", "generator"]
+
+
+def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained):
+    whole = pretrained("whole", hparams=PLAIN, log_steps=1)
+    parts = pretrained("parts", hparams=PLAIN, log_steps=1, accumulate=4)
+    require_alike(reports(parts.output), reports(whole.output))
+
+
+def test_a_batch_that_cannot_be_split_evenly_is_refused(pretrained):
+    with pytest.raises(ConfigError, match="a batch of 8 sequences cannot be split evenly"):
+        pretrained(accumulate=3)

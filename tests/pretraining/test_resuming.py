@@ -1,0 +1,229 @@
+"""A run that is killed and resumed ends as if nothing had happened; damage is recognised; good states are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES
+from support.command_line import run_program
+from support.pretraining import TINY
+
+from electra_convert import pretrain
+from electra_convert.checkpoint import open_checkpoint
+from electra_convert.errors import CorruptFileError, OutputError, TrainingError
+
+pytestmark = pytest.mark.slow
+
+# Pretrains as the fixture does, and is killed by the kernel's hand after a step or in the middle of a save.
+PROGRAM = """
+import json, os, signal, sys
+import electra_convert
+from electra_convert.pretraining import checkpoints
+from electra_convert.pretraining.reporting import Silent
+
+corpus, output, cache, vocab, hparams, killed_at, while_saving, resume = sys.argv[1:]
+
+class Killer(Silent):
+    def stepped(self, step, total, losses):
+        if step == int(killed_at):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if while_saving == "yes":
+    def kill(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+    checkpoints.write_file = kill
+
+electra_convert.pretrain(
+    corpus, output, Killer(), cache=cache, vocab=vocab, hparams=json.loads(hparams), log_steps=1, held_out=0.1,
+    resume=resume == "yes",
+)
+"""
+
+
+def killed(place: Path, step: int, while_saving: bool = False, resume: bool = True) -> None:
+    arguments = (
+        FIXTURES / "corpus", place, place.parent / "cache", FIXTURES / "vocab.txt", json.dumps(TINY), str(step),
+        "yes" if while_saving else "no", "yes" if resume else "no",
+    )  # fmt: skip
+    ran = run_program(PROGRAM, *arguments, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert ran.code == -signal.SIGKILL, ran.err
+
+
+def reports(output: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+
+
+def models(output: Path) -> dict[str, bytes]:
+    folder = output / "model"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(pretrained, tmp_path):
+    """Before its first checkpoint, between two, within a save, and right after one."""
+    whole = pretrained("whole", log_steps=1)
+    place = tmp_path / "killed"
+    killed(place, 3, resume=False)
+    assert not (place / "checkpoints").exists()
+    killed(place, 8)
+    assert [path.name for path in (place / "checkpoints").iterdir()] == ["step-5"]
+    killed(place, 0, while_saving=True)
+    assert sorted(path.name for path in (place / "checkpoints").iterdir() if path.name[0] != ".") == ["step-5"]
+    killed(place, 11)
+    result = pretrained("killed", log_steps=1, resume=True, cache=tmp_path / "cache")
+    assert result.step == 12
+    assert models(place) == models(whole.output)
+    assert reports(place) == reports(whole.output)
+
+
+def test_reports_that_span_a_checkpoint_are_the_same_after_resuming(pretrained, tmp_path):
+    """log_steps 4 and checkpoints every 5: the losses of step 5 wait in the checkpoint for the report at 8."""
+    whole = pretrained("whole")
+    pretrained("again")
+    for step in (10, 12):
+        remove(tmp_path / "again" / "checkpoints" / f"step-{step}")
+    pretrained("again", resume=True)
+    assert reports(tmp_path / "again") == reports(whole.output)
+    assert models(tmp_path / "again") == models(whole.output)
+
+
+def remove(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+
+
+class Notes:
+    """Keeps what is noticed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def noticed(self, line: str) -> None:
+        self.lines.append(line)
+
+    def tokenised(self, done: int, total: int) -> None: ...
+
+    def stepped(self, step: int, total: int, losses: dict[str, float]) -> None: ...
+
+    def evaluated(self, step: int, metrics: dict[str, float]) -> None: ...
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "a flipped bit in the weights": lambda at: flip(at / "model" / "discriminator" / "model.safetensors"),
+    "a flipped bit in the slots": lambda at: flip(at / "model" / "generator" / "optimizer.safetensors"),
+    "weights cut short": lambda at: os.truncate(at / "model" / "generator" / "model.safetensors", 1000),
+    "weights missing": lambda at: (at / "model" / "generator" / "model.safetensors").unlink(),
+    "no state": lambda at: (at / "state.json").unlink(),
+    "half a state": lambda at: os.truncate(at / "state.json", 40),
+    "the state of another step": lambda at: at.rename(at.with_name("step-99")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished, tmp_path, damage):
+    from electra_convert.pretraining.checkpoints import latest
+
+    DAMAGE[damage](finished / "checkpoints" / "step-12")
+    saved, notices = latest(finished / "checkpoints")
+    assert saved.step == 10
+    assert len(notices) == 1
+    assert "is damaged and passed over" in notices[0]
+
+
+@pytest.fixture
+def finished(pretrained, tmp_path):
+    return pretrained(held_out=0.0).output
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(finished, pretrained):
+    before = models(finished)
+    flip(finished / "checkpoints" / "step-12" / "model" / "generator" / "model.safetensors")
+    notes = Notes()
+    result = pretrain(
+        FIXTURES / "corpus", finished, notes, vocab=FIXTURES / "vocab.txt", hparams=TINY, log_steps=4, held_out=0.0,
+        resume=True, cache=finished.parent / "cache",
+    )  # fmt: skip
+    assert result.step == 12
+    assert any("step-12 is damaged and passed over" in line for line in notes.lines)
+    assert "The run of model continues at step 10 of 12." in notes.lines
+    assert models(finished) == before
+
+
+def test_where_every_checkpoint_is_damaged_nothing_is_started_silently(finished, pretrained):
+    for place in (finished / "checkpoints").iterdir():
+        (place / "state.json").write_text("{}")
+    with pytest.raises(TrainingError, match=r"every checkpoint in .* is damaged"):
+        pretrained(held_out=0.0, resume=True)
+
+
+def test_only_the_last_checkpoints_are_kept(pretrained):
+    result = pretrained(hparams={**TINY, "save_checkpoints_steps": 2, "keep_checkpoint_max": 2}, held_out=0.0)
+    assert sorted(path.name for path in (result.output / "checkpoints").iterdir()) == ["step-10", "step-12"]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"seed": 1}, "seed was 0 when the run began, and is 1 now"),
+        ({"hparams": {**TINY, "learning_rate": 0.1}}, "learning_rate was 0.001 when the run began, and is 0.1 now"),
+        ({"corpus": FIXTURES / "corpus" / "english.txt"}, "corpus was"),
+    ],
+)
+def test_a_run_is_not_resumed_as_another(finished, pretrained, other, said):
+    with pytest.raises(TrainingError, match=said):
+        pretrained(**{"held_out": 0.0, "resume": True, **other})
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, tmp_path):
+    with pytest.raises(OutputError, match="already holds a pretraining run") as raised:
+        pretrained()
+    assert "--resume" in raised.value.hint
+    with pytest.raises(OutputError, match="no run to resume"):
+        pretrained("nothing", resume=True)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError, match="holds no pretraining run"):
+        pretrained("mine", overwrite=True)
+    (finished / "run.json").write_text("{")
+    with pytest.raises(CorruptFileError, match=r"run\.json is not valid JSON"):
+        pretrained(resume=True, held_out=0.0)
+
+
+def test_a_run_may_be_replaced(finished, pretrained):
+    result = pretrained(overwrite=True, hparams={**TINY, "num_train_steps": 1}, held_out=0.0)
+    assert [path.name for path in (result.output / "checkpoints").iterdir()] == ["step-1"]
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(finished, pretrained):
+    from electra_convert.pretraining.records import locked
+
+    with locked(finished), pytest.raises(OutputError, match="is being written to by another run"):
+        pretrained(resume=True, held_out=0.0)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(pretrained, monkeypatch, tmp_path):
+    from electra_convert.pretraining import train
+
+    genuine = train.set_learning_rate
+    steps = iter(range(1, 100))
+
+    def exploding(optimizer, rate):
+        genuine(optimizer, float("inf") if next(steps) == 8 else rate)
+
+    monkeypatch.setattr(train, "set_learning_rate", exploding)
+    with pytest.raises(TrainingError, match="step 9 went wrong: masked_lm_loss nan"):
+        pretrained(held_out=0.0)
+    found = list((tmp_path / "run" / "checkpoints").iterdir())
+    assert [path.name for path in found] == ["step-5"]
+    with open_checkpoint(found[0] / "model") as checkpoint:
+        assert checkpoint.step == 5
