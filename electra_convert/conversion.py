@@ -6,7 +6,7 @@ Named apart from the function, which is electra_convert.convert.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def run_conversion(
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                inspect = partial(_verify, source, output, options) if options.verify else lambda _: None
+                inspect = partial(_verify, pointed_at, output, options) if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         return Conversion(
             source=pointed_at,
@@ -136,12 +136,13 @@ def run_conversion(
         )
 
 
-def _verify(source: Path, output: Path, options: Options, folder: Path) -> None:
+def _verify(source: str | Path, output: Path, options: Options, folder: Path) -> None:
     """Refuse what was written unless it is the same model as the source, and keep the report in it."""
-    from electra_convert.parity.sides import Place
-    from electra_convert.verification import Checks, run_verification
+    from electra_convert.parity.checks import Checks
+    from electra_convert.parity.sides import Place, find_place
+    from electra_convert.verification import run_verification
 
-    reference = Place(source, None, options.generator, options.hparams, options.config)
+    reference = replace(find_place(source, options.hparams, options.config), generator=options.generator)
     report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
     if not report.passed:
         raise ParityError(

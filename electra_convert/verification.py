@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass, field
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import ElectraConvertError, MissingPackageError, NamesError, UsageError, listing
 from electra_convert.names.rules import Role
 from electra_convert.options import hparams_text
+from electra_convert.parity.checks import Checks
 from electra_convert.parity.computation import Compared, compare_recording, start_forward
 from electra_convert.parity.forward import ForwardParity
 from electra_convert.parity.golden import read_golden
@@ -28,35 +28,6 @@ from electra_convert.parity.texts import find_specials, text_batch
 from electra_convert.parity.weights import WeightsParity, compare_weights, dtypes_of
 from electra_convert.parity.witness_session import WitnessSession
 from electra_convert.targets.plan import Progress, counter
-
-
-@dataclass(frozen=True)
-class Checks:
-    """What verify is to look at.
-
-    Attributes:
-        weights_only: run nothing.
-        texts: sentences to run the models on, beside the built-in inputs.
-        inputs: an .npz of ids to run them on as well.
-        golden: an .npz of what the reference computed, in place of running it.
-        tolerance: the largest absolute difference that passes, in place of the rule.
-    """
-
-    weights_only: bool = False
-    texts: tuple[str, ...] = ()
-    inputs: Path | None = None
-    golden: Path | None = None
-    tolerance: float | None = None
-
-    def __post_init__(self) -> None:
-        others = {"--text": self.texts, "--inputs": self.inputs}
-        given = [name for name, value in others.items() if value]
-        if self.weights_only and (self.golden is not None or given or self.tolerance is not None):
-            raise UsageError("--weights-only runs nothing: it goes with no --text, --inputs, --golden or --tolerance")
-        if self.golden is not None and given:
-            raise UsageError(f"{given[0]} does not go with --golden, which has the inputs its outputs were made of")
-        if self.tolerance is not None and not (isfinite(self.tolerance) and self.tolerance >= 0):
-            raise UsageError(f"--tolerance is {self.tolerance}, expected a number from 0 up")
 
 
 def verify(

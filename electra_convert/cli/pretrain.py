@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, output_options
+from electra_convert.cli.shared import PATH, output_options, parse_source, prepare_hub
 
 
 @click.command("pretrain")
@@ -45,7 +45,7 @@ from electra_convert.cli.shared import PATH, output_options
 )
 @click.option(
     "--init-from",
-    type=PATH,
+    type=parse_source,
     metavar="SOURCE",
     help="Start from a checkpoint; with its optimiser slots, its very run continues at its step.",
 )
@@ -97,6 +97,7 @@ def command(
     from electra_convert.pretraining.options import make_pretrain_options
     from electra_convert.pretraining.run import run_pretraining
 
+    prepare_hub(quiet or as_json)
     options = make_pretrain_options(
         {**given, "lower_case": None if cased is None else not cased, "export_tf": export == "tf"}
     )

@@ -70,8 +70,9 @@ def command(
     from electra_convert.cli.report import print_json, print_messages
     from electra_convert.errors import UsageError
     from electra_convert.pages import check_page, save_page
+    from electra_convert.parity.checks import Checks
     from electra_convert.parity.sides import find_place
-    from electra_convert.verification import Checks, run_verification
+    from electra_convert.verification import run_verification
 
     if candidate is None and golden is None:
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.hub.sources import local_source
 
 Precision = Literal["float32", "bfloat16"]
 # hparams that have options of their own, by the name of the option.
@@ -115,6 +116,7 @@ def make_pretrain_options(given: Mapping[str, Any]) -> PretrainOptions:
 
     Raises:
         UsageError: there is no such option, or options do not go together.
+        ElectraConvertError: init_from is on the Hub, and cannot be brought here.
     """
     values = {name: value for name, value in given.items() if value is not None}
     overrides = [(key, values.pop(name)) for name, key in HPARAM_OPTIONS.items() if name in values]
@@ -123,9 +125,11 @@ def make_pretrain_options(given: Mapping[str, Any]) -> PretrainOptions:
         raise UsageError(f"unknown options: {', '.join(unknown)}")
     if isinstance(values.get("hparams"), Mapping):
         values["hparams"] = json.dumps(dict(values["hparams"]))
-    for name in ("vocab", "init_from", "cache"):
+    for name in ("vocab", "cache"):
         if name in values:
             values[name] = Path(values[name])
+    if "init_from" in values:
+        values["init_from"] = local_source(values["init_from"])
     if "hparams" in values:
         values["hparams"] = str(values["hparams"])
     return PretrainOptions(**values, overrides=tuple(overrides))

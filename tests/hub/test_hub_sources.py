@@ -211,3 +211,30 @@ def test_without_the_hubs_client_the_extra_is_named(tmp_path):
     for arguments in (["inspect", "hf://a/b"], ["upload", "a/b", FIXTURES / "default"]):
         said = run_program(program, *arguments).refusal()
         assert "pip install 'electra-convert[hub]'" in said
+
+
+def test_either_side_of_verify_may_be_on_the_hub_and_is_called_by_its_place(hub, golden_copy, converted, tmp_path):
+    push(hub, "alice/run", golden_copy())
+    push(hub, "alice/gen", converted("made"))
+    ran = hub.run("verify", "hf://alice/run", "hf://alice/gen", "--weights-only", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    assert (found["reference"]["path"], found["candidate"]["path"]) == ("hf://alice/run", "hf://alice/gen")
+    assert (found["reference"]["name"], found["verdict"]) == ("hf://alice/run", "same")
+
+
+def test_a_model_on_the_hub_is_demonstrated(hub, pair):
+    push(hub, "alice/pair", pair)
+    ran = hub.run("demo", "hf://alice/pair", "the value of the name", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out)["model"] == "hf://alice/pair"
+
+
+def test_what_convert_verified_is_uploaded_and_is_the_same_when_it_comes_back(hub, golden_copy, tmp_path):
+    source = golden_copy()
+    assert run("convert", source, tmp_path / "pair", "--verify", "-q").code == 0
+    ran = hub.run("upload", "alice/electra", tmp_path / "pair", "--private", "--json")
+    assert (ran.code, ran.err) == (0, ""), ran
+    for role in ("discriminator", "generator"):
+        ran = hub.run("verify", source, f"hf://alice/electra-{role}", "--json")
+        assert (ran.code, json.loads(ran.out)["verdict"]) == (0, "same")

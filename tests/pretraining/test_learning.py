@@ -10,7 +10,7 @@ from conftest import FIXTURES
 from support.command_line import run
 from support.pretraining import TINY
 
-from electra_convert import convert, inspect
+from electra_convert import convert, inspect, verify
 from electra_convert.checkpoint import open_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -82,6 +82,24 @@ def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
     torch.testing.assert_close(logits[0], logits[1], atol=0, rtol=0)
     exported = output / "tensorflow" / "model.ckpt-200.data-00000-of-00001"
     assert exported.read_bytes() == (tmp_path / "tf" / exported.name).read_bytes()
+
+
+def test_what_was_learnt_is_verified_against_what_went_to_tensorflow(learnt, shared_witness):
+    _, output = learnt
+    report = verify(output / "tensorflow", output / "model")
+    assert report.passed, report.reasons
+    assert report.models.keys() == {"discriminator", "generator"}
+
+
+def test_what_was_learnt_is_demonstrated(learnt):
+    _, output = learnt
+    ran = run("demo", output / "model", "Los pájaros están cantando", "Los pájaros están hablando", "--words")
+    assert ran.code == 0, ran.err
+    assert "pájaros" in ran.out
+    ran = run(
+        "demo", output / "model", "--file", FIXTURES / "corpus" / "espanol_breve.txt", "--corrupt", "15%", "--json"
+    )
+    assert 0.5 < json.loads(ran.out)["evaluation"]["auc"] <= 1.0
 
 
 def test_a_run_tells_how_it_goes(learnt):
