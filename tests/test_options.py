@@ -32,6 +32,7 @@ GIVEN = {
     "prefix": "model.ckpt",
     "allow_nonfinite": True,
     "overwrite": True,
+    "verify": True,
     "dry_run": True,
 }
 NOT_TF = {

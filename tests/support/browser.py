@@ -67,4 +67,8 @@ def served(model: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[s
             yield address, process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()  # or leaving the context would wait for ever
+                raise
