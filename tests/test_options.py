@@ -161,4 +161,6 @@ def test_a_python_caller_may_pass_text_for_paths_and_a_mapping_for_hparams():
         generator=Path("g"), config=Path("c"), vocab=Path("v"), hparams='{"debug": true}', max_shard_size=2 * 10**9
     )
     assert make_options({"hparams": Path("h.json")}) == Options(hparams="h.json")
-    assert make_options(GIVEN | {"optimizer": False}) == Options(**GIVEN | {"optimizer": False})
+    assert make_options(GIVEN | {"optimizer": False, "verify": False}) == Options(
+        **GIVEN | {"optimizer": False, "verify": False}
+    )
