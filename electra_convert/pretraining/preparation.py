@@ -34,6 +34,8 @@ from electra_convert.tokenizer import accents_of_folder, check_size
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
+# So is a larger share of tokens that are cut off.
+_MUCH_TRIMMED = 0.2
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,11 @@ def _corpus_notices(corpus: Corpus) -> list[str]:
     told = [f"The corpus has {record.tokens:,} tokens in {record.sequences:,} sequences."]
     if record.trimmed:
         told.append(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
+    if (share := record.trimmed / (record.tokens + record.trimmed)) > _MUCH_TRIMMED:
+        told.append(
+            f"{share:.0%} of the corpus is cut off and not trained on, since its lines are longer than a sequence: "
+            "write one sentence per line."
+        )
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         told.append(
             f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
