@@ -50,14 +50,18 @@ def locked(output: Path) -> Iterator[None]:
         output: the folder, which exists.
 
     Raises:
-        OutputError: another run has it.
+        OutputError: another run has it, or the file system has no locks.
     """
     descriptor = os.open(output, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise OutputError(f"{output} is being written to by another run", "Wait for it to end.") from error
+        except OSError as error:
+            raise OutputError(
+                f"{output} cannot be locked: {error.strerror}", "Choose a folder on a file system that has locks."
+            ) from error
         yield
     finally:
         os.close(descriptor)

@@ -19,7 +19,7 @@ from electra_convert.pretraining.dropout import ATTENTION
 from electra_convert.pretraining.exchange import Trained, restore_moments, restore_weights
 from electra_convert.pretraining.export import Tokens, write_models, write_tensorflow
 from electra_convert.pretraining.initial import initialise
-from electra_convert.pretraining.metrics import MetricsLog, draw_curves
+from electra_convert.pretraining.metrics import MetricsLog, draw_curves, last_evaluation
 from electra_convert.pretraining.model import Electra, make_networks
 from electra_convert.pretraining.optimizer import learning_rate, make_optimizer
 from electra_convert.pretraining.options import PretrainOptions
@@ -227,6 +227,8 @@ class _Files:
         self._step = step
         if self._accelerator.is_main_process:
             self._log = MetricsLog(self._output, step)
+            # Of a run that is finished nothing is evaluated again.
+            self._metrics = last_evaluation(self._output)
 
     def report(self, step: int, losses: Losses, tokens_per_second: float) -> None:
         """Write down the losses since the last report."""
