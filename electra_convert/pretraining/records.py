@@ -81,7 +81,7 @@ def write_run(
         described: what decides where the run ends.
         hparams: all its hparams.
         pieces: its vocabulary.
-        computed: how it is computed, which changes where it ends no more than rounding does.
+        computed: how it is computed, which changes the rounding and what dropout draws alone.
 
     Raises:
         OutputError: it cannot be written.
@@ -155,7 +155,7 @@ def require_same_tokenizer(record: Mapping[str, Any], pieces: WordPieces, option
 
 
 def changed(record: Mapping[str, Any], computed: Mapping[str, Any]) -> list[str]:
-    """Tell what makes a resumed run end a rounding away from where it would have ended.
+    """Tell what keeps a resumed run from being the same to the bit.
 
     Args:
         record: the run's own.
