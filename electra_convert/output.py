@@ -14,7 +14,7 @@ from electra_convert.errors import OutputError
 
 _PARTIAL = ".partial"
 # What --overwrite moves aside; never removed by a later run, since after a crash it may be the only copy.
-_REPLACED = ".replaced"
+REPLACED = ".replaced"
 
 
 def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[Path] = ()) -> None:
@@ -29,9 +29,9 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
     Raises:
         OutputError: it exists, lies inside the source, holds something that is read, or its parent is not a folder.
     """
-    place = _resolved(target)
+    place = follow(target)
     for read in (source, *others):
-        origin = _resolved(read)
+        origin = follow(read)
         if origin.is_dir() and place != origin and place.is_relative_to(origin):
             raise OutputError(f"{target} lies inside the source {read}", "Choose a folder beside it.")
         if origin.is_relative_to(place):
@@ -48,7 +48,18 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
             break
 
 
-def _resolved(path: Path) -> Path:
+def follow(path: Path) -> Path:
+    """The path itself, without links.
+
+    Args:
+        path: it need not exist.
+
+    Returns:
+        The absolute path that it stands for.
+
+    Raises:
+        OutputError: its links lead nowhere, or in a circle.
+    """
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
@@ -71,9 +82,9 @@ def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
     """
     made: list[Path] = []
     try:
-        _make_parents(target.absolute().parent, made)
-        _remove_abandoned(target)
-        with _partial_folder(target) as partial:
+        make_parents(target.absolute().parent, made)
+        remove_abandoned(target)
+        with partial_folder(target) as partial:
             yield partial
             for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
                 _flush(folder)
@@ -137,8 +148,16 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def _make_parents(parent: Path, made: list[Path]) -> None:
-    """Make a folder and what it lies in, and note each that is made, for the caller to remove."""
+def make_parents(parent: Path, made: list[Path]) -> None:
+    """Make a folder and what it lies in.
+
+    Args:
+        parent: the folder, which may exist.
+        made: each folder that is made is noted here, outermost first, for the caller to remove.
+
+    Raises:
+        OutputError: one cannot be made.
+    """
     missing = []
     while not parent.exists():
         missing.append(parent)
@@ -152,8 +171,18 @@ def _make_parents(parent: Path, made: list[Path]) -> None:
 
 
 @contextmanager
-def _partial_folder(target: Path) -> Iterator[Path]:
-    """A locked temporary folder: a later run can tell by the lock that a killed one has left it behind."""
+def partial_folder(target: Path) -> Iterator[Path]:
+    """Make a locked temporary sibling: a later run can tell by the lock that a killed one has left it behind.
+
+    Args:
+        target: whose name it is to be given; the lock goes with it.
+
+    Yields:
+        The folder; one that is still there at the end is removed.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
     try:
         partial = Path(tempfile.mkdtemp(_PARTIAL, f".{target.name}.", target.absolute().parent))
     except OSError as error:
@@ -174,7 +203,12 @@ def _umask() -> int:
     return mask
 
 
-def _remove_abandoned(target: Path) -> None:
+def remove_abandoned(target: Path) -> None:
+    """Remove the temporary siblings of a folder that killed runs have left behind.
+
+    Args:
+        target: the folder.
+    """
     for partial in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_PARTIAL}"):
         with suppress(OSError):
             lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -209,14 +243,14 @@ def _rename(partial: Path, target: Path, overwrite: bool) -> None:
 
 
 def _replace(partial: Path, target: Path) -> None:
-    aside = Path(tempfile.mkdtemp(_REPLACED, f".{target.name}.", target.absolute().parent))
+    aside = Path(tempfile.mkdtemp(REPLACED, f".{target.name}.", target.absolute().parent))
     old = aside / target.name
     try:
         target.rename(old)
         try:
             partial.rename(target)
         except BaseException:
-            _put_back(old, target)
+            put_back(old, target)
             raise
         shutil.rmtree(old, ignore_errors=True)
     finally:
@@ -225,7 +259,16 @@ def _replace(partial: Path, target: Path) -> None:
             aside.rmdir()
 
 
-def _put_back(old: Path, target: Path) -> None:
+def put_back(old: Path, target: Path) -> None:
+    """Give a folder that was moved aside its name again.
+
+    Args:
+        old: where it is.
+        target: where it was.
+
+    Raises:
+        OutputError: that cannot be; the message says where it is kept.
+    """
     try:
         old.rename(target)
     except OSError as error:

@@ -115,10 +115,16 @@ def _checked(place: Path, step: int) -> Saved:
     for name, expected in state["files"].items():
         found = _fingerprint(place / name)
         if found != expected:
-            raise TrainingError(f"{name} is {found}, expected {expected}")
+            raise TrainingError(f"{name} has {_difference(found, expected)}")
     if state["step"] != step:
         raise TrainingError(f"its state is that of step {state['step']}")
     return Saved(place / MODEL, step, state["pending"])
+
+
+def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    if found["bytes"] != expected["bytes"]:
+        return f"{found['bytes']:,} bytes, expected {expected['bytes']:,}"
+    return f"checksum {found['crc32c']}, expected {expected['crc32c']}"
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from electra_convert.errors import OutputError
 from electra_convert.frameworks import import_matplotlib_figure, import_tensorboard
+from electra_convert.output import replace_file
 
 METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "curves.png"
@@ -33,7 +34,7 @@ class MetricsLog:
     def __init__(self, folder: Path, step: int) -> None:
         self._path = folder / METRICS_FILE
         kept = [row for row in read_metrics(self._path) if row["step"] <= step]
-        self._path.write_text("".join(_line(row) for row in kept), encoding="utf-8")
+        replace_file(self._path, "".join(_line(row) for row in kept).encode())
         tensorboard = import_tensorboard("to log a run")
         self._events = tensorboard.SummaryWriter(str(folder / _EVENTS), purge_step=step + 1)
 
@@ -65,15 +66,35 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         path: metrics.jsonl, which need not be there.
 
     Returns:
-        Its rows; a last one that was not finished is left out.
+        Its rows; one that was not finished, or is damaged, is left out.
     """
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("step"), int)]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    return [row for row in map(_row, lines) if row is not None]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or type(row.get("step")) is not int:
+        return None
+    values = [value for key, value in row.items() if key != "kind"]
+    return row if all(value is None or isinstance(value, int | float) for value in values) else None
+
+
+def last_evaluation(folder: Path) -> dict[str, float]:
+    """The metrics that a run last reported of the held-out sequences.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        The metrics by name; empty where there are none.
+    """
+    rows = [row for row in read_metrics(folder / METRICS_FILE) if row["kind"] == "eval"]
+    last = rows[-1] if rows else {}
+    return {name: value for name, value in last.items() if name not in ("kind", "step") and value is not None}
 
 
 def draw_curves(folder: Path) -> None:
@@ -87,7 +108,7 @@ def draw_curves(folder: Path) -> None:
     figure = figures.Figure(figsize=(10, 6.5), layout="constrained")
     for place, (name, title) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
         for kind, style in (("train", "-"), ("eval", "o--")):
-            points = [(row["step"], row[name]) for row in rows if row["kind"] == kind and name in row]
+            points = [(row["step"], row[name]) for row in rows if row["kind"] == kind and row.get(name) is not None]
             if points:
                 place.plot(*zip(*points, strict=True), style, label="trained on" if kind == "train" else "held out")
         place.set_title(title)

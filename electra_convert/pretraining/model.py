@@ -6,7 +6,7 @@ The objective is that of run_pretraining.py (PretrainingModel) of google-researc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -175,6 +175,9 @@ def make_networks(
     for role, values in configs.items():
         config = transformers.ElectraConfig(**values, attn_implementation=attention)
         networks[role] = getattr(transformers, ARCHITECTURES[role, True])(config)
+        # transformers keeps gradients from the row of [PAD]; Google's code has no such exception (embedding_lookup of
+        # model/modeling.py), and [PAD] may be sampled.
+        cast(Any, networks[role]).electra.embeddings.word_embeddings.padding_idx = None
         if attention == ATTENTION:
             use_fast_dropout(networks[role])
     if len(networks) == 2:

@@ -34,6 +34,8 @@ from electra_convert.tokenizer import accents_of_folder, check_size
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
+# So is a larger share of tokens that are cut off.
+_MUCH_TRIMMED = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,24 @@ class Preparation:
         }
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What was decided when a run began.
+
+    Attributes:
+        pieces: the vocabulary.
+        hparams: all that were stated.
+    """
+
+    pieces: WordPieces
+    hparams: Mapping[str, Any]
+
+
 def prepare(
     places: Sequence[Path],
     options: PretrainOptions,
     start: Checkpoint | None,
-    decided: WordPieces | None,
+    decided: Decided | None,
     reporter: Reporter,
 ) -> Preparation:
     """Decide on a run.
@@ -77,7 +92,7 @@ def prepare(
         places: the corpus.
         options: what was asked for; hparams that they leave out are those of the run that the checkpoint is of.
         start: the checkpoint whose weights the run begins with, or None.
-        decided: the vocabulary of a run that is continued, or None.
+        decided: what the run in the output was begun with, or None.
         reporter: told how the corpus is tokenised, and what else a reader should know.
 
     Returns:
@@ -87,14 +102,14 @@ def prepare(
         ElectraConvertError: something does not fit; nothing has been written.
     """
     files = corpus_files(places)
-    hparams = _hparams(options.given_hparams, start)
+    hparams = _hparams(options.given_hparams, start, decided)
     training_settings(hparams)
     if start is not None:
         variant, findings = _found(start, hparams)
-        pieces = decided or _pieces_of(start, hparams, options)
+        pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
         check_size(pieces.vocabulary, next(iter(start.models.values())).sizes.vocabulary, False)
     else:
-        pieces = decided or _chosen_pieces(files, hparams, options)
+        pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
         variant = VARIANTS[hparams.layout or "default"]
         findings = _designed(hparams, variant)
@@ -113,8 +128,10 @@ def default_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
 
 
-def _hparams(given: Hparams, start: Checkpoint | None) -> Hparams:
+def _hparams(given: Hparams, start: Checkpoint | None, decided: Decided | None) -> Hparams:
     """Those of the run that is continued, changed where others are given."""
+    if decided is not None:
+        return Hparams({**decided.hparams, **given.given}, given.origin)
     if start is None:
         return given
     beside = start.folder / HPARAMS_FILE
@@ -234,6 +251,11 @@ def _corpus_notices(corpus: Corpus) -> list[str]:
     told = [f"The corpus has {record.tokens:,} tokens in {record.sequences:,} sequences."]
     if record.trimmed:
         told.append(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
+    if (share := record.trimmed / (record.tokens + record.trimmed)) > _MUCH_TRIMMED:
+        told.append(
+            f"{share:.0%} of the corpus is cut off and not trained on, since its lines are longer than a sequence: "
+            "write one sentence per line."
+        )
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         told.append(
             f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import OutputError
 from electra_convert.frameworks import import_accelerate, import_torch, import_transformers
 from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
-from electra_convert.pretraining.records import RUN_FILE, Pretraining
+from electra_convert.pretraining.place import require_place
+from electra_convert.pretraining.records import Pretraining
 from electra_convert.pretraining.reporting import Reporter, Silent
 
 
@@ -60,26 +60,12 @@ def run_pretraining(
     Raises:
         ElectraConvertError: as pretrain.
     """
+    # The other processes of a run come when the first may already have made its folder.
+    if int(os.environ.get("RANK", "0")) == 0:
+        require_place(places, output, options)
     import_torch("to pretrain")
     import_transformers("to pretrain")
     import_accelerate("to pretrain")
     from electra_convert.pretraining.session import run_session
 
-    # The other processes of a run come when the first may already have made its folder.
-    if int(os.environ.get("RANK", "0")) == 0:
-        _require_place(output, options)
     return run_session(places, output, options, reporter)
-
-
-def _require_place(output: Path, options: PretrainOptions) -> None:
-    """Refuse an output that holds something else than what the options say."""
-    if not os.path.lexists(output):
-        if options.resume:
-            raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
-        return
-    if not (output / RUN_FILE).is_file():
-        raise OutputError(f"{output} already exists, and holds no pretraining run", "Choose another name.")
-    if not options.resume and not options.overwrite:
-        raise OutputError(
-            f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew."
-        )

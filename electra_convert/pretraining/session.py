@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,22 @@ from electra_convert.pretraining.dropout import ATTENTION
 from electra_convert.pretraining.exchange import Trained, restore_moments, restore_weights
 from electra_convert.pretraining.export import Tokens, write_models, write_tensorflow
 from electra_convert.pretraining.initial import initialise
-from electra_convert.pretraining.metrics import MetricsLog, draw_curves
+from electra_convert.pretraining.metrics import MetricsLog, draw_curves, last_evaluation
 from electra_convert.pretraining.model import Electra, make_networks
 from electra_convert.pretraining.optimizer import learning_rate, make_optimizer
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.preparation import Preparation, described, prepare
-from electra_convert.pretraining.records import VOCABULARY, Pretraining, begin, locked, read_run, require_same
+from electra_convert.pretraining.place import Start, begun, identity
+from electra_convert.pretraining.preparation import Decided, Preparation, described, prepare
+from electra_convert.pretraining.records import (
+    VOCABULARY,
+    Pretraining,
+    changed,
+    locked,
+    read_run,
+    require_same,
+    require_same_tokenizer,
+    write_run,
+)
 from electra_convert.pretraining.reporting import Reporter, Silent
 from electra_convert.pretraining.train import LOSSES, Hooks, Losses, train
 
@@ -53,14 +64,21 @@ def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, 
             reporter.noticed(line)
         source = saved.models if saved else options.init_from
         start = stack.enter_context(open_checkpoint(source)) if source else None
+        standing = identity(output) if options.overwrite else None
+        if options.resume and accelerator.is_main_process:
+            stack.enter_context(locked(output))
+        # Nothing is written before all is known to fit; the other processes read what the first one writes.
         with accelerator.main_process_first():
             preparation = _prepared(places, output, options, start, reporter, accelerator)
-        if accelerator.is_main_process:
-            stack.enter_context(locked(output))
-        _check_split(preparation, options, accelerator)
-        trained = _trained(preparation, options, accelerator)
-        step = _begun(trained, start, saved is not None, preparation, options, reporter)
-        files = _Files(output, trained, preparation, options, accelerator, reporter)
+            _check_split(preparation, options, accelerator)
+            trained = _trained(preparation, options, accelerator)
+            step = _begun(trained, start, saved is not None, preparation, options, reporter)
+            new = None
+            if accelerator.is_main_process and not options.resume:
+                how = _computed(options, accelerator)
+                fill = partial(_write_run, preparation=preparation, options=options, computed=how)
+                new = stack.enter_context(begun(output, standing, fill))
+        files = _Files(output, trained, preparation, options, accelerator, reporter, new)
         files.open(step)
         train(
             Electra(trained.networks, preparation.settings),
@@ -98,13 +116,28 @@ def _prepared(
 ) -> Preparation:
     """The first process decides on a new run and writes it down; the others, and a resumed run, read it there."""
     if accelerator.is_main_process and not options.resume:
-        preparation = prepare(places, options, start, None, reporter)
-        begin(output, described(preparation, options), _hparams(preparation), preparation.pieces)
-        return preparation
+        return prepare(places, options, start, None, reporter)
     record, pieces = read_run(output)
-    preparation = prepare(places, options, start, pieces, reporter)
+    if options.resume:
+        require_same_tokenizer(record, pieces, options)
+        for line in changed(record, _computed(options, accelerator)):
+            reporter.noticed(line)
+    preparation = prepare(places, options, start, Decided(pieces, record.get("hparams", {})), reporter)
     require_same(record, described(preparation, options), _hparams(preparation))
     return preparation
+
+
+def _write_run(folder: Path, preparation: Preparation, options: PretrainOptions, computed: Mapping[str, Any]) -> None:
+    what = {**described(preparation, options), "train_vocab": options.train_vocab}
+    write_run(folder, what, _hparams(preparation), preparation.pieces, computed)
+
+
+def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "accumulate": options.accumulate,
+        "compile": options.compile,
+        "processes": accelerator.num_processes,
+    }
 
 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
@@ -177,7 +210,9 @@ class _Files:
         options: PretrainOptions,
         accelerator: Any,  # noqa: ANN401
         reporter: Reporter,
+        new: Start | None,
     ) -> None:
+        self._new = new
         self._output, self._trained, self._settings = output, trained, preparation.settings
         self._options, self._accelerator, self._reporter = options, accelerator, reporter
         self._described = described(preparation, options)
@@ -192,6 +227,8 @@ class _Files:
         self._step = step
         if self._accelerator.is_main_process:
             self._log = MetricsLog(self._output, step)
+            # Of a run that is finished nothing is evaluated again.
+            self._metrics = last_evaluation(self._output)
 
     def report(self, step: int, losses: Losses, tokens_per_second: float) -> None:
         """Write down the losses since the last report."""
@@ -219,7 +256,12 @@ class _Files:
             keep = self._settings.keep_checkpoint_max
             folder = self._output / CHECKPOINTS
             checkpoints.save(folder, self._trained, step, self._tokens, self._described, pending, keep)
+            self._settle()
         self._accelerator.wait_for_everyone()
+
+    def _settle(self) -> None:
+        if self._new is not None:
+            self._new.settle()
 
     def finish(self) -> Pretraining:
         """Write the models, the TensorFlow checkpoint where it is wanted, and the curves."""
@@ -231,6 +273,7 @@ class _Files:
             if tensorflow is not None:
                 write_tensorflow(self._trained, self._step, self._tokens, tensorflow)
             draw_curves(self._output)
+            self._settle()
         self._accelerator.wait_for_everyone()
         if self._accelerator.num_processes > 1:
             self._accelerator.end_training()

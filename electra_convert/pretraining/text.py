@@ -17,20 +17,20 @@ def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
     """List the files of a corpus, in the order of their names.
 
     Args:
-        places: files, and folders that are searched to the bottom; hidden files are passed over.
+        places: files, and folders that are searched to the bottom, through links too; hidden files are passed over.
 
     Returns:
         The files, each once.
 
     Raises:
-        CorpusError: a place is not there, or holds no file.
+        CorpusError: a place is not there, holds no file, or has a link that leads nowhere.
     """
     files: dict[Path, None] = {}
     for place in places:
         if place.is_file():
             found = [place]
         elif place.is_dir():
-            found = sorted(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path, place))
+            found = sorted(_files_below(place, set()))
         else:
             raise CorpusError(f"{place} does not exist", "Give a text file, or a folder of them.")
         if not found:
@@ -39,8 +39,26 @@ def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """The files of a folder and of those in it; a folder that links lead to again is passed over."""
+    try:
+        status = folder.stat()
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise CorpusError(f"{folder} cannot be read: {error.strerror}") from error
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _files_below(entry, seen)
+        elif entry.is_file():
+            yield entry
+        else:
+            what = "a link that leads nowhere" if entry.is_symlink() else "neither a file nor a folder"
+            raise CorpusError(f"{entry} is {what}", "Remove it from the corpus, or mend it.")
 
 
 def read_lines(path: Path) -> Iterator[str]:

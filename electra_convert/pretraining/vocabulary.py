@@ -96,7 +96,7 @@ def train_word_pieces(
         The vocabulary.
 
     Raises:
-        VocabularyError: the text gives no pieces.
+        VocabularyError: the text gives no pieces, or too many characters for the size.
     """
     from tokenizers import Tokenizer, models, trainers
 
@@ -107,12 +107,19 @@ def train_word_pieces(
     alphabet, beginnings = _alphabet(trained, lines(), size // 4)
     if not alphabet:
         raise VocabularyError("the corpus has no text that a vocabulary could be trained on")
+    letters = [*SPECIAL_TOKENS, *alphabet, *(f"##{letter}" for letter in alphabet if letter in beginnings)]
+    if len(letters) > size:
+        raise VocabularyError(
+            f"a vocabulary of {size} pieces is asked for, but the special tokens and the commonest characters alone "
+            f"are {len(letters)}",
+            "Ask for more pieces; thousands are usual.",
+        )
     trained.model = models.WordPiece(unk_token="[UNK]")
     # The trainer numbers pieces in the order of a hash table, and settles ties by these numbers, so that every run
     # would give others; pieces that it is given beforehand it numbers as they come.
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
-        special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{letter}" for letter in alphabet if letter in beginnings)],
+        special_tokens=letters,
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         show_progress=False,
@@ -121,7 +128,7 @@ def train_word_pieces(
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
     vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path("vocab.txt"))
     short = f"The corpus gives {len(pieces)} pieces, not the {size} that were asked for."
-    return WordPieces(vocabulary, lower, strips, (short,) if len(pieces) < size else ())
+    return WordPieces(vocabulary, lower, strips, (short,) if len(pieces) != size else ())
 
 
 def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str]]:

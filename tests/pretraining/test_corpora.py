@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import shutil
 
@@ -12,8 +13,9 @@ import pytest
 from conftest import FIXTURES
 
 from electra_convert.config.hparams import Hparams
-from electra_convert.errors import CorruptFileError
+from electra_convert.errors import CorpusError, CorruptFileError, VocabularyError
 from electra_convert.pretraining import cache as caches
+from electra_convert.pretraining import preparation
 from electra_convert.pretraining.batches import Batches
 from electra_convert.pretraining.cache import Tokenisation, open_corpus
 from electra_convert.pretraining.packing import ExampleBuilder
@@ -199,3 +201,50 @@ def test_a_tokenizers_folder_gives_its_own_casing(tmp_path, pieces):
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "strip_accents": False}))
     found = read_word_pieces(tmp_path, None, None, None)
     assert (found.lower_case, found.strip_accents) == (True, False)
+
+
+def test_linked_folders_are_searched_each_once(tmp_path):
+    (tmp_path / "corpus" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "corpus" / "a" / "one.txt").write_text("one\n")
+    (tmp_path / "elsewhere" / "deep" / "two.txt").write_text("two\n")
+    (tmp_path / "corpus" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "corpus" / "again").symlink_to(tmp_path / "corpus")
+    (tmp_path / "elsewhere" / "deep" / "around").symlink_to(tmp_path / "elsewhere")
+    found = corpus_files([tmp_path / "corpus"])
+    assert [str(path.relative_to(tmp_path / "corpus")) for path in found] == ["a/one.txt", "linked/deep/two.txt"]
+
+
+def test_what_is_neither_file_nor_folder_is_refused_unless_hidden(tmp_path):
+    (tmp_path / "text.txt").write_text("text\n")
+    (tmp_path / ".hidden").symlink_to(tmp_path / "nowhere")
+    assert corpus_files([tmp_path]) == (tmp_path / "text.txt",)
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(CorpusError, match="broken is a link that leads nowhere"):
+        corpus_files([tmp_path])
+    (tmp_path / "broken").unlink()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CorpusError, match="pipe is neither a file nor a folder"):
+        corpus_files([tmp_path])
+
+
+def lines_of_many_letters():
+    return iter(["¿Qué están haciendo los pájaros? The birds sing, don't they: 鳥 が 歌う。"])
+
+
+@pytest.mark.parametrize("size", [6, 8])
+def test_a_vocabulary_too_small_for_its_letters_is_refused(size):
+    with pytest.raises(VocabularyError, match="the special tokens and the commonest characters alone are"):
+        train_word_pieces(lines_of_many_letters, size, False, False)
+
+
+@pytest.mark.parametrize("size", [7, *range(9, 40)])
+def test_a_trained_vocabulary_is_never_larger_than_was_asked_for(size):
+    assert len(train_word_pieces(lines_of_many_letters, size, False, False).vocabulary) <= size
+
+
+@pytest.mark.parametrize(("words", "cut"), [(8, False), (400, True)])
+def test_a_corpus_of_lines_longer_than_sequences_is_told_how_much_is_cut(tmp_path, pieces, words, cut):
+    (tmp_path / "text.txt").write_text(f"{'the bird ' * words}\n" * 50)
+    told = preparation._corpus_notices(opened(tmp_path / "text.txt", tmp_path / "cache", pieces))
+    assert any("write one sentence per line" in line for line in told) == cut

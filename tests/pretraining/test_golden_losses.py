@@ -205,3 +205,12 @@ def test_attention_with_dropout_is_attention_on_average():
     plain, _ = attend(torch.nn.Module(), query, key, value, mask)
     mean = sum(attend(torch.nn.Module(), query, key, value, mask, dropout=0.1)[0] for _ in range(4000)) / 4000
     torch.testing.assert_close(mean, plain, atol=0.03, rtol=0)
+
+
+def test_the_embedding_of_a_padding_token_that_is_sampled_gets_its_gradient(electra):
+    networks = electra("default").networks
+    for role, network in networks.items():
+        network.zero_grad()
+        embedding = network.electra.embeddings.word_embeddings
+        embedding(embedding.weight.new_zeros(1, 2).long()).sum().backward()
+        assert (embedding.weight.grad[0] == 2).all(), role

@@ -227,3 +227,66 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(
     assert [path.name for path in found] == ["step-5"]
     with open_checkpoint(found[0] / "model") as checkpoint:
         assert checkpoint.step == 5
+
+
+@pytest.fixture
+def before_its_first_checkpoint(pretrained, tmp_path):
+    """A run that was killed early."""
+    pretrained(held_out=0.0, hparams={**TINY, "num_train_steps": 3}, accumulate=2)
+    remove(tmp_path / "run" / "checkpoints")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_a_resumed_run_has_the_hparams_it_began_with_whether_they_are_given_again_or_not(
+    pretrained, tmp_path, checkpoint
+):
+    whole = pretrained("whole", held_out=0.0)
+    pretrained(held_out=0.0)
+    remove(tmp_path / "run" / "checkpoints" / "step-12")
+    if not checkpoint:
+        remove(tmp_path / "run" / "checkpoints")
+    pretrained(held_out=0.0, resume=True, hparams=None, vocab=None)
+    assert models(tmp_path / "run") == models(whole.output)
+
+
+def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint_too(
+    before_its_first_checkpoint, pretrained
+):
+    with pytest.raises(TrainingError, match=r"temperature was null when the run began, and is 2\.0 now"):
+        pretrained(held_out=0.0, resume=True, hparams={"temperature": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"vocab": "other.txt"}, r"other\.txt is not the vocabulary that the run began with"),
+        ({"vocab": None, "train_vocab": 300}, "--train-vocab was null when the run began, and is 300 now"),
+        ({"lower_case": False}, "lower_case was true when the run began, and is false now"),
+        ({"strip_accents": False}, "strip_accents was true when the run began, and is false now"),
+    ],
+)
+def test_a_run_is_not_resumed_with_another_tokenizer(finished, pretrained, tmp_path, given, said):
+    *lines, last = (FIXTURES / "vocab.txt").read_text().splitlines()
+    (tmp_path / "other.txt").write_text("\n".join([*lines[:-1], last, lines[-1]]) + "\n")
+    if given.get("vocab"):
+        given = {"vocab": tmp_path / given["vocab"]}
+    with pytest.raises(TrainingError, match=said):
+        pretrained(held_out=0.0, resume=True, **given)
+
+
+def test_a_run_is_resumed_with_the_tokenizer_it_began_with_given_again(pretrained):
+    options = {"vocab": None, "train_vocab": 300, "lower_case": False, "strip_accents": True, "held_out": 0.0}
+    pretrained(**options)
+    assert pretrained(**options, resume=True).step == 12
+
+
+def test_another_way_to_compute_it_is_noticed(before_its_first_checkpoint):
+    notes = Notes()
+    pretrain(
+        FIXTURES / "corpus", before_its_first_checkpoint, notes, held_out=0.0, accumulate=4, resume=True,
+        cache=before_its_first_checkpoint.parent / "cache",
+    )  # fmt: skip
+    assert "accumulate was 2 when the run began, and is 4 now: from here on it is no longer the same to the bit." in (
+        notes.lines
+    )

@@ -1,0 +1,171 @@
+"""The folder that a run stands in: what it must not touch, and how it takes the place of a run before it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from electra_convert.errors import OutputError
+from electra_convert.output import REPLACED, follow, make_parents, partial_folder, put_back, remove_abandoned
+from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.pretraining.preparation import default_cache
+from electra_convert.pretraining.records import RUN_FILE, locked
+
+
+def require_place(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:
+    """Refuse an output that holds something else than what the options say, or anything that the run reads.
+
+    Args:
+        places: the corpus.
+        output: the folder of the run.
+        options: what was asked for.
+
+    Raises:
+        OutputError: says what is in the way.
+    """
+    cache = options.cache or default_cache()
+    _require_apart(places, output, cache, options)
+    if not os.path.lexists(output):
+        if options.resume:
+            raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
+        return
+    if not (output / RUN_FILE).is_file():
+        raise OutputError(f"{output} already exists, and holds no pretraining run", "Choose another name.")
+    if options.resume:
+        return
+    if not options.overwrite:
+        raise OutputError(
+            f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew."
+        )
+    if output.is_symlink():
+        raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
+
+
+def _require_apart(places: Sequence[Path], output: Path, cache: Path, options: PretrainOptions) -> None:
+    read = [("corpus", place) for place in places]
+    read += [("vocabulary", options.vocab)] if options.vocab else []
+    read += [("checkpoint", options.init_from)] if options.init_from else []
+    for what, path in (*read, ("cache", cache)):
+        if follow(path).is_relative_to(follow(output)):
+            raise OutputError(
+                f"{output} holds the {what} {path}, which the run reads", "Choose another folder for the run."
+            )
+    for place in places:
+        for inside, what in ((output, "the run"), (cache, "the cache")):
+            if place.is_dir() and _is_searched(follow(inside), follow(place)):
+                raise OutputError(
+                    f"{inside} lies inside the corpus {place}, and would be read as a part of it",
+                    f"Choose a folder outside the corpus for {what}.",
+                )
+
+
+def _is_searched(path: Path, root: Path) -> bool:
+    """Whether files there are part of a corpus; hidden ones are not."""
+    return path.is_relative_to(root) and not any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+Identity = tuple[int, int]
+
+
+def identity(folder: Path) -> Identity | None:
+    """Tell a folder from another that has its name later.
+
+    Args:
+        folder: which need not be there.
+
+    Returns:
+        Its device and its inode; None where there is nothing.
+    """
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class Start:
+    """A run's folder until it holds something to resume from; what it replaces is kept aside until then."""
+
+    def __init__(self, output: Path, old: Path | None) -> None:
+        self._output, self._old = output, old
+        self._settled = False
+
+    def settle(self) -> None:
+        """Delete what was replaced, now that the new run can be resumed."""
+        self._settled = True
+        if self._old is not None:
+            shutil.rmtree(self._old.parent, ignore_errors=True)
+            self._old = None
+
+    def undo(self) -> None:
+        """Leave all as it was, unless the run can be resumed.
+
+        Raises:
+            OutputError: the old folder cannot be put back; the message says where it is kept.
+        """
+        if self._settled:
+            return
+        shutil.rmtree(self._output, ignore_errors=True)
+        if self._old is not None:
+            put_back(self._old, self._output)
+            with suppress(OSError):
+                self._old.parent.rmdir()
+
+
+@contextmanager
+def begun(output: Path, replaced: Identity | None, fill: Callable[[Path], None]) -> Iterator[Start]:
+    """Put a run's folder in its place, locked; a run that fails before its first checkpoint leaves all as it was.
+
+    Args:
+        output: the folder.
+        replaced: the folder that it may replace, as it was looked at; None where there was none.
+        fill: writes what the folder begins with.
+
+    Yields:
+        To be settled once the run can be resumed.
+
+    Raises:
+        OutputError: something else was made there meanwhile, another run has it, or it cannot be written.
+    """
+    made: list[Path] = []
+    try:
+        make_parents(output.absolute().parent, made)
+        remove_abandoned(output)
+        with partial_folder(output) as partial:
+            fill(partial)
+            start = _placed(partial, output, replaced)
+            try:
+                yield start
+            except BaseException:
+                start.undo()
+                raise
+    except BaseException:
+        for parent in reversed(made):
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _placed(partial: Path, output: Path, replaced: Identity | None) -> Start:
+    if os.path.lexists(output) and (replaced is None or identity(output) != replaced):
+        raise OutputError(f"{output} was made by something else meanwhile", "Choose another name.")
+    old: Path | None = None
+    try:
+        if os.path.lexists(output):
+            with locked(output):
+                old = _moved_aside(output)
+        partial.rename(output)
+    except OSError as error:
+        if old is not None:
+            put_back(old, output)
+        raise OutputError(f"{output} cannot be made: {error.strerror}") from error
+    return Start(output, old)
+
+
+def _moved_aside(output: Path) -> Path:
+    aside = Path(tempfile.mkdtemp(REPLACED, f".{output.name}.", output.absolute().parent))
+    return output.rename(aside / output.name)
