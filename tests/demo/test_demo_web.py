@@ -169,6 +169,44 @@ def test_what_was_given_up_is_not_computed_and_an_error_reaches_its_batch_alone(
     assert isinstance(third, asyncio.CancelledError)
 
 
+def stop(_):
+    raise StopIteration
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [(stop, RuntimeError), (lambda _: [], ValueError), (lambda items: [*items, 5], ValueError)],
+    ids=["StopIteration", "too_few", "too_many"],
+)
+def test_a_computation_that_goes_wrong_in_any_way_is_told_and_the_next_one_is_made(broken, expected):
+    computations = [broken, list]
+
+    async def submit() -> tuple[object, int]:
+        batcher = Batcher(lambda items: computations.pop(0)(items), executor, 4)
+        first = await asyncio.gather(batcher.submit(1), return_exceptions=True)
+        return first[0], await batcher.submit(2)
+
+    with ThreadPoolExecutor(1) as executor:
+        told, later = asyncio.run(asyncio.wait_for(submit(), 5))
+    assert isinstance(told, expected)
+    assert later == 2
+
+
+def test_work_that_is_cut_off_is_taken_up_by_the_next_request():
+    async def submit() -> list[int]:
+        batcher = Batcher(list, executor, 1)
+        waiting = [asyncio.create_task(batcher.submit(item)) for item in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the first is being computed
+        batcher._work.cancel()
+        # The one that was being computed is lost, and those behind it are not.
+        answered = [*waiting[1:], asyncio.create_task(batcher.submit(3))]
+        return [await asyncio.wait_for(one, 5) for one in answered]
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(submit()) == [1, 2, 3]
+
+
 # The process
 
 

@@ -43,14 +43,14 @@ class Batcher(Generic[Item, Result]):
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._work is None:
+        # Whatever ended it, in order or not, the next request starts it anew.
+        if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._run())
         return await future
 
     async def _run(self) -> None:
         while batch := self._take():
             await self._answer(batch)
-        self._work = None
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         # A request that was cancelled meanwhile is not computed.
@@ -61,12 +61,20 @@ class Batcher(Generic[Item, Result]):
     async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         items = [item for item, _ in batch]
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, items)
+            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._computed, items)
+            answered = list(zip(batch, results, strict=True))
         except Exception as error:  # noqa: BLE001 - whoever waits for it is told
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future), result in answered:
             if not future.done():
                 future.set_result(result)
+
+    def _computed(self, items: Sequence[Item]) -> Sequence[Result]:
+        try:
+            return self._compute(items)
+        except StopIteration as error:
+            # A future cannot carry it: asyncio refuses, and who waits would wait for ever.
+            raise RuntimeError("the computation ended in StopIteration") from error
