@@ -58,7 +58,7 @@ def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple
     found = []
     for text in texts:
         encoded = encode_text(model, text)
-        masks = [index for index, piece in enumerate(encoded.pieces) if piece.text == _MASK]
+        masks = [index for index, piece in enumerate(encoded.pieces) if piece.id == model.special[_MASK]]
         if not masks:
             raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
         logits = generator_logits(model, encoded, masks)
@@ -91,7 +91,10 @@ def suggest(model: LoadedModel, text: str, start: int, end: int, count: int) -> 
     if not 0 <= start < end <= len(text):
         raise TextError(f"the text has no characters {start} to {end}: it has {len(text)}")
     encoded = encode_text(model, f"{text[:start]}{_MASK}{text[end:]}")
-    place = next(index for index, piece in enumerate(encoded.pieces) if piece.start == start and piece.text == _MASK)
+    masks = (index for index, piece in enumerate(encoded.pieces) if piece.id == model.special[_MASK])
+    place = next((index for index in masks if encoded.pieces[index].start == start), None)
+    if place is None:
+        raise TextError(f"a [MASK] in place of characters {start} to {end} of the text is not read as one")
     candidates = _likeliest(model, generator_logits(model, encoded, [place])[0], model.tokenizer.get_vocab_size())
     words = (one for one in candidates if one.piece not in model.special and not one.piece.startswith("##"))
     return tuple(word for word, _ in zip(words, range(count), strict=False))

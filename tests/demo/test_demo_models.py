@@ -129,6 +129,10 @@ def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, golden_
             lambda text: text.replace(": 1499", ": 1700"),
             "has a piece of id 1700, but the word embedding has 1500 rows",
         ),
+        (
+            lambda text: json.dumps({**json.loads(text), "added_tokens": []}),
+            r"reads \[MASK\] as \[, ma, ##s, ##k, \], not as one token",
+        ),
     ],
 )
 def test_a_tokenizer_that_does_not_fit_is_refused(golden_pair, tmp_path, change, said):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from electra_convert import fill, score
 from electra_convert.demo.corruption import corrupt
@@ -110,6 +113,27 @@ def test_suggestions_are_words_for_the_place_asked_for(opened_generator, text):
     masked = f"{text[:start]}[MASK]{text[start + 5 :]}"
     expected = {mask.start: mask.candidates for mask in fill(opened_generator, [masked], 1500)[0]}[start]
     assert list(found) == [one for one in expected if one in found]
+
+
+def greedy(model):
+    """The model with a tokenizer.json whose special tokens take the space before them, as RoBERTa's does."""
+    fields = json.loads(model.tokenizer.to_str())
+    for token in fields["added_tokens"]:
+        token["lstrip"] = True
+    return replace(model, tokenizer=Tokenizer.from_str(json.dumps(fields)))
+
+
+def test_a_mask_that_takes_the_space_before_it_is_filled_and_suggested_for_as_any(opened_generator):
+    other = greedy(opened_generator)
+    assert fill(other, ["the [MASK] of [MASK]"]) == fill(opened_generator, ["the [MASK] of [MASK]"])
+    assert suggest(other, "the value of", 4, 9, 8) == suggest(opened_generator, "the value of", 4, 9, 8)
+
+
+def test_a_place_whose_mask_is_not_read_as_one_is_refused(opened_generator):
+    fields = {**json.loads(opened_generator.tokenizer.to_str()), "added_tokens": []}
+    blind = replace(opened_generator, tokenizer=Tokenizer.from_str(json.dumps(fields)))
+    with pytest.raises(TextError, match=r"a \[MASK\] in place of characters 4 to 9 of the text is not read as one"):
+        suggest(blind, "the value of", 4, 9, 8)
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 2), (0, 99)])
