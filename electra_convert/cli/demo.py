@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,13 @@ class Share(click.ParamType[float]):
         if not 0 < share <= 1:
             self.fail(f"{text!r} is no share of the tokens, such as 15% or 0.15", param, ctx)
         return share
+
+
+def _require_number(_: click.Context, __: click.Parameter, value: float) -> float:
+    # click's ranges let NaN through: it is neither below nor above their ends.
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a probability.")
+    return value
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,7 @@ class Opener:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
+    callback=_require_number,
     default=0.5,
     show_default=True,
     help="Call a token replaced where its probability is higher.",

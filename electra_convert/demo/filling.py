@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import encode_text, in_batches, require, row_of, windows_of
+from electra_convert.demo.scores import checked, encode_text, in_batches, require, row_of, windows_of
 from electra_convert.demo.texts import EncodedText
 from electra_convert.errors import TextError
 
@@ -54,6 +54,7 @@ def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple
     Raises:
         TextError: a text has no [MASK], is too long, or is no text.
         NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
     """
     found = []
     for text in texts:
@@ -87,6 +88,7 @@ def suggest(model: LoadedModel, text: str, start: int, end: int, count: int) -> 
     Raises:
         TextError: there is no such stretch, or the text is too long.
         NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
     """
     if not 0 <= start < end <= len(text):
         raise TextError(f"the text has no characters {start} to {end}: it has {len(text)}")
@@ -113,6 +115,7 @@ def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int
 
     Raises:
         NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
     """
     require(model, "generator")
     found = {}
@@ -121,7 +124,7 @@ def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int
         if inside:
             output = next(in_batches(model, [row_of(model, text, window)]))
             found.update({place: output[place - window.start + 1] for place in inside})
-    return np.stack([found[place] for place in places])
+    return checked(model, np.stack([found[place] for place in places]))
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -201,6 +201,7 @@ def test_half_a_character_from_the_shell_is_refused(golden_pair):
         ["a", "--corrupt", "nan"],
         ["a", "--corrupt", "some"],
         ["a", "--threshold", "1.5"],
+        ["a", "--threshold", "nan"],
         ["a", "--port", "70000"],
     ],
 )

@@ -12,7 +12,7 @@ from conftest import FIXTURES
 
 import electra_convert
 from electra_convert import convert, open_model, score
-from electra_convert.errors import ConfigError, NamesError, SourceError, VocabularyError
+from electra_convert.errors import ConfigError, CorruptFileError, NamesError, SourceError, VocabularyError
 
 pytestmark = pytest.mark.slow
 TEXT = "Return the value of the purple attribute."
@@ -87,6 +87,20 @@ def test_weights_that_are_not_finite_are_refused(written):
 
     with pytest.raises(NamesError, match="electra/embeddings/word_embeddings holds NaN"):
         open_model(written(change=spoil))
+
+
+@pytest.mark.parametrize("role", ["discriminator", "generator"])
+def test_finite_weights_whose_logits_are_not_are_refused_when_they_are_run(golden_pair, role):
+    opened = open_model(golden_pair, role)
+    weights = {name: tensor.clone() for name, tensor in opened.network._weights.items()}
+    for name in weights:
+        if "dense.weight" in name:
+            weights[name].fill_(3e38)
+    opened.network._weights = weights
+    use = score if role == "discriminator" else electra_convert.fill
+    with pytest.raises(CorruptFileError, match=f"what the {role} computes is not finite") as caught:
+        use(opened, ["the [MASK] of"])
+    assert str(golden_pair) in str(caught.value)
 
 
 def test_a_guessed_head_count_is_said(written):
