@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from electra_convert.errors import UsageError
 if TYPE_CHECKING:
     from electra_convert.demo.judging import Labelled
     from electra_convert.demo.models import LoadedModel
-    from electra_convert.demo.results import Judged, Report, Unit
+    from electra_convert.demo.results import Judged, Unit
     from electra_convert.names.rules import Role
 
 
@@ -172,9 +171,9 @@ def command(
 
 
 def _show(opener: Opener, request: Request) -> None:
-    from electra_convert.cli.report import print_json
+    from electra_convert.cli.demo_printing import Printer
     from electra_convert.demo.html import report_page
-    from electra_convert.demo.results import Report, report_fields
+    from electra_convert.demo.results import Report
     from electra_convert.pages import check_page, save_page
 
     if request.html is not None:
@@ -182,18 +181,20 @@ def _show(opener: Opener, request: Request) -> None:
     texts = _texts(request)
     unit: Unit = "word" if request.words else "token"
     report = Report(opener.name, request.threshold, unit, (), None)
+    printer = Printer(report, table=request.table, quiet=request.quiet, patient=request.html is not None)
     judged = []
     for one in _judged(opener, request, texts):
         judged.append(one)
         if not request.as_json:
-            _print_text(one, report, request, first=len(judged) == 1)
+            printer.text(one)
     report = Report(report.model, report.threshold, unit, tuple(judged), _evaluation(judged, request))
     if request.as_json:
-        print_json(report_fields(report))
+        printer.whole(report)
     else:
-        _print_evaluation(report)
+        printer.evaluation(report)
     if request.html is not None:
         save_page(request.html, report_page(report), request.overwrite)
+    printer.close()
 
 
 def _judged(opener: Opener, request: Request, texts: Iterable[Labelled]) -> Iterator[Judged]:
@@ -214,31 +215,6 @@ def _evaluation(judged: list[Judged], request: Request) -> Any:  # noqa: ANN401 
     if request.corrupt is None:
         return None
     return evaluate([(one.scored, one.truth) for one in judged if one.truth is not None], request.threshold)
-
-
-def _print_text(judged: Judged, report: Report, request: Request, first: bool) -> None:
-    from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.demo.terminal import outcome_line, sentence_line, table_lines
-
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    lines = [sentence_line(judged, report, colour)]
-    if request.table:
-        lines = [*([] if first else [""]), *lines, "", *table_lines(judged, report, colour)]
-    if judged.truth is not None:
-        lines += [*([""] if request.table else []), outcome_line(judged, report)]
-    print_result("\n".join(lines))
-    if judged.scored.windows > 1 and not request.quiet:
-        print_message(
-            "Note", f"longer than the model's input: scored in {judged.scored.windows} windows that overlap by half."
-        )
-
-
-def _print_evaluation(report: Report) -> None:
-    from electra_convert.cli.printing import print_result
-    from electra_convert.demo.terminal import evaluation_lines
-
-    if report.evaluation is not None:
-        print_result("\n".join(["", *evaluation_lines(report.evaluation, report.threshold)]))
 
 
 def _fill(opener: Opener, request: Request) -> None:
@@ -262,7 +238,7 @@ def _texts(request: Request) -> list[Labelled]:
 
     if request.sentences:
         return labelled(request.sentences)
-    if request.file is None and sys.stdin.isatty():
+    if request.file is None and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("there is no sentence", 'Give one: electra-convert demo MODEL "The quick brown fox"')
     if request.file in {None, Path("-")}:
         return read_lines(sys.stdin.buffer.read(), "standard input")
