@@ -93,9 +93,10 @@ def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedT
         for offsets, whole in zip(encoding.offsets, spelt, strict=True)
     ]
     pieces = []
-    for index, ((start, end), row) in enumerate(zip(places, encoding.ids, strict=True)):
+    # Read once: the tokenizer makes each of these lists anew.
+    for index, (token, row, (start, end)) in enumerate(zip(encoding.tokens, encoding.ids, places, strict=True)):
         until = places[index + 1][0] if index + 1 < len(places) else len(text)
-        name = names[row] if spelt[index] else encoding.tokens[index]
+        name = names[row] if spelt[index] else token
         pieces.append(Piece(name, row, start, _with_marks(text, end, until), words[index], spelt[index]))
     if not pieces:
         raise TextError(
