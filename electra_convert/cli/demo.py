@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,7 +93,10 @@ class Opener:
     @property
     def name(self) -> str:
         """What the model is called on pages and in JSON."""
-        return self.source if isinstance(self.source, str) else self.source.resolve().name
+        if isinstance(self.source, str):
+            return self.source
+        # A name of a file may be no UTF-8.
+        return os.fsencode(self.source.resolve().name).decode("utf-8", "replace")
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""

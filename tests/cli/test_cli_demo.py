@@ -14,6 +14,8 @@ from conftest import FIXTURES
 from support.browser import served
 from support.command_line import run, run_program
 
+from electra_convert.cli.demo import Opener
+
 pytestmark = pytest.mark.slow
 TEXT = "Return the value of the purple attribute"
 ANSI = "\x1b["
@@ -158,6 +160,10 @@ def test_a_page_is_saved_also_when_the_lines_cannot_be_printed_and_that_is_said(
     assert done.returncode == 1
     assert done.stderr == b"Error: the result cannot be printed: No space left on device\n"
     assert page.read_text().count("<section") == 2
+
+
+def test_a_folder_whose_name_is_no_utf_8_has_one_that_can_be_shown():
+    assert Opener(Path(os.fsdecode(b"caf\xe9")), {}, True).name == "caf\ufffd"
 
 
 # Standard streams

@@ -11,6 +11,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class FullError(Exception):
+    """So much is waiting that nothing more is taken."""
+
+
 class Batcher(Generic[Item, Result]):
     """Hands what is waiting to a function, all of it at once.
 
@@ -18,14 +22,16 @@ class Batcher(Generic[Item, Result]):
         compute: makes a result of each item; runs in the executor.
         executor: with one thread, so that two models do not compete for the cores.
         largest: how many items one batch may have.
+        most: how many items may wait, those that are being computed not counted.
     """
 
     def __init__(
-        self, compute: Callable[[Sequence[Item]], Sequence[Result]], executor: Executor, largest: int
+        self, compute: Callable[[Sequence[Item]], Sequence[Result]], executor: Executor, largest: int, most: int = 64
     ) -> None:
         self._compute = compute
         self._executor = executor
         self._largest = largest
+        self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._work: asyncio.Task[None] | None = None
 
@@ -39,8 +45,12 @@ class Batcher(Generic[Item, Result]):
             What it makes of it.
 
         Raises:
+            FullError: too much is waiting.
             Exception: what the function raised for its batch.
         """
+        self._waiting = [(one, waiter) for one, waiter in self._waiting if not waiter.done()]
+        if len(self._waiting) >= self._most:
+            raise FullError
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         # Whatever ended it, in order or not, the next request starts it anew.
