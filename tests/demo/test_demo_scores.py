@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from electra_convert import fill, score
-from electra_convert.demo.corruption import corrupt
+from electra_convert.demo.corruption import _run_together, corrupt
 from electra_convert.demo.filling import softmax, suggest
 from electra_convert.demo.judging import Labelled, judge, judge_corrupted, labelled, read_lines
 from electra_convert.demo.scores import encode_text, run, sigmoid
@@ -174,6 +174,26 @@ def test_a_substitute_that_begins_a_word_does_not_run_into_its_neighbours(opened
             if before.end == after.start and letters:
                 assert after.text.startswith("##")
                 assert before.word == after.word
+
+
+def test_the_same_line_is_not_corrupted_alike_each_time(opened_discriminator, opened_generator):
+    lines = labelled([LONG] * 3)
+    judged = list(judge_corrupted(opened_discriminator, opened_generator, lines, 0.3, 0))
+    assert len({one.scored.text for one in judged}) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "together"),
+    [
+        ("e", "a", True),
+        ("e\u0301", "a", True),
+        ("\u0915\u093e", "a", True),
+        (",\u0301", "a", False),
+        ("e", ",", False),
+    ],
+)
+def test_a_combining_mark_is_part_of_its_letter(before, after, together):
+    assert _run_together(before, after) == together
 
 
 def test_corruption_is_decided_by_the_seed_and_the_text(opened_generator):
