@@ -98,9 +98,10 @@ def command(
     )
     with progress_bar("Converting", quiet or as_json) as progress:
         result = run_conversion(source, output, options, progress)
+    done = None if options.dry_run else "What was converted before is complete."
     if as_json:
-        print_json(conversion_fields(result))
+        print_json(conversion_fields(result), done)
         return
-    print_result(conversion_text(result))
+    print_result(conversion_text(result), done)
     if not quiet:
         print_messages(result.notices, result.warnings)

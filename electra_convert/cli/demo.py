@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from electra_convert.errors import UsageError
 if TYPE_CHECKING:
     from electra_convert.demo.judging import Labelled
     from electra_convert.demo.models import LoadedModel
-    from electra_convert.demo.results import Judged, Report, Unit
+    from electra_convert.demo.results import Judged, Unit
     from electra_convert.names.rules import Role
 
 
@@ -36,6 +37,13 @@ class Share(click.ParamType[float]):
         if not 0 < share <= 1:
             self.fail(f"{text!r} is no share of the tokens, such as 15% or 0.15", param, ctx)
         return share
+
+
+def _require_number(_: click.Context, __: click.Parameter, value: float) -> float:
+    # click's ranges let NaN through: it is neither below nor above their ends.
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a probability.")
+    return value
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,10 @@ class Opener:
     @property
     def name(self) -> str:
         """What the model is called on pages and in JSON."""
-        return self.source if isinstance(self.source, str) else self.source.resolve().name
+        if isinstance(self.source, str):
+            return self.source
+        # A name of a file may be no UTF-8.
+        return os.fsencode(self.source.resolve().name).decode("utf-8", "replace")
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
@@ -106,6 +117,7 @@ class Opener:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
+    callback=_require_number,
     default=0.5,
     show_default=True,
     help="Call a token replaced where its probability is higher.",
@@ -163,9 +175,9 @@ def command(
 
 
 def _show(opener: Opener, request: Request) -> None:
-    from electra_convert.cli.report import print_json
+    from electra_convert.cli.demo_printing import Printer
     from electra_convert.demo.html import report_page
-    from electra_convert.demo.results import Report, report_fields
+    from electra_convert.demo.results import Report
     from electra_convert.pages import check_page, save_page
 
     if request.html is not None:
@@ -173,18 +185,20 @@ def _show(opener: Opener, request: Request) -> None:
     texts = _texts(request)
     unit: Unit = "word" if request.words else "token"
     report = Report(opener.name, request.threshold, unit, (), None)
+    printer = Printer(report, table=request.table, quiet=request.quiet, patient=request.html is not None)
     judged = []
     for one in _judged(opener, request, texts):
         judged.append(one)
         if not request.as_json:
-            _print_text(one, report, request, first=len(judged) == 1)
+            printer.text(one)
     report = Report(report.model, report.threshold, unit, tuple(judged), _evaluation(judged, request))
     if request.as_json:
-        print_json(report_fields(report))
+        printer.whole(report)
     else:
-        _print_evaluation(report)
+        printer.evaluation(report)
     if request.html is not None:
         save_page(request.html, report_page(report), request.overwrite)
+    printer.close()
 
 
 def _judged(opener: Opener, request: Request, texts: Iterable[Labelled]) -> Iterator[Judged]:
@@ -205,31 +219,6 @@ def _evaluation(judged: list[Judged], request: Request) -> Any:  # noqa: ANN401 
     if request.corrupt is None:
         return None
     return evaluate([(one.scored, one.truth) for one in judged if one.truth is not None], request.threshold)
-
-
-def _print_text(judged: Judged, report: Report, request: Request, first: bool) -> None:
-    from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.demo.terminal import outcome_line, sentence_line, table_lines
-
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    lines = [sentence_line(judged, report, colour)]
-    if request.table:
-        lines = [*([] if first else [""]), *lines, "", *table_lines(judged, report, colour)]
-    if judged.truth is not None:
-        lines += [*([""] if request.table else []), outcome_line(judged, report)]
-    print_result("\n".join(lines))
-    if judged.scored.windows > 1 and not request.quiet:
-        print_message(
-            "Note", f"longer than the model's input: scored in {judged.scored.windows} windows that overlap by half."
-        )
-
-
-def _print_evaluation(report: Report) -> None:
-    from electra_convert.cli.printing import print_result
-    from electra_convert.demo.terminal import evaluation_lines
-
-    if report.evaluation is not None:
-        print_result("\n".join(["", *evaluation_lines(report.evaluation, report.threshold)]))
 
 
 def _fill(opener: Opener, request: Request) -> None:
@@ -253,7 +242,7 @@ def _texts(request: Request) -> list[Labelled]:
 
     if request.sentences:
         return labelled(request.sentences)
-    if request.file is None and sys.stdin.isatty():
+    if request.file is None and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("there is no sentence", 'Give one: electra-convert demo MODEL "The quick brown fox"')
     if request.file in {None, Path("-")}:
         return read_lines(sys.stdin.buffer.read(), "standard input")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 import click
 
 from electra_convert.errors import OutputError
@@ -19,23 +21,34 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
-def print_result(text: str) -> None:
-    """Print a result to standard output.
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream is a terminal; Python has None for one that was closed before it started."""
+    return stream is not None and stream.isatty()
+
+
+def print_result(text: str, hint: str | None = None) -> None:
+    """Print a result to standard output; what its encoding lacks is escaped.
 
     Args:
         text: all of its lines, each made by one_line.
+        hint: what to say where it cannot be printed, such as what was done all the same.
 
     Raises:
         OutputError: it cannot be written there; a reader that has gone away is left to click.
     """
     try:
-        click.echo(text)
+        _echo(text)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(
-            f"the result cannot be printed: {error.strerror}", "What was converted before is complete."
-        ) from error
+        raise OutputError(f"the result cannot be printed: {error.strerror}", hint) from error
+
+
+def _echo(text: str) -> None:
+    try:
+        click.echo(text)
+    except UnicodeEncodeError as error:
+        click.echo(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
 
 
 def print_message(kind: str, text: str) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from electra_convert.cli.printing import on_terminal
+
 _PATIENCE = 1.0  # seconds
 
 
@@ -21,7 +23,7 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]
     Yields:
         A function to be told how many bytes of how many are done, or None where nothing is to be shown.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not on_terminal(sys.stderr):
         yield None
         return
     bar = _Bar(label)

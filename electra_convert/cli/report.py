@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from electra_convert.pretraining.records import Pretraining
 
 
-def print_json(fields: Mapping[str, Any]) -> None:
-    """Print one JSON object and nothing else."""
-    print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True))
+def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:
+    """Print one JSON object and nothing else; the hint is print_result's."""
+    print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True), hint)
 
 
 def conversion_fields(result: Conversion) -> dict[str, Any]:

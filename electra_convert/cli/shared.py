@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from electra_convert.cli.printing import on_terminal
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 # What may be done with a path is found out by doing it, and told as any other error.
 PATH = click.Path(path_type=Path, readable=False)
@@ -60,5 +62,5 @@ def prepare_hub(quiet: bool) -> None:
     Args:
         quiet: whether nothing may be shown on a terminal either.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not on_terminal(sys.stderr):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

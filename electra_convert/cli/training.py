@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from electra_convert.cli.printing import print_message
+from electra_convert.cli.printing import on_terminal, print_message
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def training_display(quiet: bool) -> Iterator[TrainingDisplay]:
     """
     with ExitStack() as stack:
         bars = None
-        if not quiet and sys.stderr.isatty():
+        if not quiet and on_terminal(sys.stderr):
             bars = stack.enter_context(_bars())
         yield TrainingDisplay(bars, quiet)
 

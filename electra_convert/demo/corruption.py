@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from unicodedata import category
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Corrupted:
     truth: Truth
 
 
-def corrupt(generator: LoadedModel, text: str, share: float, seed: int) -> Corrupted:
+def corrupt(generator: LoadedModel, text: str, share: float, seed: int, number: int = 0) -> Corrupted:
     """Let the generator replace tokens of a text, as google-research/electra's pretraining does.
 
     Tokens are chosen without replacement, one at least (pretrain_helpers.mask); each is masked, and its substitute
@@ -59,6 +60,7 @@ def corrupt(generator: LoadedModel, text: str, share: float, seed: int) -> Corru
         text: any text.
         share: of the tokens, how many are masked, above 0 and at most 1.
         seed: the same seed changes a text in the same way.
+        number: of the text among others, so that the same text is not changed alike each time it comes.
 
     Returns:
         The corrupted text, and what was changed.
@@ -67,7 +69,7 @@ def corrupt(generator: LoadedModel, text: str, share: float, seed: int) -> Corru
         TextError: the text has nothing to corrupt, is too long, or is no text.
     """
     encoded = encode_text(generator, text)
-    random = np.random.default_rng([seed, *text.encode()])
+    random = np.random.default_rng([seed, number, *text.encode()])
     plain = [index for index, piece in enumerate(encoded.pieces) if not piece.special]
     if not plain:
         return Corrupted(text, encoded, (), 0, Truth(()))
@@ -136,4 +138,6 @@ def _begins_word(before: Piece, piece: Piece, name: str | None) -> bool:
 
 
 def _run_together(before: str, after: str) -> bool:
-    return before[-1:].isalnum() and after[:1].isalnum()
+    # A combining mark is part of the letter before it.
+    letters = "".join(character for character in before if not category(character).startswith("M"))
+    return letters[-1:].isalnum() and after[:1].isalnum()

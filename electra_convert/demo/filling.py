@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import encode_text, in_batches, require, row_of, windows_of
+from electra_convert.demo.scores import checked, encode_text, in_batches, require, row_of, windows_of
 from electra_convert.demo.texts import EncodedText
 from electra_convert.errors import TextError
 
@@ -54,11 +54,12 @@ def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple
     Raises:
         TextError: a text has no [MASK], is too long, or is no text.
         NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
     """
     found = []
     for text in texts:
         encoded = encode_text(model, text)
-        masks = [index for index, piece in enumerate(encoded.pieces) if piece.text == _MASK]
+        masks = [index for index, piece in enumerate(encoded.pieces) if piece.id == model.special[_MASK]]
         if not masks:
             raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
         logits = generator_logits(model, encoded, masks)
@@ -87,11 +88,15 @@ def suggest(model: LoadedModel, text: str, start: int, end: int, count: int) -> 
     Raises:
         TextError: there is no such stretch, or the text is too long.
         NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
     """
     if not 0 <= start < end <= len(text):
         raise TextError(f"the text has no characters {start} to {end}: it has {len(text)}")
     encoded = encode_text(model, f"{text[:start]}{_MASK}{text[end:]}")
-    place = next(index for index, piece in enumerate(encoded.pieces) if piece.start == start and piece.text == _MASK)
+    masks = (index for index, piece in enumerate(encoded.pieces) if piece.id == model.special[_MASK])
+    place = next((index for index in masks if encoded.pieces[index].start == start), None)
+    if place is None:
+        raise TextError(f"a [MASK] in place of characters {start} to {end} of the text is not read as one")
     candidates = _likeliest(model, generator_logits(model, encoded, [place])[0], model.tokenizer.get_vocab_size())
     words = (one for one in candidates if one.piece not in model.special and not one.piece.startswith("##"))
     return tuple(word for word, _ in zip(words, range(count), strict=False))
@@ -110,6 +115,7 @@ def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int
 
     Raises:
         NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
     """
     require(model, "generator")
     found = {}
@@ -118,7 +124,7 @@ def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int
         if inside:
             output = next(in_batches(model, [row_of(model, text, window)]))
             found.update({place: output[place - window.start + 1] for place in inside})
-    return np.stack([found[place] for place in places])
+    return checked(model, np.stack([found[place] for place in places]))
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

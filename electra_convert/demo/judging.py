@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 from electra_convert.demo.corruption import Corrupted, corrupt
 from electra_convert.demo.models import LoadedModel
@@ -119,11 +119,12 @@ def judge_corrupted(
         TextError: names the text that cannot be scored.
     """
     require_one_vocabulary(discriminator, generator)
+    numbers = count()
     for batch in _batches(texts):
         corrupted = []
         for one in batch:
             with _naming(one):
-                corrupted.append(corrupt(generator, one.text, share, seed))
+                corrupted.append(corrupt(generator, one.text, share, seed, next(numbers)))
         scored = score_encoded(discriminator, [one.encoded for one in corrupted])
         for text, made in zip(scored, corrupted, strict=True):
             yield Judged(text, made.truth, _before(made))

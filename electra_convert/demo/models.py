@@ -225,4 +225,9 @@ def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
             f"{model.sizes.vocabulary} rows",
             "This vocabulary belongs to another model.",
         )
+    if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
+        raise VocabularyError(
+            f"the tokenizer of {model.folder} reads [MASK] as {listing(read.tokens)}, not as one token",
+            "Give the model's vocabulary with --vocab.",
+        )
     return ids

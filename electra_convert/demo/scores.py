@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
-from electra_convert.errors import NamesError
+from electra_convert.errors import CorruptFileError, NamesError
 from electra_convert.names.rules import Role
 
 # Windows that go through the model together; more are no faster on a few cores.
@@ -87,6 +87,7 @@ def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
     Raises:
         TextError: a text has nothing to score, is too long, or is no text.
         NamesError: the model is a generator.
+        CorruptFileError: its logits are not finite.
     """
     return score_encoded(model, [encode_text(model, text) for text in texts])
 
@@ -119,6 +120,7 @@ def score_encoded(model: LoadedModel, texts: Sequence[EncodedText]) -> list[Scor
 
     Raises:
         NamesError: the model is a generator.
+        CorruptFileError: its logits are not finite.
     """
     require(model, "discriminator")
     laid = [windows_of(model, text) for text in texts]
@@ -126,7 +128,7 @@ def score_encoded(model: LoadedModel, texts: Sequence[EncodedText]) -> list[Scor
     outputs = in_batches(model, rows)
     scored = []
     for text, parts in zip(texts, laid, strict=True):
-        logits = np.concatenate([_owned(next(outputs), window) for window in parts])
+        logits = checked(model, np.concatenate([_owned(next(outputs), window) for window in parts]))
         scored.append(_scored(text, sigmoid(logits), len(parts)))
     return scored
 
@@ -164,6 +166,21 @@ def require(model: LoadedModel, role: Role) -> None:
     """
     if model.role != role:
         raise NamesError(f"{model.source}: a {role} is needed, and this is a {model.role}")
+
+
+def checked(model: LoadedModel, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Refuse logits that are no numbers, of which no probability can be made.
+
+    Raises:
+        CorruptFileError: one of them is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise CorruptFileError(
+            f"{model.source}: what the {model.role} computes is not finite: its weights are, but so large that they "
+            "overflow float32",
+            "The model is damaged, or its training diverged: take an earlier checkpoint.",
+        )
+    return logits
 
 
 def windows_of(model: LoadedModel, text: EncodedText) -> tuple[Window, ...]:

@@ -81,15 +81,23 @@ def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedT
     """
     _check(text)
     encoding = tokenizer.encode(text, add_special_tokens=False)
-    found = list(zip(encoding.tokens, encoding.ids, encoding.offsets, strict=True))
-    starts = [start for start, _ in encoding.offsets]
+    names = {tokenizer.token_to_id(token): token for token in special}
     # A word of unknown characters is [UNK] too, and no special token.
-    spelt = [token in special and text[slice(*offsets)] == token for token, _, offsets in found]
+    spelt = [
+        names.get(row) == text[slice(*offsets)].strip()
+        for row, offsets in zip(encoding.ids, encoding.offsets, strict=True)
+    ]
     words = _numbered(encoding.word_ids, spelt)
+    places = [
+        _stripped(text, *offsets) if whole else offsets
+        for offsets, whole in zip(encoding.offsets, spelt, strict=True)
+    ]
     pieces = []
-    for index, (token, row, (start, end)) in enumerate(found):
-        until = starts[index + 1] if index + 1 < len(starts) else len(text)
-        pieces.append(Piece(token, row, start, _with_marks(text, end, until), words[index], spelt[index]))
+    # Read once: the tokenizer makes each of these lists anew.
+    for index, (token, row, (start, end)) in enumerate(zip(encoding.tokens, encoding.ids, places, strict=True)):
+        until = places[index + 1][0] if index + 1 < len(places) else len(text)
+        name = names[row] if spelt[index] else token
+        pieces.append(Piece(name, row, start, _with_marks(text, end, until), words[index], spelt[index]))
     if not pieces:
         raise TextError(
             "the text has nothing in it that the model could be given: only white space or control characters",
@@ -120,6 +128,12 @@ def _numbered(word_ids: Sequence[int | None], special: Sequence[bool]) -> list[i
         same = index > 0 and word == word_ids[index - 1] and not special[index] and not special[index - 1]
         numbers.append(numbers[-1] + (not same) if numbers else 0)
     return numbers
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    """A special token may be told to take the white space beside it (lstrip, rstrip); that is not part of it."""
+    there = text[start:end]
+    return start + len(there) - len(there.lstrip()), end - len(there) + len(there.rstrip())
 
 
 def _with_marks(text: str, end: int, until: int) -> int:

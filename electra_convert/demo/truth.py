@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,9 @@ from electra_convert.demo.scores import ScoredText
 from electra_convert.demo.texts import EncodedText
 
 Outcome = Literal["hit", "miss", "false alarm", "passed"]
+_Word = tuple[str, ...]
+# Matching takes the square of it: two texts of the longest kind, with nothing in common, would take minutes.
+_LONGEST_MATCHED = 2_000  # words
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,40 @@ def compare(original: EncodedText, edited: EncodedText) -> Truth:
         nothing.
     """
     before, after = _words(original), _words(edited)
+    first = _shared(before, after)
+    last = _shared(before[first:][::-1], after[first:][::-1])
+    kept = _kept(before[first : len(before) - last], after[first : len(after) - last])
+    new = {first + word for word in range(len(after) - first - last) if word not in kept}
+    return Truth(tuple(piece.word in new for piece in edited.pieces if not piece.special))
+
+
+def _shared(before: Sequence[_Word], after: Sequence[_Word]) -> int:
+    """How many words two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+
+
+def _kept(before: Sequence[_Word], after: Sequence[_Word]) -> set[int]:
+    """Which words of what differs were there before: in their places, or in the longest runs that both share."""
+    in_place = {index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] == pair[1]}
+    if max(len(before), len(after)) > _LONGEST_MATCHED:
+        return in_place if len(before) == len(after) else _in_stock(before, after)
     blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    kept = {word for block in blocks for word in range(block.b, block.b + block.size)}
-    return Truth(tuple(piece.word not in kept for piece in edited.pieces if not piece.special))
+    in_runs = {word for block in blocks for word in range(block.b, block.b + block.size)}
+    return in_place if len(before) == len(after) and len(in_place) > len(in_runs) else in_runs
 
 
-def _words(text: EncodedText) -> list[tuple[str, ...]]:
+def _in_stock(before: Sequence[_Word], after: Sequence[_Word]) -> set[int]:
+    """Which words occur before at least as often as up to there: in linear time, whatever their order."""
+    stock = Counter(before)
+    kept = set()
+    for index, word in enumerate(after):
+        if stock[word] > 0:
+            stock[word] -= 1
+            kept.add(index)
+    return kept
+
+
+def _words(text: EncodedText) -> list[_Word]:
     """Each word as its pieces; an unknown one as it is spelt, since two of these need not be equal."""
     words = []
     for _, group in groupby(text.pieces, key=lambda piece: piece.word):

@@ -14,6 +14,8 @@ from conftest import FIXTURES
 from support.browser import served
 from support.command_line import run, run_program
 
+from electra_convert.cli.demo import Opener
+
 pytestmark = pytest.mark.slow
 TEXT = "Return the value of the purple attribute"
 ANSI = "\x1b["
@@ -95,7 +97,7 @@ def test_masks_are_filled_by_the_generator_of_a_pair_and_by_a_lone_one(golden_pa
 def test_a_long_text_says_that_it_was_windowed(golden_pair):
     ran = run("demo", golden_pair, "value " * 300, "--no-table")
     assert ran.code == 0
-    assert "scored in 4 windows" in ran.err
+    assert "scored in 4 windows that overlap." in ran.err
     assert run("demo", golden_pair, "value " * 300, "--no-table", "-q").err == ""
 
 
@@ -132,6 +134,62 @@ def test_a_page_is_written_once_and_again_only_when_told(golden_pair, tmp_path):
     demo(golden_pair, "another", "--html", page, "--overwrite")
     assert "another" in page.read_text()
     assert list(tmp_path.iterdir()) == [page]
+
+
+def closing(redirections: str, *arguments, **environment) -> subprocess.CompletedProcess[bytes]:
+    """Run a demo from a shell that closes or redirects its standard streams."""
+    command = [sys.executable, "-m", "electra_convert", "demo", *map(str, arguments)]
+    return subprocess.run(
+        ["sh", "-c", f'"$@" {redirections}', "sh", *command],
+        capture_output=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_page_is_saved_also_when_the_reader_of_the_lines_leaves(golden_pair, tmp_path, options):
+    page, file = tmp_path / "page.html", tmp_path / "lines.txt"
+    file.write_text("the value of it\n" * 3000 + "attribute\n")
+    done = closing("| head -c 1", golden_pair, "--file", file, "--html", page, *options)
+    assert (len(done.stdout), done.stderr) == (1, b"")
+    assert page.read_text().count("<section") == 3001
+
+
+def test_a_page_is_saved_also_when_the_lines_cannot_be_printed_and_that_is_said(golden_pair, tmp_path):
+    page = tmp_path / "page.html"
+    done = closing("> /dev/full", golden_pair, "the", "value", "--html", page)
+    assert done.returncode == 1
+    assert done.stderr == b"Error: the result cannot be printed: No space left on device\n"
+    assert page.read_text().count("<section") == 2
+
+
+def test_a_folder_whose_name_is_no_utf_8_has_one_that_can_be_shown():
+    assert Opener(Path(os.fsdecode(b"caf\xe9")), {}, True).name == "caf\ufffd"
+
+
+# Standard streams
+
+
+def test_a_closed_standard_output_is_no_bug(golden_pair):
+    done = closing(">&-", golden_pair, "the value")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_closed_standard_error_is_no_bug(golden_pair):
+    done = closing("2>&-", golden_pair, "the value", "--no-table")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"the value" in done.stdout
+
+
+def test_a_closed_standard_input_holds_no_sentence(golden_pair):
+    done = closing("<&-", golden_pair)
+    assert done.returncode == 2
+    assert b"there is no sentence" in done.stderr
+
+
+def test_what_the_encoding_of_a_terminal_lacks_is_escaped(golden_pair):
+    done = closing("", golden_pair, "caf\u00e9 \u65e5 the", "--no-table", PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.replace(b"[", b"").replace(b"]", b"") == b"caf\xe9 \\u65e5 the\n"
 
 
 @pytest.mark.parametrize("place", ["nowhere/page.html", "."])
@@ -201,6 +259,7 @@ def test_half_a_character_from_the_shell_is_refused(golden_pair):
         ["a", "--corrupt", "nan"],
         ["a", "--corrupt", "some"],
         ["a", "--threshold", "1.5"],
+        ["a", "--threshold", "nan"],
         ["a", "--port", "70000"],
     ],
 )

@@ -12,7 +12,7 @@ from conftest import FIXTURES
 
 import electra_convert
 from electra_convert import convert, open_model, score
-from electra_convert.errors import ConfigError, NamesError, SourceError, VocabularyError
+from electra_convert.errors import ConfigError, CorruptFileError, NamesError, SourceError, VocabularyError
 
 pytestmark = pytest.mark.slow
 TEXT = "Return the value of the purple attribute."
@@ -89,6 +89,20 @@ def test_weights_that_are_not_finite_are_refused(written):
         open_model(written(change=spoil))
 
 
+@pytest.mark.parametrize("role", ["discriminator", "generator"])
+def test_finite_weights_whose_logits_are_not_are_refused_when_they_are_run(golden_pair, role):
+    opened = open_model(golden_pair, role)
+    weights = {name: tensor.clone() for name, tensor in opened.network._weights.items()}
+    for name in weights:
+        if "dense.weight" in name:
+            weights[name].fill_(3e38)
+    opened.network._weights = weights
+    use = score if role == "discriminator" else electra_convert.fill
+    with pytest.raises(CorruptFileError, match=f"what the {role} computes is not finite") as caught:
+        use(opened, ["the [MASK] of"])
+    assert str(golden_pair) in str(caught.value)
+
+
 def test_a_guessed_head_count_is_said(written):
     assert any("guess" in notice for notice in open_model(written(hparams=False)).notices)
 
@@ -128,6 +142,10 @@ def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, golden_
         (
             lambda text: text.replace(": 1499", ": 1700"),
             "has a piece of id 1700, but the word embedding has 1500 rows",
+        ),
+        (
+            lambda text: json.dumps({**json.loads(text), "added_tokens": []}),
+            r"reads \[MASK\] as \[, ma, ##s, ##k, \], not as one token",
         ),
     ],
 )

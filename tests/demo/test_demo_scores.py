@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from electra_convert import fill, score
-from electra_convert.demo.corruption import corrupt
+from electra_convert.demo.corruption import _run_together, corrupt
 from electra_convert.demo.filling import softmax, suggest
 from electra_convert.demo.judging import Labelled, judge, judge_corrupted, labelled, read_lines
 from electra_convert.demo.scores import encode_text, run, sigmoid
@@ -112,6 +115,27 @@ def test_suggestions_are_words_for_the_place_asked_for(opened_generator, text):
     assert list(found) == [one for one in expected if one in found]
 
 
+def greedy(model):
+    """The model with a tokenizer.json whose special tokens take the space before them, as RoBERTa's does."""
+    fields = json.loads(model.tokenizer.to_str())
+    for token in fields["added_tokens"]:
+        token["lstrip"] = True
+    return replace(model, tokenizer=Tokenizer.from_str(json.dumps(fields)))
+
+
+def test_a_mask_that_takes_the_space_before_it_is_filled_and_suggested_for_as_any(opened_generator):
+    other = greedy(opened_generator)
+    assert fill(other, ["the [MASK] of [MASK]"]) == fill(opened_generator, ["the [MASK] of [MASK]"])
+    assert suggest(other, "the value of", 4, 9, 8) == suggest(opened_generator, "the value of", 4, 9, 8)
+
+
+def test_a_place_whose_mask_is_not_read_as_one_is_refused(opened_generator):
+    fields = {**json.loads(opened_generator.tokenizer.to_str()), "added_tokens": []}
+    blind = replace(opened_generator, tokenizer=Tokenizer.from_str(json.dumps(fields)))
+    with pytest.raises(TextError, match=r"a \[MASK\] in place of characters 4 to 9 of the text is not read as one"):
+        suggest(blind, "the value of", 4, 9, 8)
+
+
 @pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 2), (0, 99)])
 def test_a_place_that_is_not_in_the_text_is_refused(opened_generator, start, end):
     with pytest.raises(TextError, match="the text has no characters"):
@@ -150,6 +174,26 @@ def test_a_substitute_that_begins_a_word_does_not_run_into_its_neighbours(opened
             if before.end == after.start and letters:
                 assert after.text.startswith("##")
                 assert before.word == after.word
+
+
+def test_the_same_line_is_not_corrupted_alike_each_time(opened_discriminator, opened_generator):
+    lines = labelled([LONG] * 3)
+    judged = list(judge_corrupted(opened_discriminator, opened_generator, lines, 0.3, 0))
+    assert len({one.scored.text for one in judged}) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "together"),
+    [
+        ("e", "a", True),
+        ("e\u0301", "a", True),
+        ("\u0915\u093e", "a", True),
+        (",\u0301", "a", False),
+        ("e", ",", False),
+    ],
+)
+def test_a_combining_mark_is_part_of_its_letter(before, after, together):
+    assert _run_together(before, after) == together
 
 
 def test_corruption_is_decided_by_the_seed_and_the_text(opened_generator):

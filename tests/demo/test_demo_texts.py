@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -71,6 +72,18 @@ def test_words_are_numbered_in_their_order_also_behind_special_tokens_and_an_unk
     ]
     words = [piece.word for piece in encode(ENGLISH, SPECIAL, "cafe the [MASK] cafe[MASK]the, the").pieces]
     assert words == [0, 0, 0, 1, 2, 3, 3, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("sides", [("lstrip",), ("rstrip",), ("lstrip", "rstrip")], ids=" ".join)
+@pytest.mark.parametrize(
+    "text", ["the [MASK] of", "the  [MASK]\tof [SEP] ", "[MASK][UNK]", " [MASK] ", "日 [UNK] 日"]
+)
+def test_special_tokens_that_take_white_space_with_them_stand_where_they_are_all_the_same(sides, text):
+    fields = json.loads(ENGLISH.to_str())
+    for token in fields["added_tokens"]:
+        token.update(dict.fromkeys(sides, True))
+    greedy = Tokenizer.from_str(json.dumps(fields))
+    assert encode(greedy, SPECIAL, text) == encode(ENGLISH, SPECIAL, text)
 
 
 @pytest.mark.parametrize("key", TOKENIZERS, ids=lambda key: f"{key[0]}-{key[1]}")

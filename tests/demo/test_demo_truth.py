@@ -34,10 +34,38 @@ def changed(original: str, edited: str) -> list[str]:
         ("日本 the", "日人 the", ["人"]),
         ("the [MASK] of", "the value of", ["value"]),
         ("the value of", "the [MASK] of", []),
+        ("the value of the value of it", "the list of the value of it", ["list"]),
+        ("a of the value of the list", "a of it value of the list", ["it"]),
+        ("the value of the list of it", "the list of the value of it", ["list", "value"]),
+        ("the the the of", "the the of", []),
+        ("the of", "the the the of", ["the", "the"]),
     ],
 )
 def test_the_words_that_are_not_in_the_original_are_marked(original, edited, expected):
     assert changed(original, edited) == expected
+
+
+WORDS = st.lists(st.sampled_from(["the", "value", "of", "it"]), min_size=1, max_size=12)
+
+
+@given(words=WORDS, places=st.data())
+def test_a_word_that_stands_nowhere_in_the_original_is_all_that_is_marked(words, places):
+    new = places.draw(st.sets(st.integers(0, len(words) - 1)))
+    edited = ["attribute" if index in new else word for index, word in enumerate(words)]
+    assert changed(" ".join(words), " ".join(edited)) == ["attribute"] * len(new)
+
+
+@given(words=WORDS, other=WORDS)
+def test_no_more_is_marked_than_differs_place_by_place(words, other):
+    edited = [*other, *words][: len(words)]
+    differing = sum(one != two for one, two in zip(words, edited, strict=True))
+    assert len(changed(" ".join(words), " ".join(edited))) <= differing
+
+
+def test_long_texts_with_little_in_common_are_compared_in_time():
+    before = ["the", "value"] * 5000
+    assert changed(" ".join(before), " ".join(["of", *before[1:-1], "of"])) == ["of", "of"]
+    assert changed(" ".join(before), " ".join(["of", "value", *before, "of"])) == ["of", "value", "of"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from support.browser import served
 
 from electra_convert import score
 from electra_convert.demo.web.app import LONGEST_TYPED, Settings, make_app
-from electra_convert.demo.web.batching import Batcher
+from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.demo.web.server import listen
 from electra_convert.errors import OutputError
 
@@ -119,6 +119,68 @@ def test_a_bug_is_no_traceback_and_no_end(client, monkeypatch):
     assert client.post("/api/score", json={"text": "a"}).status_code == 200
 
 
+def test_an_answer_that_is_no_json_is_said_too(client, monkeypatch):
+    monkeypatch.setattr("electra_convert.demo.web.app._scored_fields", lambda _: {"words": float("nan")})
+    answer = client.post("/api/score", json={"text": "a"})
+    assert (answer.status_code, answer.json()) == (500, {"error": "unexpected ValueError."})
+
+
+def test_a_request_too_many_is_told_to_come_again(client, monkeypatch):
+    async def full(*_):
+        raise FullError
+
+    monkeypatch.setattr(Batcher, "submit", full)
+    answer = client.post("/api/score", json={"text": "a"})
+    assert (answer.status_code, answer.json()) == (503, {"error": "Too many requests are waiting. Try again."})
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(opened_discriminator, monkeypatch):
+    seen: list[str] = []
+
+    def compute(_, texts):
+        seen.extend(text.text for text in texts)
+        time.sleep(0.2)
+        return score(opened_discriminator, [text.text for text in texts])
+
+    monkeypatch.setattr("electra_convert.demo.web.app.score_encoded", compute)
+
+    async def ask(app, text: str, stays: bool) -> None:
+        body = [{"type": "http.request", "body": json.dumps({"text": text}).encode()}]
+
+        async def receive():
+            if body:
+                return body.pop()
+            await asyncio.sleep(60 if stays else 0.05)
+            return {"type": "http.disconnect"}
+
+        async def send(_):
+            pass
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/api/score", "headers": headers, "query_string": b""}
+        await app(scope, receive, send)
+
+    async def all_of_them(app):
+        await asyncio.gather(ask(app, "first", True), ask(app, "second", False), ask(app, "third", True))
+
+    monkeypatch.setattr("electra_convert.demo.web.app.BATCH", 1)
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(all_of_them(make_app(opened_discriminator, None, Settings("model", 0.5, True), executor)))
+    assert seen == ["first", "third"]
+
+
+def test_no_more_wait_than_may():
+    async def submit() -> list[object]:
+        batcher = Batcher(list, executor, 1, 2)
+        return await asyncio.gather(*(batcher.submit(item) for item in range(4)), return_exceptions=True)
+
+    with ThreadPoolExecutor(1) as executor:
+        first, second, third, fourth = asyncio.run(submit())
+    assert (first, second) == (0, 1)
+    assert isinstance(third, FullError)
+    assert isinstance(fourth, FullError)
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/../server.py", "/app.py", "/server.py"])
 def test_nothing_else_is_served(client, path):
     assert client.get(path).status_code == 404
@@ -167,6 +229,44 @@ def test_what_was_given_up_is_not_computed_and_an_error_reaches_its_batch_alone(
     assert (first, fourth, seen) == (0, 3, [0, 1, 3])
     assert isinstance(second, ValueError)
     assert isinstance(third, asyncio.CancelledError)
+
+
+def stop(_):
+    raise StopIteration
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [(stop, RuntimeError), (lambda _: [], ValueError), (lambda items: [*items, 5], ValueError)],
+    ids=["StopIteration", "too_few", "too_many"],
+)
+def test_a_computation_that_goes_wrong_in_any_way_is_told_and_the_next_one_is_made(broken, expected):
+    computations = [broken, list]
+
+    async def submit() -> tuple[object, int]:
+        batcher = Batcher(lambda items: computations.pop(0)(items), executor, 4)
+        first = await asyncio.gather(batcher.submit(1), return_exceptions=True)
+        return first[0], await batcher.submit(2)
+
+    with ThreadPoolExecutor(1) as executor:
+        told, later = asyncio.run(asyncio.wait_for(submit(), 5))
+    assert isinstance(told, expected)
+    assert later == 2
+
+
+def test_work_that_is_cut_off_is_taken_up_by_the_next_request():
+    async def submit() -> list[int]:
+        batcher = Batcher(list, executor, 1)
+        waiting = [asyncio.create_task(batcher.submit(item)) for item in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the first is being computed
+        batcher._work.cancel()
+        # The one that was being computed is lost, and those behind it are not.
+        answered = [*waiting[1:], asyncio.create_task(batcher.submit(3))]
+        return [await asyncio.wait_for(one, 5) for one in answered]
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(submit()) == [1, 2, 3]
 
 
 # The process

@@ -12,6 +12,8 @@ const state = {
   busy: false, // one request at a time: what was typed meanwhile is sent when it is back
   retry: 0,
   timer: 0,
+  marks: [], // what is shown of it
+  stretches: [], // its elements, each with its probability
   before: [], // texts that replacements were made in, for Undo
   place: null, // the word whose panel is open
   panel: 0, // counts openings: suggestions for a panel that was closed are dropped
@@ -107,25 +109,47 @@ function render() {
     return;
   }
   const stretches = scored[unit()];
-  const marks = stretches.flatMap((stretch) => stretch.marks);
+  state.marks = stretches.flatMap((stretch) => stretch.marks);
+  state.stretches = [];
   $("scored").replaceChildren(...stretches.map(stretchElement));
-  $("numbers").replaceChildren(...marks.map(rowElement));
-  const called = marks.filter((mark) => mark.probability > threshold()).length;
-  const parts = [`${called} of ${marks.length} ${unit()} called replaced.`];
-  if (scored.windows > 1) parts.push(`Longer than the model's input: scored in ${scored.windows} overlapping windows.`);
+  $("numbers").replaceChildren();
+  showNumbers();
+  showCalled();
+}
+
+// A long text has thousands of rows: they are made when somebody looks.
+function showNumbers() {
+  const rows = $("numbers");
+  if (state.scored && $("all-numbers").open && !rows.firstChild) rows.append(...state.marks.map(rowElement));
+}
+
+// All that a threshold decides: what is drawn stays.
+function showCalled() {
+  if (!state.scored) return;
+  for (const { element, probability } of state.stretches) {
+    const called = probability > threshold();
+    element.classList.toggle("called", called);
+    element.querySelector(".unseen").textContent = called ? " (replaced)" : "";
+  }
+  Array.from($("numbers").children).forEach((row, index) => {
+    row.children[2].replaceChildren(says(state.marks[index]));
+  });
+  const called = state.marks.filter((mark) => mark.probability > threshold()).length;
+  const parts = [`${called} of ${state.marks.length} ${unit()} called replaced.`];
+  const { windows } = state.scored;
+  if (windows > 1) parts.push(`Longer than the model's input: scored in ${windows} overlapping windows.`);
   if ($("status").textContent !== parts.join(" ")) $("status").textContent = parts.join(" ");
 }
 
 function stretchElement(stretch) {
   if (!stretch.marks.length) return document.createTextNode(stretch.text);
   const mark = stretch.marks.reduce((one, other) => (other.probability > one.probability ? other : one));
-  const called = mark.probability > threshold();
   const level = Math.min(Math.floor(mark.probability * LEVELS), LEVELS - 1);
   const element = make("span", { className: `token level-${level}`, tabIndex: 0 }, stretch.text);
   element.setAttribute("role", "button");
-  element.classList.toggle("called", called);
-  if (called) element.append(make("span", { className: "unseen" }, " (replaced)"));
+  element.append(make("span", { className: "unseen" }));
   element.append(make("span", { className: "tip", dir: "ltr" }, mark.probability.toFixed(3)));
+  state.stretches.push({ element, probability: mark.probability });
   element.addEventListener("click", () => openPanel(mark, element));
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
@@ -139,9 +163,12 @@ function rowElement(mark) {
   const filled = make("span", {});
   filled.style.width = `${100 * mark.probability}%`;
   const bar = make("span", { className: "bar", ariaHidden: "true" }, filled);
-  const says = mark.probability > threshold() ? make("strong", {}, "replaced") : "original";
-  const cells = [mark.probability.toFixed(3), bar, says, make("bdi", {}, mark.name)];
+  const cells = [mark.probability.toFixed(3), bar, says(mark), make("bdi", {}, mark.name)];
   return make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
+}
+
+function says(mark) {
+  return mark.probability > threshold() ? make("strong", {}, "replaced") : "original";
 }
 
 // Replacing
@@ -214,7 +241,7 @@ function undo() {
 
 function showThreshold() {
   $("threshold-value").textContent = threshold().toFixed(2);
-  render();
+  showCalled();
 }
 
 async function begin() {
@@ -234,6 +261,7 @@ async function begin() {
 }
 
 input.addEventListener("input", changed);
+$("all-numbers").addEventListener("toggle", showNumbers);
 $("threshold").addEventListener("input", showThreshold);
 document.querySelectorAll("input[name=unit]").forEach((radio) => radio.addEventListener("change", render));
 $("undo").addEventListener("click", undo);

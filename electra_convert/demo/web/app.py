@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.results import Judged, Unit, marks, segments
 from electra_convert.demo.scores import BATCH, ScoredText, encode_text, score_encoded
 from electra_convert.demo.texts import EncodedText
-from electra_convert.demo.web.batching import Batcher
+from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.errors import ElectraConvertError, TextError
 from electra_convert.pages import page_file
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LONGEST_TYPED = 5_000  # characters
 _LARGEST_BODY = 1 << 17  # bytes; six for each character, as JSON may write it, and some
 _SUGGESTIONS = 8
+_MOST_WAITING = 64  # requests of one kind
 _HERE = "electra_convert.demo.web"
 _FILES = {
     "/": (_HERE, "index.html", "text/html"),
@@ -91,12 +93,13 @@ def make_app(
     from starlette.routing import Route
 
     scorer: Batcher[EncodedText, ScoredText] = Batcher(
-        lambda texts: score_encoded(discriminator, texts), executor, BATCH
+        lambda texts: score_encoded(discriminator, texts), executor, BATCH, _MOST_WAITING
     )
     suggester: Batcher[tuple[str, int, int], tuple[Candidate, ...]] = Batcher(
         lambda places: [suggest(generator, *place, _SUGGESTIONS) for place in places] if generator else [],
         executor,
         1,
+        _MOST_WAITING,
     )
 
     async def tell(_: Fields) -> Fields:
@@ -128,16 +131,20 @@ def _file_endpoint(package: str, name: str, kind: str) -> Callable[[Request], Aw
     return endpoint
 
 
-def _endpoint(answer: Callable[[Fields], Awaitable[Fields]]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(answer: Callable[[Fields], Coroutine[Any, Any, Fields]]) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that takes and gives JSON; what goes wrong is a sentence for the page, not a traceback."""
     from starlette.responses import JSONResponse
 
     async def endpoint(request: Request) -> Response:
-        status = HTTPStatus.OK
+        fields: Fields
         try:
-            fields = await answer(await _body(request))
+            given = await _body(request)
+            fields = await _unless_gone(request, answer(given))
+            return JSONResponse(dict(fields), headers=_HEADERS)
         except _RefusedError as error:
             status, fields = error.status, {"error": str(error)}
+        except FullError:
+            status, fields = HTTPStatus.SERVICE_UNAVAILABLE, {"error": "Too many requests are waiting. Try again."}
         except ElectraConvertError as error:
             status, fields = HTTPStatus.UNPROCESSABLE_ENTITY, {"error": f"{error.message}.", "hint": error.hint}
         except Exception as error:  # noqa: BLE001 - the page says so, and the server goes on
@@ -145,6 +152,21 @@ def _endpoint(answer: Callable[[Fields], Awaitable[Fields]]) -> Callable[[Reques
         return JSONResponse(dict(fields), status, headers=_HEADERS)
 
     return endpoint
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Fields]) -> Fields:
+    """Wait for an answer only as long as there is somebody to give it to."""
+    answering = asyncio.create_task(work)
+    # The body has been read: all that may come now is that the client leaves.
+    leaving = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "The client has gone.")
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()
 
 
 async def _body(request: Request) -> Fields:
