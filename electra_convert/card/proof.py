@@ -14,6 +14,7 @@ from electra_convert.names.rules import Role
 from electra_convert.tokenizer import read_small
 
 SCHEMA = 1
+_LARGEST_TOLERANCE = 1e-4  # what verify itself lets pass
 _AGAIN = "Run electra-convert verify REFERENCE CANDIDATE --save, which writes it anew."
 _UNVERIFIED = "Or upload it as it is with --unverified; the card will say so."
 
@@ -109,6 +110,25 @@ def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
             f"{where} compares weights alone, which does not show that the model computes the same",
             "Run electra-convert verify without --weights-only.",
         )
+    if not _object(_object(models, folder.role), "weights"):
+        raise ParityError(
+            f"{where} compares recorded outputs alone, and no weights",
+            "Run electra-convert verify SOURCE FOLDER --save, with the checkpoint that it was converted from.",
+        )
+    if "tolerance" not in parity:
+        raise ParityError(f"{where} does not say with what tolerance it was made", _AGAIN)
+    if not _is_strict(tolerance := parity["tolerance"]):
+        raise ParityError(
+            f"{where} was made with a tolerance of {tolerance}, expected at most {_LARGEST_TOLERANCE:g}",
+            "Run electra-convert verify without --tolerance.",
+        )
+
+
+def _is_strict(tolerance: object) -> bool:
+    """Whether what verify was told to let pass is no more than what it lets pass of itself."""
+    if tolerance is None:
+        return True
+    return isinstance(tolerance, int | float) and 0 <= tolerance <= _LARGEST_TOLERANCE
 
 
 def stages_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:

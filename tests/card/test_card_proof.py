@@ -19,6 +19,11 @@ MODEL = ("models", "generator")
 STAGE = (*MODEL, "forward", "stages", "logits")
 
 
+def unweighed(weights):
+    stages = {"logits": {"max_abs": 1e-6}}
+    return {"models": {"generator": {"weights": weights, "forward": {"stages": stages}}}}
+
+
 def prove(folder, unverified=False, **choice):
     return require_proof(read_folder(folder, **choice), unverified)
 
@@ -39,6 +44,12 @@ def test_a_passed_record_of_these_files_is_proof(pair):
         ({"weights_only": None}, "compares weights alone"),
         ({"models": {"generator": {"forward": None}}}, "compares weights alone"),
         ({"models": {"generator": {"forward": {"stages": {}}}}}, "compares weights alone"),
+        (unweighed(None), "compares recorded outputs alone, and no weights"),
+        (unweighed({}), "compares recorded outputs alone, and no weights"),
+        (unweighed([1]), "compares recorded outputs alone, and no weights"),
+        ({"tolerance": 0.5}, r"made with a tolerance of 0\.5, expected at most 0\.0001"),
+        ({"tolerance": 1.1e-4}, "made with a tolerance of"),
+        ({"tolerance": "nan"}, "made with a tolerance of"),
         ({"models": {"discriminator": {}}}, "is of discriminator, the model is a generator"),
         ({"models": None}, "is of no model"),
         ({"files": {}}, "says nothing of"),
@@ -50,6 +61,20 @@ def test_a_record_that_does_not_show_parity_is_no_proof(generator, changes, said
     with pytest.raises(ParityError, match=said):
         prove(generator)
     assert prove(generator, unverified=True).state == "unverified"
+
+
+@pytest.mark.parametrize("tolerance", [None, 0, 0.0, 1e-6, 1e-4])
+def test_a_tolerance_no_larger_than_the_rule_is_as_good_as_the_rule(generator, tolerance):
+    write_parity(generator, tolerance=tolerance)
+    assert prove(generator).state == "verified"
+
+
+def test_a_record_of_before_tolerances_were_told_does_not_count_as_one_with_none(generator):
+    record = json.loads((generator / "parity.json").read_text())
+    del record["tolerance"]
+    (generator / "parity.json").write_text(json.dumps(record))
+    with pytest.raises(ParityError, match="does not say with what tolerance"):
+        prove(generator)
 
 
 @pytest.mark.parametrize(

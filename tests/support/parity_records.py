@@ -24,6 +24,7 @@ def write_parity(folder: Path, **changes: Any) -> None:
         "tool": {"name": "electra_convert", "version": "0.1.0"},
         "verdict": "same",
         "weights_only": False,
+        "tolerance": None,
         "reference": {"name": "model.ckpt-4000", "format": "tensorflow"},
         "candidate": {"name": folder.name, "format": "safetensors"},
         "summary": f"The same {role}. All 43 weights are equal bit for bit.",
