@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.transformers import ARCHITECTURES, read_config, role_of_config
@@ -79,6 +79,13 @@ class ModelFolder:
     def has(self, name: str) -> bool:
         """Whether a file of this name is published."""
         return any(file.name == name for file in self.files)
+
+    def without(self, name: str) -> ModelFolder:
+        """The same with one file less that is published, and one more that is left if it is there."""
+        if not self.has(name):
+            return self
+        files = tuple(file for file in self.files if file.name != name)
+        return replace(self, files=files, strays=tuple(sorted((*self.strays, name))))
 
 
 def find_models(folder: Path) -> tuple[Path, ...]:
@@ -174,6 +181,11 @@ def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
     elif (path / index).is_file():
         yield from shard_names(path / index)
         yield index
+
+
+def is_stale(name: str) -> bool:
+    """Whether a file of this name that is not of the model published beside it is of another, and misleads."""
+    return is_weights(name) or (name in _KNOWN and name != CARD)
 
 
 def is_weights(name: str) -> bool:
