@@ -7,7 +7,7 @@ import json
 from itertools import product
 
 import pytest
-from support.parity_records import write_parity
+from support.parity_records import write_parity, write_training
 
 from electra_convert.card.contents import find_models, read_folder
 from electra_convert.card.facts import gather_facts
@@ -126,12 +126,37 @@ def test_without_a_record_there_is_no_proof(generator):
 
 
 def test_what_was_pretrained_here_needs_none_unless_it_was_converted_since(generator):
-    (generator / "parity.json").unlink()
-    (generator / "training.json").write_text('{"schema": 1}')
+    write_training(generator)
+    (generator / "README.md").write_text("mine")
+    assert prove(generator).state == "pretrained"
+    (generator / "conversion.json").write_text('{"schema": 1}')
     with pytest.raises(ParityError, match="was not verified"):
         prove(generator)
-    (generator / "conversion.json").unlink()
-    assert prove(generator).state == "pretrained"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tool": None}, "was not written by electra_convert, but by None"),
+        ({"tool": {"name": "mine"}}, "was not written by electra_convert, but by 'mine'"),
+        ({"files": None}, r"training\.json says nothing of config\.json, model\.safetensors"),
+        ({"files": {}}, r"training\.json says nothing of config\.json, model\.safetensors"),
+    ],
+)
+def test_a_record_of_training_that_is_not_of_this_tool_or_these_files_excuses_nothing(generator, changes, said):
+    write_training(generator, **changes)
+    with pytest.raises(ParityError, match=said):
+        prove(generator)
+    assert prove(generator, unverified=True).state == "unverified"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_what_was_pretrained_here_and_changed_since_is_not_excused(generator, name):
+    write_training(generator)
+    with (generator / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ParityError, match=rf"training\.json is of other files: {name} changed since"):
+        prove(generator)
 
 
 @pytest.mark.parametrize("name", ["parity.json", "training.json"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 from support.command_line import run
 from support.fake_hub.process import BOB, READER, FakeHub, commits, writes
+from support.parity_records import write_training
 
 pytestmark = pytest.mark.slow
 
@@ -53,13 +53,12 @@ def test_an_unverified_model_is_refused_and_goes_with_a_word_about_it(hub, gener
 
 
 def test_a_model_that_was_pretrained_here_needs_no_parity(hub, generator):
-    for name in ("parity.json", "conversion.json"):
-        (generator / name).unlink()
-    (generator / "training.json").write_text(json.dumps({"schema": 1, "steps": 4000, "corpus": {"name": "prose"}}))
+    write_training(generator, corpus={"name": "prose"})
     assert hub.run("upload", "alice/small", generator).code == 0
     card = (generator / "README.md").read_text()
     assert "| `corpus.name` | `prose` |" in card
     assert "trained here and not converted" in card
+    assert "model.safetensors" not in card
 
 
 def test_one_half_that_is_not_verified_keeps_the_other_back_too(hub, pair):
