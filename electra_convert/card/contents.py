@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.transformers import ARCHITECTURES, read_config, role_of_config
-from electra_convert.errors import SourceError
+from electra_convert.errors import SourceError, UsageError
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.shards import shard_names
 from electra_convert.names.rules import Role
@@ -99,7 +99,13 @@ def find_models(folder: Path) -> tuple[Path, ...]:
 
     Raises:
         SourceError: it is not such a folder.
+        UsageError: it is on the Hub.
     """
+    if folder.parts[:1] == ("hf:",) and not folder.exists():
+        raise UsageError(
+            f"FOLDER is {folder}, which is on the Hub, expected a folder here",
+            "Convert it first: electra-convert convert hf://OWNER/REPO OUTPUT, then verify it.",
+        )
     if folder.exists() and not folder.is_dir():
         raise SourceError(f"{folder} is not a folder", "Give the model's folder.")
     locations = locate(folder)

@@ -21,6 +21,7 @@ from electra_convert.card.proof import Proof, require_proof
 from electra_convert.card.writing import Card, make_card, repo_ids
 from electra_convert.hub.push import Message
 from electra_convert.hub.remote_card import RemoteCard, require_kept
+from electra_convert.hub.repository import MAIN
 from electra_convert.version import __version__
 
 
@@ -80,13 +81,14 @@ class Shipment:
         return Message(title or f"Upload the {self.folder.role} with electra_convert", told)
 
 
-def plan_shipments(repo_id: str, folder: Path, choice: Choice) -> tuple[Shipment, ...]:
+def plan_shipments(repo_id: str, folder: Path, choice: Choice, revision: str = MAIN) -> tuple[Shipment, ...]:
     """Plan what goes where.
 
     Args:
         repo_id: OWNER/NAME; the models of a pair get a suffix each.
         folder: a transformers model folder, or a pair of them.
         choice: what of it is to be uploaded.
+        revision: the branch.
 
     Returns:
         One shipment a model, the discriminator first.
@@ -96,16 +98,17 @@ def plan_shipments(repo_id: str, folder: Path, choice: Choice) -> tuple[Shipment
     """
     models = find_models(folder)
     names = repo_ids(models, folder, repo_id)
-    return tuple(_shipment(path, name, names, choice) for path, name in zip(models, names, strict=True))
+    branch = None if revision == MAIN else revision
+    return tuple(_shipment(path, name, names, choice, branch) for path, name in zip(models, names, strict=True))
 
 
-def _shipment(path: Path, repo_id: str, names: Sequence[str], choice: Choice) -> Shipment:
+def _shipment(path: Path, repo_id: str, names: Sequence[str], choice: Choice, branch: str | None) -> Shipment:
     folder = read_folder(path, choice.include_optimizer, choice.include_pickles)
     proof = require_proof(folder, choice.unverified)
     if proof.state != "verified":
         folder = folder.without(PARITY)  # a record that proves nothing would be taken for one that does
     partner = next((other for other in names if other != repo_id), None)
-    facts = gather_facts(folder, proof, repo_id, partner)
+    facts = gather_facts(folder, proof, repo_id, partner, branch)
     return _with_card(repo_id, facts, make_card(facts, choice.metadata))
 
 

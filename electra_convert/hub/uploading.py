@@ -14,6 +14,7 @@ from electra_convert.card.front_matter import Metadata
 from electra_convert.card.writing import save_card
 from electra_convert.errors import ElectraConvertError, HubError, UsageError
 from electra_convert.hub.account import account_name, require_valid_card
+from electra_convert.hub.branches import require_branch
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.push import Destination, find_change, push
 from electra_convert.hub.remote_card import read_remote_card
@@ -82,6 +83,7 @@ class Request:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        require_branch(self.revision)
         if self.create_pr and self.revision != MAIN:
             raise UsageError(
                 "--create-pr proposes a change to main; --revision names another branch: give one of them"
@@ -154,7 +156,7 @@ def run_upload(
         ElectraConvertError: the message says why, and what is on the Hub already.
     """
     hub = Hub(request.token, tell)
-    shipments = plan_shipments(repo_id, folder, choice)
+    shipments = plan_shipments(repo_id, folder, choice, request.revision)
     author = None if request.dry_run else account_name(hub)
     planned = [_planned(hub, shipment, request, choice, author) for shipment in shipments]
     if author is None:

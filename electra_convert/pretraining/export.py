@@ -100,7 +100,7 @@ def write_tensorflow(trained: Trained, step: int, tokens: Tokens, folder: Path) 
 
 
 def _apart(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
-    """Small files as they are, and where each training.json goes, which is written last: it has the others' hashes."""
+    """Small files as they are, and where each training.json goes: it is written last, with the hashes of the rest."""
     records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == RECORD_FILE]
     others = {name: content for name, content in files.items() if PurePosixPath(name) not in records}
     return others, [str(record.with_name(TRAINING_RECORD)) for record in records]

@@ -212,6 +212,10 @@ def test_a_branch_is_made_where_it_is_missing(any_hub, generator):
         ran = any_hub.run("upload", "alice/small", generator, "--revision", "feature/x", "--json")
         assert ran.code == 0, ran.err
     assert json.loads(ran.out)["uploads"][0]["url"].endswith("/alice/small/tree/feature%2Fx")
+    card = (generator / "README.md").read_text()
+    assert 'model="alice/small", revision="feature/x")' in card
+    assert "electra-convert verify model.ckpt-4000 hf://alice/small@feature%2Fx\n" in card
+    assert any_hub.run("inspect", "hf://alice/small@feature%2Fx", "-q").code == 0
     refs = any_hub.repositories["alice/small"]["refs"]
     assert commits(any_hub, "alice/small")[-1]["oid"] == refs["feature/x"] != refs["main"]
     assert len(any_hub.requests("POST", "/branch/")) == 1
