@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
+from urllib.parse import urlsplit
 
-from electra_convert.errors import MissingPackageError
+from electra_convert.errors import MissingPackageError, UsageError
 
 
 def import_torch(purpose: str) -> ModuleType:
@@ -63,8 +64,26 @@ def import_huggingface_hub(purpose: str) -> ModuleType:
 
     Raises:
         MissingPackageError: it cannot be imported.
+        UsageError: HF_ENDPOINT, which it reads as it is imported, is no address.
     """
+    if endpoint := os.environ.get("HF_ENDPOINT"):
+        _require_address(endpoint)
     return _imported("huggingface_hub", "hub", purpose, _load_huggingface_hub)
+
+
+def _require_address(endpoint: str) -> None:
+    """What stands before an @ is not shown: it may be a password."""
+    try:
+        parts = urlsplit(endpoint)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return
+        reason = "expected http:// or https://, and a host"
+    except ValueError as error:
+        reason = str(error).rpartition("@")[2]
+    shown = endpoint.rpartition("@")[2]
+    raise UsageError(
+        f"HF_ENDPOINT is {shown!r}, which is no address: {reason}", "Such as https://huggingface.co, or unset it."
+    ) from None
 
 
 def import_iso639(purpose: str) -> ModuleType:

@@ -23,7 +23,7 @@ from electra_convert.parity.inputs import Batch, Limits, builtin_batches, read_i
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
 from electra_convert.parity.saved import check_folders, save_report
 from electra_convert.parity.settings import SettingParity, compare_dtype, compare_settings
-from electra_convert.parity.sides import Place, Side, find_place, open_side
+from electra_convert.parity.sides import Place, Side, find_place, open_side, require_apart
 from electra_convert.parity.texts import find_specials, text_batch
 from electra_convert.parity.weights import WeightsParity, compare_weights, dtypes_of
 from electra_convert.parity.witness_session import WitnessSession
@@ -105,6 +105,8 @@ def run_verification(
         known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
         side = stack.enter_context(open_side(candidate, lenient=True))
         folders = {role: model.folder for role, model in side.checkpoint.models.items()}
+        if save and known is not None:
+            require_apart(known, side)
         if save:
             check_folders(folders.values())
         report = _report(known, side, checks, session, progress)
@@ -149,6 +151,7 @@ def _report(
         batches=batches,
         versions={name: version for role in roles for name, version in ran[role].versions.items()},
         notes=tuple(dict.fromkeys([*notes, *(note for role in roles for note in ran[role].notes)])),
+        tolerance=checks.tolerance,
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.transformers import ARCHITECTURES, read_config, role_of_config
-from electra_convert.errors import SourceError
+from electra_convert.errors import SourceError, UsageError
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.shards import shard_names
 from electra_convert.names.rules import Role
@@ -80,6 +80,13 @@ class ModelFolder:
         """Whether a file of this name is published."""
         return any(file.name == name for file in self.files)
 
+    def without(self, name: str) -> ModelFolder:
+        """The same with one file less that is published, and one more that is left if it is there."""
+        if not self.has(name):
+            return self
+        files = tuple(file for file in self.files if file.name != name)
+        return replace(self, files=files, strays=tuple(sorted((*self.strays, name))))
+
 
 def find_models(folder: Path) -> tuple[Path, ...]:
     """Find the model folders that a folder stands for.
@@ -92,7 +99,13 @@ def find_models(folder: Path) -> tuple[Path, ...]:
 
     Raises:
         SourceError: it is not such a folder.
+        UsageError: it is on the Hub.
     """
+    if folder.parts[:1] == ("hf:",) and not folder.exists():
+        raise UsageError(
+            f"FOLDER is {folder}, which is on the Hub, expected a folder here",
+            "Convert it first: electra-convert convert hf://OWNER/REPO OUTPUT, then verify it.",
+        )
     if folder.exists() and not folder.is_dir():
         raise SourceError(f"{folder} is not a folder", "Give the model's folder.")
     locations = locate(folder)
@@ -174,6 +187,11 @@ def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
     elif (path / index).is_file():
         yield from shard_names(path / index)
         yield index
+
+
+def is_stale(name: str) -> bool:
+    """Whether a file of this name that is not of the model published beside it is of another, and misleads."""
+    return is_weights(name) or (name in _KNOWN and name != CARD)
 
 
 def is_weights(name: str) -> bool:

@@ -26,6 +26,7 @@ class Facts:
         has_tokenizer: whether its tokenizer's files are with it.
         lower_case: whether its tokenizer lower-cases, None where that is not said.
         strip_accents: whether its tokenizer strips accents, None where that is not said.
+        revision: the branch it is published on, or None for the one that is taken where none is named.
     """
 
     folder: ModelFolder
@@ -36,6 +37,7 @@ class Facts:
     has_tokenizer: bool
     lower_case: bool | None
     strip_accents: bool | None
+    revision: str | None = None
 
     @property
     def has_head(self) -> bool:
@@ -43,7 +45,9 @@ class Facts:
         return self.folder.architecture in {"ElectraForPreTraining", "ElectraForMaskedLM"}
 
 
-def gather_facts(folder: ModelFolder, proof: Proof, repo_id: str | None, partner: str | None) -> Facts:
+def gather_facts(
+    folder: ModelFolder, proof: Proof, repo_id: str | None, partner: str | None, revision: str | None = None
+) -> Facts:
     """Gather what a card says.
 
     Args:
@@ -51,6 +55,7 @@ def gather_facts(folder: ModelFolder, proof: Proof, repo_id: str | None, partner
         proof: of its parity.
         repo_id: where it is to be published, if that is known.
         partner: where the other model of the pair is.
+        revision: the branch, or None for the one that is taken where none is named.
 
     Returns:
         The facts.
@@ -68,4 +73,5 @@ def gather_facts(folder: ModelFolder, proof: Proof, repo_id: str | None, partner
         has_tokenizer=any(folder.has(name) for name in _TOKENIZER_FILES),
         lower_case=casing_of_folder(folder.path),
         strip_accents=accents_of_folder(folder.path),
+        revision=revision,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from electra_convert.card.facts import Facts
 from electra_convert.card.proof import stages_of
@@ -66,7 +67,15 @@ def _number(value: object, form: str) -> str:
 
 
 def _reproduce(facts: Facts, reference: object) -> str:
-    name = str(reference["name"]) if isinstance(reference, dict) and "name" in reference else "REFERENCE"
-    candidate = f"hf://{facts.repo_id}" if facts.repo_id else "."
-    command = shlex.join(["electra-convert", "verify", name, candidate])
+    known = reference if isinstance(reference, dict) else {}
+    name = str(known.get("name", "REFERENCE"))
+    options = ["--golden"] if known.get("format") == "npz" else []
+    command = shlex.join(["electra-convert", "verify", *options, name, _address(facts)])
     return f"With {code(name)} at hand, the same comparison is made again by\n\n```sh\n{command}\n```"
+
+
+def _address(facts: Facts) -> str:
+    if facts.repo_id is None:
+        return "."
+    # A slash of its own would end the revision, and begin a path within the repository.
+    return f"hf://{facts.repo_id}" + (f"@{quote(facts.revision, safe='')}" if facts.revision else "")

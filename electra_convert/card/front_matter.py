@@ -12,6 +12,7 @@ from electra_convert.errors import CardError, listing
 from electra_convert.frameworks import import_huggingface_hub, import_iso639
 
 _BLOCK = re.compile(r"\A\s*---[ \t\r]*\n(.*?)(?:^---[ \t\r]*(?:\n|\Z))", re.DOTALL | re.MULTILINE)
+_NOTHING = re.compile(r"\s*(~|null|Null|NULL)?\s*(#.*)?")
 _PARTS = ("pt1", "pt2b", "pt2t", "pt3")
 _NO_LANGUAGES = {"code", "multilingual"}
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -51,7 +52,7 @@ def split_card(text: str) -> tuple[str, str]:
 
 
 def complete(front: str, given: Mapping[str, Any], derived: Mapping[str, Any], where: str) -> str:
-    """Add to a front matter what it does not say yet; no line that is there changes.
+    """Add to a front matter what it does not say yet; no line that says something changes.
 
     Args:
         front: YAML, each line ended by a newline.
@@ -60,7 +61,7 @@ def complete(front: str, given: Mapping[str, Any], derived: Mapping[str, Any], w
         where: the card's file, for messages.
 
     Returns:
-        The YAML, lines added at its end.
+        The YAML; keys without a value have got one, and lines were added at its end.
 
     Raises:
         CardError: it is not YAML, says otherwise than what is given, or has a value the Hub does not know.
@@ -73,11 +74,23 @@ def complete(front: str, given: Mapping[str, Any], derived: Mapping[str, Any], w
                 "Change the line in the card, or leave the option out.",
             )
     added = {name: value for name, value in {**derived, **given}.items() if name not in present}
-    whole = front + (_yaml(added) if added else "")
+    whole = front
+    for name, value in added.items():
+        whole = _with_field(whole, name, value, where)
     check_values({**present, **added}, where)
     if parse(whole, where) != {**present, **added}:
         raise CardError(f"{where}: nothing can be added to its front matter", "Write it as lines of `key: value`.")
     return whole
+
+
+def _with_field(front: str, name: str, value: object, where: str) -> str:
+    """A key that is there without a value gets it where it stands; a table has no key twice."""
+    line = re.search(rf"""^(["']?){name}\1[ \t]*:(.*)\n""", front, re.MULTILINE)
+    if line is None:
+        return front + _yaml({name: value})
+    if not _NOTHING.fullmatch(line[2]):
+        raise CardError(f"{where}: {name} has no value that can be read", f"Give {name} one, or take its line out.")
+    return front[: line.start()] + _yaml({name: value}) + front[line.end() :]
 
 
 def parse(front: str, where: str) -> dict[str, Any]:

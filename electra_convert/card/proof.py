@@ -14,7 +14,9 @@ from electra_convert.names.rules import Role
 from electra_convert.tokenizer import read_small
 
 SCHEMA = 1
+_LARGEST_TOLERANCE = 1e-4  # what verify itself lets pass
 _AGAIN = "Run electra-convert verify REFERENCE CANDIDATE --save, which writes it anew."
+_AS_WRITTEN = "Give the folder as electra-convert pretrain wrote it."
 _UNVERIFIED = "Or upload it as it is with --unverified; the card will say so."
 
 
@@ -23,8 +25,8 @@ class Proof:
     """Whether a model was shown to be its source's.
 
     Attributes:
-        state: verified: by a passed parity.json whose hashes are those of the files; pretrained: made here, so that
-            there is no source; unverified: neither.
+        state: verified: by a passed parity.json whose hashes are those of the files; pretrained: made here, by a
+            training.json whose hashes are those of the files, so that there is no source; unverified: neither.
         line: the same in one sentence.
         parity: the parity.json of a verified model.
         training: the training.json, where there is one.
@@ -67,13 +69,14 @@ def _proof(folder: ModelFolder) -> Proof:
     training = read_record(folder.path / TRAINING)
     parity = read_record(folder.path / PARITY)
     if parity is None and training is not None and not folder.has("conversion.json"):
+        _require_trained_here(folder, training)
         return Proof(
             "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training
         )
     if parity is None:
         raise ParityError(f"{folder.path} has no {PARITY}: it was not verified", _AGAIN)
     _require_passed(folder, parity)
-    _require_same_files(folder, parity)
+    _require_same_files(folder, parity, PARITY, _AGAIN)
     return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
 
 
@@ -109,6 +112,25 @@ def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
             f"{where} compares weights alone, which does not show that the model computes the same",
             "Run electra-convert verify without --weights-only.",
         )
+    if not _object(_object(models, folder.role), "weights"):
+        raise ParityError(
+            f"{where} compares recorded outputs alone, and no weights",
+            "Run electra-convert verify SOURCE FOLDER --save, with the checkpoint that it was converted from.",
+        )
+    if "tolerance" not in parity:
+        raise ParityError(f"{where} does not say with what tolerance it was made", _AGAIN)
+    if not _is_strict(tolerance := parity["tolerance"]):
+        raise ParityError(
+            f"{where} was made with a tolerance of {tolerance}, expected at most {_LARGEST_TOLERANCE:g}",
+            "Run electra-convert verify without --tolerance.",
+        )
+
+
+def _is_strict(tolerance: object) -> bool:
+    """Whether what verify was told to let pass is no more than what it lets pass of itself."""
+    if tolerance is None:
+        return True
+    return isinstance(tolerance, int | float) and 0 <= tolerance <= _LARGEST_TOLERANCE
 
 
 def stages_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
@@ -130,16 +152,24 @@ def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _require_same_files(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
-    recorded = parity.get("files")
-    hashes = recorded if isinstance(recorded, dict) else {}
-    checked = [file for file in folder.files if file.name not in {CARD, PARITY}]
+def _require_trained_here(folder: ModelFolder, training: Mapping[str, Any]) -> None:
+    tool = _object(training, "tool").get("name")
+    if tool != "electra_convert":
+        raise ParityError(
+            f"{folder.path / TRAINING} was not written by electra_convert, but by {tool!r}", _AS_WRITTEN
+        )
+    _require_same_files(folder, training, TRAINING, _AS_WRITTEN)
+
+
+def _require_same_files(folder: ModelFolder, record: Mapping[str, Any], name: str, hint: str) -> None:
+    where, hashes = folder.path / name, _object(record, "files")
+    checked = [file for file in folder.files if file.name not in {CARD, PARITY, name}]
     unknown = [file.name for file in checked if file.name not in hashes]
     changed = [file.name for file in checked if file.name in hashes and hashes[file.name] != file.sha256]
     if changed:
-        raise ParityError(f"{folder.path / PARITY} is of other files: {listing(changed)} changed since", _AGAIN)
+        raise ParityError(f"{where} is of other files: {listing(changed)} changed since", hint)
     if unknown:
-        raise ParityError(f"{folder.path / PARITY} says nothing of {listing(unknown)}", _AGAIN)
+        raise ParityError(f"{where} says nothing of {listing(unknown)}", hint)
     gone = [name for name in hashes if name != CARD and not (folder.path / name).is_file()]
     if gone:
-        raise ParityError(f"{folder.path / PARITY} is of files that are gone: {listing(gone)}", _AGAIN)
+        raise ParityError(f"{where} is of files that are gone: {listing(gone)}", hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from electra_convert.card.facts import Facts
 
 _DISCRIMINATOR = """\
@@ -9,8 +11,8 @@ import torch
 from transformers import AutoTokenizer, ElectraForPreTraining
 
 name = "{name}"
-tokenizer = AutoTokenizer.from_pretrained(name)
-discriminator = ElectraForPreTraining.from_pretrained(name)
+tokenizer = AutoTokenizer.from_pretrained(name{revision})
+discriminator = ElectraForPreTraining.from_pretrained(name{revision})
 
 inputs = tokenizer("The quick brown fox ate over the lazy dog", return_tensors="pt")
 with torch.no_grad():
@@ -21,7 +23,7 @@ for token, probability in zip(inputs.tokens(), replaced.tolist()):
 _GENERATOR = """\
 from transformers import pipeline
 
-fill_mask = pipeline("fill-mask", model="{name}")
+fill_mask = pipeline("fill-mask", model="{name}"{revision})
 text = f"The quick brown fox {{fill_mask.tokenizer.mask_token}} over the lazy dog"
 for guess in fill_mask(text):
     print(f"{{guess['token_str']:12}} {{guess['score']:.3f}}")"""
@@ -31,8 +33,8 @@ import torch
 from transformers import AutoTokenizer, ElectraModel
 
 name = "{name}"
-tokenizer = AutoTokenizer.from_pretrained(name)
-encoder = ElectraModel.from_pretrained(name)
+tokenizer = AutoTokenizer.from_pretrained(name{revision})
+encoder = ElectraModel.from_pretrained(name{revision})
 
 inputs = tokenizer("The quick brown fox jumps over the lazy dog", return_tensors="pt")
 with torch.no_grad():
@@ -42,7 +44,7 @@ print(vectors.shape)"""
 _WITHOUT_TOKENIZER = """\
 from transformers import {architecture}
 
-model = {architecture}.from_pretrained("{name}")"""
+model = {architecture}.from_pretrained("{name}"{revision})"""
 
 _HERE = "# The folder of this card; on the Hub, its OWNER/NAME.\n"
 
@@ -71,4 +73,8 @@ def _template(facts: Facts) -> str:
 
 
 def _words(facts: Facts, name: str) -> dict[str, str]:
-    return {"name": name, "architecture": facts.folder.architecture if facts.has_head else "ElectraModel"}
+    return {
+        "name": name,
+        "revision": f", revision={json.dumps(facts.revision)}" if facts.revision else "",
+        "architecture": facts.folder.architecture if facts.has_head else "ElectraModel",
+    }

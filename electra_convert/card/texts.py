@@ -93,7 +93,8 @@ def _training(record: Mapping[str, Any] | None) -> str:
     if record is None:
         return ""
     told = "Pretrained with electra_convert. `training.json` has the whole record."
-    rows = [(code(name), code(_plain(value))) for name, value in _scalars(record) if name != "schema"]
+    settings = {name: value for name, value in record.items() if name not in {"schema", "files"}}
+    rows = [(code(name), code(_plain(value))) for name, value in _scalars(settings)]
     return "\n\n".join(["## Training", told, *([table(("setting", "value"), rows)] if rows else [])])
 
 

@@ -124,12 +124,13 @@ def _require_repo_id(name: str) -> None:
         raise UsageError(f"{name!r} is not the name of a repository: {reason}", "Such as my-name/electra-small.")
 
 
-def make_card(facts: Facts, metadata: Metadata) -> Card:
+def make_card(facts: Facts, metadata: Metadata, elsewhere: str | None = None) -> Card:
     """Make a model's card, out of the one that is there if there is one.
 
     Args:
         facts: what is known of the model.
         metadata: what the user says of it.
+        elsewhere: the card to make it out of where the folder has none, such as the one on the Hub.
 
     Returns:
         The card, not written yet.
@@ -138,7 +139,8 @@ def make_card(facts: Facts, metadata: Metadata) -> Card:
         CardError: the card there is malformed, contradicts an option, or a value is none that the Hub knows.
     """
     path = facts.folder.path / CARD
-    before = _read(path)
+    here = _read(path)
+    before = elsewhere if here is None else here
     only_crlf = before is not None and before.count("\r\n") == before.count("\n") > 0
     text = _new(facts) if before is None else before.replace("\r\n", "\n") if only_crlf else before
     front, body = split_card(text)
@@ -147,7 +149,7 @@ def make_card(facts: Facts, metadata: Metadata) -> Card:
     text = f"---\n{front}---\n{body}"
     if only_crlf:
         text = text.replace("\n", "\r\n")
-    return Card(path, text, text != before, facts.proof.state, _notices(front, str(path)))
+    return Card(path, text, text != here, facts.proof.state, _notices(front, str(path)))
 
 
 def _notices(front: str, where: str) -> tuple[str, ...]:

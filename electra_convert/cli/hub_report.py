@@ -45,7 +45,7 @@ def plan_text(plan: Upload) -> str:
         f"{shipment.repo_id}, {plan.revision}, {_visibility(plan)}",
         shipment.proof.line,
         *table([(f"{file.size:,}", file.name, _state(plan, file.name)) for file in shipment.files]),
-        *(f"  removes {name}, weights of the model before" for name in plan.removed),
+        *(f"  removes {name}, of the model before" for name in plan.removed),
         *(f"  leaves {name}" for name in shipment.folder.strays),
     ]
     return as_text(lines)

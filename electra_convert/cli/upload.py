@@ -29,6 +29,9 @@ from electra_convert.cli.shared import PATH, metadata_options, output_options, p
 @click.option("--include-pickles", is_flag=True, help="Upload pytorch_model.bin too.")
 @click.option("--unverified", is_flag=True, help="Upload without a passed parity.json; the card will say so.")
 @click.option(
+    "--overwrite-card", is_flag=True, help="Let lines of the card on the Hub go that README.md of FOLDER has not."
+)
+@click.option(
     "--token",
     metavar="TOKEN",
     help="Better not: others may read it off the list of processes. Set HF_TOKEN, or use `hf auth login`.",
@@ -44,6 +47,7 @@ def command(
     include_optimizer: bool,
     include_pickles: bool,
     unverified: bool,
+    overwrite_card: bool,
     as_json: bool,
     quiet: bool,
     **request: Any,  # noqa: ANN401 - the fields of Request
@@ -70,7 +74,8 @@ def command(
             click.echo(plan_text(plan), err=True)
 
     prepare_hub(quiet or as_json)
-    choice = Choice(Metadata(license, language, base_model), include_optimizer, include_pickles, unverified)
+    metadata = Metadata(license, language, base_model)
+    choice = Choice(metadata, include_optimizer, include_pickles, unverified, overwrite_card)
     done = run_upload(repo_id, folder, choice, Request(**request), show, tell)
     if as_json:
         print_json(upload_fields(done))

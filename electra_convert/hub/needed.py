@@ -16,7 +16,7 @@ _WEIGHTS = (
     re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-\d{5}-of-\d{5}\.bin"),
 )
 _TENSORFLOW = re.compile(
-    r"checkpoint|.*\.index|.*\.meta|.*\.data-\d{5}-of-\d{5}|saved_model\.pb|variables/variables\..*"
+    r"checkpoint|[^/]*\.(index|meta|data-\d{5}-of-\d{5})|saved_model\.pb|variables/variables\.[^/]*"
 )
 _BESIDE = frozenset(
     """

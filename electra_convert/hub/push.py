@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from electra_convert.card.contents import PublishedFile, is_weights
+from electra_convert.card.contents import CARD, PublishedFile, is_stale
 from electra_convert.errors import HubError, listing
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import WAITS, Hub, warnings_told
@@ -22,11 +22,13 @@ class Destination:
         repo_id: the repository.
         revision: a branch, or a pull request's reference.
         author: the account, where a pull request is to be opened or added to, else None.
+        card: git's SHA-1 of the card that may be replaced there, or None where there is none.
     """
 
     repo_id: str
     revision: str = MAIN
     author: str | None = None
+    card: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Pushed:
         commit: the head of the revision afterwards.
         revision: that which holds the files now: a branch, or a pull request's reference.
         sent: names of files that were committed; empty where all of them were there.
-        removed: names of files of weights that belonged to the model before, and were removed.
+        removed: names of files that belonged to the model before, and were removed.
     """
 
     commit: str
@@ -73,13 +75,14 @@ def find_change(files: Sequence[PublishedFile], there: Listing | None) -> Change
         there: the revision, or None where it is not there yet.
 
     Returns:
-        The change. Weights in safetensors that are not among the files go, since from_pretrained might load them
-        in the place of those; all else stays.
+        The change. What is not among the files but bears the name of a model's go: weights in safetensors, since
+        from_pretrained might load them in the place of those, settings, tokenizers and records, since they are of a
+        model before. All else stays.
     """
     held = there.files if there else {}
     names = {file.name for file in files}
     put = tuple(file for file in files if file.name not in held or not held[file.name].is_same(file))
-    return Change(put, tuple(sorted(name for name in held if is_weights(name) and name not in names)))
+    return Change(put, tuple(sorted(name for name in held if is_stale(name) and name not in names)))
 
 
 def push(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Message) -> Pushed:
@@ -105,6 +108,8 @@ def push(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Mes
     for wait in (*WAITS, None):
         revision, there = _state(hub, to, message)
         change = find_change(files, there)
+        if there is not None:
+            _require_known_card(to, there, change)
         if there is not None and not change:
             return _pushed(there.head, revision, tried)
         tried = tried or change
@@ -120,6 +125,13 @@ def push(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Mes
             _require_there(hub, to.repo_id, info.oid, files)
             return _pushed(info.oid, info.pr_revision or revision, tried)
     raise AssertionError("the last try returns or raises")
+
+
+def _require_known_card(to: Destination, there: Listing, change: Change) -> None:
+    """Replace only the card that was looked at, and not one that was written since."""
+    card = there.files.get(CARD)
+    if card is not None and card.blob != to.card and any(file.name == CARD for file in change.put):
+        raise HubError(f"{CARD} of {to.repo_id} was changed meanwhile", "Run the same command again.")
 
 
 def _pushed(commit: str, revision: str, change: Change | None) -> Pushed:
@@ -149,19 +161,33 @@ def _state(hub: Hub, to: Destination, message: Message) -> tuple[str, Listing | 
 
 def _commit(hub: Hub, to: Destination, revision: str, there: Listing | None, change: Change, message: Message) -> Any:  # noqa: ANN401 - huggingface_hub's CommitInfo
     library: Any = import_huggingface_hub("to upload a model")
-    operations = [
-        *(library.CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=file.source) for file in change.put),
-        *(library.CommitOperationDelete(path_in_repo=name) for name in change.remove),
+    additions = [
+        library.CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=file.source) for file in change.put
     ]
+    create_pr = to.author is not None and revision == MAIN
+    hub.api.preupload_lfs_files(
+        to.repo_id, additions=additions, revision=revision, create_pr=create_pr, free_memory=False
+    )
+    _require_taken(to.repo_id, additions)
     return hub.api.create_commit(
         to.repo_id,
-        operations=operations,
+        operations=[*additions, *(library.CommitOperationDelete(path_in_repo=name) for name in change.remove)],
         commit_message=message.title,
         commit_description=message.description,
         revision=revision,
         parent_commit=there.head if there else None,
-        create_pr=to.author is not None and revision == MAIN,
+        create_pr=create_pr,
     )
+
+
+def _require_taken(repo_id: str, additions: Sequence[Any]) -> None:
+    """create_commit passes over in silence what the repository's .gitignore names."""
+    ignored = [addition.path_in_repo for addition in additions if addition._should_ignore]
+    if ignored:
+        raise HubError(
+            f"the .gitignore of {repo_id} keeps out {listing(ignored)}, so nothing was committed",
+            "Take those lines out of the .gitignore there.",
+        )
 
 
 def _require_there(hub: Hub, repo_id: str, commit: str, files: Sequence[PublishedFile]) -> None:
@@ -171,5 +197,5 @@ def _require_there(hub: Hub, repo_id: str, commit: str, files: Sequence[Publishe
     if wrong:
         raise HubError(
             f"{repo_id} at {commit} does not hold what was to be sent: {listing(wrong)}",
-            "See whether its .gitignore leaves them out, or the files changed meanwhile; run the command again.",
+            "The files changed while they were sent; run the command again.",
         )

@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from electra_convert.card.contents import CARD, ModelFolder, PublishedFile, find_models, hashed_text, read_folder
-from electra_convert.card.facts import gather_facts
+from electra_convert.card.contents import (
+    CARD,
+    PARITY,
+    ModelFolder,
+    PublishedFile,
+    find_models,
+    hashed_text,
+    read_folder,
+)
+from electra_convert.card.facts import Facts, gather_facts
 from electra_convert.card.front_matter import Metadata
 from electra_convert.card.proof import Proof, require_proof
 from electra_convert.card.writing import Card, make_card, repo_ids
 from electra_convert.hub.push import Message
+from electra_convert.hub.remote_card import RemoteCard, require_kept
+from electra_convert.hub.repository import MAIN
 from electra_convert.version import __version__
 
 
@@ -24,12 +34,14 @@ class Choice:
         include_optimizer: whether the optimiser's state goes too.
         include_pickles: whether PyTorch's pickles go too.
         unverified: whether it may go without a passed parity.json.
+        overwrite_card: whether lines of a card on the Hub may go.
     """
 
     metadata: Metadata = field(default_factory=Metadata)
     include_optimizer: bool = False
     include_pickles: bool = False
     unverified: bool = False
+    overwrite_card: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,17 +50,25 @@ class Shipment:
 
     Attributes:
         repo_id: the repository.
-        folder: the model; its strays are left.
-        proof: of its parity.
+        facts: what its card says.
         card: its README.md as it goes.
         files: all that goes, the card among it.
     """
 
     repo_id: str
-    folder: ModelFolder
-    proof: Proof
+    facts: Facts
     card: Card
     files: tuple[PublishedFile, ...]
+
+    @property
+    def folder(self) -> ModelFolder:
+        """The model; its strays are left."""
+        return self.facts.folder
+
+    @property
+    def proof(self) -> Proof:
+        """Of its parity."""
+        return self.facts.proof
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -61,13 +81,14 @@ class Shipment:
         return Message(title or f"Upload the {self.folder.role} with electra_convert", told)
 
 
-def plan_shipments(repo_id: str, folder: Path, choice: Choice) -> tuple[Shipment, ...]:
+def plan_shipments(repo_id: str, folder: Path, choice: Choice, revision: str = MAIN) -> tuple[Shipment, ...]:
     """Plan what goes where.
 
     Args:
         repo_id: OWNER/NAME; the models of a pair get a suffix each.
         folder: a transformers model folder, or a pair of them.
         choice: what of it is to be uploaded.
+        revision: the branch.
 
     Returns:
         One shipment a model, the discriminator first.
@@ -77,13 +98,44 @@ def plan_shipments(repo_id: str, folder: Path, choice: Choice) -> tuple[Shipment
     """
     models = find_models(folder)
     names = repo_ids(models, folder, repo_id)
-    return tuple(_shipment(path, name, names, choice) for path, name in zip(models, names, strict=True))
+    branch = None if revision == MAIN else revision
+    return tuple(_shipment(path, name, names, choice, branch) for path, name in zip(models, names, strict=True))
 
 
-def _shipment(path: Path, repo_id: str, names: Sequence[str], choice: Choice) -> Shipment:
+def _shipment(path: Path, repo_id: str, names: Sequence[str], choice: Choice, branch: str | None) -> Shipment:
     folder = read_folder(path, choice.include_optimizer, choice.include_pickles)
     proof = require_proof(folder, choice.unverified)
+    if proof.state != "verified":
+        folder = folder.without(PARITY)  # a record that proves nothing would be taken for one that does
     partner = next((other for other in names if other != repo_id), None)
-    card = make_card(gather_facts(folder, proof, repo_id, partner), choice.metadata)
-    others = [file for file in folder.files if file.name != CARD]
-    return Shipment(repo_id, folder, proof, card, (hashed_text(CARD, card.text.encode()), *others))
+    facts = gather_facts(folder, proof, repo_id, partner, branch)
+    return _with_card(repo_id, facts, make_card(facts, choice.metadata))
+
+
+def _with_card(repo_id: str, facts: Facts, card: Card) -> Shipment:
+    others = [file for file in facts.folder.files if file.name != CARD]
+    return Shipment(repo_id, facts, card, (hashed_text(CARD, card.text.encode()), *others))
+
+
+def with_remote_card(shipment: Shipment, remote: RemoteCard, choice: Choice) -> Shipment:
+    """Make the card out of the one on the Hub, where there is none here.
+
+    Args:
+        shipment: as it was planned without looking at the Hub.
+        remote: the card that it would replace.
+        choice: what the user says of the model.
+
+    Returns:
+        The shipment, with a card that has every line of the one on the Hub.
+
+    Raises:
+        CardError: the card here lacks lines of it, or that on the Hub is malformed or contradicts an option.
+    """
+    if choice.overwrite_card:
+        return shipment
+    if not shipment.folder.has(CARD):
+        shipment = _with_card(
+            shipment.repo_id, shipment.facts, make_card(shipment.facts, choice.metadata, remote.text)
+        )
+    require_kept(remote, shipment.card.text)
+    return shipment

@@ -14,10 +14,19 @@ from electra_convert.card.front_matter import Metadata
 from electra_convert.card.writing import save_card
 from electra_convert.errors import ElectraConvertError, HubError, UsageError
 from electra_convert.hub.account import account_name, require_valid_card
+from electra_convert.hub.branches import require_branch
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.push import Destination, find_change, push
-from electra_convert.hub.repository import MAIN, create, list_revision, require_visibility, visibility
-from electra_convert.hub.shipment import Choice, Shipment, plan_shipments
+from electra_convert.hub.remote_card import read_remote_card
+from electra_convert.hub.repository import (
+    MAIN,
+    create,
+    find_pull_request,
+    list_revision,
+    require_visibility,
+    visibility,
+)
+from electra_convert.hub.shipment import Choice, Shipment, plan_shipments, with_remote_card
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,10 @@ class Upload:
         new: whether the repository is made for it; None where that was not looked up.
         commit: the commit that holds it, or None for a dry run.
         sent: names of files that were not there before, or differed.
-        removed: names of files of weights that belonged to the model before, and were removed.
+        removed: names of files that belonged to the model before, and were removed.
         url: where it is to be seen.
         dry_run: whether nothing was sent.
+        card_there: git's SHA-1 of the card that is replaced, or None where there is none.
     """
 
     shipment: Shipment
@@ -46,6 +56,7 @@ class Upload:
     removed: tuple[str, ...]
     url: str
     dry_run: bool
+    card_there: str | None = None
 
 
 Show = Callable[[Upload], None]
@@ -72,6 +83,7 @@ class Request:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        require_branch(self.revision)
         if self.create_pr and self.revision != MAIN:
             raise UsageError(
                 "--create-pr proposes a change to main; --revision names another branch: give one of them"
@@ -97,6 +109,7 @@ def upload(
     include_optimizer: bool = False,
     include_pickles: bool = False,
     unverified: bool = False,
+    overwrite_card: bool = False,
     dry_run: bool = False,
     show: Show = lambda _: None,
     tell: Tell = lambda _: None,
@@ -117,6 +130,7 @@ def upload(
         include_optimizer: upload the optimiser's state too.
         include_pickles: upload pytorch_model.bin too.
         unverified: upload without a passed parity.json; the card says so.
+        overwrite_card: let lines of a card on the Hub go that the one here has not.
         dry_run: show what would be done, and send nothing.
         show: told what goes where, before the first byte of it is sent.
         tell: told what is waited for.
@@ -128,7 +142,7 @@ def upload(
         ElectraConvertError: the message says why, and what is on the Hub already.
     """
     metadata = Metadata(license, (language,) if isinstance(language, str) else tuple(language), base_model)
-    choice = Choice(metadata, include_optimizer, include_pickles, unverified)
+    choice = Choice(metadata, include_optimizer, include_pickles, unverified, overwrite_card)
     request = Request(token, revision, create_pr, private, commit_message, dry_run)
     return run_upload(repo_id, Path(folder), choice, request, show, tell)
 
@@ -142,16 +156,15 @@ def run_upload(
         ElectraConvertError: the message says why, and what is on the Hub already.
     """
     hub = Hub(request.token, tell)
-    shipments = plan_shipments(repo_id, folder, choice)
-    if request.dry_run:
-        planned = [_planned(hub, shipment, request) for shipment in shipments]
+    shipments = plan_shipments(repo_id, folder, choice, request.revision)
+    author = None if request.dry_run else account_name(hub)
+    planned = [_planned(hub, shipment, request, choice, author) for shipment in shipments]
+    if author is None:
         for one in planned:
             show(one)
         return tuple(planned)
-    author = account_name(hub)
-    for shipment in shipments:
-        require_valid_card(hub, shipment.card.text, str(shipment.card.path))
-    planned = [_planned(hub, shipment, request) for shipment in shipments]
+    for one in planned:
+        require_valid_card(hub, one.shipment.card.text, str(one.shipment.card.path))
     for one in planned:
         show(one)
     done: list[Upload] = []
@@ -172,20 +185,11 @@ def _there(done: Sequence[Upload]) -> str:
     return "".join(f"{one.shipment.repo_id} is complete. " for one in done).strip()
 
 
-def _planned(hub: Hub, shipment: Shipment, request: Request) -> Upload:
+def _planned(hub: Hub, shipment: Shipment, request: Request, choice: Choice, author: str | None) -> Upload:
     """Look at the repository without changing anything; offline, a dry run does without."""
     names = tuple(file.name for file in shipment.files)
-    plan = Upload(
-        shipment,
-        request.revision,
-        request.private,
-        None,
-        None,
-        names,
-        (),
-        _url(hub, shipment, request.revision),
-        True,
-    )
+    url = _url(hub, shipment, request.revision)
+    plan = Upload(shipment, request.revision, request.private, None, None, names, (), url, True)
     if request.dry_run and hub.is_offline:
         return plan
     is_private = visibility(hub, shipment.repo_id)
@@ -197,17 +201,28 @@ def _planned(hub: Hub, shipment: Shipment, request: Request) -> Upload:
             )
         return replace(plan, new=True)
     require_visibility(shipment.repo_id, is_private, request.private)
-    change = find_change(shipment.files, list_revision(hub, shipment.repo_id, request.revision))
-    return replace(
-        plan, new=False, private=is_private, sent=tuple(file.name for file in change.put), removed=change.remove
-    )
+    return _compared(hub, replace(plan, new=False, private=is_private), request, choice, author)
+
+
+def _compared(hub: Hub, plan: Upload, request: Request, choice: Choice, author: str | None) -> Upload:
+    """Find what a repository that is there lacks, and what is on its card."""
+    shipment, repo_id = plan.shipment, plan.shipment.repo_id
+    title = shipment.message(request.commit_message).title
+    proposed = find_pull_request(hub, repo_id, author, title) if request.create_pr and author else None
+    revision = proposed.revision if proposed else request.revision
+    there = list_revision(hub, repo_id, revision)
+    if card := read_remote_card(hub, repo_id, revision, there, shipment.folder.path):
+        shipment = with_remote_card(shipment, card, choice)
+    change = find_change(shipment.files, there)
+    sent = tuple(file.name for file in change.put)
+    return replace(plan, shipment=shipment, sent=sent, removed=change.remove, card_there=card.blob if card else None)
 
 
 def _send(hub: Hub, plan: Upload, request: Request, author: str) -> Upload:
     shipment = plan.shipment
     save_card(shipment.card)
     private = create(hub, shipment.repo_id, request.private) if plan.new else plan.private
-    to = Destination(shipment.repo_id, request.revision, author if request.create_pr else None)
+    to = Destination(shipment.repo_id, request.revision, author if request.create_pr else None, plan.card_there)
     pushed = push(hub, to, shipment.files, shipment.message(request.commit_message))
     return replace(
         plan,

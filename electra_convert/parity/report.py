@@ -82,6 +82,7 @@ class ParityReport:
         batches: what the models were run on; empty where nothing was, or where outputs were recorded.
         versions: of the packages that took part.
         notes: what was not compared, and what the reader should know.
+        tolerance: the largest absolute difference that passed, where the user said one; None for the rule.
     """
 
     reference: SideReport
@@ -91,6 +92,7 @@ class ParityReport:
     batches: tuple[Batch, ...]
     versions: Mapping[str, str]
     notes: tuple[str, ...]
+    tolerance: float | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -202,6 +204,7 @@ def report_fields(report: ParityReport) -> dict[str, Any]:
         "tool": {"name": "electra_convert", "version": __version__},
         "verdict": report.verdict,
         "weights_only": report.weights_only,
+        "tolerance": report.tolerance,
         "reference": {"name": report.reference.name, "format": report.reference.format},
         "candidate": {"name": report.candidate.name, "format": report.candidate.format},
         "summary": report.summary,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import require_tied
+from electra_convert.checkpoint.state_dicts import OPTIMIZER_FILE
 from electra_convert.conversion import electric_notice
-from electra_convert.errors import ConfigError
+from electra_convert.errors import ConfigError, UsageError
 from electra_convert.evidence import Findings, gather
 from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
@@ -133,6 +135,31 @@ class Side:
         values = {key: value.value for key, value in self.findings.configs[role].values.items()}
         values["num_attention_heads"] = _heads(own + others, role)
         return TransformersRunner(self.place.path, model, values)
+
+
+def require_apart(reference: Side, candidate: Side) -> None:
+    """Refuse to keep a record of a model that was compared with itself.
+
+    Args:
+        reference: what the candidate is held to.
+        candidate: the other side.
+
+    Raises:
+        UsageError: a file of weights is of both.
+    """
+    for first, second in product(_weights_files(reference), _weights_files(candidate)):
+        if first.samefile(second):
+            raise UsageError(
+                f"REFERENCE and CANDIDATE are one and the same: {second} is of both",
+                "Give the checkpoint that CANDIDATE was converted from, or leave --save out.",
+            )
+
+
+def _weights_files(side: Side) -> list[Path]:
+    """A file of each container of weights; of a TensorFlow checkpoint, which is opened at a prefix, its index."""
+    named = [source.path for source in side.checkpoint.sources if source.path.name != OPTIMIZER_FILE]
+    files = [path if path.is_file() else path.with_name(f"{path.name}.index") for path in named]
+    return [path for path in files if path.is_file()]
 
 
 def _heads(sides: Sequence[Side], role: Role) -> int:

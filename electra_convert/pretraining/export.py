@@ -11,6 +11,8 @@ from typing import Any
 from electra_convert.checkpoint.state_dicts import RECORD_FILE, TRAINING_RECORD
 from electra_convert.config.keys import LOCATIONS
 from electra_convert.options import Options
+from electra_convert.output import write_file
+from electra_convert.parity.saved import hash_files
 from electra_convert.pretraining.exchange import Trained, as_checkpoint
 from electra_convert.targets.plan import OutputPlan, write
 from electra_convert.targets.tensorflow import plan_tensorflow
@@ -68,10 +70,15 @@ def write_models(
     options = replace(tokens.options, optimizer=slots)
     plan = plan_transformers(checkpoint, trained.findings, tuple(trained.networks), "safetensors", options, ())
     record = _record(trained, step, described)
-    files = {
-        _renamed(name): record if name.endswith(RECORD_FILE) else content for name, content in plan.files.items()
-    }
-    write(OutputPlan(plan.containers, files, plan.notices), folder, overwrite=True, finite=True, progress=None)
+    files, records = _apart(plan.files)
+
+    def write_records(partial: Path) -> None:
+        for name in records:
+            path = partial / name
+            write_file(path, _as_json({**record, "files": hash_files(path.parent)}))
+
+    models = OutputPlan(plan.containers, files, plan.notices)
+    write(models, folder, overwrite=True, finite=True, progress=None, inspect=write_records)
 
 
 def write_tensorflow(trained: Trained, step: int, tokens: Tokens, folder: Path) -> None:
@@ -92,15 +99,17 @@ def write_tensorflow(trained: Trained, step: int, tokens: Tokens, folder: Path) 
     write(plan, folder, overwrite=True, finite=True, progress=None)
 
 
-def _renamed(name: str) -> str:
-    path = PurePosixPath(name)
-    return str(path.with_name(TRAINING_RECORD)) if path.name == RECORD_FILE else name
+def _apart(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
+    """Small files as they are, and where each training.json goes: it is written last, with the hashes of the rest."""
+    records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == RECORD_FILE]
+    others = {name: content for name, content in files.items() if PurePosixPath(name) not in records}
+    return others, [str(record.with_name(TRAINING_RECORD)) for record in records]
 
 
-def _record(trained: Trained, step: int, described: Mapping[str, Any]) -> bytes:
+def _record(trained: Trained, step: int, described: Mapping[str, Any]) -> dict[str, Any]:
     """training.json: no times and no paths; a later convert finds layout, step and hparams in it."""
     hparams = trained.findings.hparams
-    fields = {
+    return {
         "schema": SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
         "variant": trained.variant.name,
@@ -108,4 +117,7 @@ def _record(trained: Trained, step: int, described: Mapping[str, Any]) -> bytes:
         "hparams": {key: value for key, value in (hparams.given if hparams else {}).items() if key not in LOCATIONS},
         **described,
     }
+
+
+def _as_json(fields: Mapping[str, Any]) -> bytes:
     return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()

@@ -39,6 +39,21 @@ def test_only_what_is_missing_is_added():
     assert completed("license: mit\n") == "license: mit\nlibrary_name: transformers\ntags:\n- electra\n"
 
 
+@pytest.mark.parametrize("nothing", ["", " ", " ~", " null", "  # to be said", " null # x"])
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_key_without_a_value_gets_it_where_it_stands(nothing, quote):
+    front = completed(
+        f"{quote}license{quote}:{nothing}\nx: 1\nlanguage:\ntags:{nothing}\n", license="mit", languages=("en",)
+    )
+    assert front == "license: mit\nx: 1\nlanguage:\n- en\ntags:\n- electra\nlibrary_name: transformers\n"
+    assert faults_of(f"---\n{front}---\n") == []
+
+
+def test_a_key_whose_nothing_is_written_in_other_words_is_named():
+    with pytest.raises(CardError, match="license has no value that can be read"):
+        completed("license: !!null ''\n", license="mit")
+
+
 def test_completing_twice_is_completing_once():
     once = completed(license="mit", languages=("en",))
     assert completed(once, license="mit", languages=("en",)) == once

@@ -7,7 +7,7 @@ import json
 from itertools import product
 
 import pytest
-from support.parity_records import write_parity
+from support.parity_records import write_parity, write_training
 
 from electra_convert.card.contents import find_models, read_folder
 from electra_convert.card.facts import gather_facts
@@ -17,6 +17,11 @@ from electra_convert.errors import CorruptFileError, ParityError, SourceError
 
 MODEL = ("models", "generator")
 STAGE = (*MODEL, "forward", "stages", "logits")
+
+
+def unweighed(weights):
+    stages = {"logits": {"max_abs": 1e-6}}
+    return {"models": {"generator": {"weights": weights, "forward": {"stages": stages}}}}
 
 
 def prove(folder, unverified=False, **choice):
@@ -39,6 +44,12 @@ def test_a_passed_record_of_these_files_is_proof(pair):
         ({"weights_only": None}, "compares weights alone"),
         ({"models": {"generator": {"forward": None}}}, "compares weights alone"),
         ({"models": {"generator": {"forward": {"stages": {}}}}}, "compares weights alone"),
+        (unweighed(None), "compares recorded outputs alone, and no weights"),
+        (unweighed({}), "compares recorded outputs alone, and no weights"),
+        (unweighed([1]), "compares recorded outputs alone, and no weights"),
+        ({"tolerance": 0.5}, r"made with a tolerance of 0\.5, expected at most 0\.0001"),
+        ({"tolerance": 1.1e-4}, "made with a tolerance of"),
+        ({"tolerance": "nan"}, "made with a tolerance of"),
         ({"models": {"discriminator": {}}}, "is of discriminator, the model is a generator"),
         ({"models": None}, "is of no model"),
         ({"files": {}}, "says nothing of"),
@@ -50,6 +61,20 @@ def test_a_record_that_does_not_show_parity_is_no_proof(generator, changes, said
     with pytest.raises(ParityError, match=said):
         prove(generator)
     assert prove(generator, unverified=True).state == "unverified"
+
+
+@pytest.mark.parametrize("tolerance", [None, 0, 0.0, 1e-6, 1e-4])
+def test_a_tolerance_no_larger_than_the_rule_is_as_good_as_the_rule(generator, tolerance):
+    write_parity(generator, tolerance=tolerance)
+    assert prove(generator).state == "verified"
+
+
+def test_a_record_of_before_tolerances_were_told_does_not_count_as_one_with_none(generator):
+    record = json.loads((generator / "parity.json").read_text())
+    del record["tolerance"]
+    (generator / "parity.json").write_text(json.dumps(record))
+    with pytest.raises(ParityError, match="does not say with what tolerance"):
+        prove(generator)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +126,37 @@ def test_without_a_record_there_is_no_proof(generator):
 
 
 def test_what_was_pretrained_here_needs_none_unless_it_was_converted_since(generator):
-    (generator / "parity.json").unlink()
-    (generator / "training.json").write_text('{"schema": 1}')
+    write_training(generator)
+    (generator / "README.md").write_text("mine")
+    assert prove(generator).state == "pretrained"
+    (generator / "conversion.json").write_text('{"schema": 1}')
     with pytest.raises(ParityError, match="was not verified"):
         prove(generator)
-    (generator / "conversion.json").unlink()
-    assert prove(generator).state == "pretrained"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tool": None}, "was not written by electra_convert, but by None"),
+        ({"tool": {"name": "mine"}}, "was not written by electra_convert, but by 'mine'"),
+        ({"files": None}, r"training\.json says nothing of config\.json, model\.safetensors"),
+        ({"files": {}}, r"training\.json says nothing of config\.json, model\.safetensors"),
+    ],
+)
+def test_a_record_of_training_that_is_not_of_this_tool_or_these_files_excuses_nothing(generator, changes, said):
+    write_training(generator, **changes)
+    with pytest.raises(ParityError, match=said):
+        prove(generator)
+    assert prove(generator, unverified=True).state == "unverified"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_what_was_pretrained_here_and_changed_since_is_not_excused(generator, name):
+    write_training(generator)
+    with (generator / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ParityError, match=rf"training\.json is of other files: {name} changed since"):
+        prove(generator)
 
 
 @pytest.mark.parametrize("name", ["parity.json", "training.json"])

@@ -62,6 +62,19 @@ def test_the_card_says_what_the_files_say(discriminator):
     assert "electra-convert verify model.ckpt-4000 ." in text
 
 
+@pytest.mark.parametrize(
+    ("reference", "command"),
+    [
+        ({"name": "golden.npz", "format": "npz"}, "verify --golden golden.npz ."),
+        ({"name": "hf://google/run@refs/pr/1", "format": "tensorflow"}, "verify hf://google/run@refs/pr/1 ."),
+        ({"name": "my run", "format": "tensorflow"}, "verify 'my run' ."),
+    ],
+)
+def test_the_comparison_is_made_again_by_the_command_that_the_card_names(discriminator, reference, command):
+    write_parity(discriminator, reference=reference)
+    assert f"electra-convert {command}\n" in text_of(discriminator)
+
+
 @pytest.mark.parametrize("role", ["discriminator", "generator"])
 def test_the_code_of_the_card_runs_as_it_stands(pair, role):
     folder = pair / role

@@ -36,6 +36,7 @@ PAIR = [f"{role}/{name}" for role in ("discriminator", "generator") for name in 
         (PAIR, "", PAIR, ""),
         ([*PAIR, "discriminator/pytorch_model.bin", "generator/notes"], "", PAIR, ""),
         ([f"x/{name}" for name in PAIR], "x", [f"x/{name}" for name in PAIR], "x"),
+        ([f"old/{name}" for name in BUNDLE], "", [], ""),
         (["tf_model.h5", "README.md"], "", [], ""),
         ([], "", [], ""),
         (["model.safetensors"], "nothing", [], "nothing"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 from support.command_line import run
 from support.fake_hub.process import BOB, READER, FakeHub, commits, writes
+from support.parity_records import write_training
+
+from electra_convert.hub.branches import require_branch
 
 pytestmark = pytest.mark.slow
 
@@ -53,13 +55,12 @@ def test_an_unverified_model_is_refused_and_goes_with_a_word_about_it(hub, gener
 
 
 def test_a_model_that_was_pretrained_here_needs_no_parity(hub, generator):
-    for name in ("parity.json", "conversion.json"):
-        (generator / name).unlink()
-    (generator / "training.json").write_text(json.dumps({"schema": 1, "steps": 4000, "corpus": {"name": "prose"}}))
+    write_training(generator, corpus={"name": "prose"})
     assert hub.run("upload", "alice/small", generator).code == 0
     card = (generator / "README.md").read_text()
     assert "| `corpus.name` | `prose` |" in card
     assert "trained here and not converted" in card
+    assert "model.safetensors" not in card
 
 
 def test_one_half_that_is_not_verified_keeps_the_other_back_too(hub, pair):
@@ -93,6 +94,48 @@ def test_the_namespace_of_another_is_refused_with_what_to_do(hub, generator):
 )
 def test_options_that_do_not_go_together_are_wrong_usage(generator, options, said):
     assert said in run("upload", "alice/small", generator, *options).refusal(2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "a b", "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a.lock/b", "a.", "a~1", "a^", "a:b", "a?",
+     "a*", "a[", "a\\b", "@", "a@{b", "-a", "HEAD", "a\nb", "a\n", "a\x7f", "refs/pr/7", "refs/heads/main", "f" * 40],
+)  # fmt: skip
+def test_what_is_no_name_of_a_branch_is_wrong_usage(generator, name):
+    said = run("upload", "alice/small", generator, f"--revision={name}").refusal(2)
+    assert "--revision is " in said
+
+
+@pytest.mark.parametrize("name", ["main", "feature/x", "v1.0", "a-b_c", "@a", "a@b", "HEADS", "locked", "ü"])
+def test_what_git_takes_for_a_branch_is_taken(name):
+    require_branch(name)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:x",
+        "notaurl",
+        "ftp://host",
+        "http://",
+        "http://[::1",
+        "http://me:geheim@h:x",
+    ],
+)
+def test_a_hub_whose_address_is_none_is_wrong_usage(hub, generator, endpoint):
+    for command in (("upload", "alice/small", generator), ("inspect", "hf://alice/small")):
+        said = hub.run(*command, HF_ENDPOINT=endpoint).refusal(2)
+        assert "HF_ENDPOINT is " in said
+        assert "https://huggingface.co" in said
+        assert "geheim" not in said
+
+
+@pytest.mark.parametrize("command", [["upload", "alice/small"], ["card"]])
+def test_a_folder_on_the_hub_is_wrong_usage(command):
+    said = run(*command, "hf://alice/other").refusal(2)
+    assert "which is on the Hub, expected a folder here" in said
+    assert "Convert it first" in said
 
 
 def test_a_file_that_changes_while_it_is_sent_is_found_out(hub, generator, tmp_path):

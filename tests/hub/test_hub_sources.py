@@ -238,3 +238,14 @@ def test_what_convert_verified_is_uploaded_and_is_the_same_when_it_comes_back(hu
     for role in ("discriminator", "generator"):
         ran = hub.run("verify", source, f"hf://alice/electra-{role}", "--json")
         assert (ran.code, json.loads(ran.out)["verdict"]) == (0, "same")
+
+
+def test_a_source_on_the_hub_is_named_by_its_address_in_the_record_and_on_the_card(hub, golden_copy, tmp_path):
+    push(hub, "alice/run", golden_copy())
+    out = tmp_path / "out"
+    assert hub.run("convert", "hf://alice/run@main", out, "--model", "generator", "-q").code == 0
+    ran = hub.run("verify", "hf://alice/run@main", out, "--save", "-q")
+    assert ran.code == 0, ran.err
+    assert hub.run("upload", "alice/small", out).code == 0
+    assert "electra-convert verify hf://alice/run@main hf://alice/small\n" in (out / "README.md").read_text()
+    assert hub.run("verify", "hf://alice/run@main", "hf://alice/small", "-q").code == 0

@@ -135,11 +135,29 @@ def test_files_that_others_put_there_stay(hub, generator):
     assert {"NOTES.md", "pytorch_model.bin"} <= set(commits(hub, "alice/small")[-1]["files"])
 
 
-def test_a_gitignore_there_that_keeps_a_file_out_is_found_out_afterwards(hub, generator):
-    hub.put("alice/small", {".gitignore": "vocab.txt\n"})
-    said = hub.run("upload", "alice/small", generator, "-q").refusal()
-    assert "does not hold what was to be sent: vocab.txt" in said
-    assert len(commits(hub, "alice/small")) == 3
+def test_a_gitignore_there_that_keeps_files_out_is_found_out_before_anything_is_committed(hub, generator):
+    hub.put("alice/small", {".gitignore": "vocab.txt\nmodel.safetensors\n"})
+    for option in ("-q", "--create-pr"):
+        said = hub.run("upload", "alice/small", generator, "-q", option).refusal()
+        assert (
+            "the .gitignore of alice/small keeps out model.safetensors, vocab.txt, so nothing was committed" in said
+        )
+    assert hub.repositories["alice/small"]["pull_requests"] == []
+    assert len(commits(hub, "alice/small")) == 2
+
+
+def test_a_record_that_proves_nothing_is_left_and_one_that_is_there_goes(hub, generator):
+    hub.put("alice/small", {"parity.json": "{}", "added_tokens.json": "{}", "NOTES.md": "mine"})
+    record = json.loads((generator / "parity.json").read_text())
+    (generator / "parity.json").write_text(json.dumps({**record, "verdict": "different"}))
+    ran = hub.run("upload", "alice/small", generator, "--unverified", "--dry-run")
+    assert "removes parity.json, of the model before" in ran.out
+    report = json.loads(hub.run("upload", "alice/small", generator, "--unverified", "--json").out)["uploads"][0]
+    assert report["removed"] == ["added_tokens.json", "parity.json"]
+    assert "parity.json" in report["left"]
+    expected = {".gitattributes", "NOTES.md", *SENT} - {"parity.json"}
+    assert set(commits(hub, "alice/small")[-1]["files"]) == expected
+    assert "no commit" in hub.run("upload", "alice/small", generator, "--unverified").out
 
 
 # Dry runs
@@ -194,6 +212,10 @@ def test_a_branch_is_made_where_it_is_missing(any_hub, generator):
         ran = any_hub.run("upload", "alice/small", generator, "--revision", "feature/x", "--json")
         assert ran.code == 0, ran.err
     assert json.loads(ran.out)["uploads"][0]["url"].endswith("/alice/small/tree/feature%2Fx")
+    card = (generator / "README.md").read_text()
+    assert 'model="alice/small", revision="feature/x")' in card
+    assert "electra-convert verify model.ckpt-4000 hf://alice/small@feature%2Fx\n" in card
+    assert any_hub.run("inspect", "hf://alice/small@feature%2Fx", "-q").code == 0
     refs = any_hub.repositories["alice/small"]["refs"]
     assert commits(any_hub, "alice/small")[-1]["oid"] == refs["feature/x"] != refs["main"]
     assert len(any_hub.requests("POST", "/branch/")) == 1

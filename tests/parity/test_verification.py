@@ -255,6 +255,39 @@ def test_a_place_that_cannot_be_saved_to_is_refused_before_anything_is_run(pair_
         verify(DEFAULT, pair, save=True)
 
 
+@pytest.mark.parametrize("half", ["", "generator", "generator/model.safetensors"])
+def test_no_record_is_kept_of_a_model_compared_with_itself(pair_copy, tmp_path, half):
+    pair = pair_copy()
+    (tmp_path / "linked").symlink_to(pair)
+    for reference in (pair, tmp_path / "linked"):
+        with pytest.raises(UsageError, match=r"are one and the same: .*safetensors is of both"):
+            verify(reference, pair / half, weights_only=True, save=True)
+    assert not list(pair.rglob("parity.json"))
+
+
+def test_no_record_is_kept_of_a_tensorflow_checkpoint_compared_with_itself(golden_copy):
+    source = golden_copy()
+    with pytest.raises(UsageError, match="one and the same"):
+        verify(source, source / "model.ckpt-4000", weights_only=True, save=True)
+
+
+def test_a_copy_is_another_checkpoint_though_its_optimiser_is_shared(pair_copy, tmp_path):
+    pair = pair_copy()
+    copied = shutil.copytree(pair, tmp_path / "copied")
+    for half in ("discriminator", "generator"):
+        if (optimizer := copied / half / "optimizer.safetensors").exists():
+            optimizer.unlink()
+            optimizer.symlink_to(pair / half / "optimizer.safetensors")
+    assert verify(pair, copied, weights_only=True, save=True).passed
+
+
+def test_the_record_says_with_what_tolerance_it_was_made(pair_copy):
+    pair = pair_copy()
+    for tolerance in (None, 0.5):
+        verify(DEFAULT, pair / "generator", tolerance=tolerance, save=True)
+        assert json.loads((pair / "generator" / "parity.json").read_text())["tolerance"] == tolerance
+
+
 def test_another_model_altogether_fails(pairs):
     report = verify(FIXTURES / "full_size_generator", pairs["default"] / "discriminator")
     assert not report.passed

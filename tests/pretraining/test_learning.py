@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from support.pretraining import TINY
 
 from electra_convert import convert, inspect, verify
 from electra_convert.checkpoint import open_checkpoint
+from electra_convert.errors import ParityError
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +123,20 @@ def test_the_record_of_a_model_says_how_it_was_trained(learnt):
         assert (record["schema"], record["step"], record["variant"], record["seed"]) == (1, 200, "default", 0)
         assert record["hparams"] == {**LEARNING, "vocab_size": 600}
         assert not {"date", "time", "path"} & record.keys()
+        assert set(record["files"]) == {path.name for path in (output / "model" / role).iterdir()} - {"training.json"}
+
+
+def test_what_was_trained_may_be_uploaded_without_a_source_as_long_as_nothing_changed(learnt, tmp_path):
+    from electra_convert.card.contents import read_folder
+    from electra_convert.card.proof import require_proof
+
+    _, output = learnt
+    for role in ("discriminator", "generator"):
+        folder = shutil.copytree(output / "model" / role, tmp_path / role)
+        assert require_proof(read_folder(folder, optimizer=True), unverified=False).state == "pretrained"
+        (folder / "vocab.txt").write_text("other")
+        with pytest.raises(ParityError, match=r"vocab\.txt changed since"):
+            require_proof(read_folder(folder), unverified=False)
 
 
 @pytest.mark.parametrize(

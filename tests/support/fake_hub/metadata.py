@@ -11,12 +11,22 @@ _RELATIONS = {"finetune", "adapter", "merge", "quantized"}
 _LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "gpl-3.0", "openrail", "other", "unknown"}
 
 
+class _Unique(yaml.SafeLoader):
+    """The Hub's reader takes no key twice."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"duplicated mapping key {twice[0]}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def faults_of(content: str) -> list[str]:
     block = re.match(r"\s*---[\r\n]+(.*?)[\r\n]+---(\r\n|\r|\n|$)", content, re.DOTALL)
     if block is None:
         return []
     try:
-        data = yaml.safe_load(block[1])
+        data = yaml.load(block[1], _Unique)
     except yaml.YAMLError as error:
         return [f"YAML: {error}"]
     if not isinstance(data, dict):
