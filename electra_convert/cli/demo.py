@@ -163,6 +163,7 @@ def command(
     """
     request = Request(**asked)
     request.check()
+    _refuse_idle_options(request)
     prepare_hub(request.quiet or request.as_json)
     settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
@@ -172,6 +173,20 @@ def command(
         _fill(opener, request)
     else:
         _show(opener, request)
+
+
+def _refuse_idle_options(request: Request) -> None:
+    """Refuse options that are given and would do nothing."""
+    context = click.get_current_context()
+    needs = {
+        "seed": ("corrupt", request.corrupt),
+        "port": ("web", request.web or None),
+        "overwrite": ("html", request.html),
+    }
+    for name, (other, value) in needs.items():
+        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        if given and value is None:
+            raise UsageError(f"--{name} does nothing without --{other}")
 
 
 def _show(opener: Opener, request: Request) -> None:

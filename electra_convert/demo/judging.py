@@ -10,7 +10,7 @@ from itertools import count, islice
 from electra_convert.demo.corruption import Corrupted, corrupt
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.results import Judged
-from electra_convert.demo.scores import BATCH, encode_text, score_encoded
+from electra_convert.demo.scores import BATCH, encode_text, encode_to_score, score_encoded
 from electra_convert.demo.truth import compare
 from electra_convert.errors import NamesError, TextError
 
@@ -75,7 +75,7 @@ def judge(discriminator: LoadedModel, texts: Iterable[Labelled]) -> Iterator[Jud
         encoded = []
         for one in batch:
             with _naming(one):
-                encoded.append(encode_text(discriminator, one.text))
+                encoded.append(encode_to_score(discriminator, one.text))
         yield from map(Judged, score_encoded(discriminator, encoded))
 
 
@@ -95,7 +95,7 @@ def judge_edited(discriminator: LoadedModel, original: str, edited: str) -> Judg
     """
     with _naming(Labelled(original, "--original")):
         before = encode_text(discriminator, original)
-    after = encode_text(discriminator, edited)
+    after = encode_to_score(discriminator, edited)
     return Judged(score_encoded(discriminator, [after])[0], compare(before, after))
 
 

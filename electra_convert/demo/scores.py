@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
-from electra_convert.errors import CorruptFileError, NamesError
+from electra_convert.errors import CorruptFileError, NamesError, TextError
 from electra_convert.names.rules import Role
 
 # Windows that go through the model together; more are no faster on a few cores.
@@ -89,7 +89,7 @@ def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
         NamesError: the model is a generator.
         CorruptFileError: its logits are not finite.
     """
-    return score_encoded(model, [encode_text(model, text) for text in texts])
+    return score_encoded(model, [encode_to_score(model, text) for text in texts])
 
 
 def encode_text(model: LoadedModel, text: str) -> EncodedText:
@@ -106,6 +106,18 @@ def encode_text(model: LoadedModel, text: str) -> EncodedText:
         TextError: nothing is left of the text, it is too long, or is no text.
     """
     return encode(model.tokenizer, frozenset(model.special), text)
+
+
+def encode_to_score(model: LoadedModel, text: str) -> EncodedText:
+    """Cut a text into pieces as encode_text does, and refuse one that has none to score.
+
+    Raises:
+        TextError: as encode_text, or it has special tokens alone.
+    """
+    encoded = encode_text(model, text)
+    if all(piece.special for piece in encoded.pieces):
+        raise TextError("the text has nothing to score: special tokens alone", "Give it a word or two.")
+    return encoded
 
 
 def score_encoded(model: LoadedModel, texts: Sequence[EncodedText]) -> list[ScoredText]:

@@ -209,9 +209,11 @@ def test_a_page_that_cannot_be_written_is_refused_before_any_work(golden_pair, t
         (["\x01\x02"], "nothing in it"),
         (["x" * 1_000_000], "1,000,000 characters"),
         (["the", "", "a"], "sentence 2: the text is empty"),
+        (["[MASK]"], "special tokens alone"),
+        (["the", "[MASK] [SEP]"], "sentence 2: the text has nothing to score"),
         (["the value", "--fill", "3"], "no [MASK]"),
     ],
-    ids=["empty", "spaces", "control", "megabyte", "second", "no_mask"],
+    ids=["empty", "spaces", "control", "megabyte", "second", "mask_alone", "masks_alone", "no_mask"],
 )
 def test_a_text_that_cannot_be_scored_is_refused(golden_pair, arguments, said):
     assert said in run("demo", golden_pair, *arguments).refusal().replace("\\", "")
@@ -261,6 +263,9 @@ def test_half_a_character_from_the_shell_is_refused(golden_pair):
         ["a", "--threshold", "1.5"],
         ["a", "--threshold", "nan"],
         ["a", "--port", "70000"],
+        ["a", "--port", "0"],
+        ["a", "--seed", "0"],
+        ["a", "--overwrite"],
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(tmp_path, options):

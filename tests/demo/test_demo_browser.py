@@ -229,3 +229,22 @@ def test_a_saved_page_fits_its_window_and_asks_for_nothing(browser, golden_pair,
     assert first.find_element("css selector", ".tip").is_displayed()
     assert browser.get_log("browser") == []
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+
+
+def test_numbers_are_made_when_somebody_looks_and_a_threshold_draws_nothing_anew(page):
+    type_anew(page, "Return the value")
+    until(page, lambda: "value" in scored(page))
+    rows = "return document.querySelectorAll('#numbers tr').length"
+    assert page.execute_script(rows) == 0
+    page.execute_script("document.querySelector('details').open = true")
+    until(page, lambda: page.execute_script(rows) == 3)
+    first = tokens(page)[0]
+    for value, called in (("0", 3), ("1", 0)):
+        page.execute_script(
+            "const t = document.getElementById('threshold'); t.value = arguments[0];"
+            "t.dispatchEvent(new Event('input'))",
+            value,
+        )
+        assert len(page.find_elements("css selector", "#scored .called")) == called
+        assert len(page.find_elements("css selector", "#numbers strong")) == called
+    assert first == tokens(page)[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.demo.filling import Candidate, suggest
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.results import Judged, Unit, marks, segments
-from electra_convert.demo.scores import BATCH, ScoredText, encode_text, score_encoded
+from electra_convert.demo.scores import BATCH, ScoredText, encode_to_score, score_encoded
 from electra_convert.demo.texts import EncodedText
 from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.errors import ElectraConvertError, TextError
@@ -106,7 +106,7 @@ def make_app(
         return {**asdict(settings), "generator": generator is not None, "longest": LONGEST_TYPED}
 
     async def score(given: Fields) -> Fields:
-        return _scored_fields(await scorer.submit(encode_text(discriminator, _text(given))))
+        return _scored_fields(await scorer.submit(encode_to_score(discriminator, _text(given))))
 
     async def propose(given: Fields) -> Fields:
         if generator is None:
