@@ -3,6 +3,7 @@ sentence where one is missing; holds no model."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def import_transformers(purpose: str) -> ModuleType:
         MissingPackageError: one of them cannot be imported.
     """
     import_torch(purpose)
-    return _imported("transformers", "torch", purpose, lambda: import_module("transformers"))
+    return _imported("transformers", "torch", purpose, _load_transformers)
 
 
 def import_tensorflow(purpose: str) -> ModuleType:
@@ -98,6 +99,12 @@ def import_iso639(purpose: str) -> ModuleType:
     return _imported("iso639-lang", "hub", purpose, lambda: import_module("iso639"))
 
 
+def _load_transformers() -> ModuleType:
+    """Its ELECTRA classes, and most of what they need, are imported only once they are asked for."""
+    import_module("transformers.models.electra.modeling_electra")
+    return import_module("transformers")
+
+
 def _load_huggingface_hub() -> ModuleType:
     """Its modules are attributes of the package only once something has imported them."""
     for part in ("constants", "errors", "utils"):
@@ -143,11 +150,24 @@ def import_matplotlib_figure(purpose: str) -> ModuleType:
 
 def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:
     try:
-        return load()
+        with _uncollected():
+            return load()
     except ImportError as error:
         raise MissingPackageError(
             f"{name} is needed {purpose}, and cannot be imported: {error}", f"pip install 'electra-convert[{extra}]'"
         ) from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """An import makes hundreds of thousands of objects, all to stay: no garbage is looked for among them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _keep_off_gpus(tensorflow: ModuleType) -> None:

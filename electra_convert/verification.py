@@ -16,7 +16,7 @@ from electra_convert.errors import ElectraConvertError, MissingPackageError, Nam
 from electra_convert.names.rules import Role
 from electra_convert.options import hparams_text
 from electra_convert.parity.checks import Checks
-from electra_convert.parity.computation import Compared, compare_recording, start_forward
+from electra_convert.parity.computation import Compared, Pairing, compare_recording, start_forward
 from electra_convert.parity.forward import ForwardParity
 from electra_convert.parity.golden import read_golden
 from electra_convert.parity.inputs import Batch, Limits, builtin_batches, read_inputs
@@ -241,13 +241,13 @@ def _run_both(
     tolerance: float | None,
     session: WitnessSession,
 ) -> dict[Role, _Ran]:
-    """Start every model of the reference before waiting for the first."""
-    started = {}
+    pairings = []
+    for role, compared in weights.items():
+        expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
+        pairings.append(Pairing(role, expected, found, batches, compared.rounded, tolerance))
     try:
-        for role, compared in weights.items():
-            expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
-            started[role] = start_forward(role, expected, found, batches, compared.rounded, tolerance)
-        return {role: _ran(finish) for role, finish in started.items()}
+        started = start_forward(pairings)
+        return {role: _ran(finish) for role, finish in zip(weights, started, strict=True)}
     except MissingPackageError as error:
         raise MissingPackageError(error.message, f"{error.hint}, or --weights-only, which needs none") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -39,6 +41,8 @@ class Commands(click.Group):
         """Run a command, and report what it refuses."""
         # numpy starts a thread for each core to multiply matrices; none are multiplied here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # Python looks for garbage once more as it ends, which takes a second where PyTorch was imported.
+        atexit.register(gc.freeze)
         try:
             with _ended_in_order():
                 return super().invoke(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from electra_convert.parity.golden import Recording
 from electra_convert.parity.inputs import Batch, Limits
 from electra_convert.parity.measures import Figures, distance
 from electra_convert.parity.runners import Rounded, Run, Runner
+from electra_convert.pytorch import Precision
 
 TOLERANCE = 1e-4
+BOTH: tuple[Precision, ...] = ("float32", "float64")
 # Against outputs recorded of weights that were not rounded: eight steps of the narrower dtype, of the stage's largest
 # value.
 _LOOSER = {"float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}
@@ -35,17 +38,11 @@ class Compared:
     notes: tuple[str, ...]
 
 
-def start_forward(
-    role: Role,
-    reference: Runner,
-    candidate: Runner,
-    batches: Sequence[Batch],
-    rounded: Rounded,
-    tolerance: float | None,
-) -> Callable[[], Compared]:
-    """Begin to run both sides; the reference may compute in its own process meanwhile.
+@dataclass(frozen=True)
+class Pairing:
+    """One model of both sides, and how it is to be run.
 
-    Args:
+    Attributes:
         role: which of the two models.
         reference: runs the reference.
         candidate: runs the candidate.
@@ -53,60 +50,71 @@ def start_forward(
         rounded: weights that the candidate holds in a narrower dtype, and that dtype; the reference is rounded
             likewise, so that the limits need not be looser.
         tolerance: the limit asked for, or None for the rule.
+    """
+
+    role: Role
+    reference: Runner
+    candidate: Runner
+    batches: Sequence[Batch]
+    rounded: Rounded
+    tolerance: float | None
+
+
+def start_forward(pairings: Sequence[Pairing]) -> list[Callable[[], Compared]]:
+    """Begin to run both sides of each model; references may compute in their own process while PyTorch is imported.
+
+    Args:
+        pairings: the models.
 
     Returns:
-        A function that waits for the runs, and compares what they computed. It too raises the errors below.
+        For each a function that waits for its runs, and compares what they computed. It too raises the errors below.
 
     Raises:
         MissingPackageError: a framework is not installed.
         ElectraConvertError: a side cannot be run.
     """
-    started = reference.start(batches, "float32", rounded)
-    begun = candidate.start(batches, "float32", rounded)
-
-    def own() -> Stages:
-        return reference.start(batches, "float64", rounded)().stages
-
-    def finish() -> Compared:
-        expected, found = started(), begun()  # in turn: two at a time would get into each other's way
-        exact = candidate.start(batches, "float64", rounded)().stages
-        limit = TOLERANCE if tolerance is None else tolerance
-        stages = compare_stages(
-            expected.stages, found.stages, exact, lambda _: limit, own if tolerance is None else None
-        )
-        rounding = _rounding(reference, candidate, batches) if rounded else {}
-        return _compared(role, expected, found, batches, stages, rounding)
-
-    return finish
+    expected = [pairing.reference.start(pairing.batches, ("float32",), pairing.rounded) for pairing in pairings]
+    found = [pairing.candidate.start(pairing.batches, BOTH, pairing.rounded) for pairing in pairings]
+    return [partial(_finish, *each) for each in zip(pairings, expected, found, strict=True)]
 
 
-def _compared(
-    role: Role,
-    reference: Run,
-    candidate: Run,
-    batches: Sequence[Batch],
-    stages: tuple[Stage, ...],
-    rounding: Mapping[str, Figures],
-) -> Compared:
+def _finish(pairing: Pairing, reference: Callable[[], list[Run]], candidate: Callable[[], list[Run]]) -> Compared:
+    (expected,), (found, exact) = reference(), candidate()  # in turn: two at a time get into each other's way
+    limit, own = pairing.tolerance, None
+    if limit is None:
+        limit, own = TOLERANCE, partial(_exact_stages, pairing)
+    stages = compare_stages(expected.stages, found.stages, exact.stages, lambda _: limit, own)
+    return _compared(pairing, expected, found, stages)
+
+
+def _exact_stages(pairing: Pairing) -> Stages:
+    (run,) = pairing.reference.start(pairing.batches, ("float64",), pairing.rounded)()
+    return run.stages
+
+
+def _compared(pairing: Pairing, reference: Run, candidate: Run, stages: tuple[Stage, ...]) -> Compared:
     headed = LOGITS in reference.stages
     sides = (reference.stages, candidate.stages)
+    positions = sum(batch.input_ids.size for batch in pairing.batches)
+    masks = [batch.input_mask for batch in pairing.batches]
     forward = ForwardParity(
         reference=reference.framework,
         candidate=candidate.framework,
-        positions=sum(batch.input_ids.size for batch in batches),
-        positions_of_logits=sum(batch.input_ids.size for batch in batches),
+        positions=positions,
+        positions_of_logits=positions,
         stages=stages,
-        noticed=notice(role, *sides, [batch.input_mask for batch in batches]) if headed else None,
-        sample=sample(role, *sides) if headed else None,
-        rounding=rounding,
+        noticed=notice(pairing.role, *sides, masks) if headed else None,
+        sample=sample(pairing.role, *sides) if headed else None,
+        rounding=_rounding(pairing) if pairing.rounded else {},
     )
     return Compared(forward, {**reference.versions, **candidate.versions}, reference.notes + candidate.notes)
 
 
-def _rounding(reference: Runner, candidate: Runner, batches: Sequence[Batch]) -> dict[str, Figures]:
+def _rounding(pairing: Pairing) -> dict[str, Figures]:
     """What the rounding does by itself: the two sides as they are."""
-    plain, other = (runner.start(batches, "float32", {})().stages for runner in (reference, candidate))
-    return {name: distance(arrays, other[name]) for name, arrays in plain.items()}
+    runners = (pairing.reference, pairing.candidate)
+    (plain,), (other,) = (runner.start(pairing.batches, ("float32",), {})() for runner in runners)
+    return {name: distance(arrays, other.stages[name]) for name, arrays in plain.stages.items()}
 
 
 def compare_recording(
@@ -135,7 +143,7 @@ def compare_recording(
         ElectraConvertError: a framework is not installed, or the candidate cannot be run.
     """
     expected = recording.stages
-    ran, more = (candidate.start([recording.batch], precision, {})() for precision in ("float32", "float64"))
+    ran, more = candidate.start([recording.batch], BOTH, {})()
     found, exact = recording.select(ran.stages), recording.select(more.stages)
     share = max((_LOOSER.get(dtype, 0.0) for dtype in dtypes), default=0.0)
 

@@ -164,12 +164,14 @@ def _likeliest(logits: Array) -> NDArray[np.intp]:
 def _divergence(one: Array, other: Array) -> Array:
     """The divergence of each row's distributions."""
     with np.errstate(invalid="ignore"):
-        first, second = _log_softmax(one), _log_softmax(other)
-        divergence: Array = np.maximum((np.exp(first) * (first - second)).sum(axis=1), 0.0)
-    return divergence
+        (shifted, powers, total), (other_shifted, _, other_total) = _softmax(one), _softmax(other)
+        ratio = np.log(other_total / total)  # of the probabilities, as far as the sums make it
+        divergence: Array = (powers * (shifted - other_shifted)).sum(axis=1) / total + ratio
+    return np.maximum(divergence, 0.0)
 
 
-def _log_softmax(logits: Array) -> Array:
+def _softmax(logits: Array) -> tuple[Array, Array, Array]:
+    """Logits with a largest of 0 in each row, their exponentials, and the sums of these."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    normed: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return normed
+    powers = np.exp(shifted)
+    return shifted, powers, powers.sum(axis=1)

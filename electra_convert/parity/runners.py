@@ -47,16 +47,18 @@ class Run:
 class Runner(Protocol):
     """Runs one model of a side."""
 
-    def start(self, batches: Sequence[Batch], precision: Precision, rounded: Rounded) -> Callable[[], Run]:
+    def start(
+        self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
+    ) -> Callable[[], list[Run]]:
         """Begin to run the model.
 
         Args:
             batches: what on.
-            precision: what to compute in.
+            precisions: what to compute in, the narrower first.
             rounded: weights to be rounded first, by transformers' names, and the dtype to round to.
 
         Returns:
-            A function that waits for the result, or computes it then. It too raises the errors below.
+            A function that waits for a run in each precision, or computes it then. It too raises the errors below.
 
         Raises:
             MissingPackageError: a framework is not installed.
@@ -86,13 +88,17 @@ class WitnessRunner:
     heads: int
     activation: str
 
-    def start(self, batches: Sequence[Batch], precision: Precision, rounded: Rounded) -> Callable[[], Run]:
+    def start(
+        self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
+    ) -> Callable[[], list[Run]]:
         """Begin to run the model, as Runner.start has it."""
         variables = {self.model.weights[name].tensor.name: dtype for name, dtype in rounded.items()}
-        arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
         place = (self.checkpoint.sources[0].path, self.checkpoint.folder, self.hparams, self.settled)
-        testimony = self.session.submit(*place, self.model.role, arithmetic, batches)
-        return lambda: self._run(testimony())
+        testimonies = []
+        for precision in precisions:
+            arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
+            testimonies.append(self.session.submit(*place, self.model.role, arithmetic, batches))
+        return lambda: [self._run(testimony()) for testimony in testimonies]
 
     def _run(self, testimony: Testimony) -> Run:
         framework = f"Google's graph on TensorFlow {testimony.version}"
@@ -127,17 +133,23 @@ class TransformersRunner:
     model: Model
     values: Mapping[str, Any]
 
-    def start(self, batches: Sequence[Batch], precision: Precision, rounded: Rounded) -> Callable[[], Run]:
+    def start(
+        self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
+    ) -> Callable[[], list[Run]]:
         """Begin to run the model, as Runner.start has it: import what it needs, and no more."""
         import_class(self.model.role, self.model.head)
-        return partial(self._run, batches, precision, rounded)
+        return partial(self._run_all, batches, precisions, rounded)
 
-    def _run(self, batches: Sequence[Batch], precision: Precision, rounded: Rounded) -> Run:
+    def _run_all(self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded) -> list[Run]:
+        """Load the model once, in the first precision; a wider one holds the same weights exactly."""
         torch = import_torch("to run the model")
         with self._folder() as folder:
-            model = load_model(folder, self.model.role, self.model.head, precision, self.model.task_head)
+            model = load_model(folder, self.model.role, self.model.head, precisions[0], self.model.task_head)
             _require_same(self.path, model, self.model)
         _round(model, torch, rounded)
+        return [self._run(torch, model.to(getattr(torch, precision)), batches) for precision in precisions]
+
+    def _run(self, torch: Any, model: Any, batches: Sequence[Batch]) -> Run:  # noqa: ANN401 - torch
         outputs = [_outputs(torch, model, batch, self.path) for batch in batches]
         versions = {
             "transformers": str(import_transformers("to run the model").__version__),

@@ -22,7 +22,7 @@ _WIDER = {"float16": ("float32", "float64"), "bfloat16": ("float32", "float64"),
 # Elements widened at a time when two tensors are not equal.
 _CHUNK = 1 << 20
 _WORKERS = 2
-State = Literal["equal", "differs", "missing", "unexpected", "not finite"]
+State = Literal["equal", "differs", "other shape", "missing", "unexpected", "not finite"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class TensorParity:
     Attributes:
         name: transformers' name.
         source: its name in the reference; None where it is not there.
-        state: equal (after the rounding), differs, missing (in the candidate), unexpected (there), or not finite.
+        state: equal (after the rounding), differs, other shape, missing (in the candidate), unexpected (there), or
+            not finite.
         rounded_to: the candidate's dtype, where that does not hold all that the reference's does; else None.
         detail: what is different, in words.
         max_abs: the largest absolute difference.
@@ -135,7 +136,7 @@ def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> T
     source, size = reference.tensor.name, reference.tensor.size
     if reference.shape != candidate.shape:
         told = f"shape {list(reference.shape)} in the reference, {list(candidate.shape)} in the candidate"
-        return TensorParity(name, source, "differs", detail=told, elements=size, size=size)
+        return TensorParity(name, source, "other shape", detail=told, elements=size, size=size)
     if reference.tensor.dtype == candidate.tensor.dtype and reference.op is candidate.op:
         finite, equal = _same_streams(reference.tensor, candidate.tensor)
     else:

@@ -74,6 +74,8 @@ class Variables:
             SourceError: TensorFlow cannot read it.
         """
         self.tensorflow = import_tensorflow("to run the TensorFlow side")
+        # The graph is run as it is written; to have it rewritten first would take longer than to run it.
+        self.tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         try:
             # tf.train.load_checkpoint would take a folder of that name for what was meant.
             self._reader = self.tensorflow.compat.v1.train.NewCheckpointReader(str(prefix))

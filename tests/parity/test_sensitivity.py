@@ -14,7 +14,7 @@ from conftest import FIXTURES
 from safetensors.numpy import load_file
 from support.pairs import Weights, change_weights, copy_pair
 
-from electra_convert.parity.computation import start_forward
+from electra_convert.parity.computation import Pairing, start_forward
 from electra_convert.parity.inputs import builtin_batches
 from electra_convert.parity.runners import Run
 from electra_convert.parity.sides import Place, Side, open_side
@@ -124,7 +124,7 @@ class Truth:
     """The reference, and what it computes."""
 
     side: Side
-    runs: Mapping[str, Callable[[], Run]]
+    runs: Mapping[tuple[str, str], list[Run]]
     batches: tuple
 
 
@@ -138,9 +138,9 @@ def truth(witness_session) -> Iterator[Truth]:
         batches = builtin_batches(side.limits("discriminator"), find_specials([side], "discriminator"))
         runs = {}
         for role in ROLES:
+            runner = side.runner(role, None, witness_session)
             for precision in ("float32", "float64"):
-                run = side.runner(role, None, witness_session).start(batches, precision, {})()
-                runs[role, precision] = lambda run=run: run
+                runs[role, precision] = runner.start(batches, (precision,), {})()
         yield Truth(side, runs, batches)
     torch.set_num_threads(threads)
 
@@ -151,8 +151,9 @@ class Recorded:
     def __init__(self, truth: Truth, role: str) -> None:
         self.truth, self.role = truth, role
 
-    def start(self, _batches, precision, _rounded):
-        return self.truth.runs[self.role, precision]
+    def start(self, _batches, precisions, _rounded):
+        (precision,) = precisions
+        return lambda: self.truth.runs[self.role, precision]
 
 
 def found(truth: Truth, session, pair: Path, role: str) -> tuple[list[str], str | None]:
@@ -160,7 +161,8 @@ def found(truth: Truth, session, pair: Path, role: str) -> tuple[list[str], str 
     with open_side(Place(pair), lenient=True) as side:
         weights = compare_weights(truth.side.checkpoint.models[role], side.checkpoint.models[role])
         candidate = side.runner(role, truth.side, session)
-        compared = start_forward(role, Recorded(truth, role), candidate, truth.batches, {}, None)()
+        (finish,) = start_forward([Pairing(role, Recorded(truth, role), candidate, truth.batches, {}, None)])
+        compared = finish()
     return [tensor.name for tensor in weights.differing], compared.forward.first_parted
 
 

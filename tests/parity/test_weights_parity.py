@@ -113,7 +113,9 @@ def test_missing_unexpected_and_misshapen_weights_are_told_apart():
     assert compared(square, None).differing[0].detail == "not in the candidate"
     assert compared(None, square).differing[0].detail == "not in the reference"
     oblong = weight(np.ones((2, 3), np.float32))
-    assert compared(square, oblong).differing[0].detail == "shape [2, 2] in the reference, [2, 3] in the candidate"
+    (tensor,) = compared(square, oblong).differing
+    assert tensor.state == "other shape"
+    assert tensor.detail == "shape [2, 2] in the reference, [2, 3] in the candidate"
 
 
 def test_long_tensors_are_compared_to_their_end():
@@ -141,3 +143,12 @@ def test_bytes_are_counted_for_the_progress_bar():
     side = model({NAME: weight(np.ones((4, 4), np.float32))})
     compare_weights(side, side, done.append)
     assert done == [64]
+
+
+def test_layers_of_another_shape_are_told_in_one_row_by_their_shapes():
+    names = [NAME.replace("layer.0", f"layer.{layer}") for layer in range(3)]
+    square, oblong = (weight(np.ones(shape, np.float32)) for shape in ((2, 2), (2, 3)))
+    sides = (dict.fromkeys(names, square), dict.fromkeys(names, oblong))
+    assert compare_weights(*map(model, sides)).rows == [
+        (NAME.replace("layer.0", "layer.{0...2}"), "shape [2, 2] in the reference, [2, 3] in the candidate")
+    ]
