@@ -81,7 +81,7 @@ def _settings_lines(settings: Sequence[SettingParity]) -> list[str]:
 
 
 def _forward_lines(forward: ForwardParity) -> list[str]:
-    from electra_convert.parity.words import noticed_words
+    from electra_convert.parity.words import noticed_words, rounding_words
 
     header = ("", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
     rows = [
@@ -100,10 +100,7 @@ def _forward_lines(forward: ForwardParity) -> list[str]:
     if forward.noticed is not None:
         lines.append(f"  {noticed_words(forward.noticed)}")
     if forward.rounding:
-        name, figures = list(forward.rounding.items())[-1]
-        lines.append(
-            f"  The rounding itself moves the {name} by up to {figures.max_abs:.2g} (not part of the verdict)."
-        )
+        lines.append(f"  {rounding_words(forward.rounding)}")
     if forward.blind:
         lines += ["  What this comparison cannot see:", *(f"    {line}" for line in forward.blind)]
     return lines

@@ -9,7 +9,7 @@ from electra_convert.pages import CLOSED_POLICY, page_file
 from electra_convert.parity.forward import ForwardParity
 from electra_convert.parity.pictures import errors_by_layer, logits_side_by_side
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
-from electra_convert.parity.words import batch_words, noticed_words
+from electra_convert.parity.words import batch_words, noticed_words, rounding_words
 from electra_convert.version import __version__
 
 _STAGE_HEADER = ("stage", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
@@ -104,9 +104,10 @@ def _forward(forward: ForwardParity) -> str:
     ]
     numbers = dict.fromkeys(range(1, 8), "number")
     noticed = "" if forward.noticed is None else f"<p>{escape(noticed_words(forward.noticed))}</p>"
+    rounding = f"<p>{escape(rounding_words(forward.rounding))}</p>" if forward.rounding else ""
     return (
         f"<p>{escape(forward.candidate)} against {escape(forward.reference)}, {forward.positions:,} positions, "
-        f"float32 on the CPU.</p>{noticed}"
+        f"float32 on the CPU.</p>{noticed}{rounding}"
         f'<div class="pictures">{"".join(figures)}</div><h3>Stage by stage</h3>'
         + _table(_STAGE_HEADER, rows, numbers, lambda row: _marked(row[-1].startswith("within")))
         + "<p>* the largest distance from the candidate's run in float64</p>"

@@ -9,8 +9,8 @@ from html import escape
 
 from electra_convert.parity.forward import ForwardParity, Sample
 
-_WIDTH, _HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 62
+_WIDTH, _HEIGHT = 640, 320
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 90
 _SMALLEST = 1e-10  # what a logarithmic axis shows a difference of nothing as
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from electra_convert.parity.inputs import Batch
-from electra_convert.parity.measures import Noticed
+from electra_convert.parity.measures import Figures, Noticed
 
 
 def batch_words(batch: Batch) -> str:
@@ -20,3 +22,9 @@ def noticed_words(noticed: Noticed) -> str:
         f"Likeliest token alike: {noticed.top_1:.2%}, five likeliest: {noticed.top_5:.2%} "
         f"of {noticed.positions:,} positions; largest KL divergence {noticed.divergence:.2g} nats."
     )
+
+
+def rounding_words(rounding: Mapping[str, Figures]) -> str:
+    """What the rounding to a declared dtype does by itself to the last stage, in words."""
+    name, figures = list(rounding.items())[-1]
+    return f"The rounding itself moves the {name} by up to {figures.max_abs:.2g} (not part of the verdict)."

@@ -9,13 +9,22 @@ from pathlib import Path
 
 import pytest
 from conftest import FIXTURES
+from support.browser import CHROMIUM, DESKTOP, DRIVER, PHONE, chromium, look
 from support.pairs import change_weights
 
-from electra_convert import verify
+from electra_convert import convert, verify
 from electra_convert.pages import page_file
 from electra_convert.parity.page import report_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
+# The labels of the pictures that do not lie within their picture.
+CUT_OFF = """
+return [...document.querySelectorAll("svg text")].filter(text => {
+  const label = text.getBoundingClientRect(), picture = text.closest("svg").getBoundingClientRect();
+  return label.left < picture.left || label.right > picture.right || label.top < picture.top
+    || label.bottom > picture.bottom;
+}).map(text => text.textContent);
+"""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -67,6 +76,24 @@ def test_the_page_loads_nothing_and_runs_nothing(pairs, page):
     text = page(verify(FIXTURES / "default", pairs["default"])).read_text()
     assert "default-src 'none'" in text
     assert not re.search(r"<script|<link|<img|@import|url\(|https?://", text)
+
+
+def test_the_page_says_what_the_rounding_itself_does(page, tmp_path):
+    convert(FIXTURES / "default", tmp_path / "rounded", model="generator", dtype="bfloat16")
+    text = page(verify(FIXTURES / "default", tmp_path / "rounded")).read_text()
+    assert re.search(r"The rounding itself moves the logits by up to [\d.]+ \(not part of the verdict\)", text)
+
+
+@pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="Chromium or its driver is missing")
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_all_that_is_written_in_the_pictures_can_be_read(pairs, page, size):
+    written = page(verify(FIXTURES / "default", pairs["default"]))
+    with chromium() as driver:
+        look(driver, size)
+        driver.get(written.as_uri())
+        cut = driver.execute_script(CUT_OFF)
+        assert driver.execute_script("return document.querySelectorAll('svg text').length") > 20
+    assert cut == []
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(pairs, page, tmp_path):
