@@ -9,6 +9,8 @@ from electra_convert.errors import NamesError
 from electra_convert.tensors import DType, TensorSpec
 
 WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64")
+# What holds every number of another dtype.
+WIDER = {"float16": ("float32", "float64"), "bfloat16": ("float32", "float64"), "float32": ("float64",)}
 # The bit patterns of +infinity; above it, as an unsigned number without the sign, lie only NaNs.
 _INFINITY = {"float16": 0x7C00, "bfloat16": 0x7F80, "float32": 0x7F800000, "float64": 0x7FF0000000000000}
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import ElectraConvertError, MissingPackageError, NamesError, UsageError, listing
+from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
 from electra_convert.names.rules import Role
 from electra_convert.options import hparams_text
 from electra_convert.parity.checks import Checks
@@ -22,7 +22,8 @@ from electra_convert.parity.golden import read_golden
 from electra_convert.parity.inputs import Batch, Limits, builtin_batches, read_inputs
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
 from electra_convert.parity.saved import check_folders, save_report
-from electra_convert.parity.settings import SettingParity, compare_dtype, compare_settings
+from electra_convert.parity.scope import find_roles
+from electra_convert.parity.settings import SettingParity, compare_own, compare_settings
 from electra_convert.parity.sides import Place, Side, find_place, open_side, require_apart
 from electra_convert.parity.texts import find_specials, text_batch
 from electra_convert.parity.weights import WeightsParity, compare_weights, dtypes_of
@@ -118,7 +119,7 @@ def run_verification(
 def _report(
     reference: Side | None, candidate: Side, checks: Checks, session: WitnessSession, progress: Progress | None
 ) -> ParityReport:
-    roles, notes = _roles(reference, candidate)
+    roles, notes = find_roles(reference, candidate)
     running = not checks.weights_only and candidate.fault is None
     run = (candidate,) if checks.golden is not None else (reference, candidate)
     if running and any(side is not None and side.checkpoint.variant is not None for side in run):
@@ -170,28 +171,6 @@ class _Ran:
         return self.forward is not None or self.obstacle is not None
 
 
-def _roles(reference: Side | None, candidate: Side) -> tuple[list[Role], list[str]]:
-    """The models that both sides have, and what is not compared."""
-    there = list(candidate.checkpoint.models)
-    if reference is None:
-        return there, list(candidate.notes)
-    expected = list(reference.checkpoint.models)
-    roles = [role for role in there if role in expected]
-    if not roles:
-        raise NamesError(
-            f"{candidate.place.path} holds a {there[0]}, {reference.place.path} a {expected[0]}: "
-            "they have no model in common"
-        )
-    notes = [note for side in (reference, candidate) for note in side.notes]
-    for side, other, name in ((there, expected, "candidate"), (expected, there, "reference")):
-        alone = [role for role in side if role not in other]
-        notes += [f"The {role} of the {name} is not compared: the other side has none." for role in alone]
-    models = [side.checkpoint.models[role] for side in (reference, candidate) for role in roles]
-    if heads := sorted({name for model in models for name in model.task_head}):
-        notes.append(f"A fine-tuned head is not compared: {listing(heads)}.")
-    return roles, notes
-
-
 def _weights(
     reference: Side, candidate: Side, roles: Sequence[Role], progress: Progress | None
 ) -> dict[Role, WeightsParity]:
@@ -203,10 +182,11 @@ def _weights(
 def _settings(reference: Side | None, candidate: Side, role: Role) -> tuple[SettingParity, ...]:
     if candidate.findings is None:
         return ()
-    declared = compare_dtype(dtypes_of(candidate.checkpoint.models[role]), candidate.declared_dtype(role))
+    config = candidate.config(role)
+    own = () if config is None else compare_own(config, candidate.checkpoint.models[role])
     if reference is None or reference.findings is None:
-        return declared
-    return (*compare_settings(reference.findings.configs[role], candidate.findings.configs[role]), *declared)
+        return own
+    return (*compare_settings(reference.findings.configs[role], candidate.findings.configs[role], config), *own)
 
 
 def _reference_report(reference: Side | None, checks: Checks) -> SideReport:
@@ -247,7 +227,8 @@ def _run_both(
         pairings.append(Pairing(role, expected, found, batches, compared.rounded, tolerance))
     try:
         started = start_forward(pairings)
-        return {role: _ran(finish) for role, finish in zip(weights, started, strict=True)}
+        sides = (reference, candidate)
+        return {role: _ran(finish, sides) for role, finish in zip(weights, started, strict=True)}
     except MissingPackageError as error:
         raise MissingPackageError(error.message, f"{error.hint}, or --weights-only, which needs none") from error
 
@@ -268,16 +249,20 @@ def _run_recorded(
             continue
         runner = candidate.runner(role, reference, session)
         dtypes, limits = dtypes_of(candidate.checkpoint.models[role]), candidate.limits(role)
-        ran[role] = _ran(partial(compare_recording, role, recordings[role], runner, limits, dtypes, tolerance))
+        compare = partial(compare_recording, role, recordings[role], runner, limits, dtypes, tolerance)
+        ran[role] = _ran(compare, (candidate,))
     return ran
 
 
-def _ran(compare: Callable[[], Compared]) -> _Ran:
+def _ran(compare: Callable[[], Compared], sides: Sequence[Side]) -> _Ran:
     """Compare; a side that cannot be run is a finding, a framework that is not installed is an error."""
     try:
         compared = compare()
     except MissingPackageError:
         raise
     except ElectraConvertError as error:
-        return _Ran(None, error.message)
+        obstacle = error.message
+        for side in sides:
+            obstacle = side.by_name(obstacle)
+        return _Ran(None, obstacle)
     return _Ran(compared.forward, None, compared.versions, compared.notes)

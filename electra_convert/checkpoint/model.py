@@ -52,6 +52,11 @@ class Model:
         return sum(weight.tensor.size for weight in self.weights.values())
 
     @property
+    def task_weights(self) -> dict[str, Weight]:
+        """The tensors of its fine-tuned head, as weights."""
+        return {name: Weight(tensor) for name, tensor in self.task_head.items()}
+
+    @property
     def nbytes(self) -> int:
         """The length of its weights in bytes."""
         return sum(weight.tensor.nbytes for weight in self.weights.values())

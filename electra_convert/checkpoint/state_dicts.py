@@ -28,6 +28,8 @@ from electra_convert.tensors import Source, Tensor
 from electra_convert.weights import Weight
 
 OPTIMIZER_FILE = "optimizer.safetensors"
+# peft's, which lies beside weights that it is not part of.
+ADAPTER_FILE = "adapter_config.json"
 RECORD_FILE = "conversion.json"
 # What pretrain writes in its place; layout, step and hparams stand in it under the same keys.
 TRAINING_RECORD = "training.json"
@@ -180,6 +182,8 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
 
 def _notices(location: Location, state: StateDict) -> list[str]:
     notices = [location.notice] if location.notice else []
+    if (location.folder / ADAPTER_FILE).is_file():
+        notices.append(f"Left out, an adapter that is not merged into the weights: {ADAPTER_FILE}.")
     if state.buffers:
         notices.append(f"Left out, buffers that hold no weights: {listing(state.buffers)}.")
     return notices

@@ -27,8 +27,20 @@ _FIXED = {
     "is_causal": False,
     "transformers_weights": None,  # names another file of weights than the one every other tool reads
 }
-# What ElectraConfig takes for what a config.json leaves out.
-_MODEL_DEFAULTS = {**DEFAULTS, "num_attention_heads": 4}
+# Settings by which transformers makes other weights of those that are stored, or other layers; any value but an empty
+# one does.
+_REMAKING = ("quantization_config", "per_layer_config", "pruned_heads")
+# What ElectraConfig takes for the sizes that a config.json leaves out, and for the rest.
+SIZE_DEFAULTS: Mapping[str, int] = {
+    "vocab_size": 30522,
+    "embedding_size": 128,
+    "hidden_size": 256,
+    "num_hidden_layers": 12,
+    "intermediate_size": 1024,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+_MODEL_DEFAULTS = {**SIZE_DEFAULTS, **DEFAULTS, "num_attention_heads": 4}
 _COUNTS = frozenset({*SIZE_KEYS, "num_attention_heads"})
 _KEYS = (*SIZE_KEYS, "num_attention_heads", *DEFAULTS)
 
@@ -56,6 +68,12 @@ def read_config(path: Path) -> Mapping[str, Any]:
     for key, only in _FIXED.items():
         if config.get(key, only) != only:
             raise ConfigError(f"{path}: {key} is {config[key]!r}; only {only!r} can be converted")
+    for key in _REMAKING:
+        if config.get(key):
+            raise ConfigError(
+                f"{path} holds {key}, with which transformers does not run the weights as they are stored",
+                "Take the key out if the weights are the whole model as it was trained.",
+            )
     for key in _KEYS:
         if key in config:
             _check_value(path, key, config[key])

@@ -150,11 +150,7 @@ def _weight_reasons(weights: WeightsParity | None) -> list[str]:
 
 
 def _setting_reasons(settings: Sequence[SettingParity]) -> list[str]:
-    return [
-        f"{setting.key} is {setting.candidate}, the reference has {setting.reference} ({setting.origin})"
-        for setting in settings
-        if setting.state == "differs"
-    ]
+    return [setting.fault for setting in settings if setting.state == "differs"]
 
 
 def _weights_summary(models: Mapping[Role, ModelParity]) -> str:

@@ -19,6 +19,7 @@ from electra_convert.errors import NamesError, SourceError
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.parity.forward import Stages, stages_of
 from electra_convert.parity.inputs import Batch
+from electra_convert.parity.weights import dtypes_of
 from electra_convert.parity.witness import Arithmetic, Outputs
 from electra_convert.parity.witness_session import Testimony, WitnessSession
 from electra_convert.parity.witness_settings import Settings
@@ -141,13 +142,17 @@ class TransformersRunner:
         return partial(self._run_all, batches, precisions, rounded)
 
     def _run_all(self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded) -> list[Run]:
-        """Load the model once, in the first precision; a wider one holds the same weights exactly."""
+        """Load the model once, in the first precision that holds its weights, and run it in that one first."""
         torch = import_torch("to run the model")
+        order = list(precisions)
+        if "float64" in dtypes_of(self.model):
+            order.reverse()
         with self._folder() as folder:
-            model = load_model(folder, self.model.role, self.model.head, precisions[0], self.model.task_head)
+            model = load_model(folder, self.model.role, self.model.head, order[0], self.model.task_head)
             _require_same(self.path, model, self.model)
         _round(model, torch, rounded)
-        return [self._run(torch, model.to(getattr(torch, precision)), batches) for precision in precisions]
+        runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}
+        return [runs[precision] for precision in precisions]
 
     def _run(self, torch: Any, model: Any, batches: Sequence[Batch]) -> Run:  # noqa: ANN401 - torch
         outputs = [_outputs(torch, model, batch, self.path) for batch in batches]
@@ -175,7 +180,10 @@ class TransformersRunner:
             else:
                 architecture = ARCHITECTURES[self.model.role, self.model.head]
                 (folder / config.name).write_bytes(encode_config(architecture, self.values, "float32"))
-            yield folder
+            try:
+                yield folder
+            except (NamesError, SourceError) as error:
+                raise type(error)(error.message.replace(place, str(self.path)), error.hint) from error
 
 
 def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401 - torch, which mypy does not see

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import require_tied
-from electra_convert.checkpoint.state_dicts import OPTIMIZER_FILE
+from electra_convert.checkpoint.state_dicts import ADAPTER_FILE, OPTIMIZER_FILE
 from electra_convert.conversion import electric_notice
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.evidence import Findings, gather
@@ -95,11 +95,18 @@ class Side:
             found += (*electric_notice(self.checkpoint, self.findings), *self.findings.warnings)
         return found
 
-    def declared_dtype(self, role: Role) -> str | None:
-        """The dtype that its config.json declares, in which from_pretrained loads it; None where it does not."""
-        base = {} if self.findings is None else self.findings.bases.get(role, {})
-        declared = base.get("dtype", base.get("torch_dtype"))
-        return declared if isinstance(declared, str) else None
+    def config(self, role: Role) -> Mapping[str, Any] | None:
+        """The config.json of a transformers model, or None where it has none or cannot be relied on."""
+        return None if self.findings is None else self.findings.bases.get(role)
+
+    def by_name(self, message: str) -> str:
+        """A message about the side with its name where the path to it stood, so that it may be recorded."""
+        path, folder = self.place.path, self.checkpoint.folder
+        names = {str(path.absolute()): self.report.name, str(path): self.report.name}
+        names |= {f"{folder.absolute()}/": "", f"{folder}/": ""}
+        for place, name in names.items():
+            message = message.replace(place, name) if place.strip("./") else message
+        return message
 
     def limits(self, role: Role) -> Limits:
         """What one of its models can take."""
@@ -135,6 +142,18 @@ class Side:
         values = {key: value.value for key, value in self.findings.configs[role].values.items()}
         values["num_attention_heads"] = _heads(own + others, role)
         return TransformersRunner(self.place.path, model, values)
+
+
+def _require_no_adapter(checkpoint: Checkpoint) -> None:
+    """from_pretrained changes the weights by an adapter that lies in the folder it is given."""
+    if checkpoint.variant is not None or not checkpoint.path.is_dir():
+        return
+    for model in checkpoint.models.values():
+        if (path := model.folder / ADAPTER_FILE).exists():
+            raise ConfigError(
+                f"{path}: where peft is installed, transformers adds this adapter to the weights",
+                "Move the adapter out of the folder, or merge it into the weights.",
+            )
 
 
 def require_apart(reference: Side, candidate: Side) -> None:
@@ -188,9 +207,11 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)
         try:
+            _require_no_adapter(checkpoint)
             findings, fault = gather(checkpoint, place.hparams, place.config), None
         except ConfigError as error:
             if not lenient:
                 raise
             findings, fault = None, error.message
-        yield Side(place, checkpoint, findings, fault)
+        side = Side(place, checkpoint, findings, fault)
+        yield side if fault is None else replace(side, fault=side.by_name(fault))

@@ -10,15 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.casting import all_finite, cast, widen
+from electra_convert.casting import WEIGHT_DTYPES, WIDER, all_finite, cast, widen
 from electra_convert.checkpoint import Model
 from electra_convert.names.ops import Op
 from electra_convert.names.variants import collapsed
 from electra_convert.tensors import DTYPES, PIECE_BYTES, DType, Tensor
 from electra_convert.weights import Weight
 
-# What holds every number of another dtype.
-_WIDER = {"float16": ("float32", "float64"), "bfloat16": ("float32", "float64"), "float32": ("float64",)}
 # Elements widened at a time when two tensors are not equal.
 _CHUNK = 1 << 20
 _WORKERS = 2
@@ -103,7 +101,7 @@ def _described(tensors: list[TensorParity]) -> str:
 def compare_weights(
     reference: Model, candidate: Model, count: Callable[[int], None] = lambda _: None
 ) -> WeightsParity:
-    """Compare every weight of two models of one role.
+    """Compare every weight of two models of one role, and those of a fine-tuned head that both have.
 
     Args:
         reference: what the candidate is held to.
@@ -116,16 +114,17 @@ def compare_weights(
     Raises:
         CorruptFileError: a tensor failed its container's checks.
     """
-    names = sorted({*reference.weights, *candidate.weights})
+    expected, found = reference.weights, candidate.weights
+    if reference.task_head and candidate.task_head:
+        expected, found = ({**model.weights, **model.task_weights} for model in (reference, candidate))
 
     def compare(name: str) -> TensorParity:
-        expected, found = reference.weights.get(name), candidate.weights.get(name)
-        result = _compare(name, expected, found)
-        count(expected.tensor.nbytes if expected else 0)
+        result = _compare(name, expected.get(name), found.get(name))
+        count(reference.weights[name].tensor.nbytes if name in reference.weights else 0)
         return result
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return WeightsParity(tuple(pool.map(compare, names)))
+        return WeightsParity(tuple(pool.map(compare, sorted({*expected, *found}))))
 
 
 def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> TensorParity:
@@ -137,6 +136,8 @@ def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> T
     if reference.shape != candidate.shape:
         told = f"shape {list(reference.shape)} in the reference, {list(candidate.shape)} in the candidate"
         return TensorParity(name, source, "other shape", detail=told, elements=size, size=size)
+    if not {reference.tensor.dtype.name, candidate.tensor.dtype.name} <= set(WEIGHT_DTYPES):
+        return _compare_bytes(name, reference.tensor, candidate.tensor)
     if reference.tensor.dtype == candidate.tensor.dtype and reference.op is candidate.op:
         finite, equal = _same_streams(reference.tensor, candidate.tensor)
     else:
@@ -149,8 +150,18 @@ def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> T
     return _difference(name, reference, candidate, rounded_to)
 
 
+def _compare_bytes(name: str, reference: Tensor, candidate: Tensor) -> TensorParity:
+    """What is no float, which a fine-tuned head alone may hold, is equal or not."""
+    size, told = reference.size, "the bytes differ"
+    if reference.dtype != candidate.dtype:
+        told = f"{reference.dtype} in the reference, {candidate.dtype} in the candidate"
+    elif _same_streams(reference, candidate)[1]:
+        return TensorParity(name, reference.name, "equal", size=size)
+    return TensorParity(name, reference.name, "differs", detail=told, elements=size, size=size)
+
+
 def _rounded_to(reference: DType, candidate: DType) -> str | None:
-    exact = reference == candidate or candidate.name in _WIDER.get(reference.name, ())
+    exact = reference == candidate or candidate.name in WIDER.get(reference.name, ())
     return None if exact else candidate.name
 
 

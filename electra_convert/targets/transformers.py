@@ -157,7 +157,9 @@ def _slots(model: Model, checkpoint: Checkpoint) -> Entries:
 
 def _common_dtype(entries: Entries) -> str:
     dtypes = {spec.dtype.name for _, spec in entries if spec.dtype.kind == "float"}
-    return dtypes.pop() if len(dtypes) == 1 else "float32"
+    if len(dtypes) == 1:
+        return dtypes.pop()
+    return "float64" if "float64" in dtypes else "float32"  # from_pretrained rounds all of them to it
 
 
 def _open_weights(target: Target, max_bytes: int | None, folder: Path, specs: Sequence[TensorSpec]) -> Sink:

@@ -2,7 +2,12 @@
 
 from electra_convert.tokenizer.casing import Casing, check_accents, decide_casing
 from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_config
-from electra_convert.tokenizer.folder import accents_of_folder, casing_of_folder, read_vocabulary_of_folder
+from electra_convert.tokenizer.folder import (
+    accents_of_folder,
+    casing_of_folder,
+    read_vocabularies_of_folder,
+    read_vocabulary_of_folder,
+)
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_small, read_vocabulary
 
 __all__ = [
@@ -17,6 +22,7 @@ __all__ = [
     "encode_tokenizer",
     "encode_tokenizer_config",
     "read_small",
+    "read_vocabularies_of_folder",
     "read_vocabulary",
     "read_vocabulary_of_folder",
 ]

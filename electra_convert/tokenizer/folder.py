@@ -27,11 +27,29 @@ def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
         VocabularyError: the file is malformed, or no WordPiece tokenizer that vocab.txt can express.
         SourceError: the file may not be read.
     """
-    if _is_there(folder / "vocab.txt"):
-        return read_vocabulary(folder / "vocab.txt")
-    path = folder / "tokenizer.json"
-    if not _is_there(path):
-        return None
+    return next(iter(read_vocabularies_of_folder(folder, 1)), None)
+
+
+def read_vocabularies_of_folder(folder: Path, most: int = 2) -> list[Vocabulary]:
+    """Read the vocabulary of each file of a folder that holds one: vocab.txt, then tokenizer.json.
+
+    Args:
+        folder: a transformers model folder.
+        most: how many to read at most.
+
+    Returns:
+        The vocabularies.
+
+    Raises:
+        VocabularyError: a file is malformed, or no WordPiece tokenizer that vocab.txt can express.
+        SourceError: a file may not be read.
+    """
+    readers = {"vocab.txt": read_vocabulary, "tokenizer.json": _read_tokenizer}
+    found = [(read, folder / name) for name, read in readers.items() if _is_there(folder / name)]
+    return [read(path) for read, path in found[:most]]
+
+
+def _read_tokenizer(path: Path) -> Vocabulary:
     pieces = _pieces_by_id(_read_object(path), path)
     try:
         data = "".join(f"{piece}\n" for piece in pieces).encode()

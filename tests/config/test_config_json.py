@@ -16,6 +16,7 @@ from electra_convert.config.transformers import (
     ARCHITECTURES,
     config_evidence,
     encode_config,
+    model_evidence,
     read_config,
     role_of_config,
 )
@@ -71,6 +72,14 @@ def test_an_activation_that_is_no_name_is_refused(tmp_path: Path, value: Any):
 def test_settings_that_make_another_computation_are_refused(tmp_path: Path, key: str, value: Any):
     with pytest.raises(ConfigError, match=rf"config.json: {key} is {value!r}; only .* can be converted"):
         read(tmp_path, {key: value})
+
+
+@pytest.mark.parametrize("key", ["quantization_config", "per_layer_config", "pruned_heads"])
+def test_settings_that_remake_the_weights_are_refused_unless_empty(tmp_path: Path, key: str):
+    with pytest.raises(ConfigError, match=rf"config.json holds {key}, with which transformers does not run"):
+        read(tmp_path, {key: {"0": [1]}})
+    for empty in ({}, None):
+        assert read(tmp_path, {key: empty}) == {key: empty}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "{'a': 1}", "\ufeff{}"])
@@ -151,6 +160,15 @@ def test_any_json_is_read_and_written_again_or_refused(tmp_path_factory, config)
         assert role_of_config(base) in {"discriminator", "generator"}
         text = encode_config("ElectraModel", WHOLE, "float32", base)
         assert json.loads(text) == json.loads(encode_config("ElectraModel", WHOLE, "float32", json.loads(text)))
+
+
+@pytest.mark.slow
+def test_what_a_config_leaves_out_is_what_transformers_takes_for_it():
+    import transformers
+
+    defaults = transformers.ElectraConfig()
+    values = model_evidence({}).values
+    assert values == {key: getattr(defaults, key) for key in WHOLE}
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ from electra_convert.errors import (
     SourceError,
     UsageError,
 )
+from electra_convert.parity.inputs import Specials, builtin_batches
+from electra_convert.parity.sides import Place, open_side
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
 DEFAULT = FIXTURES / "default"
@@ -224,8 +226,25 @@ def test_a_dtype_that_the_weights_have_not_fails(pair_copy):
     change_config(pair / "discriminator", dtype="float16")
     report = verify(DEFAULT, pair / "discriminator", weights_only=True)
     assert report.reasons[0] == (
-        "discriminator: dtype is float16, the reference has float32 (the candidate's weights)"
+        "discriminator: dtype is float16 in the candidate's config.json, and its weights are float32"
     )
+
+
+def test_what_float32_does_not_hold_is_not_rounded_before_it_is_run_in_float64(pair_copy):
+    folder = pair_copy() / "discriminator"
+    change_weights(
+        folder,
+        lambda weights: weights.update({name: array * np.float64(1 + 2**-30) for name, array in weights.items()}),
+    )
+    change_config(folder, dtype="float64")
+    with open_side(Place(folder), lenient=True) as side:
+        runner = side.runner("discriminator", None, None)
+        batches = builtin_batches(side.limits("discriminator"), Specials())
+        single, double = runner.start(batches, ("float32", "float64"), {})()
+        (alone,) = runner.start(batches, ("float64",), {})()
+    for name, arrays in alone.stages.items():
+        np.testing.assert_array_equal(double.stages[name][0], arrays[0])
+        assert single.stages[name][0].dtype == np.float32
 
 
 def test_a_side_that_cannot_be_run_leaves_it_open(pair_copy):
@@ -233,7 +252,8 @@ def test_a_side_that_cannot_be_run_leaves_it_open(pair_copy):
     change_config(pair / "discriminator", chunk_size_feed_forward=7)
     report = verify(DEFAULT, pair / "discriminator")
     assert (report.passed, report.verdict) == (False, "unproven")
-    assert report.summary.startswith("Not shown to be the same model: discriminator: not run: ")
+    assert report.summary.startswith("Not shown to be the same model: discriminator: not run: discriminator: ")
+    assert str(pair) not in report.summary
     change_config(pair / "discriminator", chunk_size_feed_forward=None, return_dict=False)
     assert verify(DEFAULT, pair / "discriminator").passed
 
