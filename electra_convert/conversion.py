@@ -144,10 +144,16 @@ def _verify(source: str | Path, output: Path, options: Options, folder: Path) ->
 
     reference = replace(find_place(source, options.hparams, options.config), generator=options.generator)
     report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
-    if not report.passed:
+    if report.verdict == "different":
         raise ParityError(
             f"{output} is not written, since it would not be the same model as {source}: {'; '.join(report.reasons)}",
             "Please report it, with the output of inspect; without --verify the conversion can be looked at.",
+        )
+    if not report.passed:
+        raise ParityError(
+            f"{output} is not written, since it was not shown to be the same model as {source}: "
+            f"{'; '.join(report.reasons)}",
+            "Without --verify it is written, and can be verified once both can be run.",
         )
 
 

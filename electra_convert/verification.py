@@ -230,7 +230,9 @@ def _run_both(
         sides = (reference, candidate)
         return {role: _ran(finish, sides) for role, finish in zip(weights, started, strict=True)}
     except MissingPackageError as error:
-        raise MissingPackageError(error.message, f"{error.hint}, or --weights-only, which needs none") from error
+        raise MissingPackageError(
+            error.message, f"{error.hint}, or verify --weights-only, which needs none"
+        ) from error
 
 
 def _run_recorded(

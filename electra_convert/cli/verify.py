@@ -78,6 +78,8 @@ def command(
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
     if candidate is None and (hparams is not None or config is not None):
         raise UsageError("--hparams and --config are of the reference, and there is none")
+    if overwrite and html is None:
+        raise UsageError("--overwrite replaces the file of --html, and there is none")
     if html is not None:
         check_page(html, overwrite)
     checks = Checks(weights_only, text, inputs, golden, tolerance)

@@ -9,6 +9,8 @@ from conftest import FIXTURES
 from support.command_line import run, run_program
 from support.pairs import change_config, change_weights
 
+from electra_convert.errors import SourceError
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
 DEFAULT = FIXTURES / "default"
 
@@ -103,6 +105,7 @@ def test_a_recording_can_stand_for_the_reference(pairs):
     [
         ((DEFAULT,), "Error: there is nothing to compare with"),
         ((DEFAULT, DEFAULT, "--weights-only", "--text", "a"), "Error: --weights-only runs nothing"),
+        ((DEFAULT, DEFAULT, "--overwrite"), "Error: --overwrite replaces the file of --html, and there is none"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments, message):
@@ -145,6 +148,17 @@ def test_convert_leaves_nothing_where_verification_fails(tmp_path, monkeypatch):
     said = run("convert", DEFAULT, tmp_path / "out", "--dtype", "bfloat16", "--verify").refusal()
     assert "out is not written, since it would not be the same model" in said
     assert "weights are not equal" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_convert_does_not_say_that_models_differ_where_one_could_not_be_run(tmp_path, monkeypatch):
+    def out_of_memory(*_):
+        raise SourceError("there was not enough memory")
+
+    monkeypatch.setattr("electra_convert.parity.runners.load_model", out_of_memory)
+    said = run("convert", DEFAULT, tmp_path / "out", "--model", "generator", "--verify").refusal()
+    assert "out is not written, since it was not shown to be the same model as" in said
+    assert "Hint: Without --verify it is written" in said
     assert list(tmp_path.iterdir()) == []
 
 

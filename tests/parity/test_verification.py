@@ -513,7 +513,7 @@ def test_without_pytorch_the_error_says_what_to_install(pairs, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPackageError, match="PyTorch is needed to run the discriminator") as caught:
         verify(DEFAULT, pairs["default"])
-    assert caught.value.hint == "pip install 'electra-convert[torch]', or --weights-only, which needs none"
+    assert caught.value.hint == "pip install 'electra-convert[torch]', or verify --weights-only, which needs none"
 
 
 def test_the_other_hparams_of_a_written_layout_are_found(written):
