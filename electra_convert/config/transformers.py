@@ -27,9 +27,8 @@ _FIXED = {
     "is_causal": False,
     "transformers_weights": None,  # names another file of weights than the one every other tool reads
 }
-# Settings by which transformers makes other weights of those that are stored, or other layers; any value but an empty
-# one does.
-_REMAKING = ("quantization_config", "per_layer_config", "pruned_heads")
+# Settings by which transformers makes other weights, layers or values of those that are stored, unless empty.
+_REMAKING = ("quantization_config", "per_layer_config", "pruned_heads", "attribute_map")
 # What ElectraConfig takes for the sizes that a config.json leaves out, and for the rest.
 SIZE_DEFAULTS: Mapping[str, int] = {
     "vocab_size": 30522,

@@ -17,6 +17,7 @@ from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.transformers import ARCHITECTURES, encode_config
 from electra_convert.errors import NamesError, SourceError
 from electra_convert.frameworks import import_torch, import_transformers
+from electra_convert.names.parameters import BUFFERS
 from electra_convert.parity.forward import Stages, stages_of
 from electra_convert.parity.inputs import Batch
 from electra_convert.parity.weights import dtypes_of
@@ -148,7 +149,8 @@ class TransformersRunner:
         if "float64" in dtypes_of(self.model):
             order.reverse()
         with self._folder() as folder:
-            model = load_model(folder, self.model.role, self.model.head, order[0], self.model.task_head)
+            ignored = (*self.model.task_head, *BUFFERS)
+            model = load_model(folder, self.model.role, self.model.head, order[0], ignored)
             _require_same(self.path, model, self.model)
         _round(model, torch, rounded)
         runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}

@@ -74,7 +74,7 @@ def test_settings_that_make_another_computation_are_refused(tmp_path: Path, key:
         read(tmp_path, {key: value})
 
 
-@pytest.mark.parametrize("key", ["quantization_config", "per_layer_config", "pruned_heads"])
+@pytest.mark.parametrize("key", ["quantization_config", "per_layer_config", "pruned_heads", "attribute_map"])
 def test_settings_that_remake_the_weights_are_refused_unless_empty(tmp_path: Path, key: str):
     with pytest.raises(ConfigError, match=rf"config.json holds {key}, with which transformers does not run"):
         read(tmp_path, {key: {"0": [1]}})

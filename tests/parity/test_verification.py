@@ -178,6 +178,14 @@ def test_a_candidate_that_transformers_does_not_load_whole_fails(pair_copy):
     assert "cannot load it" in report.models["discriminator"].obstacle or "mismatched" in report.reasons[-1]
 
 
+def test_buffers_that_old_versions_saved_are_no_weights(pair_copy):
+    folder = pair_copy() / "generator"
+    buffers = {f"electra.embeddings.{name}_ids": np.zeros((1, 128), np.int64) for name in ("position", "token_type")}
+    change_weights(folder, lambda weights: weights.update(buffers))
+    report = verify(DEFAULT, folder)
+    assert report.passed, report.reasons
+
+
 def test_a_model_with_fewer_layers_fails_with_the_layers_named(pair_copy):
     pair = pair_copy()
 
