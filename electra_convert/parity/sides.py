@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,9 +105,8 @@ class Side:
         path, folder = self.place.path, self.checkpoint.folder
         names = {str(path.absolute()): self.report.name, str(path): self.report.name}
         names |= {f"{folder.absolute()}/": "", f"{folder}/": ""}
-        for place, name in names.items():
-            message = message.replace(place, name) if place.strip("./") else message
-        return message
+        known = "|".join(re.escape(place) for place in names if place.strip("./"))
+        return re.sub(rf"(?<![\w./-])(?:{known})", lambda found: names[found[0]], message) if known else message
 
     def limits(self, role: Role) -> Limits:
         """What one of its models can take."""

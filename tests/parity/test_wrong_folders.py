@@ -216,6 +216,16 @@ def test_a_place_is_not_told_in_what_may_be_recorded(pair_copy):
     assert saved["reasons"] == [told]
 
 
+def test_a_short_place_does_not_hide_what_happens_to_end_alike(pairs, tmp_path, monkeypatch):
+    copy_pair(pairs["default"] / "discriminator", tmp_path / "a")
+    monkeypatch.chdir(tmp_path)
+    with open_side(Place(Path("a") / "model.safetensors"), lenient=True) as side:
+        assert side.by_name("a/config.json: electra/encoder of a/model.safetensors") == (
+            "config.json: electra/encoder of model.safetensors"
+        )
+        assert side.by_name(f"{tmp_path}/a/model.safetensors: bad") == "model.safetensors: bad"
+
+
 def test_a_file_that_cannot_be_run_is_told_by_its_name(pairs):
     weights = pairs["default"] / "discriminator" / "model.safetensors"
     with open_side(Place(weights), lenient=True) as side:
