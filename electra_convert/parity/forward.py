@@ -67,9 +67,11 @@ class Stage:
     @property
     def fault(self) -> str:
         """How a stage that does not pass differs, in words."""
-        if self.figures.max_abs > self.limit or self.exact is None:
-            return f"{self.figures.max_abs:.3g} apart, the limit is {self.limit:.3g}"
-        return f"{self.figures.max_abs:.3g} apart in float32, and {self.exact:.3g} in float64: not by rounding"
+        apart, exact = f"{self.figures.max_abs:.3g} apart", self.exact
+        if exact is not None and exact > _EXACT:
+            return f"{apart} in float32 (the limit is {self.limit:.3g}), and {exact:.3g} in float64: not by rounding"
+        told = "" if exact is None else f"; {exact:.3g} apart in float64, so by rounding alone"
+        return f"{apart}, the limit is {self.limit:.3g}{told}"
 
 
 @dataclass(frozen=True)
