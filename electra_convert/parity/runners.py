@@ -168,7 +168,10 @@ class TransformersRunner:
     @contextmanager
     def _folder(self) -> Iterator[Path]:
         """The model's folder; a single file gets one of links, in which transformers can find nothing else."""
+        config = self.model.folder / "config.json"
         if self.path.is_dir() or self.path.name.endswith(".index.json"):
+            if not config.is_file():
+                raise SourceError(f"{self.model.folder} has no config.json, from which transformers takes all sizes")
             yield self.model.folder
             return
         with tempfile.TemporaryDirectory() as place:
@@ -176,7 +179,6 @@ class TransformersRunner:
             pickled = self.path.suffix != ".safetensors"
             weights = folder / ("pytorch_model.bin" if pickled else "model.safetensors")
             weights.symlink_to(self.path.absolute())
-            config = self.model.folder / "config.json"
             if config.is_file():
                 (folder / config.name).symlink_to(config.absolute())
             else:

@@ -97,8 +97,13 @@ class Side:
         return found
 
     def config(self, role: Role) -> Mapping[str, Any] | None:
-        """The config.json of a transformers model, or None where it has none or cannot be relied on."""
-        return None if self.findings is None else self.findings.bases.get(role)
+        """The config.json of a transformers model; None where there is none to go by, or it cannot be relied on.
+
+        A folder without one is loaded by transformers as if it held an empty one; a file of weights is not loaded so.
+        """
+        if self.findings is None or self.checkpoint.variant is not None:
+            return None
+        return self.findings.bases.get(role, {} if self.place.path.is_dir() else None)
 
     def by_name(self, message: str) -> str:
         """A message about the side with its name where the path to it stood, so that it may be recorded."""

@@ -60,6 +60,18 @@ def test_a_size_left_out_that_is_the_default_is_no_difference(pair_copy):
     assert reasons(folder) == ()
 
 
+def test_a_folder_without_a_configuration_is_what_transformers_makes_of_it(pair_copy):
+    folder = pair_copy() / "discriminator"
+    (folder / "config.json").unlink()
+    assert len(reasons(folder)) == 6
+    assert "discriminator: num_hidden_layers is 12, the reference has 2 (weights)" in reasons(folder)
+    assert reasons(folder / "model.safetensors") == ()
+    with open_side(Place(folder), lenient=True) as side:
+        runner = TransformersRunner(folder, side.checkpoint.models["discriminator"], {})
+        with pytest.raises(SourceError, match=r"has no config\.json"), runner._folder():
+            pass
+
+
 @pytest.mark.parametrize("role", ["discriminator", "generator"])
 def test_an_output_layer_that_is_neither_tied_nor_stored_would_be_random(pair_copy, role):
     folder = pair_copy() / role
