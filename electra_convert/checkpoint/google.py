@@ -67,7 +67,7 @@ def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSo
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
     try:
-        recognition = recognise(tensors.keys(), _projected(tensors))
+        recognition = recognise(tensors.keys(), _projects(tensors))
     except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
@@ -78,14 +78,14 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
     return recognition
 
 
-def _projected(tensors: Mapping[str, Tensor]) -> set[str]:
-    """The encoder scopes whose hidden states are not as wide as the embeddings they are given."""
-    found = set()
+def _projects(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
+    """Of encoder scopes, whether their hidden states are of another width than the embeddings they are given."""
+    found = {}
     for scope in ("electra", "generator"):
         own = tensors.get(f"{scope}/embeddings/word_embeddings", tensors.get("electra/embeddings/word_embeddings"))
         query = tensors.get(f"{scope}/encoder/layer_0/attention/self/query/kernel")
-        if own is not None and query is not None and own.shape[1:] != query.shape[:1]:
-            found.add(scope)
+        if own is not None and query is not None:
+            found[scope] = own.shape[1:] != query.shape[:1]
     return found
 
 
