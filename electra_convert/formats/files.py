@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from electra_convert.errors import CorruptFileError, OutputError, SourceError
+from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
 from electra_convert.tensors import pieces
 
 # Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
@@ -55,16 +57,25 @@ class ReadFile(Closing):
         path: the file.
 
     Raises:
-        SourceError: it is missing or may not be read.
+        SourceError: it is missing, may not be read, or is no file.
+        CorruptFileError: something else was downloaded in its place.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-            self.size = os.fstat(self._descriptor).st_size
+            # Opened in any other way, a pipe would be waited for until somebody writes to it.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+            status = os.fstat(self._descriptor)
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        self.size = status.st_size
+        self._map: mmap.mmap | None = None
+        try:
+            self._require_content(status.st_mode)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._map = self._open_map()
 
     def pieces(self, scratch: memoryview, offset: int, nbytes: int) -> Iterator[memoryview]:
@@ -90,6 +101,13 @@ class ReadFile(Closing):
             else:
                 yield shown
                 self._give_up(start, len(window))
+
+    def _require_content(self, mode: int) -> None:
+        """Refuse a folder, a pipe, and what downloads leave in a file's place."""
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise SourceError(f"{self.path} is {what}, expected a file")
+        refuse_placeholder(self.path, self.read(min(self.size, START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
         if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):

@@ -94,9 +94,7 @@ class Recognition:
     unexpected: tuple[str, ...]
 
 
-def recognise(
-    names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules: RuleTable = RULES
-) -> Recognition:
+def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules: RuleTable = RULES) -> Recognition:
     """Tell which layout the names of a checkpoint have, from the exact set of them.
 
     Args:
