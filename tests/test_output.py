@@ -95,8 +95,9 @@ def test_parents_that_were_there_are_left(tmp_path: Path):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("odd")])
 def test_an_error_of_the_system_becomes_one_that_names_the_target(tmp_path: Path, error: OSError):
-    with pytest.raises(OutputError, match=f"out cannot be written: {error.strerror or 'odd'}"):
+    with pytest.raises(OutputError, match=f"out cannot be written: {error.strerror or 'odd'}") as told:
         fail(tmp_path / "out", error)
+    assert ("Free some space" in (told.value.hint or "")) == (error.errno == errno.ENOSPC)
     assert tree(tmp_path) == []
 
 

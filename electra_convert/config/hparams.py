@@ -17,6 +17,8 @@ from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 
 _SMALL_EMBEDDING = 128
+_INLINE = "--hparams"
+_QUOTES = "In JSON, names and texts stand in double quotes, and no comma follows the last."
 LAYOUT_KEYS = (
     "electra_objective",
     "electric_objective",
@@ -147,8 +149,10 @@ def read_hparams(text: str) -> Hparams:
     Raises:
         ConfigError: not JSON, an unknown key, or a value of the wrong kind.
     """
+    if not text.strip():
+        raise ConfigError("--hparams is empty", "Give a JSON file, or the JSON itself.")
     if text.lstrip().startswith("{"):
-        return parse_hparams(text, "--hparams")
+        return parse_hparams(text, _INLINE)
     return read_hparams_file(Path(text), f"--hparams {Path(text).name}")
 
 
@@ -188,7 +192,8 @@ def parse_hparams(text: str, origin: str) -> Hparams:
     try:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{origin} is not JSON: {error}") from error
+        shell = " In a shell, put single quotes around all of it." if origin == _INLINE else ""
+        raise ConfigError(f"{origin} is not JSON: {error}", f"{_QUOTES}{shell}") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{origin} is not a JSON object", 'Give one such as {"model_size": "base"}.')
     check_keys(given, origin)

@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
-from electra_convert.errors import CorruptFileError, OutputError, SourceError
+from electra_convert.errors import CorruptFileError, SourceError, unwritable
 from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
 from electra_convert.tensors import pieces
 
@@ -201,7 +201,7 @@ class WriteFile:
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666
             )
         except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+            raise unwritable(path, error) from error
         self._reserve(size)
         self._lock = Lock()
         self._unflushed = 0
@@ -216,7 +216,7 @@ class WriteFile:
         except OSError as error:
             if error.errno in _NO_SPACE:
                 os.close(self._descriptor)
-                raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+                raise unwritable(self.path, error) from error
 
     def write_at(self, view: memoryview | bytes, offset: int) -> None:
         """Write all the bytes at the offset.
@@ -233,7 +233,7 @@ class WriteFile:
             try:
                 count = os.pwrite(self._descriptor, rest, offset)
             except OSError as error:
-                raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+                raise unwritable(self.path, error) from error
             rest = rest[count:]
             offset += count
         self._flush_early(len(view))
@@ -267,4 +267,4 @@ class WriteFile:
             self._flush_now()
         os.close(self._descriptor)
         if kind is None and self._failure is not None:
-            raise OutputError(f"{self.path} cannot be written: {self._failure.strerror}") from self._failure
+            raise unwritable(self.path, self._failure) from self._failure
