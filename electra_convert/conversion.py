@@ -110,8 +110,8 @@ def run_conversion(
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
-        findings = gather(checkpoint, options.hparams, options.config)
         roles = choose_roles(checkpoint, options)
+        findings = gather(checkpoint, options.hparams, options.config, roles)
         for role in roles:
             require_tied(checkpoint.path, checkpoint.models[role])
         plan = _plan(checkpoint, findings, roles, target, options)
