@@ -18,7 +18,7 @@ from electra_convert.checkpoint.model import (
 from electra_convert.errors import NamesError, NotElectraError, SourceError
 from electra_convert.formats.locate import Location
 from electra_convert.formats.tf_bundle import BundleSource
-from electra_convert.names.foreign import resemblance
+from electra_convert.names.foreign import advice, resemblance
 from electra_convert.names.plan import Binding, measure
 from electra_convert.names.rules import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.names.variants import Recognition, collapse, count_layers, recognise
@@ -71,7 +71,8 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
     except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
-            f"it looks like {resemblance(tensors)}"
+            f"it looks like {resemblance(tensors)}",
+            advice(tensors),
         ) from error
     what = f"ELECTRA checkpoint of the {recognition.variant.name} layout"
     require_complete(path, what, recognition.missing, recognition.unexpected)
@@ -148,8 +149,20 @@ def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
         names = ", ".join(collapse(recognition.foreign))
         notices.append(f"Left out, {recognition.variant.foreign_is}: {names}.")
     if recognition.other_slots:
-        others = ", ".join(collapse(recognition.other_slots))
+        others = ", ".join(_other_state(recognition))
         notices.append(f"Left out, state of an optimiser that is not ELECTRA's: {others}.")
     if recognition.variant.name == "encoder":
         notices.append("The checkpoint is an encoder alone, without a pretraining head.")
     return tuple(notices)
+
+
+def _other_state(recognition: Recognition) -> list[str]:
+    """Slots and counters of other optimisers: a slot that every variable has by its own name, else all names."""
+    variables = {binding.tf for bound in recognition.bindings.values() for binding in bound}
+    slots: dict[str, set[str]] = {}
+    for name in recognition.other_slots:
+        variable, _, slot = name.rpartition("/")
+        slots.setdefault(slot, set()).add(variable)
+    whole = {slot for slot, having in slots.items() if variables <= having}
+    rest = [name for name in recognition.other_slots if name.rpartition("/")[2] not in whole]
+    return [f"{slot} of every variable" for slot in sorted(whole)] + collapse(rest)

@@ -14,6 +14,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LARGEST_FILE = 1 << 26
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MEANT = "This is JSON; give vocab.txt, the text file with one WordPiece on each line."
 _WHAT_IT_IS = "A vocabulary is a text file (vocab.txt) in UTF-8 with one WordPiece on each line."
 
 
@@ -105,7 +106,9 @@ def decode_vocabulary(data: bytes, path: Path) -> Vocabulary:
     if missing:
         raise VocabularyError(
             f"{path} lacks {listing(missing)} among its {len(pieces)} pieces",
-            f"An ELECTRA vocabulary holds {listing(SPECIAL_TOKENS)}; is this one of another kind of model?",
+            _MEANT
+            if path.suffix == ".json"
+            else f"An ELECTRA vocabulary holds {listing(SPECIAL_TOKENS)}; is this one of another kind of model?",
         )
     return Vocabulary(pieces, data, path, _notices(pieces, path))
 
