@@ -109,11 +109,11 @@ class Opener:
         return model
 
 
-@click.command("demo")
+@click.command("demo", short_help="Show which words look replaced, or fill in masks.")
 @click.argument("model", type=parse_source)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
-@click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - is standard input.")
-@click.option("--words", is_flag=True, help="Show whole words, each with the highest probability of its tokens.")
+@click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - stands for standard input.")
+@click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -123,7 +123,7 @@ class Opener:
     help="Call a token replaced where its probability is higher.",
 )
 @click.option(
-    "--original", metavar="TEXT", help="The sentence as it was: says what was changed, and if it was noticed."
+    "--original", metavar="TEXT", help="The unchanged sentence: show what was replaced, and whether it was noticed."
 )
 @click.option(
     "--corrupt",
@@ -131,21 +131,27 @@ class Opener:
     metavar="SHARE",
     help="Let the generator replace this share of the tokens first, such as 15%.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="What --corrupt draws from.")
 @click.option(
-    "--fill", type=click.IntRange(1, 1000), metavar="COUNT", help="What the generator would put at each [MASK]."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of what --corrupt draws."
 )
-@click.option("--table/--no-table", default=True, help="Whether the numbers of every token are shown.")
-@click.option("--html", type=PATH, metavar="FILE", help="Also write the result as a page that needs no network.")
+@click.option(
+    "--fill",
+    type=click.IntRange(1, 1000),
+    metavar="COUNT",
+    help="Show the generator's likeliest pieces for each [MASK].",
+)
+@click.option("--table/--no-table", default=True, help="Whether to show the probability of every token.")
+@click.option("--html", type=PATH, metavar="FILE", help="Also write the result as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
-@click.option("--web", is_flag=True, help="Serve an interactive page to this machine alone, until Ctrl-C.")
+@click.option("--web", is_flag=True, help="Serve an interactive page, to this computer alone, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port of --web. By default, any free one.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The port of --web; by default one that is free."
+    "--generator",
+    type=parse_source,
+    metavar="FOLDER",
+    help="The generator that goes with MODEL, when MODEL is a discriminator alone.",
 )
-@click.option(
-    "--generator", type=parse_source, metavar="FOLDER", help="The generator's folder, when MODEL is a discriminator."
-)
-@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary; by default that beside the model.")
+@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, the one beside the model.")
 @config_options
 @output_options
 def command(
@@ -156,10 +162,10 @@ def command(
     config: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
-    """Show which tokens of each [SENTENCE]... the discriminator of MODEL thinks were replaced.
+    """Show which tokens of each [SENTENCE]... the discriminator of MODEL believes were replaced.
 
-    MODEL is anything SOURCE may be, a TensorFlow checkpoint as well; nothing is written. Without a sentence,
-    every line of standard input is one.
+    MODEL may be anything that convert takes as SOURCE, and need not be converted first. If no sentence is given, each
+    line of standard input is one.
     """
     request = Request(**asked)
     request.check()
