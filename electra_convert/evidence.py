@@ -79,6 +79,7 @@ def gather(
     wanted = checkpoint.models.keys() if roles is None else roles
     bases = _own_configs(checkpoint)
     variant = checkpoint.variant or _intended_variant(checkpoint, given)
+    warnings += [line for one, _ in given for line in one.warnings]
     if given:
         check_variant(given[0][0], variant)
     chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, variant)

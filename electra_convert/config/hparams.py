@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, TRAINING, activation, check_keys
+from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, SPELT_OUT, TRAINING, activation, check_keys
 from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 
@@ -37,10 +37,12 @@ class Hparams:
     Attributes:
         given: the keys that were given, with their values.
         origin: where they were given, for messages and the record.
+        warnings: what was taken in another way than it is written.
     """
 
     given: Mapping[str, Any]
     origin: str
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
         return self.given[key] if key in self.given else {**HANDLED, **TRAINING}[key]
@@ -197,4 +199,17 @@ def parse_hparams(text: str, origin: str) -> Hparams:
     if not isinstance(given, dict):
         raise ConfigError(f"{origin} is not a JSON object", 'Give one such as {"model_size": "base"}.')
     check_keys(given, origin)
-    return Hparams(given, origin)
+    return _spelt_out(Hparams(given, origin))
+
+
+def _spelt_out(hparams: Hparams) -> Hparams:
+    """The same hparams, do_lower_case true or false where it is the text "true" or "false"."""
+    text = hparams.given.get("do_lower_case")
+    if not isinstance(text, str):
+        return hparams
+    meant = SPELT_OUT[text.lower()]
+    warning = (
+        f'{hparams.origin} has do_lower_case "{text}", a text; it is taken for {str(meant).lower()}, without quotes. '
+        "Google's pretraining does not use it."
+    )
+    return replace(hparams, given={**hparams.given, "do_lower_case": meant}, warnings=(warning,))

@@ -188,7 +188,9 @@ def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
 def _several(folder: Path, found: list[Location]) -> SourceError:
     paths = [location.path for location in found]
     names = listing([str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths])
-    return SourceError(f"{folder} holds more than one checkpoint: {names}", "Give the one you mean.")
+    return SourceError(
+        f"{folder} holds more than one checkpoint: {names}", f"Give the one you mean, such as {paths[0]}."
+    )
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
