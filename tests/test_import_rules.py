@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,13 @@ def test_every_module_says_what_it_is_for(path):
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring
     assert docstring.splitlines()[0].strip()
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    names = {name_of(path) for path in MODULES}
+    TopologicalSorter(
+        {name_of(path): names.intersection(imports(ast.parse(path.read_text()))) for path in MODULES}
+    ).prepare()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
