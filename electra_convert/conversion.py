@@ -15,7 +15,7 @@ from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import naming, require_tied, slot_state
 from electra_convert.config.resolve import Value
 from electra_convert.errors import NamesError, OutputError, ParityError
-from electra_convert.evidence import Findings, gather
+from electra_convert.evidence import Findings, electric_notice, gather
 from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, Target, make_options
@@ -196,27 +196,6 @@ def _plan(
         notices += _task_head_notices(checkpoint, roles)
         return plan_tensorflow(checkpoint, findings, roles, options, notices)
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
-
-
-def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
-    """Say where the logits lack a term.
-
-    Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
-
-    Args:
-        checkpoint: the models.
-        findings: what is known of them.
-
-    Returns:
-        One notice, or none.
-    """
-    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
-        return []
-    objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
-    if objective is False:
-        return []
-    lacks = "lack" if objective else "may lack (electric_objective is not known)"
-    return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]
 
 
 def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> None:

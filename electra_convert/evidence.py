@@ -222,3 +222,24 @@ def _activation(ops: set[str]) -> dict[str, Any]:
     if len(known) == 1:
         return {"hidden_act": known.pop()}
     return {"hidden_act": "linear"} if "BiasAdd" in ops and not known else {}
+
+
+def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
+    """Say where the logits lack a term.
+
+    Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
+
+    Args:
+        checkpoint: the models.
+        findings: what is known of them.
+
+    Returns:
+        One notice, or none.
+    """
+    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
+        return []
+    objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
+    if objective is False:
+        return []
+    lacks = "lack" if objective else "may lack (electric_objective is not known)"
+    return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]

@@ -15,10 +15,9 @@ from electra_convert import tokenizer as tokenizer_files
 from electra_convert.casting import cast, require_finite
 from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
 from electra_convert.checkpoint.model import naming, require_tied
-from electra_convert.conversion import electric_notice
 from electra_convert.demo.network import Architecture, Network
 from electra_convert.errors import NamesError, VocabularyError, listing
-from electra_convert.evidence import Findings, gather
+from electra_convert.evidence import Findings, electric_notice, gather
 from electra_convert.frameworks import import_torch
 from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.ops import Op
