@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command_line import run
 
 from electra_convert import convert
 
@@ -53,6 +54,12 @@ def test_every_command_of_the_readme_runs(workplace: Path, command: str):
         ["bash", "-c", command], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_output_that_the_readme_shows_is_what_inspect_prints(workplace: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(workplace)
+    (shown,) = [block for block in blocks("text") if block.startswith("discriminator:")]
+    assert set(shown.splitlines()) <= set(run("inspect", "fixtures/default").out.splitlines())
 
 
 @pytest.mark.slow
