@@ -255,11 +255,13 @@ def _replace(partial: Path, target: Path) -> None:
     aside = Path(tempfile.mkdtemp(REPLACED, f".{target.name}.", target.absolute().parent))
     old = aside / target.name
     try:
-        target.rename(old)
         try:
+            target.rename(old)
             partial.rename(target)
         except BaseException:
-            put_back(old, target)
+            # An interrupt may come right after either of them.
+            if not os.path.lexists(target):
+                put_back(old, target)
             raise
         shutil.rmtree(old, ignore_errors=True)
     finally:

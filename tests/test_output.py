@@ -128,6 +128,22 @@ def test_the_old_is_put_back_where_the_new_cannot_take_its_place(old: Path, monk
     assert tree(old.parent) == before
 
 
+def test_an_interrupt_between_the_two_renames_puts_the_old_back(old: Path, monkeypatch: pytest.MonkeyPatch):
+    before = tree(old.parent)
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        renamed = rename(path, target)
+        if path == old:
+            raise KeyboardInterrupt
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fill(old, overwrite=True)
+    assert tree(old.parent) == before
+
+
 def test_the_old_is_kept_aside_where_something_else_took_its_place(old: Path, monkeypatch: pytest.MonkeyPatch):
     rename = Path.rename
 
