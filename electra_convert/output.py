@@ -260,7 +260,7 @@ def _replace(partial: Path, target: Path) -> None:
             partial.rename(target)
         except BaseException:
             # An interrupt may come right after either of them.
-            if not os.path.lexists(target):
+            if os.path.lexists(old) and os.path.lexists(partial):
                 put_back(old, target)
             raise
         shutil.rmtree(old, ignore_errors=True)
