@@ -179,7 +179,7 @@ def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
     empty = [name for name in PAIR if (folder / name).is_dir() and folder / name not in {one.folder for one in pair}]
     if empty:
         raise SourceError(
-            f"{folder / empty[0]} holds no transformers model; that beside it is one half of a pair",
+            f"{folder / empty[0]} holds no transformers model, and the one beside it is only half of a pair",
             f"Give {pair[0].folder} to convert it alone.",
         )
     return tuple(pair)

@@ -108,8 +108,8 @@ def check_accents(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool)
         return None
     examples = listing(map(repr, accented), 4)
     return (
-        f"{len(accented)} of {len(vocabulary)} pieces of {vocabulary.path.name} ({examples}) can come out of no text "
-        "whose accents are stripped; --no-strip-accents keeps them"
+        f"{len(accented)} of {len(vocabulary)} pieces of {vocabulary.path.name} ({examples}) are of no use once "
+        "accents are stripped; --no-strip-accents keeps them"
     )
 
 
@@ -144,5 +144,7 @@ def _notice(lower_case: bool, evidence: _Evidence) -> str | None:
         return f"{evidence.name} has {evidence.examples}, which no lower-cased text can give"
     if not lower_case and evidence.lower_case:
         count = len(evidence.upper) or "no"
-        return f"{evidence.name} has {count} upper-case pieces: cased, most words with a capital become [UNK]"
+        return (
+            f"{evidence.name} has {count} upper-case pieces: in a cased tokenizer most capitalised words become [UNK]"
+        )
     return None
