@@ -52,6 +52,15 @@ def test_a_folder_in_the_place_of_a_file_is_named(place, tmp_path):
     assert "data is a folder, expected a file" in said
 
 
+def test_a_folder_in_the_place_of_a_data_file_is_not_said_to_be_missing(golden_copy, place):
+    folder = golden_copy()
+    (folder / TENSORFLOW[1]).unlink()
+    (folder / TENSORFLOW[1]).mkdir()
+    said = refused(folder, place)
+    assert f"{TENSORFLOW[1]} is a folder, expected a file" in said
+    assert "Put it beside the index" not in said
+
+
 def test_a_pipe_is_not_waited_for(place, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     said = refused(FIXTURES / "default", place, "--vocab", tmp_path / "pipe")
