@@ -12,7 +12,7 @@ from electra_convert.cli.shared import config_options, output_options, parse_sou
 @click.command("inspect", short_help="Show what a checkpoint holds.")
 @click.argument("source", type=parse_source)
 @click.option(
-    "--check", is_flag=True, help="Read every tensor: verify its checksum, and refuse NaN and infinite weights."
+    "--check", is_flag=True, help="Read every tensor: verify all checksums, and refuse NaN and infinite weights."
 )
 @config_options
 @output_options
