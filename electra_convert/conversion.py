@@ -190,7 +190,7 @@ def _plan(
     notices = [
         *checkpoint.notices,
         *electric_notice(checkpoint, findings),
-        *_slot_notices(slots, options),
+        *_slot_notices(checkpoint, slots, options),
     ]
     if target == "tf":
         notices += _task_head_notices(checkpoint, roles)
@@ -207,12 +207,17 @@ def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: 
         )
 
 
-def _slot_notices(slots: str, options: Options) -> list[str]:
+def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[str]:
+    told = []
     if options.optimizer and slots == "partial":
-        return ["Some variables have no optimiser slots; only those that are there are written."]
-    if not options.optimizer and slots != "none":
-        return ["Optimiser slots are left out (--optimizer carries them over)."]
-    return []
+        told.append("Some variables have no optimiser slots; only those that are there are written.")
+    if options.optimizer and checkpoint.step_tensor is None:
+        told.append(f"The source holds no global_step; {checkpoint.step or 0} is written.")
+    if options.zero_optimizer and slots != "none":
+        told.append("Optimiser slots are replaced by zeros (--optimizer would carry them over).")
+    elif not options.optimizer and slots != "none":
+        told.append("Optimiser slots are left out (--optimizer carries them over).")
+    return told
 
 
 def _task_head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:

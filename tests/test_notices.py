@@ -92,3 +92,25 @@ def test_a_check_names_what_it_cannot_read(written):
     assert ran.code == 0
     assert "Warning: Not checked, since they hold no numbers: labels." in ran.err
     assert "Not checked" not in run("inspect", source).err
+
+
+def test_a_step_that_the_source_does_not_hold_is_told(written, tmp_path):
+    source = written(slots=True, change=lambda tensors: tensors.pop("global_step"))
+    assert (
+        "The source holds no global_step; 1000 is written."
+        in convert(source, tmp_path / "out", optimizer=True).notices
+    )
+
+
+def test_slots_that_zeros_replace_are_told(written, tmp_path):
+    convert(written(slots=True), tmp_path / "pair", optimizer=True)
+    (notice,) = convert(tmp_path / "pair", tmp_path / "tf", zero_optimizer=True).notices
+    assert notice == "Optimiser slots are replaced by zeros (--optimizer would carry them over)."
+
+
+def test_a_slot_that_is_no_float_goes_by_its_name_in_the_file(written, place):
+    def change(tensors):
+        tensors["electra/embeddings/word_embeddings/adam_m"] = np.zeros((53, 8), np.int32)
+
+    said = refused(written(slots=True, change=change), place)
+    assert "electra/embeddings/word_embeddings/adam_m is int32" in said

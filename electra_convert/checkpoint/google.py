@@ -103,7 +103,7 @@ def _model(location: Location, role: Role, recognition: Recognition, tensors: Ma
     require_floats(
         location.path,
         {binding.tf: tensors[binding.tf] for binding in bindings}
-        | {name: slot.tensor for name, slot in slots.items()},
+        | {slot.tensor.name: slot.tensor for slot in slots.values()},
     )
     _require_slot_shapes(location.path, slots, tensors)
     return Model(
