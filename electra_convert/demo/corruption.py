@@ -96,15 +96,13 @@ def _drawn(
     pieces = list(encoded.pieces)
     for place in places:
         pieces[place] = replace(pieces[place], text="[MASK]", id=mask)
-    logits = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
     # Special tokens, and rows without a piece, would be no words to show.
-    logits[:, _unusable(generator, logits.shape[1])] = -np.inf
-    return {place: int(random.choice(len(row), p=softmax(row))) for place, row in zip(places, logits, strict=True)}
-
-
-def _unusable(generator: LoadedModel, rows: int) -> list[int]:
     known = set(generator.tokenizer.get_vocab(with_added_tokens=True).values())
-    return sorted({*generator.special.values(), *(set(range(rows)) - known)})
+    usable = sorted(known - set(generator.special.values()))
+    rows = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
+    return {
+        place: int(random.choice(usable, p=softmax(row[usable]))) for place, row in zip(places, rows, strict=True)
+    }
 
 
 def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, str]) -> EncodedText:
