@@ -108,7 +108,12 @@ def test_a_guessed_head_count_is_said(written):
 
 
 def test_electric_lacks_a_term_and_says_so(written):
-    assert any("cloze" in notice for notice in open_model(written("two_tower_generator")).notices)
+    folder = written("two_tower_generator")
+    assert any("cloze" in notice for notice in open_model(folder).notices)
+    # It has a generator, so nobody is told to look for another one.
+    with pytest.raises(NamesError, match="its generator is the two-tower generator") as caught:
+        open_model(folder, "generator")
+    assert caught.value.hint is None
 
 
 # Vocabularies
