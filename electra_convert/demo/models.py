@@ -138,7 +138,9 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
     if model is None:
         variant = checkpoint.variant
         if variant is not None and variant.name == "two_tower_generator":
-            raise NamesError(f"{checkpoint.path}: its generator is {variant.foreign_is}; the demo cannot run it either")
+            raise NamesError(
+                f"{checkpoint.path}: its generator is {variant.foreign_is}; the demo cannot run it either"
+            )
         there: Role = next(iter(checkpoint.models))
         raise NamesError(
             f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}", _other_use(there)
