@@ -98,7 +98,7 @@ def _drawn(
         pieces[place] = replace(pieces[place], text="[MASK]", id=mask)
     # Special tokens, and rows without a piece, would be no words to show.
     known = set(generator.tokenizer.get_vocab(with_added_tokens=True).values())
-    usable = sorted(known - set(generator.special.values()))
+    usable = np.array(sorted(known - set(generator.special.values())))
     rows = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
     return {
         place: int(random.choice(usable, p=softmax(row[usable]))) for place, row in zip(places, rows, strict=True)
