@@ -9,7 +9,7 @@ import numpy as np
 
 from electra_convert.demo.filling import generator_logits, softmax
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import encode_text
+from electra_convert.demo.scores import encode_to_score
 from electra_convert.demo.texts import EncodedText, Piece
 from electra_convert.demo.truth import Truth
 
@@ -66,13 +66,11 @@ def corrupt(generator: LoadedModel, text: str, share: float, seed: int, number: 
         The corrupted text, and what was changed.
 
     Raises:
-        TextError: the text has nothing to corrupt, is too long, or is no text.
+        TextError: the text has nothing to score, is too long, or is no text.
     """
-    encoded = encode_text(generator, text)
+    encoded = encode_to_score(generator, text)
     random = np.random.default_rng([seed, number, *text.encode()])
     plain = [index for index, piece in enumerate(encoded.pieces) if not piece.special]
-    if not plain:
-        return Corrupted(text, encoded, (), 0, Truth(()))
     count = max(1, round(share * len(plain)))
     places = sorted(int(place) for place in random.choice(plain, count, replace=False))
     drawn = _drawn(generator, encoded, places, random)

@@ -143,7 +143,8 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
             )
         there: Role = next(iter(checkpoint.models))
         raise NamesError(
-            f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}", _other_use(there)
+            f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}",
+            _other_use(there, checkpoint),
         )
     if not model.head:
         raise NamesError(
@@ -153,9 +154,11 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
     return model
 
 
-def _other_use(role: Role) -> str:
+def _other_use(role: Role, checkpoint: Checkpoint) -> str:
     if role == "generator":
         return "Give the discriminator, or the folder of both. A generator fills [MASK]: --fill 5."
+    if checkpoint.variant is not None:
+        return "Give a checkpoint that holds both."
     return "Give the folder that holds both, or name the generator's with --generator."
 
 

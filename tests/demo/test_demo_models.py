@@ -69,6 +69,12 @@ def test_a_lone_generator_is_no_discriminator(golden_pair):
     assert "--fill" in str(caught.value.hint)
 
 
+def test_a_tensorflow_checkpoint_without_a_generator_is_given_none(written):
+    with pytest.raises(NamesError, match="holds a discriminator and no generator") as caught:
+        open_model(written("uniform_generator"), "generator")
+    assert "--generator" not in str(caught.value.hint)
+
+
 def test_a_model_of_the_wrong_role_is_refused(opened_discriminator, opened_generator):
     with pytest.raises(NamesError, match="a discriminator is needed, and this is a generator"):
         score(opened_generator, [TEXT])

@@ -220,6 +220,12 @@ def test_a_combining_mark_is_part_of_its_letter(before, after, together):
     assert _run_together(before, after) == together
 
 
+def test_a_text_of_special_tokens_alone_can_no_more_be_corrupted_than_scored(opened_discriminator, opened_generator):
+    lines = labelled(["the value", "[CLS] [SEP]"])
+    with pytest.raises(TextError, match=r"^sentence 2: the text has nothing to score: special tokens alone"):
+        list(judge_corrupted(opened_discriminator, opened_generator, lines, 0.5, 0))
+
+
 def test_corruption_is_decided_by_the_seed_and_the_text(opened_generator):
     texts = {corrupt(opened_generator, LONG, 0.3, seed).encoded.text for seed in (1, 1, 2)}
     assert len(texts) == 2
