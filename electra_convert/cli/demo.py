@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = 0.0
         if not 0 < share <= 1:
-            self.fail(f"{text!r} is no share of the tokens, such as 15% or 0.15", param, ctx)
+            wanted = "more than 0% and at most 100%, written as 15% or 0.15"
+            self.fail(f"{text!r} is no share of the tokens: expected {wanted}", param, ctx)
         return share
 
 
@@ -78,8 +80,12 @@ class Request:
         if self.original is not None and self.corrupt is not None:
             raise UsageError("--original and --corrupt do not go together: each says what was replaced")
         others = (self.file, self.original, self.corrupt, self.fill, self.html)
-        if self.web and (self.as_json or len(self.sentences) > 1 or any(other is not None for other in others)):
-            raise UsageError("--web goes with one sentence at most, and with --threshold, --words and --port alone")
+        more = self.as_json or len(self.sentences) > 1 or not self.table
+        if self.web and (more or any(other is not None for other in others)):
+            raise UsageError(
+                "--web takes one sentence at most, and none of --file, --original, --corrupt, --fill, --html, "
+                "--no-table and --json"
+            )
 
 
 @dataclass(frozen=True)
@@ -184,15 +190,15 @@ def command(
 def _refuse_idle_options(request: Request) -> None:
     """Refuse options that are given and would do nothing."""
     context = click.get_current_context()
-    needs = {
-        "seed": ("corrupt", request.corrupt),
-        "port": ("web", request.web or None),
-        "overwrite": ("html", request.html),
-    }
+    names = ("seed", "port", "overwrite", "threshold")
+    given = {name for name in names if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
+    needs = {"seed": ("corrupt", request.corrupt), "port": ("web", request.web), "overwrite": ("html", request.html)}
     for name, (other, value) in needs.items():
-        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        if given and value is None:
+        if name in given and not value:
             raise UsageError(f"--{name} does nothing without --{other}")
+    idle = {"--words": request.words, "--no-table": not request.table, "--threshold": "threshold" in given}
+    for option in (name for name, is_given in idle.items() if is_given and request.fill is not None):
+        raise UsageError(f"{option} does nothing with --fill")
 
 
 def _show(opener: Opener, request: Request) -> None:
@@ -283,6 +289,9 @@ def _serve(opener: Opener, request: Request) -> None:
         settings = Settings(opener.name, request.threshold, request.words, *request.sentences[:1])
         discriminator = opener.open("discriminator")
         generator = opener.open("generator") if "generator" in roles else None
-        print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
-        print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
-        serve(socket, discriminator, generator, settings)
+        # Once the address is told, Ctrl-C is no failure.
+        with suppress(KeyboardInterrupt):
+            print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
+            if not request.quiet:
+                print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
+            serve(socket, discriminator, generator, settings)

@@ -90,13 +90,16 @@ def decide_casing(option: bool | None, hparams_value: bool | None, vocabulary: V
     return Casing(lower_case, _origin(evidence), _notice(lower_case, evidence))
 
 
-def check_accents(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool) -> str | None:
+def check_accents(
+    vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, remedy: str = "--no-strip-accents"
+) -> str | None:
     """Say whether stripping accents would leave many pieces of a vocabulary without use.
 
     Args:
         vocabulary: the pieces.
         lower_case: whether text is lower-cased; without it Google's code never strips.
         strip_accents: whether accents are to be stripped.
+        remedy: what keeps them.
 
     Returns:
         A notice, None where nothing is amiss.
@@ -109,7 +112,7 @@ def check_accents(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool)
     examples = listing(map(repr, accented), 4)
     return (
         f"{len(accented)} of {len(vocabulary)} pieces of {vocabulary.path.name} ({examples}) are of no use once "
-        "accents are stripped; --no-strip-accents keeps them"
+        f"accents are stripped; {remedy} keeps them"
     )
 
 

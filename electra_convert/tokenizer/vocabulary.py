@@ -169,7 +169,10 @@ def check_size(vocabulary: Vocabulary, rows: int, pad: bool) -> str | None:
     if count < rows and (pad or rows == -(-count // 8) * 8):
         return f"{vocabulary.path.name} has {count} pieces for {rows} rows of the embedding: the last rows have none"
     if count < rows:
-        hint = "--pad-vocab accepts rows without a piece; without it, this vocabulary belongs to another model."
+        hint = (
+            "Either this vocabulary belongs to another model, or the last rows have no piece, "
+            "which convert accepts with --pad-vocab."
+        )
     else:
         hint = _hint_for_longer(vocabulary, rows)
     raise VocabularyError(f"{vocabulary.path} has {count} pieces, but the word embedding has {rows} rows", hint)
