@@ -22,7 +22,7 @@ from electra_convert.parity.golden import read_golden
 from electra_convert.parity.inputs import Batch, Limits, builtin_batches, read_inputs
 from electra_convert.parity.report import ModelParity, ParityReport, SideReport
 from electra_convert.parity.saved import check_folders, save_report
-from electra_convert.parity.scope import find_roles
+from electra_convert.parity.scope import find_roles, vocabulary_notes
 from electra_convert.parity.settings import SettingParity, compare_own, compare_settings
 from electra_convert.parity.sides import Place, Side, find_place, open_side, require_apart
 from electra_convert.parity.texts import find_specials, text_batch
@@ -124,6 +124,8 @@ def _report(
     run = (candidate,) if checks.golden is not None else (reference, candidate)
     if running and any(side is not None and side.checkpoint.variant is not None for side in run):
         session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
+    if reference is not None:
+        notes += vocabulary_notes(reference, candidate, roles)
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
     ran = {role: _Ran(None, None) for role in roles}

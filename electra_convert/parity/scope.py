@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 
 from electra_convert import tokenizer
 from electra_convert.errors import ElectraConvertError, NamesError, listing
 from electra_convert.names.rules import Role
-from electra_convert.options import Options
 from electra_convert.parity.sides import Side
-from electra_convert.targets.tokenizers import find_vocabulary
+from electra_convert.targets.tokenizers import vocabulary_files
+
+Ids = Mapping[str, int]
 
 
 def find_roles(reference: Side | None, candidate: Side) -> tuple[list[Role], list[str]]:
@@ -40,7 +43,7 @@ def find_roles(reference: Side | None, candidate: Side) -> tuple[list[Role], lis
         alone = [role for role in side if role not in other]
         notes += [f"The {role} of the {name} is not compared: the other side has none." for role in alone]
     for role in roles:
-        notes += [*_head_notes(reference, candidate, role), *_vocabulary_notes(reference, candidate, role)]
+        notes += _head_notes(reference, candidate, role)
     return roles, notes
 
 
@@ -52,32 +55,39 @@ def _head_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
     return [f"A fine-tuned head is not compared, since the other side has none: {names}."] if any(heads) else []
 
 
-def _vocabulary_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
-    """A vocabulary is no part of the model, yet decides what a text becomes."""
-    expected, found = _vocabularies(reference, role), _vocabularies(candidate, role)
-    if not expected:
-        return []
-    differing = [vocabulary for vocabulary in found if vocabulary.pieces != expected[0].pieces]
-    return [
-        f"The {role}'s vocabulary differs, which the verdict does not count: {_difference(expected[0], vocabulary)}."
-        for vocabulary in differing
-    ]
+def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) -> list[str]:
+    """Compare the vocabularies beside two sides, which are no part of a model, yet decide what a text becomes.
+
+    Args:
+        reference: what the candidate is held to.
+        candidate: the other side; of a transformers folder vocab.txt and tokenizer.json are both looked at.
+        roles: the models to look at.
+
+    Returns:
+        One sentence for each file of the candidate that differs.
+    """
+    read = cache(tokenizer.ids_of_file)  # both models of a pair have the same files
+    notes = []
+    for role in roles:
+        expected, *_ = [*_vocabularies(reference, role, read).values(), {}]
+        for name, found in _vocabularies(candidate, role, read).items():
+            if expected and found != expected:
+                told = f"The {role}'s vocabulary differs, which the verdict does not count"
+                notes.append(f"{told}: {_difference(expected, found)} in the candidate's {name}.")
+    return notes
 
 
-def _vocabularies(side: Side, role: Role) -> list[tokenizer.Vocabulary]:
-    """What can be read; a vocabulary that is damaged or of another model says nothing of this one."""
-    model = side.checkpoint.models[role]
-    try:
-        if side.checkpoint.variant is None:
-            return tokenizer.read_vocabularies_of_folder(model.folder)
-        vocabulary, _ = find_vocabulary(side.checkpoint, model, Options(pad_vocab=True))
-    except ElectraConvertError:
-        return []
-    return [] if vocabulary is None else [vocabulary]
+def _vocabularies(side: Side, role: Role, read: Callable[[str, bytes], Ids]) -> dict[str, Ids]:
+    """The id of each piece by the file's name; nothing is told of what is damaged or of another kind of tokenizer."""
+    found = {}
+    for path in vocabulary_files(side.checkpoint, side.checkpoint.models[role]):
+        with suppress(ElectraConvertError):
+            found[path.name] = read(path.name, tokenizer.read_small(path))
+    return found
 
 
-def _difference(expected: tokenizer.Vocabulary, found: tokenizer.Vocabulary) -> str:
-    pairs = enumerate(zip_longest(expected.pieces, found.pieces))
-    place, (one, other) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
-    shown = ["no piece" if piece is None else f"“{piece}”" for piece in (one, other)]
-    return f"id {place} is {shown[0]} in the reference, {shown[1]} in the candidate's {found.path.name}"
+def _difference(expected: Ids, found: Ids) -> str:
+    sides = [{index: piece for piece, index in ids.items()} for ids in (expected, found)]
+    place = min(index for index in {*sides[0], *sides[1]} if sides[0].get(index) != sides[1].get(index))
+    one, other = (f"“{side[place]}”" if place in side else "no piece" for side in sides)
+    return f"id {place} is {one} in the reference, {other}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, Model
@@ -15,6 +16,10 @@ from electra_convert.options import Options
 VOCABULARY = "vocab.txt"
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
 _SAVED = ("tokenizer.json", "tokenizer_config.json", VOCABULARY, "special_tokens_map.json", "added_tokens.json")
+
+_NO_EFFECT = (
+    "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def tokenizer_files(
     casing = find_casing(checkpoint, model, vocabulary, hparams, options)
     if vocabulary is None or casing is None:
         return TokenizerFiles({}, {}, None, notices)
-    strips = casing.lower_case if options.strip_accents is None else options.strip_accents
+    strips = casing.lower_case and options.strip_accents is not False
     files = {
         "tokenizer.json": tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
         "tokenizer_config.json": tokenizer.encode_tokenizer_config(
@@ -69,9 +74,13 @@ def tokenizer_files(
     }
     settings = {
         "do_lower_case": Value(casing.lower_case, casing.origin),
-        "strip_accents": Value(strips, "Google's rule" if options.strip_accents is None else "option"),
+        "strip_accents": Value(strips, "Google's rule" if options.strip_accents in {None, not strips} else "option"),
     }
-    told = (casing.notice, tokenizer.check_accents(vocabulary, casing.lower_case, strips))
+    told = (
+        casing.notice,
+        tokenizer.check_accents(vocabulary, casing.lower_case, strips),
+        _NO_EFFECT if options.strip_accents and not strips else None,
+    )
     return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
 
 
@@ -142,8 +151,23 @@ def _read(checkpoint: Checkpoint, model: Model, options: Options) -> tokenizer.V
         return tokenizer.read_vocabulary(options.vocab)
     if checkpoint.variant is None:
         return tokenizer.read_vocabulary_of_folder(model.folder)
-    places = (checkpoint.folder / VOCABULARY, checkpoint.folder / "assets" / VOCABULARY)
-    return next((tokenizer.read_vocabulary(place) for place in places if place.is_file()), None)
+    return next((tokenizer.read_vocabulary(place) for place in vocabulary_files(checkpoint, model)), None)
+
+
+def vocabulary_files(checkpoint: Checkpoint, model: Model) -> list[Path]:
+    """Find the files that hold a model's vocabulary.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: the model.
+
+    Returns:
+        What there is of them, the one that Google's code would read first.
+    """
+    places = [checkpoint.folder / VOCABULARY, checkpoint.folder / "assets" / VOCABULARY]
+    if checkpoint.variant is None:
+        places = [model.folder / VOCABULARY, model.folder / "tokenizer.json"]
+    return [place for place in places if place.is_file()]
 
 
 def _absent(checkpoint: Checkpoint) -> str:

@@ -5,7 +5,7 @@ from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_
 from electra_convert.tokenizer.folder import (
     accents_of_folder,
     casing_of_folder,
-    read_vocabularies_of_folder,
+    ids_of_file,
     read_vocabulary_of_folder,
 )
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_small, read_vocabulary
@@ -21,8 +21,8 @@ __all__ = [
     "decide_casing",
     "encode_tokenizer",
     "encode_tokenizer_config",
+    "ids_of_file",
     "read_small",
-    "read_vocabularies_of_folder",
     "read_vocabulary",
     "read_vocabulary_of_folder",
 ]

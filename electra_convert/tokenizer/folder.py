@@ -27,29 +27,11 @@ def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
         VocabularyError: the file is malformed, or no WordPiece tokenizer that vocab.txt can express.
         SourceError: the file may not be read.
     """
-    return next(iter(read_vocabularies_of_folder(folder, 1)), None)
-
-
-def read_vocabularies_of_folder(folder: Path, most: int = 2) -> list[Vocabulary]:
-    """Read the vocabulary of each file of a folder that holds one: vocab.txt, then tokenizer.json.
-
-    Args:
-        folder: a transformers model folder.
-        most: how many to read at most.
-
-    Returns:
-        The vocabularies.
-
-    Raises:
-        VocabularyError: a file is malformed, or no WordPiece tokenizer that vocab.txt can express.
-        SourceError: a file may not be read.
-    """
-    readers = {"vocab.txt": read_vocabulary, "tokenizer.json": _read_tokenizer}
-    found = [(read, folder / name) for name, read in readers.items() if _is_there(folder / name)]
-    return [read(path) for read, path in found[:most]]
-
-
-def _read_tokenizer(path: Path) -> Vocabulary:
+    if _is_there(folder / "vocab.txt"):
+        return read_vocabulary(folder / "vocab.txt")
+    path = folder / "tokenizer.json"
+    if not _is_there(path):
+        return None
     pieces = _pieces_by_id(_read_object(path), path)
     try:
         data = "".join(f"{piece}\n" for piece in pieces).encode()
@@ -60,6 +42,23 @@ def _read_tokenizer(path: Path) -> Vocabulary:
         lost = [repr(piece) for piece in pieces if piece != piece.strip() or "\n" in piece]
         raise VocabularyError(f"{path}: vocab.txt cannot hold pieces with white space around them: {listing(lost)}")
     return vocabulary
+
+
+def ids_of_file(name: str, data: bytes) -> dict[str, int]:
+    """Find the id of each piece in a file that holds a vocabulary.
+
+    Args:
+        name: vocab.txt or tokenizer.json.
+        data: its bytes.
+
+    Returns:
+        The ids.
+
+    Raises:
+        VocabularyError: the file is malformed, or no WordPiece tokenizer.
+    """
+    path = Path(name)
+    return _ids(_decode_object(data, path), path) if name == "tokenizer.json" else decode_vocabulary(data, path).ids
 
 
 def casing_of_folder(folder: Path) -> bool | None:
@@ -114,8 +113,12 @@ def _is_there(path: Path) -> bool:
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
+    return _decode_object(read_small(path), path)
+
+
+def _decode_object(data: bytes, path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(read_small(path))
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise VocabularyError(f"{path} is not JSON: {error}", "Copy or download it again.") from error
     if not isinstance(value, dict):
