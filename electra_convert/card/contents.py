@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from electra_convert.config.transformers import ARCHITECTURES, read_config, role_of_config
-from electra_convert.errors import SourceError, UsageError
+from electra_convert.config.transformers import read_config, role_of_config
+from electra_convert.errors import ConfigError, SourceError, UsageError
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.shards import shard_names
 from electra_convert.names.rules import Role
@@ -34,6 +34,7 @@ _KNOWN = (
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
+_CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
 _PIECE_BYTES = 1 << 20
 
 
@@ -154,18 +155,24 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
     names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER] if optimizer else [])]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
+    architecture = _architecture(config, path / "config.json")
     try:
         files = tuple(hashed_file(path, name) for name in present)
         strays = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return ModelFolder(path, role, _architecture(config, role), config, files, strays)
+    return ModelFolder(path, role, architecture, config, files, strays)
 
 
-def _architecture(config: dict[str, object], role: Role) -> str:
+def _architecture(config: dict[str, object], path: Path) -> str:
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else None
-    return first if isinstance(first, str) else ARCHITECTURES[role, True]
+    if not isinstance(first, str) or not _CLASS.fullmatch(first):
+        raise ConfigError(
+            f"{path}: architectures is {named!r}, expected a class of transformers such as ElectraForPreTraining",
+            "Convert the folder, which finds out the class by the weights.",
+        )
+    return first
 
 
 def _weights(path: Path, pickles: bool) -> list[str]:
