@@ -58,7 +58,7 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
 
 
 def _brought(source: str, tell: Tell) -> Path:
-    hub = Hub(None, tell)
+    hub = Hub(None, tell, reading=True)
     address = parse_address(source)
     names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path)
