@@ -78,7 +78,8 @@ class Shipment:
     def message(self, title: str | None) -> Message:
         """The commit's message; the title, which finds a pull request again, is the same in every run."""
         told = f"{self.proof.line}\n\nMade with electra_convert {__version__}."
-        return Message(title or f"Upload the {self.folder.role} with electra_convert", told)
+        what = "model" if self.facts.kind == "task" else self.folder.role
+        return Message(title.strip() if title else f"Upload the {what} with electra_convert", told)
 
 
 def plan_shipments(repo_id: str, folder: Path, choice: Choice, revision: str = MAIN) -> tuple[Shipment, ...]:

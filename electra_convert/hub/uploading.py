@@ -90,8 +90,9 @@ class Request:
             )
         if self.create_pr and self.private is not None:
             raise UsageError("--private and --public are for a new repository; --create-pr is for one that is there")
-        if self.commit_message is not None and not self.commit_message.strip():
-            raise UsageError("--commit-message is empty")
+        if self.commit_message is not None and len(self.commit_message.strip().splitlines()) != 1:
+            what = f"{self.commit_message!r}, expected one line" if self.commit_message.strip() else "empty"
+            raise UsageError(f"--commit-message is {what}")
 
 
 def upload(
@@ -176,7 +177,10 @@ def run_upload(
         error.hint = " ".join(part for part in (error.hint, _there(done)) if part)
         raise
     except KeyboardInterrupt as interrupt:
-        interrupt.add_note(_there(done) or "No commit was seen to be made. The same command goes on from here.")
+        told = (*getattr(interrupt, "__notes__", ()), _there(done))
+        if not any(told):
+            interrupt.add_note("No commit was seen to be made.")
+        interrupt.add_note(f"{_there(done)} The same command goes on from here.".strip())
         raise
     return tuple(done)
 
