@@ -81,6 +81,12 @@ class ModelFolder:
         """Whether a file of this name is published."""
         return any(file.name == name for file in self.files)
 
+    @property
+    def pickles_beside(self) -> tuple[str, ...]:
+        """Names of pickles that are published beside weights in safetensors."""
+        names = tuple(file.name for file in self.files)
+        return tuple(name for name in names if _is_pickle(name)) if any(map(is_weights, names)) else ()
+
     def without(self, name: str) -> ModelFolder:
         """The same with one file less that is published, and one more that is left if it is there."""
         if not self.has(name):
@@ -186,6 +192,11 @@ def _weights(path: Path, pickles: bool) -> list[str]:
     return names + (pickled if pickles else [])
 
 
+def has_safetensors(path: Path) -> bool:
+    """Whether a model folder holds weights in safetensors, which transformers and verify prefer to pickles."""
+    return any((path / name).is_file() for name in _SAFETENSORS)
+
+
 def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
     """One file of weights, or else the shards that an index names, and the index."""
     single, index = forms
@@ -204,6 +215,10 @@ def is_stale(name: str) -> bool:
 def is_weights(name: str) -> bool:
     """Whether from_pretrained might take a file of this name for the safetensors weights of the model."""
     return _SAFETENSORS_NAME.fullmatch(name) is not None
+
+
+def _is_pickle(name: str) -> bool:
+    return name.startswith("pytorch_model")
 
 
 def hashed_file(folder: Path, name: str) -> PublishedFile:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from electra_convert.card.facts import Facts
-from electra_convert.card.proof import stages_of
+from electra_convert.card.proof import rounding_of, stages_of
 from electra_convert.card.tables import bullets, code, plain, table
 
 # The key of a figure, what it is called, and how it is written.
@@ -18,6 +18,11 @@ _MEASURES = (
     ("relative", "relative difference", ".2g"),
     ("cosine", "cosine similarity", ".7f"),
     ("limit", "limit", "g"),
+)
+
+_ROUNDED = (
+    "Both were run with the rounded weights. The last column is by how much, at most, the rounding itself changed "
+    "what the model computes."
 )
 
 
@@ -33,11 +38,14 @@ def verification(facts: Facts) -> str:
     parity = facts.proof.parity
     if parity is None:
         return f"## Verification\n\n{_without_parity(facts)}"
+    role = facts.folder.role
+    rounding = rounding_of(parity, role)
     parts = [
         "## Verification",
         plain(facts.proof.line),
         _notes(parity.get("notes")),
-        _figures(stages_of(parity, facts.folder.role)),
+        _figures(stages_of(parity, role), rounding),
+        _ROUNDED if rounding else "",
         _reproduce(facts, parity.get("reference")),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -58,15 +66,19 @@ def _notes(notes: object) -> str:
     return bullets(plain(note) for note in notes) if isinstance(notes, list) else ""
 
 
-def _figures(stages: Mapping[str, Mapping[str, Any]]) -> str:
+def _figures(stages: Mapping[str, Mapping[str, Any]], rounding: Mapping[str, Mapping[str, Any]]) -> str:
     measures = [measure for measure in _MEASURES if any(measure[0] in figures for figures in stages.values())]
     if not measures:
         return ""
     rows = [
-        [plain(name), *(_number(figures.get(key), form) for key, _, form in measures)]
+        [
+            plain(name),
+            *(_number(figures.get(key), form) for key, _, form in measures),
+            *([_number(rounding.get(name, {}).get("max_abs"), ".2g")] if rounding else []),
+        ]
         for name, figures in stages.items()
     ]
-    return table(["", *(label for _, label, _ in measures)], rows)
+    return table(["", *(label for _, label, _ in measures), *(["by rounding"] if rounding else [])], rows)
 
 
 def _number(value: object, form: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.card.contents import CARD, find_models, pair_name, read_folder
+from electra_convert.card.contents import CARD, find_models, has_safetensors, pair_name, read_folder
 from electra_convert.card.facts import Facts, gather_facts
 from electra_convert.card.front_matter import Metadata, complete, parse, split_card
 from electra_convert.card.proof import describe_proof
@@ -83,7 +83,7 @@ def write_card(
     names = repo_ids(models, Path(folder), repo_id) if repo_id is not None else [None] * len(models)
     cards = []
     for path, name in zip(models, names, strict=True):
-        model = read_folder(path, pickles=True)
+        model = read_folder(path, pickles=not has_safetensors(path))
         partner = next((other for other in names if other != name), None)
         cards.append(make_card(gather_facts(model, describe_proof(model), name, partner), metadata))
     if not dry_run:

@@ -102,6 +102,18 @@ def test_what_the_comparison_left_out_is_on_the_card(discriminator):
     assert "\n- A fine-tuned head is not compared: classifier.dense.bias.\n" in write_card(discriminator)[0].text
 
 
+def test_what_rounding_changed_is_not_hidden_behind_the_figures_of_two_rounded_models(discriminator):
+    write_parity(discriminator)
+    assert "by rounding" not in write_card(discriminator)[0].text
+    record = json.loads((discriminator / "parity.json").read_text())
+    record["models"]["discriminator"]["forward"]["rounding"] = {"logits": {"max_abs": 0.0016051}, "embeddings": 3}
+    (discriminator / "parity.json").write_text(json.dumps(record))
+    text = write_card(discriminator)[0].text
+    assert "| limit | by rounding |" in text
+    assert "| logits | 2.9e-06 | 1.9e-07 | 3.1e-07 | 1.0000000 | 0.0001 | 0.0016 |" in text
+    assert "Both were run with the rounded weights." in text
+
+
 @pytest.mark.parametrize("notes", [None, 3, "x", {}, [3], [None]])
 def test_notes_of_any_other_form_do_no_harm(discriminator, notes):
     write_parity(discriminator, notes=notes)

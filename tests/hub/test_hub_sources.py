@@ -137,6 +137,8 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
         ("hf://", "is not a place on the Hub"),
         ("hf://alice/small@", "is not a place on the Hub"),
         ("hf://alice/small/../../etc", "leaves the repository"),
+        ("https://huggingface.co/alice/small/tree/main", "Give it as hf://alice/small."),
+        ("http://huggingface.co", "Give it as hf://OWNER/REPO."),
     ],
 )
 def test_what_is_no_place_of_a_model_is_wrong_usage(source, said):
