@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
-from electra_convert.errors import ConfigError, SourceError, UsageError
-from electra_convert.formats.locate import Location, locate
+from electra_convert.errors import ConfigError, SourceError
 from electra_convert.formats.shards import shard_names
 from electra_convert.names.rules import Role
 
@@ -31,8 +30,8 @@ _KNOWN = (
     PARITY,
     TRAINING,
 )
-_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 _CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
 _PIECE_BYTES = 1 << 20
@@ -95,52 +94,6 @@ class ModelFolder:
         return replace(self, files=files, strays=tuple(sorted((*self.strays, name))))
 
 
-def find_models(folder: Path) -> tuple[Path, ...]:
-    """Find the model folders that a folder stands for.
-
-    Args:
-        folder: a transformers model folder, or a pair of them.
-
-    Returns:
-        The folder itself, or the two of a pair, the discriminator first.
-
-    Raises:
-        SourceError: it is not such a folder.
-        UsageError: it is on the Hub.
-    """
-    if folder.parts[:1] == ("hf:",) and not folder.exists():
-        raise UsageError(
-            f"FOLDER is {folder}, which is on the Hub, expected a folder here",
-            "Convert it first: electra-convert convert hf://OWNER/REPO OUTPUT, then verify it.",
-        )
-    if folder.exists() and not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder", "Give the model's folder.")
-    locations = locate(folder)
-    for location in locations:
-        _require_model(location)
-    return tuple(location.folder for location in locations)
-
-
-def _require_model(location: Location) -> None:
-    if location.container == "tensorflow":
-        raise SourceError(
-            f"{location.folder} holds a TensorFlow checkpoint, which no reader of the Hub loads",
-            "Convert it first: electra-convert convert SOURCE OUTPUT, then verify it.",
-        )
-    if location.path.name not in {*_SAFETENSORS, *_PICKLES}:
-        raise SourceError(
-            f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
-        )
-    if not (location.folder / "config.json").is_file():
-        raise SourceError(f"{location.folder} has no config.json", "Convert the model into a folder of its own.")
-
-
-def pair_name(path: Path, folder: Path) -> Role | None:
-    """Which half of a pair a model folder is, or None where it stands alone."""
-    roles: tuple[Role, ...] = ("discriminator", "generator")
-    return next((role for role in roles if path == folder / role), None)
-
-
 def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> ModelFolder:
     """Look at a model folder as it would be published; every byte of it is read and hashed.
 
@@ -182,8 +135,10 @@ def _architecture(config: dict[str, object], path: Path) -> str:
 
 
 def _weights(path: Path, pickles: bool) -> list[str]:
-    names = list(_files_of(path, _SAFETENSORS))
-    pickled = list(_files_of(path, _PICKLES))
+    names = list(_files_of(path, SAFETENSORS))
+    pickled = list(_files_of(path, PICKLES))
+    if not names and not pickled:
+        raise SourceError(f"{path} holds no weights that can be read", "Convert the model again.")
     if not names and not pickles:
         raise SourceError(
             f"{path} holds its weights only as pickles, which run code on the computer of whoever loads them",
@@ -194,7 +149,7 @@ def _weights(path: Path, pickles: bool) -> list[str]:
 
 def has_safetensors(path: Path) -> bool:
     """Whether a model folder holds weights in safetensors, which transformers and verify prefer to pickles."""
-    return any((path / name).is_file() for name in _SAFETENSORS)
+    return any((path / name).is_file() for name in SAFETENSORS)
 
 
 def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:

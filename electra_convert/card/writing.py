@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.card.contents import CARD, find_models, has_safetensors, pair_name, read_folder
+from electra_convert.card.contents import CARD, has_safetensors, read_folder
 from electra_convert.card.facts import Facts, gather_facts
+from electra_convert.card.folders import find_models, pair_name
 from electra_convert.card.front_matter import Metadata, complete, parse, split_card
 from electra_convert.card.proof import describe_proof
 from electra_convert.card.sections import fill_sections, marked, section_names

@@ -11,11 +11,11 @@ from electra_convert.card.contents import (
     PARITY,
     ModelFolder,
     PublishedFile,
-    find_models,
     hashed_text,
     read_folder,
 )
 from electra_convert.card.facts import Facts, gather_facts
+from electra_convert.card.folders import find_models
 from electra_convert.card.front_matter import Metadata
 from electra_convert.card.proof import Proof, require_proof
 from electra_convert.card.writing import Card, make_card, repo_ids

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from electra_convert.card.folders import find_models, strays_beside
 from electra_convert.card.front_matter import Metadata
 from electra_convert.card.writing import save_card
 from electra_convert.errors import ElectraConvertError, HubError, UsageError
@@ -157,6 +158,8 @@ def run_upload(
         ElectraConvertError: the message says why, and what is on the Hub already.
     """
     hub = Hub(request.token, tell)
+    for name in strays_beside(find_models(folder), folder):
+        hub.tell(f"{folder / name} belongs to neither model, and is left.")
     shipments = plan_shipments(repo_id, folder, choice, request.revision)
     author = None if request.dry_run else account_name(hub)
     planned = [_planned(hub, shipment, request, choice, author) for shipment in shipments]

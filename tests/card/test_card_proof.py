@@ -10,9 +10,10 @@ import pytest
 from support.parity_records import write_parity, write_training
 
 from electra_convert import write_card
-from electra_convert.card.contents import find_models, read_folder
+from electra_convert.card.contents import read_folder
 from electra_convert.card.facts import gather_facts
 from electra_convert.card.figures import verification
+from electra_convert.card.folders import find_models
 from electra_convert.card.proof import describe_proof, require_proof
 from electra_convert.errors import CorruptFileError, ParityError, SourceError
 

@@ -35,3 +35,11 @@ def test_where_a_link_leads_is_told_before_it_is_followed(generator, tmp_path, m
     assert ran.code == 0, ran.err
     [line] = [line for line in ran.out.splitlines() if "a link to" in line]
     assert line.split(maxsplit=2)[1:] == ["vocab.txt", f"(a link to {elsewhere})"]
+
+
+def test_what_stands_beside_the_halves_of_a_pair_is_named_and_left(pair, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
+    (pair / "notes.txt").write_text("mine")
+    ran = run("upload", "alice/small", pair, "--dry-run")
+    assert f"Note: {pair}/notes.txt belongs to neither model, and is left.\n" in ran.err
+    assert "notes.txt" not in ran.out
