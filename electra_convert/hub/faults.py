@@ -8,12 +8,13 @@ import os
 import re
 import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 # Worth another try: the server is busy or broken for a moment, or the connection was lost.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _ACCESS = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access to the repository."
+_AGAIN = "then run the same command again; what is there is not sent again."
 _STATUS = {
     400: ("the Hub does not accept it", None),
     401: ("the Hub does not accept the token", _ACCESS),
@@ -26,7 +27,7 @@ _STATUS = {
     409: ("it is there already, or something else changes it at this moment", "Run the same command again."),
     412: ("the branch changed meanwhile", "Run the same command again."),
     413: ("it is larger than the Hub accepts", "Convert with --max-shard-size 5GB, so that each file is smaller."),
-    429: ("too many requests", "Wait, then run the same command again; what is there is not sent again."),
+    429: ("too many requests", f"Wait, {_AGAIN}"),
 }
 _READ = "Log in with `hf auth login`, or set HF_TOKEN to a token that may read it."
 _HINTS_TO_READ: dict[int, str] = {401: _READ, 403: _READ, 404: "Check its name. " + _READ}
@@ -86,12 +87,22 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _of_response(error: BaseException, response: object, reading: bool) -> Fault:
     status = int(getattr(response, "status_code", 0))
-    headers = getattr(response, "headers", {})
     message, hint = _meaning(type(error).__name__, status, reading)
     said = " ".join(str(getattr(error, "server_message", None) or "").split())
     words = f"{message} ({status}{f': {said}' if said else ''})"
-    wait = headers.get("Retry-After", "")
-    return Fault(words, hint, status in _PASSING, float(wait) if wait.isdigit() else None)
+    wait = _wait(getattr(response, "headers", {}))
+    if status == 429 and wait is not None:
+        hint = f"Wait {wait:g} s, {_AGAIN}"
+    return Fault(words, hint, status in _PASSING, wait)
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """How long a server asks to wait, in the old header or in the one that the Hub sends when a limit is reached."""
+    after = headers.get("Retry-After", "")
+    if after.isdigit():
+        return float(after)
+    limit = re.search(r"\br *= *0 *; *t *= *(\d+)", headers.get("RateLimit", ""))
+    return float(limit[1]) + 1 if limit else None  # rounded down there
 
 
 def _meaning(name: str, status: int, reading: bool) -> tuple[str, str | None]:

@@ -117,6 +117,17 @@ def test_how_long_the_server_asks_to_wait_is_known(header, wait):
     assert fault.wait == wait
 
 
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [('"api";r=0;t=55', 56.0), ('"api"; r = 0; t = 7', 8.0), ('"api";r=3;t=55', None), ("x", None)],
+)
+def test_the_header_in_which_the_hub_tells_of_its_limits_is_known_too(header, wait):
+    fault = diagnose(answered(429, RateLimit=header))
+    assert fault is not None
+    assert fault.wait == wait
+    assert fault.hint.startswith("Wait 56 s, then run" if wait == 56 else "Wait")
+
+
 def test_a_bug_that_would_show_the_token_is_told_without_it():
     hub = Hub("hf_secret", lambda _: None)
     with pytest.raises(HubError, match="doing: ValueError") as refusal:
