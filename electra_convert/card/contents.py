@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from electra_convert.config.transformers import ARCHITECTURES, read_config, role_of_config
-from electra_convert.errors import SourceError, UsageError
-from electra_convert.formats.locate import Location, locate
+from electra_convert.config.transformers import read_config, role_of_config
+from electra_convert.errors import ConfigError, SourceError
 from electra_convert.formats.shards import shard_names
 from electra_convert.names.rules import Role
 
@@ -31,9 +30,10 @@ _KNOWN = (
     PARITY,
     TRAINING,
 )
-_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
+_CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
 _PIECE_BYTES = 1 << 20
 
 
@@ -80,58 +80,18 @@ class ModelFolder:
         """Whether a file of this name is published."""
         return any(file.name == name for file in self.files)
 
+    @property
+    def pickles_beside(self) -> tuple[str, ...]:
+        """Names of pickles that are published beside weights in safetensors."""
+        names = tuple(file.name for file in self.files)
+        return tuple(name for name in names if _is_pickle(name)) if any(map(is_weights, names)) else ()
+
     def without(self, name: str) -> ModelFolder:
         """The same with one file less that is published, and one more that is left if it is there."""
         if not self.has(name):
             return self
         files = tuple(file for file in self.files if file.name != name)
         return replace(self, files=files, strays=tuple(sorted((*self.strays, name))))
-
-
-def find_models(folder: Path) -> tuple[Path, ...]:
-    """Find the model folders that a folder stands for.
-
-    Args:
-        folder: a transformers model folder, or a pair of them.
-
-    Returns:
-        The folder itself, or the two of a pair, the discriminator first.
-
-    Raises:
-        SourceError: it is not such a folder.
-        UsageError: it is on the Hub.
-    """
-    if folder.parts[:1] == ("hf:",) and not folder.exists():
-        raise UsageError(
-            f"FOLDER is {folder}, which is on the Hub, expected a folder here",
-            "Convert it first: electra-convert convert hf://OWNER/REPO OUTPUT, then verify it.",
-        )
-    if folder.exists() and not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder", "Give the model's folder.")
-    locations = locate(folder)
-    for location in locations:
-        _require_model(location)
-    return tuple(location.folder for location in locations)
-
-
-def _require_model(location: Location) -> None:
-    if location.container == "tensorflow":
-        raise SourceError(
-            f"{location.folder} holds a TensorFlow checkpoint, which no reader of the Hub loads",
-            "Convert it first: electra-convert convert SOURCE OUTPUT, then verify it.",
-        )
-    if location.path.name not in {*_SAFETENSORS, *_PICKLES}:
-        raise SourceError(
-            f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
-        )
-    if not (location.folder / "config.json").is_file():
-        raise SourceError(f"{location.folder} has no config.json", "Convert the model into a folder of its own.")
-
-
-def pair_name(path: Path, folder: Path) -> Role | None:
-    """Which half of a pair a model folder is, or None where it stands alone."""
-    roles: tuple[Role, ...] = ("discriminator", "generator")
-    return next((role for role in roles if path == folder / role), None)
 
 
 def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> ModelFolder:
@@ -154,29 +114,42 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
     names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER] if optimizer else [])]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
+    architecture = _architecture(config, path / "config.json")
     try:
         files = tuple(hashed_file(path, name) for name in present)
         strays = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return ModelFolder(path, role, _architecture(config, role), config, files, strays)
+    return ModelFolder(path, role, architecture, config, files, strays)
 
 
-def _architecture(config: dict[str, object], role: Role) -> str:
+def _architecture(config: dict[str, object], path: Path) -> str:
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else None
-    return first if isinstance(first, str) else ARCHITECTURES[role, True]
+    if not isinstance(first, str) or not _CLASS.fullmatch(first):
+        raise ConfigError(
+            f"{path}: architectures is {named!r}, expected a class of transformers such as ElectraForPreTraining",
+            "Convert the folder, which finds out the class by the weights.",
+        )
+    return first
 
 
 def _weights(path: Path, pickles: bool) -> list[str]:
-    names = list(_files_of(path, _SAFETENSORS))
-    pickled = list(_files_of(path, _PICKLES))
+    names = list(_files_of(path, SAFETENSORS))
+    pickled = list(_files_of(path, PICKLES))
+    if not names and not pickled:
+        raise SourceError(f"{path} holds no weights that can be read", "Convert the model again.")
     if not names and not pickles:
         raise SourceError(
             f"{path} holds its weights only as pickles, which run code on the computer of whoever loads them",
             "Convert it to safetensors, or publish them all the same with --include-pickles.",
         )
     return names + (pickled if pickles else [])
+
+
+def has_safetensors(path: Path) -> bool:
+    """Whether a model folder holds weights in safetensors, which transformers and verify prefer to pickles."""
+    return any((path / name).is_file() for name in SAFETENSORS)
 
 
 def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
@@ -197,6 +170,10 @@ def is_stale(name: str) -> bool:
 def is_weights(name: str) -> bool:
     """Whether from_pretrained might take a file of this name for the safetensors weights of the model."""
     return _SAFETENSORS_NAME.fullmatch(name) is not None
+
+
+def _is_pickle(name: str) -> bool:
+    return name.startswith("pytorch_model")
 
 
 def hashed_file(folder: Path, name: str) -> PublishedFile:

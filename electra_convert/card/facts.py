@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from electra_convert.card.contents import ModelFolder
 from electra_convert.card.proof import Proof, read_record
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
+Kind = Literal["discriminator", "generator", "encoder", "task"]
+
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+_KINDS: Mapping[str, Kind] = {
+    "ElectraForPreTraining": "discriminator",
+    "ElectraForMaskedLM": "generator",
+    "ElectraModel": "encoder",
+}
+# The Hub's tasks; a discriminator's is none of them.
+_TASKS = {
+    "ElectraForMaskedLM": "fill-mask",
+    "ElectraModel": "feature-extraction",
+    "ElectraForSequenceClassification": "text-classification",
+    "ElectraForTokenClassification": "token-classification",
+    "ElectraForQuestionAnswering": "question-answering",
+}
 
 
 @dataclass(frozen=True)
@@ -40,9 +55,20 @@ class Facts:
     revision: str | None = None
 
     @property
-    def has_head(self) -> bool:
-        """Whether the model has the head it was pretrained with."""
-        return self.folder.architecture in {"ElectraForPreTraining", "ElectraForMaskedLM"}
+    def kind(self) -> Kind:
+        """What a model is to those who use it: either of those that are pretrained, bare, or with another head."""
+        return _KINDS.get(self.folder.architecture, "task")
+
+    @property
+    def task(self) -> str | None:
+        """What the Hub calls its task, None where it has no name for it."""
+        return _TASKS.get(self.folder.architecture)
+
+    @property
+    def variant(self) -> str | None:
+        """The layout of the checkpoint it was made from or trained in, None where that is not known."""
+        variant = (self.conversion or self.proof.training or {}).get("variant")
+        return variant if isinstance(variant, str) else None
 
 
 def gather_facts(

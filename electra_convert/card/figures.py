@@ -8,16 +8,21 @@ from typing import Any
 from urllib.parse import quote
 
 from electra_convert.card.facts import Facts
-from electra_convert.card.proof import stages_of
-from electra_convert.card.tables import code, plain, table
+from electra_convert.card.proof import rounding_of, stages_of
+from electra_convert.card.tables import bullets, code, plain, table
 
 # The key of a figure, what it is called, and how it is written.
 _MEASURES = (
     ("max_abs", "largest difference", ".2g"),
     ("mean_abs", "mean difference", ".2g"),
-    ("relative", "relative", ".2g"),
-    ("cosine", "cosine", ".7f"),
+    ("relative", "relative difference", ".2g"),
+    ("cosine", "cosine similarity", ".7f"),
     ("limit", "limit", "g"),
+)
+
+_ROUNDED = (
+    "Both were run with the rounded weights. The last column is by how much, at most, the rounding itself changed "
+    "what the model computes."
 )
 
 
@@ -33,10 +38,14 @@ def verification(facts: Facts) -> str:
     parity = facts.proof.parity
     if parity is None:
         return f"## Verification\n\n{_without_parity(facts)}"
+    role = facts.folder.role
+    rounding = rounding_of(parity, role)
     parts = [
         "## Verification",
         plain(facts.proof.line),
-        _figures(stages_of(parity, facts.folder.role)),
+        _notes(parity.get("notes")),
+        _figures(stages_of(parity, role), rounding),
+        _ROUNDED if rounding else "",
         _reproduce(facts, parity.get("reference")),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -44,22 +53,32 @@ def verification(facts: Facts) -> str:
 
 def _without_parity(facts: Facts) -> str:
     if facts.proof.state == "pretrained":
-        return "This model was trained here and not converted: there is no other model it has to be equal to."
+        return "This model was pretrained with electra_convert, not converted: no other has to be equal to it."
+    if facts.conversion is None:
+        return "**Not verified.** These weights have not been compared with those of any other copy of the model."
     return (
-        "**Not verified.** That these weights compute what the model they were converted from computes has not been "
-        "shown."
+        "**Not verified.** It has not been shown that this model computes the same as the one it was converted from."
     )
 
 
-def _figures(stages: Mapping[str, Mapping[str, Any]]) -> str:
+def _notes(notes: object) -> str:
+    """What was not compared must not look as if it had been."""
+    return bullets(plain(note) for note in notes) if isinstance(notes, list) else ""
+
+
+def _figures(stages: Mapping[str, Mapping[str, Any]], rounding: Mapping[str, Mapping[str, Any]]) -> str:
     measures = [measure for measure in _MEASURES if any(measure[0] in figures for figures in stages.values())]
     if not measures:
         return ""
     rows = [
-        [plain(name), *(_number(figures.get(key), form) for key, _, form in measures)]
+        [
+            plain(name),
+            *(_number(figures.get(key), form) for key, _, form in measures),
+            *([_number(rounding.get(name, {}).get("max_abs"), ".2g")] if rounding else []),
+        ]
         for name, figures in stages.items()
     ]
-    return table(["", *(label for _, label, _ in measures)], rows)
+    return table(["", *(label for _, label, _ in measures), *(["by rounding"] if rounding else [])], rows)
 
 
 def _number(value: object, form: str) -> str:
@@ -71,7 +90,9 @@ def _reproduce(facts: Facts, reference: object) -> str:
     name = str(known.get("name", "REFERENCE"))
     options = ["--golden"] if known.get("format") == "npz" else []
     command = shlex.join(["electra-convert", "verify", *options, name, _address(facts)])
-    return f"With {code(name)} at hand, the same comparison is made again by\n\n```sh\n{command}\n```"
+    return (
+        f"If you have {code(name)}, which it was compared with, this compares the two again:\n\n```sh\n{command}\n```"
+    )
 
 
 def _address(facts: Facts) -> str:

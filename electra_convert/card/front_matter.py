@@ -34,8 +34,9 @@ class Metadata:
 
     def fields(self) -> dict[str, Any]:
         """The same under the names of the front matter, what is not said left out."""
-        given = {"license": self.license, "language": list(self.languages), "base_model": self.base_model}
-        return {name: value for name, value in given.items() if value}
+        languages = list(dict.fromkeys(self.languages)) or None
+        given = {"license": self.license, "language": languages, "base_model": self.base_model}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def split_card(text: str) -> tuple[str, str]:
@@ -169,7 +170,9 @@ def _check_language(code: object, where: str) -> None:
         return
     raise CardError(
         f"{where}: language is {_shown(code)}, which is no ISO 639 code",
-        "Two or three letters, such as en, ko or yue; or multilingual, or code.",
+        'In YAML, no means false; write "no" in quotes.'
+        if code is False
+        else "Two or three letters, such as en, ko or yue; or multilingual, or code.",
     )
 
 
@@ -180,4 +183,4 @@ def _as_list(value: object) -> Sequence[object]:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(str(one) for one in _as_list(value))
+    return ", ".join(str(one) or "empty" for one in _as_list(value))

@@ -77,6 +77,11 @@ def _proof(folder: ModelFolder) -> Proof:
         raise ParityError(f"{folder.path} has no {PARITY}: it was not verified", _AGAIN)
     _require_passed(folder, parity)
     _require_same_files(folder, parity, PARITY, _AGAIN)
+    if folder.pickles_beside:
+        raise ParityError(
+            f"{folder.path / PARITY} compares the weights in safetensors, not {listing(folder.pickles_beside)}",
+            "Leave --include-pickles out.",
+        )
     return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
 
 
@@ -143,8 +148,17 @@ def stages_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str
     Returns:
         The figures by the name of the stage, such as layer 1 or logits; empty where none was run.
     """
+    return _figures(parity, role, "stages")
+
+
+def rounding_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
+    """The same of what the rounding of weights to a smaller dtype changed; empty where none were rounded."""
+    return _figures(parity, role, "rounding")
+
+
+def _figures(parity: Mapping[str, Any], role: Role, key: str) -> Mapping[str, Mapping[str, Any]]:
     forward = _object(_object(_object(parity, "models"), role), "forward")
-    return {name: figures for name, figures in _object(forward, "stages").items() if isinstance(figures, dict)}
+    return {name: figures for name, figures in _object(forward, key).items() if isinstance(figures, dict)}
 
 
 def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:

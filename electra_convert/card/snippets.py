@@ -41,12 +41,27 @@ with torch.no_grad():
     vectors = encoder(**inputs).last_hidden_state[0]
 print(vectors.shape)"""
 
+_CLASSIFIER = """\
+from transformers import pipeline
+
+classify = pipeline("{task}", model="{name}"{revision})
+print(classify("The quick brown fox jumps over the lazy dog"))"""
+
+_OTHER_TASK = """\
+from transformers import AutoTokenizer, {architecture}
+
+name = "{name}"
+tokenizer = AutoTokenizer.from_pretrained(name{revision})
+model = {architecture}.from_pretrained(name{revision})"""
+
 _WITHOUT_TOKENIZER = """\
 from transformers import {architecture}
 
 model = {architecture}.from_pretrained("{name}"{revision})"""
 
-_HERE = "# The folder of this card; on the Hub, its OWNER/NAME.\n"
+_TEMPLATES = {"discriminator": _DISCRIMINATOR, "generator": _GENERATOR, "encoder": _ENCODER}
+_PIPELINES = {"text-classification", "token-classification"}
+_HERE = '# The folder of this card is "."; on the Hub, write OWNER/NAME.\n'
 
 
 def usage(facts: Facts) -> str:
@@ -67,14 +82,15 @@ def usage(facts: Facts) -> str:
 def _template(facts: Facts) -> str:
     if not facts.has_tokenizer:
         return _WITHOUT_TOKENIZER
-    return {"ElectraForPreTraining": _DISCRIMINATOR, "ElectraForMaskedLM": _GENERATOR}.get(
-        facts.folder.architecture, _ENCODER
-    )
+    if facts.kind == "task":
+        return _CLASSIFIER if facts.task in _PIPELINES else _OTHER_TASK
+    return _TEMPLATES[facts.kind]
 
 
 def _words(facts: Facts, name: str) -> dict[str, str]:
     return {
         "name": name,
         "revision": f", revision={json.dumps(facts.revision)}" if facts.revision else "",
-        "architecture": facts.folder.architecture if facts.has_head else "ElectraModel",
+        "architecture": facts.folder.architecture,
+        "task": str(facts.task),
     }

@@ -17,24 +17,44 @@ _ARCHITECTURE = (
     ("num_attention_heads", "attention heads"),
     ("intermediate_size", "feed-forward width"),
     ("embedding_size", "embedding width"),
-    ("max_position_embeddings", "positions"),
-    ("vocab_size", "pieces in the vocabulary"),
+    ("max_position_embeddings", "longest input, in tokens"),
+    ("vocab_size", "vocabulary size"),
     ("hidden_act", "activation"),
     ("dtype", "dtype of the weights"),
 )
+_ELECTRA = "[ELECTRA](https://arxiv.org/abs/2003.10555)"
+# By kind, or kind and layout.
 _WHAT = {
-    "ElectraForPreTraining": (
-        "An [ELECTRA](https://arxiv.org/abs/2003.10555) discriminator: it says of every token of a text whether it "
-        "is the original one or was replaced. Its encoder is what is fine-tuned for other tasks."
-    ),
-    "ElectraForMaskedLM": (
-        "An [ELECTRA](https://arxiv.org/abs/2003.10555) generator: a masked language model, which was trained "
-        "together with a discriminator to make replacements that are hard to tell."
-    ),
+    "discriminator": f"An {_ELECTRA} discriminator: for every token of a text, it says whether the token is the "
+    "original one or was replaced. Its encoder is what is fine-tuned for other tasks.",
+    "generator": f"An {_ELECTRA} generator: a masked language model. ELECTRA trains it together with a "
+    "discriminator, for which it makes replacements that are hard to tell from the original tokens.",
+    "generator, masked_lm": f"A masked language model made with the code of {_ELECTRA}, but without a discriminator, "
+    "as BERT is.",
+    "encoder": f"An {_ELECTRA} encoder without a head: it gives a vector for every token of a text, and is meant to "
+    "be fine-tuned.",
+    "encoder, fine_tuned": f"An {_ELECTRA} encoder that was fine-tuned, without the heads of its tasks: it gives a "
+    "vector for every token of a text.",
 }
-_ENCODER = (
-    "An [ELECTRA](https://arxiv.org/abs/2003.10555) encoder without a head: it gives a vector for every token of a "
-    "text, and is meant to be fine-tuned."
+_LIMITS = {
+    "discriminator": (
+        "It is not a masked language model: its head gives one number for each token. `ElectraForMaskedLM` loads it "
+        "all the same, but with a head of random values, which is of no use for fill-mask.",
+        "It recognises replacements of the kind it saw in training; it does not check facts or grammar.",
+    ),
+    "generator": (
+        "Generators are made as partners of discriminators, and usually smaller on purpose. For fine-tuning, take "
+        "the discriminator.",
+        "It is not for pretraining again: a new discriminator learns little from a generator that is trained "
+        "already, or is as large as itself.",
+    ),
+    "generator, masked_lm": ("It is not the generator of a discriminator: none was trained with it.",),
+    "encoder": ("It has no head: whatever task it is for, it has to be fine-tuned first.",),
+    "encoder, fine_tuned": ("The heads of the tasks that it was fine-tuned for are not here.",),
+    "task": ("It does what its head was trained for; for any other task, it has to be fine-tuned again.",),
+}
+_GENERAL = (
+    "What it learned, prejudices included, comes from its training texts; nothing was filtered or measured here."
 )
 _CONTAINERS = {"tensorflow": "a TensorFlow checkpoint", "safetensors": "safetensors", "torch": "a PyTorch checkpoint"}
 
@@ -63,11 +83,23 @@ def section_texts(facts: Facts) -> dict[str, str]:
 def _model(facts: Facts) -> str:
     config = facts.folder.config
     rows = [(label, plain(config[key])) for key, label in _ARCHITECTURE if key in config]
-    parts = [_WHAT.get(facts.folder.architecture, _ENCODER)]
+    parts = [_what(facts)]
     if facts.partner:
         other = "generator" if facts.folder.role == "discriminator" else "discriminator"
         parts.append(f"The {other} it was trained with is [{facts.partner}](https://huggingface.co/{facts.partner}).")
     return "\n\n".join([*parts, "## Architecture", table(("", code(facts.folder.architecture)), rows)])
+
+
+def _what(facts: Facts) -> str:
+    if words := _WHAT.get(_with_variant(facts)) or _WHAT.get(facts.kind):
+        return words
+    if facts.task:
+        return f"An {_ELECTRA} encoder with a head for {facts.task.replace('-', ' ')}."
+    return f"An {_ELECTRA} model of the transformers class {code(facts.folder.architecture)}."
+
+
+def _with_variant(facts: Facts) -> str:
+    return f"{facts.kind}, {facts.variant}"
 
 
 def _conversion(facts: Facts) -> str:
@@ -127,23 +159,8 @@ def _tokenizer(facts: Facts) -> str:
 
 
 def _limits(facts: Facts) -> str:
-    points = {
-        "ElectraForPreTraining": [
-            "It is not a masked language model: its head gives one number a token. `ElectraForMaskedLM` loads it all "
-            "the same, with a head of random values, so it is of no use for fill-mask.",
-            "It tells replacements of the kind its generator made; it does not check facts or grammar.",
-        ],
-        "ElectraForMaskedLM": [
-            "It was made as the partner of its discriminator, and is usually the smaller one on purpose. For "
-            "fine-tuning, take the discriminator.",
-            "It is not for pretraining again: a discriminator that starts anew learns little from a generator that "
-            "is trained already, or is as large as itself.",
-        ],
-    }.get(facts.folder.architecture, ["It has no head: whatever task it is for, it has to be fine-tuned first."])
-    general = (
-        "What it learned, prejudice included, is what its training texts hold; nothing here was filtered or measured."
-    )
-    return f"## Limits\n\n{bullets([*points, general])}"
+    points = _LIMITS.get(_with_variant(facts), _LIMITS[facts.kind])
+    return f"## Limitations\n\n{bullets([*points, _GENERAL])}"
 
 
 def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:

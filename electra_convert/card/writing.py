@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.card.contents import CARD, find_models, pair_name, read_folder
+from electra_convert.card.contents import CARD, has_safetensors, read_folder
 from electra_convert.card.facts import Facts, gather_facts
+from electra_convert.card.folders import find_models, pair_name
 from electra_convert.card.front_matter import Metadata, complete, parse, split_card
 from electra_convert.card.proof import describe_proof
 from electra_convert.card.sections import fill_sections, marked, section_names
@@ -83,7 +84,7 @@ def write_card(
     names = repo_ids(models, Path(folder), repo_id) if repo_id is not None else [None] * len(models)
     cards = []
     for path, name in zip(models, names, strict=True):
-        model = read_folder(path, pickles=True)
+        model = read_folder(path, pickles=not has_safetensors(path))
         partner = next((other for other in names if other != name), None)
         cards.append(make_card(gather_facts(model, describe_proof(model), name, partner), metadata))
     if not dry_run:
@@ -140,10 +141,13 @@ def make_card(facts: Facts, metadata: Metadata, elsewhere: str | None = None) ->
     """
     path = facts.folder.path / CARD
     here = _read(path)
-    before = elsewhere if here is None else here
-    only_crlf = before is not None and before.count("\r\n") == before.count("\n") > 0
-    text = _new(facts) if before is None else before.replace("\r\n", "\n") if only_crlf else before
-    front, body = split_card(text)
+    before = (elsewhere or "") if here is None else here
+    only_crlf = before.count("\r\n") == before.count("\n") > 0
+    front, body = split_card(before.replace("\r\n", "\n") if only_crlf else before)
+    if not body.strip():  # such as of the card that the Hub makes for a new repository with a licence
+        body = _new(facts)
+    elif here is not None:
+        body = _titled(body, facts)
     front = complete(front, metadata.fields(), _derived(facts), str(path))
     body = _with_sections(body, section_texts(facts), str(path))
     text = f"---\n{front}---\n{body}"
@@ -160,9 +164,18 @@ def _notices(front: str, where: str) -> tuple[str, ...]:
 
 
 def _new(facts: Facts) -> str:
-    name = facts.repo_id.rpartition("/")[2] if facts.repo_id else facts.folder.path.resolve().name
     sections = [marked(section, text) for section, text in section_texts(facts).items()]
-    return "\n\n".join([f"# {name}", *sections, _CITATION]) + "\n"
+    return "\n\n".join([_title(facts), *sections, _CITATION]) + "\n"
+
+
+def _title(facts: Facts) -> str:
+    return f"# {facts.repo_id.rpartition('/')[2] if facts.repo_id else facts.folder.path.resolve().name}"
+
+
+def _titled(body: str, facts: Facts) -> str:
+    """The heading that was made while the repository was not known is of the tool's making too."""
+    made = f"{_title(replace(facts, repo_id=None))}\n"
+    return f"{_title(facts)}\n{body.removeprefix(made)}" if body.startswith(made) else body
 
 
 def _with_sections(body: str, texts: dict[str, str], where: str) -> str:
@@ -173,14 +186,9 @@ def _with_sections(body: str, texts: dict[str, str], where: str) -> str:
 
 
 def _derived(facts: Facts) -> dict[str, Any]:
-    """What follows from the model; the discriminator's task is none of the Hub's, so it claims none."""
-    task = {"ElectraForPreTraining": None, "ElectraForMaskedLM": "fill-mask"}
-    tags = ["electra", "replaced-token-detection"]
-    fields = {
-        "library_name": "transformers",
-        "pipeline_tag": task.get(facts.folder.architecture, "feature-extraction"),
-        "tags": tags if facts.folder.architecture == "ElectraForPreTraining" else tags[:1],
-    }
+    """What follows from the model; where the Hub has no name for its task, none is claimed."""
+    tags = ["electra", "replaced-token-detection"] if facts.kind == "discriminator" else ["electra"]
+    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags}
     return {name: value for name, value in fields.items() if value}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.cli.printing import one_line
@@ -10,6 +11,7 @@ from electra_convert.cli.report import as_text, table
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
+    from electra_convert.card.contents import PublishedFile
     from electra_convert.card.writing import Card
     from electra_convert.hub.uploading import Upload
 
@@ -44,7 +46,7 @@ def plan_text(plan: Upload) -> str:
     lines = [
         f"{shipment.repo_id}, {plan.revision}, {_visibility(plan)}",
         shipment.proof.line,
-        *table([(f"{file.size:,}", file.name, _state(plan, file.name)) for file in shipment.files]),
+        *table([(f"{file.size:,}", file.name, _state(plan, file)) for file in shipment.files]),
         *(f"  removes {name}, of the model before" for name in plan.removed),
         *(f"  leaves {name}" for name in shipment.folder.strays),
     ]
@@ -100,8 +102,12 @@ def _visibility(plan: Upload) -> str:
     return f"a new repository, {shown}" if plan.new else f"a repository that is there, {shown}"
 
 
-def _state(plan: Upload, name: str) -> str:
-    return "" if name in plan.sent else "(there already)"
+def _state(plan: Upload, file: PublishedFile) -> str:
+    """What is not to be expected of a file; a link may lead to what nobody meant to publish."""
+    words = [] if file.name in plan.sent else ["there already"]
+    if isinstance(file.source, Path) and file.source.is_symlink():
+        words.append(f"a link to {file.source.resolve()}")
+    return f"({', '.join(words)})" if words else ""
 
 
 def _escaped(text: str) -> str:

@@ -120,10 +120,11 @@ def config_evidence(config: Mapping[str, Any], origin: str, rank: Rank) -> Evide
 
 
 def role_of_config(config: Mapping[str, Any]) -> Role:
-    """Which of the two models a config.json is of: a generator if it names a masked language model."""
+    """Which of the two models a config.json is of: a generator if it names a class that has a generator's head."""
     architectures = config.get("architectures") or []
-    masked = isinstance(architectures, list) and any("MaskedLM" in str(name) for name in architectures)
-    return "generator" if masked else "discriminator"
+    heads = ("MaskedLM", "CausalLM")
+    named = isinstance(architectures, list) and any(head in str(name) for name in architectures for head in heads)
+    return "generator" if named else "discriminator"
 
 
 def encode_config(

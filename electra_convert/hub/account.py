@@ -8,6 +8,7 @@ from typing import Any
 from electra_convert.errors import CardError, HubError
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import Hub
+from electra_convert.hub.faults import OFFLINE
 
 
 def account_name(hub: Hub) -> str:
@@ -20,8 +21,10 @@ def account_name(hub: Hub) -> str:
         The account's name.
 
     Raises:
-        HubError: there is no token, it is not valid, or it can only read.
+        HubError: there is no token, it is not valid or can only read, or HF_HUB_OFFLINE is set.
     """
+    if hub.is_offline:
+        raise HubError(OFFLINE.message, OFFLINE.hint)
     if not hub.has_token:
         raise HubError(
             "there is no token to upload with",

@@ -57,17 +57,20 @@ class Hub:
     Args:
         token: what --token says, or None to look where huggingface_hub does.
         tell: told what is waited for.
+        reading: whether nothing is to be written.
     """
 
-    def __init__(self, token: str | None, tell: Tell) -> None:
+    def __init__(self, token: str | None, tell: Tell, reading: bool = False) -> None:
         library = import_huggingface_hub("to reach the Hub")
         self.has_token = (found := find_token(token)) is not None
         self.api: Any = library.HfApi(
             token=found or False, library_name="electra_convert", library_version=__version__
         )
         self.endpoint = shown_endpoint(self.api.endpoint)
-        self.is_default = self.api.endpoint == "https://huggingface.co"
         self.is_offline = bool(library.constants.is_offline_mode())
+        if not self.is_offline:
+            _require_settings(library)
+        self._reading = reading
         self._secrets = secrets_of(found, self.api.endpoint)
         self.tell: Tell = lambda text: tell(hide(text, self._secrets))
 
@@ -121,10 +124,34 @@ class Hub:
             HubError: never from an error whose traceback would show a secret.
         """
         shows = betrays(error, self._secrets)
-        fault = diagnose(error)
+        fault = diagnose(error, self._reading)
         if isinstance(error, ElectraConvertError) or (fault is None and not shows):
             raise error
         message = type(error).__name__ if fault is None else fault.message
-        elsewhere = None if self.is_default else f"HF_ENDPOINT is {self.endpoint}."
-        hint = " ".join(part for part in (fault and fault.hint, elsewhere) if part)
+        hint = " ".join(part for part in (fault and fault.hint, self._elsewhere()) if part)
         raise HubError(hide(f"{doing}: {message}", self._secrets), hint or None) from (None if shows else error)
+
+    def _elsewhere(self) -> str | None:
+        """Which Hub is meant, if it is not the one that everybody means."""
+        if self.api.endpoint == "https://huggingface.co":
+            return None
+        told = f"HF_ENDPOINT is {self.endpoint}."
+        if self.api.endpoint == self.endpoint:
+            return told
+        return f"{told} The name and password in it are sent in the place of the token."
+
+
+def _require_settings(library: Any) -> None:  # noqa: ANN401 - huggingface_hub
+    """Refuse proxies and certificates that cannot be used, of which the library speaks in the words of its parts.
+
+    Raises:
+        HubError: without the cause where that might show the password of a proxy.
+    """
+    try:
+        library.utils.get_session()
+    except Exception as error:  # noqa: BLE001 - whatever its parts make of a setting
+        reason = str(error) if isinstance(error, ImportError | OSError) else type(error).__name__
+        raise HubError(
+            f"the settings of the network cannot be used: {' '.join(reason.split())}",
+            "Correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE, or unset them.",
+        ) from None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import re
 import socket
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 # Worth another try: the server is busy or broken for a moment, or the connection was lost.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _ACCESS = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access to the repository."
+_AGAIN = "then run the same command again; what is there is not sent again."
 _STATUS = {
     400: ("the Hub does not accept it", None),
     401: ("the Hub does not accept the token", _ACCESS),
@@ -22,9 +27,13 @@ _STATUS = {
     409: ("it is there already, or something else changes it at this moment", "Run the same command again."),
     412: ("the branch changed meanwhile", "Run the same command again."),
     413: ("it is larger than the Hub accepts", "Convert with --max-shard-size 5GB, so that each file is smaller."),
-    429: ("too many requests", "Wait, then run the same command again; what is there is not sent again."),
+    429: ("too many requests", f"Wait, {_AGAIN}"),
 }
+_READ = "Log in with `hf auth login`, or set HF_TOKEN to a token that may read it."
+_HINTS_TO_READ: dict[int, str] = {401: _READ, 403: _READ, 404: "Check its name. " + _READ}
 _SERVER = ("the Hub is in trouble", "Run the same command again later; what is there is not sent again.")
+_WITHOUT_XET = "Check the network, or set HF_HUB_DISABLE_XET=1, by which large files go another way."
+_REFUSED_FILES = "LFS batch API returned errors:"
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -45,11 +54,15 @@ class Fault:
     wait: float | None = None
 
 
-def diagnose(error: BaseException) -> Fault | None:
+OFFLINE = Fault("HF_HUB_OFFLINE is set, so the Hub may not be reached", "Unset HF_HUB_OFFLINE.")
+
+
+def diagnose(error: BaseException, reading: bool = False) -> Fault | None:
     """Find out what an error of huggingface_hub means.
 
     Args:
         error: as it was raised; the library wraps some in others.
+        reading: whether nothing was to be written, which needs less of a token.
 
     Returns:
         The fault, or None for what is no fault of the Hub or the network.
@@ -58,11 +71,11 @@ def diagnose(error: BaseException) -> Fault | None:
     for cause in chain:
         response = getattr(cause, "response", None)
         if response is not None:
-            return _of_response(cause, response)
+            return _of_response(cause, response, reading)
     for cause in chain:
         if fault := _of_connection(cause, chain):
             return fault
-    return _of_disk(chain)
+    return _of_disk(chain) or _of_xet(chain) or _of_answer(chain)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -72,37 +85,51 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _of_response(error: BaseException, response: object) -> Fault:
+def _of_response(error: BaseException, response: object, reading: bool) -> Fault:
     status = int(getattr(response, "status_code", 0))
-    headers = getattr(response, "headers", {})
-    name = type(error).__name__
-    hint: str | None
-    if name == "GatedRepoError":
-        message, hint = "access to it has to be asked for", "Accept its terms on its page on the Hub."
-    elif name == "RevisionNotFoundError":
-        message, hint = "it has no such revision", "See its branches and tags on the Hub."
-    elif name in {"RepositoryNotFoundError", "RemoteEntryNotFoundError"}:
-        message, hint = _STATUS[404]
-    else:
-        message, hint = _STATUS.get(status, _SERVER if status >= 500 else (f"status {status}", None))
+    message, hint = _meaning(type(error).__name__, status, reading)
     said = " ".join(str(getattr(error, "server_message", None) or "").split())
     words = f"{message} ({status}{f': {said}' if said else ''})"
-    wait = headers.get("Retry-After", "")
-    return Fault(words, hint, status in _PASSING, float(wait) if wait.isdigit() else None)
+    wait = _wait(getattr(response, "headers", {}))
+    if status == 429 and wait is not None:
+        hint = f"Wait {wait:g} s, {_AGAIN}"
+    return Fault(words, hint, status in _PASSING, wait)
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """How long a server asks to wait, in the old header or in the one that the Hub sends when a limit is reached."""
+    after = headers.get("Retry-After", "")
+    if after.isdigit():
+        return float(after)
+    limit = re.search(r"\br *= *0 *; *t *= *(\d+)", headers.get("RateLimit", ""))
+    return float(limit[1]) + 1 if limit else None  # rounded down there
+
+
+def _meaning(name: str, status: int, reading: bool) -> tuple[str, str | None]:
+    """A message and a hint for the library's error of this name."""
+    if name == "GatedRepoError":
+        return "access to it has to be asked for", "Accept its terms on its page on the Hub."
+    if name == "RevisionNotFoundError":
+        return "it has no such revision", "See its branches and tags on the Hub."
+    known = 404 if name in {"RepositoryNotFoundError", "RemoteEntryNotFoundError"} else status
+    message, hint = _STATUS.get(known, _SERVER if status >= 500 else ("the Hub answers with an error", None))
+    return message, _HINTS_TO_READ.get(known, hint) if reading else hint
 
 
 def _of_connection(error: BaseException, chain: list[BaseException]) -> Fault | None:
     names = {base.__name__ for base in type(error).__mro__}
     if "OfflineModeIsEnabled" in names:
-        return Fault("HF_HUB_OFFLINE is set, so the Hub may not be reached", "Unset HF_HUB_OFFLINE.")
+        return OFFLINE
     if isinstance(error, socket.gaierror) or (
         "ConnectError" in names and any(isinstance(cause, socket.gaierror) for cause in chain)
     ):
         return Fault("the Hub's name cannot be resolved", "Check the network, the DNS and HF_ENDPOINT.")
     if "TimeoutException" in names:
         return Fault("the Hub does not answer in time", "Check the network, and run the same command again.", True)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if type(error) is ConnectionError:
+        return Fault(f"no connection: {reason}", _WITHOUT_XET)  # hf_xet, which has tried for minutes
     if "TransportError" in names or isinstance(error, ConnectionError):
-        reason = " ".join(str(error).split()) or type(error).__name__
         # What was connected once is worth another try; where nothing answers, all that can be resumed is.
         lost = "ConnectError" not in names
         return Fault(f"no connection: {reason}", "Check the network, and run the same command again.", lost)
@@ -111,9 +138,40 @@ def _of_connection(error: BaseException, chain: list[BaseException]) -> Fault | 
 
 def _of_disk(chain: list[BaseException]) -> Fault | None:
     for cause in chain:
-        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+        error = cause if isinstance(cause, OSError) else _system_error(cause)
+        if error is not None and error.errno in _NO_SPACE:
             return Fault(
-                f"the disk is full ({cause.strerror})",
+                f"the disk is full ({error.strerror})",
                 "Make room, or set HF_HOME to a folder on a larger disk; what was received is kept.",
             )
+    return None
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """What hf_xet has in its words alone."""
+    told = re.search(r"\(os error (\d+)\)", str(error)) if type(error) is RuntimeError else None
+    return OSError(int(told[1]), os.strerror(int(told[1]))) if told else None
+
+
+def _of_xet(chain: list[BaseException]) -> Fault | None:
+    """What hf_xet raises has no type of its own; it comes out of a function of huggingface_hub, with no cause."""
+    for cause in chain:
+        if type(cause) is RuntimeError and cause.__cause__ is None and cause.__traceback__ is not None:
+            *_, (frame, _) = traceback.walk_tb(cause.__traceback__)
+            if str(frame.f_globals.get("__name__")).startswith("huggingface_hub."):
+                return Fault(f"the transfer failed: {' '.join(str(cause).split())}", _WITHOUT_XET)
+    return None
+
+
+def _of_answer(chain: list[BaseException]) -> Fault | None:
+    """What the library finds in an answer that has no status of an error."""
+    for cause in chain:
+        if isinstance(cause, json.JSONDecodeError):
+            return Fault(
+                "what answers is no Hub: it sends no JSON",
+                "Check HF_ENDPOINT, and whether the network wants a login in the browser first.",
+            )
+        if isinstance(cause, ValueError) and str(cause).startswith(_REFUSED_FILES):
+            said = " ".join(str(cause).removeprefix(_REFUSED_FILES).split())
+            return Fault(f"the Hub does not take a file: {said}", "Storage and its limits are on the billing page.")
     return None

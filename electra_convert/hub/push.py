@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from electra_convert.card.contents import CARD, PublishedFile, is_stale
-from electra_convert.errors import HubError, listing
+from electra_convert.errors import ElectraConvertError, HubError, listing
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import WAITS, Hub, warnings_told
 from electra_convert.hub.faults import Fault, diagnose
@@ -192,10 +193,25 @@ def _require_taken(repo_id: str, additions: Sequence[Any]) -> None:
 
 def _require_there(hub: Hub, repo_id: str, commit: str, files: Sequence[PublishedFile]) -> None:
     """Hold the Hub's own listing of a commit against every file."""
-    there = list_revision(hub, repo_id, commit)
+    with _not_checked(repo_id, commit):
+        there = list_revision(hub, repo_id, commit)
     wrong = [file.name for file in find_change(files, there).put]
     if wrong:
         raise HubError(
             f"{repo_id} at {commit} does not hold what was to be sent: {listing(wrong)}",
             "The files changed while they were sent; run the command again.",
         )
+
+
+@contextmanager
+def _not_checked(repo_id: str, commit: str) -> Iterator[None]:
+    """Whatever ends a run here, there is a commit, and it has to be said."""
+    told = f"{repo_id} has the commit {commit}, which was not looked at yet."
+    try:
+        yield
+    except ElectraConvertError as error:
+        error.hint = f"{told} {error.hint or ''}".strip()
+        raise
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(told)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def read_remote_card(hub: Hub, repo_id: str, revision: str, there: Listing | Non
         raise CardError(f"{where} is not UTF-8: {error.reason} at byte {error.start}", "Save it as UTF-8.") from error
     hint = (
         f"Download it to {folder / CARD} and put your words into it: "
-        f"hf download {repo_id} {CARD} --revision {revision} --local-dir {folder}. "
+        f"{shlex.join(['hf', 'download', repo_id, CARD, '--revision', revision, '--local-dir', str(folder)])}. "
         "Or let those lines go with --overwrite-card."
     )
     return RemoteCard(where, there.files[CARD].blob, text, hint)

@@ -13,6 +13,8 @@ from electra_convert.frameworks import import_huggingface_hub
 _HIDDEN = "<hidden>"
 # In the address that a large file is sent to: whoever has it can write there too, for a while.
 _SIGNATURE = "X-Amz-Signature"
+# A user's name and password within an address, however a library has written them: some letters are escaped there.
+_USER = re.compile(r"(https?://)[^/\s]+@")
 
 
 def find_token(given: str | None) -> str | None:
@@ -52,13 +54,13 @@ def shown_endpoint(endpoint: str) -> str:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Put something else in the place of each secret."""
+    """Put something else in the place of each secret, and of who is named within an address of the web."""
     for secret in secrets:
         text = text.replace(secret, _HIDDEN)
-    return text
+    return _USER.sub(rf"\1{_HIDDEN}@", text)
 
 
 def betrays(error: BaseException, secrets: Iterable[str]) -> bool:
     """Whether a traceback of an error, its causes included, would show a secret."""
     told = "".join(traceback.format_exception(error))
-    return any(secret in told for secret in (*secrets, _SIGNATURE))
+    return _SIGNATURE in told or hide(told, secrets) != told

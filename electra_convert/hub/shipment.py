@@ -11,11 +11,11 @@ from electra_convert.card.contents import (
     PARITY,
     ModelFolder,
     PublishedFile,
-    find_models,
     hashed_text,
     read_folder,
 )
 from electra_convert.card.facts import Facts, gather_facts
+from electra_convert.card.folders import find_models
 from electra_convert.card.front_matter import Metadata
 from electra_convert.card.proof import Proof, require_proof
 from electra_convert.card.writing import Card, make_card, repo_ids
@@ -78,7 +78,8 @@ class Shipment:
     def message(self, title: str | None) -> Message:
         """The commit's message; the title, which finds a pull request again, is the same in every run."""
         told = f"{self.proof.line}\n\nMade with electra_convert {__version__}."
-        return Message(title or f"Upload the {self.folder.role} with electra_convert", told)
+        what = "model" if self.facts.kind == "task" else self.folder.role
+        return Message(title.strip() if title else f"Upload the {what} with electra_convert", told)
 
 
 def plan_shipments(repo_id: str, folder: Path, choice: Choice, revision: str = MAIN) -> tuple[Shipment, ...]:

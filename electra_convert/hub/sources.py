@@ -13,6 +13,7 @@ from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.needed import needed_files
 
 SCHEME = "hf://"
+_WEB = ("https://", "http://")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def as_source(given: str | Path) -> str | Path:
     """What was pointed at: a place on the Hub stays text, since a Path would join its slashes.
 
     Args:
-        given: a path, or hf://OWNER/REPO[@REVISION][/PATH].
+        given: a path, hf://OWNER/REPO[@REVISION][/PATH], or an address on the web.
 
     Returns:
         The address, or the path.
@@ -44,7 +45,7 @@ def as_source(given: str | Path) -> str | Path:
     """
     if given == "":
         raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
-    return given if isinstance(given, str) and given.startswith(SCHEME) else Path(given)
+    return given if isinstance(given, str) and given.startswith((SCHEME, *_WEB)) else Path(given)
 
 
 def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
@@ -58,7 +59,7 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
         The path, or that of the files in huggingface_hub's cache.
 
     Raises:
-        UsageError: the address is malformed.
+        UsageError: the address is malformed, or of a page.
         SourceError: it holds nothing that can be read, or is not in the cache and HF_HUB_OFFLINE is set.
         HubError: it cannot be downloaded.
         MissingPackageError: huggingface_hub is not installed.
@@ -70,7 +71,10 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
 
 
 def _brought(source: str, tell: Tell) -> Path:
-    hub = Hub(None, tell)
+    if source.startswith(_WEB):
+        named = "/".join(source.split("/")[3:5])
+        raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
+    hub = Hub(None, tell, reading=True)
     address = parse_address(source)
     names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path)

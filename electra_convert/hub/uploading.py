@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from electra_convert.card.folders import find_models, strays_beside
 from electra_convert.card.front_matter import Metadata
 from electra_convert.card.writing import save_card
 from electra_convert.errors import ElectraConvertError, HubError, UsageError
@@ -90,8 +91,9 @@ class Request:
             )
         if self.create_pr and self.private is not None:
             raise UsageError("--private and --public are for a new repository; --create-pr is for one that is there")
-        if self.commit_message is not None and not self.commit_message.strip():
-            raise UsageError("--commit-message is empty")
+        if self.commit_message is not None and len(self.commit_message.strip().splitlines()) != 1:
+            what = f"{self.commit_message!r}, expected one line" if self.commit_message.strip() else "empty"
+            raise UsageError(f"--commit-message is {what}")
 
 
 def upload(
@@ -156,6 +158,8 @@ def run_upload(
         ElectraConvertError: the message says why, and what is on the Hub already.
     """
     hub = Hub(request.token, tell)
+    for name in strays_beside(find_models(folder), folder):
+        hub.tell(f"{folder / name} belongs to neither model, and is left.")
     shipments = plan_shipments(repo_id, folder, choice, request.revision)
     author = None if request.dry_run else account_name(hub)
     planned = [_planned(hub, shipment, request, choice, author) for shipment in shipments]
@@ -176,7 +180,10 @@ def run_upload(
         error.hint = " ".join(part for part in (error.hint, _there(done)) if part)
         raise
     except KeyboardInterrupt as interrupt:
-        interrupt.add_note(_there(done) or "No commit was seen to be made. The same command goes on from here.")
+        told = (*getattr(interrupt, "__notes__", ()), _there(done))
+        if not any(told):
+            interrupt.add_note("No commit was seen to be made.")
+        interrupt.add_note(f"{_there(done)} The same command goes on from here.".strip())
         raise
     return tuple(done)
 

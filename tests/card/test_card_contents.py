@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.card.contents import find_models, hashed_file, hashed_text, is_weights, read_folder
+from electra_convert.card.contents import hashed_file, hashed_text, is_weights, read_folder
+from electra_convert.card.folders import find_models
 from electra_convert.errors import ConfigError, ElectraConvertError, SourceError
 
 
@@ -63,6 +64,9 @@ def damage(folder, how):
     elif how == "no weights":
         (folder / "model.safetensors").unlink()
         (folder / "optimizer.safetensors").unlink()
+    elif how == "a link to nowhere":
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors").symlink_to("nowhere")
     elif how == "only another name":
         (folder / "model.safetensors").rename(folder / "weights.safetensors")
     elif how == "only pickles":
@@ -81,6 +85,7 @@ def damage(folder, how):
         ("no config", SourceError, "has no config.json"),
         ("another model", ConfigError, "model_type is 'bert'"),
         ("no weights", SourceError, "holds no checkpoint"),
+        ("a link to nowhere", SourceError, "holds no weights that can be read"),
         ("only another name", SourceError, "not a file that from_pretrained looks for"),
         ("only pickles", SourceError, "only as pickles"),
         ("a shard is missing", SourceError, "lists files that are not there"),
@@ -91,6 +96,15 @@ def test_a_folder_that_is_no_model_is_refused(generator, how, kind, said):
     damage(generator, how)
     with pytest.raises(kind, match=said):
         [read_folder(path) for path in find_models(generator)]
+
+
+def test_halves_that_were_mixed_up_are_not_called_what_they_are_not(pair):
+    (pair / "generator").rename(pair / "kept")
+    (pair / "discriminator").rename(pair / "generator")
+    (pair / "kept").rename(pair / "discriminator")
+    with pytest.raises(SourceError, match="discriminator holds a generator, expected a discriminator"):
+        find_models(pair)
+    assert find_models(pair / "generator") == (pair / "generator",)
 
 
 def test_a_file_is_no_folder(generator):

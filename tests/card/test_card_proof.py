@@ -9,9 +9,11 @@ from itertools import product
 import pytest
 from support.parity_records import write_parity, write_training
 
-from electra_convert.card.contents import find_models, read_folder
+from electra_convert import write_card
+from electra_convert.card.contents import read_folder
 from electra_convert.card.facts import gather_facts
 from electra_convert.card.figures import verification
+from electra_convert.card.folders import find_models
 from electra_convert.card.proof import describe_proof, require_proof
 from electra_convert.errors import CorruptFileError, ParityError, SourceError
 
@@ -114,6 +116,20 @@ def test_a_file_that_is_not_published_may_change(generator):
     assert prove(generator).state == "verified"
     with pytest.raises(ParityError, match=r"optimizer\.safetensors changed since"):
         prove(generator, optimizer=True)
+
+
+def test_pickles_beside_the_weights_that_were_compared_are_not_proven_by_their_hash(generator):
+    (generator / "pytorch_model.bin").write_bytes(b"another model")
+    write_parity(generator)
+    assert prove(generator).state == "verified"
+    with pytest.raises(ParityError, match=r"compares the weights in safetensors, not pytorch_model\.bin") as refusal:
+        prove(generator, pickles=True)
+    assert "Leave --include-pickles out" in str(refusal.value.hint)
+    assert write_card(generator)[0].verification == "verified"  # as it is uploaded without them
+    (generator / "model.safetensors").unlink()
+    write_parity(generator)
+    assert prove(generator, pickles=True).state == "verified"
+    assert write_card(generator)[0].verification == "verified"
 
 
 def test_without_a_record_there_is_no_proof(generator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 
 import httpx2
@@ -25,6 +26,23 @@ def answered(status: int, kind: type = errors.HfHubHTTPError, **headers: str) ->
 def caused(outer: Exception, inner: Exception) -> Exception:
     outer.__cause__ = inner
     return outer
+
+
+def from_library(error: Exception) -> Exception:
+    """Raised within huggingface_hub, as what comes out of its parts in other languages seems to be."""
+    try:
+        exec("raise error", {"__name__": "huggingface_hub.somewhere", "error": error})
+    except RuntimeError as raised:
+        return raised
+    raise AssertionError
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_who_only_reads_is_not_told_to_get_write_access(status):
+    to_write, to_read = (diagnose(answered(status), reading) for reading in (False, True))
+    assert "write access" in to_write.hint
+    assert "may read it" in to_read.hint
+    assert to_write.message == to_read.message
 
 
 @pytest.mark.parametrize(
@@ -54,7 +72,12 @@ def test_every_status_is_told_with_what_the_server_said(status, passing):
         (httpx2.ReadTimeout("slow"), "does not answer in time", True),
         (httpx2.ConnectError("refused"), "no connection: refused", False),
         (caused(httpx2.ConnectError("x"), socket.gaierror(-2, "unknown")), "name cannot be resolved", False),
-        (ConnectionError("xet"), "no connection: xet", True),
+        (ConnectionError("xet"), "no connection: xet", False),  # hf_xet has tried again for minutes by then
+        (BrokenPipeError("x"), "no connection: x", True),
+        (from_library(RuntimeError("Task error: no storage")), "the transfer failed: Task error: no storage", False),
+        (RuntimeError("IO Error: File too large (os error 27)"), "the disk is full (File too large)", False),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "what answers is no Hub", False),
+        (ValueError("LFS batch API returned errors:\nquota"), "the Hub does not take a file: quota", False),
         (errors.OfflineModeIsEnabled("x"), "HF_HUB_OFFLINE is set", False),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space", False),
         (OSError(errno.EDQUOT, "Quota exceeded"), "the disk is full (Quota", False),
@@ -70,7 +93,16 @@ def test_every_kind_of_error_is_told_apart(error, said, passing):
     assert fault.passing is passing
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "gone"), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        OSError(errno.ENOENT, "gone"),
+        ZeroDivisionError(),
+        RuntimeError("ours (os error 2)"),
+        caused(RuntimeError("while uploading"), PermissionError(errno.EACCES, "denied")),
+    ],
+)
 def test_what_is_no_fault_of_the_hub_is_not_called_one(error):
     assert diagnose(error) is None
     hub = Hub("hf_secret", lambda _: None)
@@ -83,6 +115,17 @@ def test_how_long_the_server_asks_to_wait_is_known(header, wait):
     fault = diagnose(answered(429, **{"Retry-After": header}))
     assert fault is not None
     assert fault.wait == wait
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [('"api";r=0;t=55', 56.0), ('"api"; r = 0; t = 7', 8.0), ('"api";r=3;t=55', None), ("x", None)],
+)
+def test_the_header_in_which_the_hub_tells_of_its_limits_is_known_too(header, wait):
+    fault = diagnose(answered(429, RateLimit=header))
+    assert fault is not None
+    assert fault.wait == wait
+    assert fault.hint.startswith("Wait 56 s, then run" if wait == 56 else "Wait")
 
 
 def test_a_bug_that_would_show_the_token_is_told_without_it():

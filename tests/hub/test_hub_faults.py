@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -160,6 +161,22 @@ def test_a_token_that_expires_in_the_middle_leaves_nothing_and_the_next_run_goes
     assert len(hub.requests(*PUT)) == 1
 
 
+def test_a_file_that_the_storage_refuses_is_told_in_its_words(hub, generator):
+    error = {"code": 402, "message": "Private storage limit reached"}
+    hub.order("raw", *BATCH, body=json.dumps({"objects": [{"oid": "0" * 64, "size": 1, "error": error}]}))
+    said = refused(hub, generator)
+    assert "the Hub does not take a file" in said
+    assert "Private storage limit reached" in said
+    assert "billing page" in said
+
+
+def test_a_commit_that_cannot_be_looked_at_afterwards_is_told_all_the_same(hub, generator):
+    hub.order("status", "GET", "/revision/[0-9a-f]{40}", status=403)
+    said = refused(hub, generator)
+    assert f"Hint: alice/small has the commit {commits(hub)[-1]['oid']}, which was not looked at yet." in said
+    assert "no commit, nothing changed" in hub.run("upload", "alice/small", generator).out
+
+
 def test_what_is_complete_of_a_pair_is_told_and_the_next_run_does_the_rest(hub, pair):
     hub.order("status", "POST", "tiny-generator/commit", status=403)
     said = hub.run("upload", "alice/tiny", pair, "-q").refusal()
@@ -207,6 +224,16 @@ def require_interruptible(hub: FakeHub, folder, moment: tuple[str, str]) -> None
     require_all_or_none(hub)
     assert len(commits(hub)) == 1
     uploaded(hub, folder)
+
+
+def test_ctrl_c_after_a_commit_says_that_it_is_there(hub, generator):
+    hub.order("stall", "GET", "/revision/[0-9a-f]{40}", seconds=30)
+    process = hub.start("upload", "alice/small", generator, "-q")
+    wait_until(lambda: [path for path in hub.requests("GET", "/revision/") if not path.endswith("/main")])
+    said = interrupt(process).refusal()
+    assert (
+        f"Hint: alice/small has the commit {commits(hub)[-1]['oid']}, which was not looked at yet. The same" in said
+    )
 
 
 def test_ctrl_c_between_two_models_says_which_is_there(hub, pair):

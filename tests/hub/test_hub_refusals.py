@@ -40,8 +40,9 @@ def test_a_card_that_the_hub_does_not_accept_is_refused(hub, generator):
     assert "README.md" in said
 
 
-def test_without_the_network_the_upload_is_refused_plainly(hub, generator):
-    said = refusal(hub, "alice/small", generator, HF_HUB_OFFLINE="1")
+@pytest.mark.parametrize("token", [READER, None])
+def test_without_the_network_the_upload_is_refused_plainly(hub, generator, token):
+    said = refusal(hub, "alice/small", generator, HF_HUB_OFFLINE="1", HF_TOKEN=token)
     assert "HF_HUB_OFFLINE is set" in said
 
 
@@ -59,7 +60,7 @@ def test_a_model_that_was_pretrained_here_needs_no_parity(hub, generator):
     assert hub.run("upload", "alice/small", generator).code == 0
     card = (generator / "README.md").read_text()
     assert "| `corpus.name` | `prose` |" in card
-    assert "trained here and not converted" in card
+    assert "pretrained with electra_convert, not converted" in card
     assert "model.safetensors" not in card
 
 
@@ -90,6 +91,7 @@ def test_the_namespace_of_another_is_refused_with_what_to_do(hub, generator):
         (["--create-pr", "--revision", "x"], "--create-pr proposes a change to main"),
         (["--create-pr", "--private"], "--private and --public are for a new repository"),
         (["--commit-message", " "], "--commit-message is empty"),
+        (["--commit-message", "a\nb"], "expected one line"),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(generator, options, said):

@@ -34,6 +34,14 @@ def test_without_a_card_here_that_on_the_hub_is_completed(hub, generator, option
     assert "no commit" in hub.run("upload", "alice/small", generator, *options).out
 
 
+def test_a_card_there_that_states_a_licence_and_nothing_else_gets_every_section(hub, generator):
+    hub.put("alice/small", {"README.md": "---\nlicense: mit\n---\n"})
+    assert hub.run("upload", "alice/small", generator).code == 0
+    text = card_on_hub(hub, "alice/small")
+    assert text.startswith("---\nlicense: mit\n")
+    assert "# small\n\n<!-- electra_convert:model -->" in text
+
+
 @pytest.mark.parametrize("options", [(), ("--revision", "next"), ("--create-pr",), ("--dry-run",)])
 def test_a_card_here_that_lacks_lines_of_the_one_there_is_refused_with_what_to_do(hub, generator, options):
     hub.put("alice/small", {"README.md": THEIRS})

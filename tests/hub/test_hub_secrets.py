@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.fake_hub.process import ALICE, FakeHub
+from support.fake_hub.process import ALICE, FakeHub, fake_hub
 
 from electra_convert.errors import HubError
 from electra_convert.hub.secrets import find_token, hide, shown_endpoint
@@ -27,6 +27,14 @@ def by_variable(folder) -> tuple[list, dict]:
 
 def by_option(folder) -> tuple[list, dict]:
     return ["upload", "alice/small", folder, "--token", ALICE], {"HF_TOKEN": None}
+
+
+def test_the_token_is_in_nothing_that_is_written_where_files_go_through_xet(tmp_path, generator):
+    with fake_hub(tmp_path / "xet_hub", xet=True) as hub:
+        ran = hub.run("upload", "alice/small", generator, HF_DEBUG="1", RUST_LOG="trace", HF_XET_LOG_LEVEL="trace")
+        assert ran.code == 0
+        assert list(hub.home.rglob("*.log"))
+        require_secret(hub, ran, tmp_path)
 
 
 @pytest.mark.parametrize(("way", "debug"), [(by_variable, "1"), (by_option, None)])
@@ -86,6 +94,17 @@ def test_line_breaks_around_a_token_do_no_harm():
         find_token("a b")
 
 
+@pytest.mark.parametrize("user", ["me:geh^eim", "me:gehÄeim", "me:ge eim", "eim_token"])
+def test_a_password_that_a_library_writes_in_its_own_way_is_not_told_either(hub, generator, user):
+    endpoint = hub.base.replace("://", f"://{user}@")
+    hub.order("status", "GET", "/api/", times=1, status=500)
+    for command in (("upload", "alice/small", generator), ("inspect", "hf://alice/small")):
+        ran = hub.run(*command, HF_ENDPOINT=endpoint, ELECTRA_CONVERT_DEBUG="1", HF_DEBUG="1")
+        assert (ran.code, "eim" in ran.out + ran.err) == (1, False), ran.err
+
+
 def test_secrets_are_hidden_wherever_they_stand():
     assert hide(f"Bearer {ALICE}, {ALICE}", [ALICE]) == "Bearer <hidden>, <hidden>"
+    assert hide("see https://me:p%20w@hub.example/a@b", []) == "see https://<hidden>@hub.example/a@b"
+    assert hide("hf://alice/small@main of http://h/a@b", []) == "hf://alice/small@main of http://h/a@b"
     assert shown_endpoint("https://me:pass@hub.example:8080/x") == "https://hub.example:8080/x"

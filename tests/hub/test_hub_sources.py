@@ -137,6 +137,8 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
         ("hf://", "is not a place on the Hub"),
         ("hf://alice/small@", "is not a place on the Hub"),
         ("hf://alice/small/../../etc", "leaves the repository"),
+        ("https://huggingface.co/alice/small/tree/main", "Give it as hf://alice/small."),
+        ("http://huggingface.co", "Give it as hf://OWNER/REPO."),
     ],
 )
 def test_what_is_no_place_of_a_model_is_wrong_usage(source, said):
@@ -178,18 +180,18 @@ def test_a_download_that_breaks_off_is_resumed(hub, generator):
     assert report(hub, "hf://alice/small")
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_that_is_taken_for_a_model(hub, generator):
-    push(hub, "alice/small", generator)
+def test_a_full_disk_is_told_and_leaves_nothing_that_is_taken_for_a_model(any_hub, generator):
+    push(any_hub, "alice/small", generator)
     limited = (
         "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "from electra_convert.cli import main; main()"
     )
-    said = hub.python(limited, "inspect", "hf://alice/small").refusal()
+    said = any_hub.python(limited, "inspect", "hf://alice/small").refusal()
     assert "downloading hf://alice/small: the disk is full (File too large)" in said
     assert "HF_HOME" in said
-    assert not list(hub.home.rglob("snapshots/*/model.safetensors"))
-    assert report(hub, "hf://alice/small")
+    assert not list(any_hub.home.rglob("snapshots/*/model.safetensors"))
+    assert report(any_hub, "hf://alice/small")
 
 
 def test_a_slash_too_many_or_too_few_is_a_path_and_not_the_hub(hub, tmp_path):

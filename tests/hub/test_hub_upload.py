@@ -93,22 +93,27 @@ def test_the_card_is_written_beside_the_model_as_it_was_uploaded(hub, generator)
 
 
 @pytest.mark.parametrize(
-    ("option", "extra"),
-    [(None, []), ("--include-optimizer", ["optimizer.safetensors"]), ("--include-pickles", ["pytorch_model.bin"])],
+    ("options", "extra", "less"),
+    [
+        ([], [], []),
+        (["--include-optimizer"], ["optimizer.safetensors"], []),
+        (["--include-pickles", "--unverified"], ["pytorch_model.bin"], ["parity.json"]),
+    ],
 )
-def test_optimisers_and_pickles_go_only_when_asked_and_strays_never(hub, generator, option, extra):
+def test_optimisers_and_pickles_go_only_when_asked_and_strays_never(hub, generator, options, extra, less):
     from support.parity_records import write_parity
 
     for stray in ("notes.txt", "pytorch_model.bin", "events.out.tfevents", ".DS_Store"):
         (generator / stray).write_text("stray")
     (generator / "checkpoints").mkdir()
     write_parity(generator)
-    ran = hub.run("upload", "alice/small", generator, "--json", *([option] if option else []))
+    ran = hub.run("upload", "alice/small", generator, "--json", *options)
     report = json.loads(ran.out)["uploads"][0]
     strays = {".DS_Store", "checkpoints", "events.out.tfevents", "notes.txt", "optimizer.safetensors"}
-    assert sorted(report["files"]) == sorted([*SENT, *extra])
-    assert set(report["left"]) == (strays | {"pytorch_model.bin"}) - set(extra)
-    assert commits(hub, "alice/small")[-1]["files"] == sorted([".gitattributes", *SENT, *extra])
+    sent = {*SENT, *extra} - {*less}
+    assert set(report["files"]) == sent
+    assert set(report["left"]) == (strays | {"pytorch_model.bin", *less}) - set(extra)
+    assert commits(hub, "alice/small")[-1]["files"] == sorted([".gitattributes", *sent])
 
 
 def test_shards_go_with_their_index(hub, converted):

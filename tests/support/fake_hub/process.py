@@ -71,7 +71,7 @@ class FakeHub:
         )
 
     def order(self, kind: str, method: str, path: str, times: int = 1, **more: Any) -> None:
-        """Have requests fail: status, reset (while receiving), cut (while sending), lose (the answer), race, ..."""
+        """Have requests fail: status, raw (body), reset (while receiving), cut (while sending), lose, race, ..."""
         self._control("fault", {"kind": kind, "method": method, "path": path, "times": times, **more})
 
     def put(self, name: str, files: dict[str, str], private: bool = False) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 from support.fake_hub import transfers
 from support.fake_hub.messages import Answer, Asked, as_json
@@ -180,7 +180,7 @@ def _discussion(repository: Repository, one: Any) -> dict[str, Any]:
 
 def resolve(store: Store, asked: Asked, name: str, revision: str, path: str) -> Answer:
     at = store.find(name, asked.user).at(revision)
-    blob = at.files.get(unquote(path))
+    blob = at.files.get(path)  # unquoted once already; a name may hold a percent sign
     commit_header = {"X-Repo-Commit": at.oid}
     if blob is None:
         headers = {**commit_header, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}

@@ -60,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault and fault["kind"] == "status":
             said = fault.get("message", "ordered").replace("TOKEN", str(token))
             answer = as_json({"error": said}, fault["status"], **fault.get("headers", {}))
+        elif fault and fault["kind"] == "raw":
+            answer = Answer(200, fault["body"].encode())
         else:
             answer = self.answer(asked)
         if fault and fault["kind"] == "lose":
