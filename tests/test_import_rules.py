@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FRAMEWORKS = {"tensorflow", "torch", "transformers", "jax", "flax", "keras", "h5py"}
 # Imported by no module before it is used.
 HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvicorn"}
-HEAVY |= {"accelerate", "tensorboardX", "matplotlib"}
+HEAVY |= {"accelerate", "matplotlib"}
 # Modules of pretraining may import torch, of which their classes are made; nothing imports them before they are used.
 TRAINING = PACKAGE / "pretraining"
 # Parts that hold meaning and no files: they import these, the standard library and numpy, and nothing else.

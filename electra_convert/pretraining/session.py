@@ -268,7 +268,6 @@ class _Files:
         tensorflow = self._output / TENSORFLOW if self._options.export_tf else None
         model = self._output / MODEL
         if self._log is not None:
-            self._log.close()
             write_models(self._trained, self._step, self._tokens, self._described, model, slots=True)
             if tensorflow is not None:
                 write_tensorflow(self._trained, self._step, self._tokens, tensorflow)

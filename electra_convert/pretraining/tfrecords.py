@@ -84,6 +84,19 @@ def read_examples(path: Path) -> Iterator[Example]:
         yield Example(record["input_ids"][:length].tolist(), first)
 
 
+def frame(record: bytes) -> bytes:
+    """Make the bytes that stand for a record in a file.
+
+    Args:
+        record: its content.
+
+    Returns:
+        Its length, the checksum of that, the record, and its checksum.
+    """
+    length = struct.pack("<Q", len(record))
+    return length + _FOOTER.pack(mask(crc32c(length))) + record + _FOOTER.pack(mask(crc32c(record)))
+
+
 def _records(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while header := file.read(_HEADER.size):
