@@ -52,13 +52,17 @@ class Findings:
     warnings: tuple[str, ...]
 
 
-def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | None = None) -> Findings:
+def gather(
+    checkpoint: Checkpoint, hparams: str | None = None, config: Path | None = None, changes: Hparams | None = None
+) -> Findings:
     """Settle the configuration of every model of a checkpoint.
 
     Args:
         checkpoint: the models.
         hparams: the --hparams option: JSON, or the name of a file that holds it.
         config: the --config option: a transformers config.json.
+        changes: where the hparams of the option are a run's own with some changed, those that are: what follows from
+            the others alone is no option.
 
     Returns:
         The configurations, and what they were made of.
@@ -77,7 +81,10 @@ def gather(checkpoint: Checkpoint, hparams: str | None = None, config: Path | No
         check_variant(given[0][0], variant)
     configs: dict[Role, Resolved] = {}
     for role, model in checkpoint.models.items():
-        found = [hparams_evidence(one, rank, role, variant, model.sizes) for one, rank in given]
+        found = [
+            hparams_evidence(one, rank, role, variant, model.sizes, changes if rank is Rank.OPTION else None)
+            for one, rank in given
+        ]
         if checkpoint.variant is None:
             # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]

@@ -149,7 +149,10 @@ def restore_moments(checkpoint: Checkpoint, trained: Trained) -> None:
 def _values(weight: Weight) -> torch.Tensor:
     tensor = weight.tensor
     piece = np.ascontiguousarray(tensor.read()).reshape(-1).view(np.uint8).data
-    require_finite(piece, tensor)
+    try:
+        require_finite(piece, tensor)
+    except NamesError as error:
+        raise NamesError(error.message, "Use an earlier checkpoint.") from error
     values: NDArray[np.float32] = np.frombuffer(cast(piece, tensor, DTYPES["float32"], True), "<f4")
     oriented = values.reshape(tensor.shape)
     return torch.from_numpy(np.array(oriented.T if weight.op is Op.TRANSPOSE else oriented, order="C"))

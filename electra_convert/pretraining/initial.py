@@ -42,4 +42,6 @@ def _values(name: str, shape: torch.Size, deviation: float, random: torch.Genera
         return values.fill_(1.0)
     if name in _GLOROT:
         return nn.init.xavier_uniform_(values, generator=random)
+    if not deviation:
+        return values.zero_()
     return nn.init.trunc_normal_(values, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)

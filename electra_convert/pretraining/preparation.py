@@ -13,6 +13,7 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint
 from electra_convert.checkpoint.model import require_tied
 from electra_convert.config.hparams import Hparams, read_hparams_file
+from electra_convert.config.keys import HANDLED
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
 from electra_convert.evidence import HPARAMS_FILE, Findings, gather
@@ -32,6 +33,7 @@ from electra_convert.targets.tokenizers import find_casing, find_vocabulary
 from electra_convert.tokenizer import accents_of_folder, check_size
 
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
+_SEGMENTS = 2
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
@@ -102,19 +104,21 @@ def prepare(
         ElectraConvertError: something does not fit; nothing has been written.
     """
     files = corpus_files(places)
-    hparams = _hparams(options.given_hparams, start, decided)
+    given = options.given_hparams
+    hparams = _hparams(given, start, decided)
     training_settings(hparams)
     if start is not None:
-        variant, findings = _found(start, hparams)
+        variant, findings = _found(start, given, hparams)
         pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
-        check_size(pieces.vocabulary, next(iter(start.models.values())).sizes.vocabulary, False)
+        rows = next(iter(start.models.values())).sizes.vocabulary
+        _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
         variant = VARIANTS[hparams.layout or "default"]
         findings = _designed(hparams, variant)
     settings = training_settings(hparams)
-    _check_length(settings, findings)
+    _check_models(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus), *_schedule_notices(settings)):
@@ -131,21 +135,29 @@ def default_cache() -> Path:
 def _hparams(given: Hparams, start: Checkpoint | None, decided: Decided | None) -> Hparams:
     """Those of the run that is continued, changed where others are given."""
     if decided is not None:
-        return Hparams({**decided.hparams, **given.given}, given.origin)
+        return _changed(decided.hparams, given)
     if start is None:
         return given
     beside = start.folder / HPARAMS_FILE
     if start.variant is not None and beside.is_file():
-        return Hparams({**read_hparams_file(beside, HPARAMS_FILE).given, **given.given}, given.origin)
-    return Hparams({**(recorded_hparams(start.record) or {}), **given.given}, given.origin)
+        return _changed(read_hparams_file(beside, HPARAMS_FILE).given, given)
+    return _changed(recorded_hparams(start.record) or {}, given)
 
 
-def _found(start: Checkpoint, hparams: Hparams) -> tuple[Variant, Findings]:
+def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:
+    """The transformer's own hparams are changed one by one too: who gives another dropout means no other sizes."""
+    overrides = {**Hparams(before, "").overrides, **given.overrides}
+    merged = {**before, **given.given}
+    return Hparams({**merged, "model_hparam_overrides": overrides} if overrides else merged, given.origin)
+
+
+def _found(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Variant, Findings]:
     start.require_mapped()
     for model in start.models.values():
         require_tied(start.path, model)
-    findings = gather(start, json.dumps(dict(hparams.given)) if hparams.given else None)
-    findings = replace(findings, hparams=hparams)
+    # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
+    option = json.dumps(dict(hparams.given)) if given.given.keys() & HANDLED.keys() else None
+    findings = replace(gather(start, option, changes=given), hparams=hparams)
     variant = start.variant or choose_variant(start, findings, start.models)
     if start.variant is not None and hparams.layout is None and variant.hparams:
         # What the variables say, and a checkpoint of this run must say again when it is resumed.
@@ -196,10 +208,17 @@ def _designed(hparams: Hparams, variant: Variant) -> Findings:
 
 def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
-    if "vocab_size" in hparams.given:
-        check_size(pieces.vocabulary, hparams["vocab_size"], False)
-        return hparams
-    return Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+    stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
+    for rows in stated:
+        _require_size(pieces, rows, "Leave vocab_size out of the hparams: it follows from the vocabulary.")
+    return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+
+
+def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
+    try:
+        check_size(pieces.vocabulary, rows, False)
+    except VocabularyError as error:
+        raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
 def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
@@ -237,13 +256,22 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
     return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
 
 
-def _check_length(settings: Settings, findings: Findings) -> None:
-    positions = min(config["max_position_embeddings"] for config in findings.configs.values())
-    if settings.max_seq_length > positions:
-        raise ConfigError(
-            f"max_seq_length is {settings.max_seq_length}, but the models have {positions} positions",
-            'Shorten it, or give the models more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
-        )
+def _check_models(settings: Settings, findings: Findings) -> None:
+    """Refuse models that the sequences do not fit, or that cannot be trained."""
+    for role, config in findings.configs.items():
+        positions = config["max_position_embeddings"]
+        if settings.max_seq_length > positions:
+            raise ConfigError(
+                f"max_seq_length is {settings.max_seq_length}, but the {role} has {positions} positions",
+                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
+            )
+        if config["type_vocab_size"] < _SEGMENTS:
+            raise ConfigError(
+                f"the {role}'s type_vocab_size is {config['type_vocab_size']}, but sequences have two segments"
+            )
+        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if config[key] >= 1:
+                raise ConfigError(f"the {role}'s {key} is {config[key]}, expected a number from 0 up and below 1")
 
 
 def _corpus_notices(corpus: Corpus) -> list[str]:
