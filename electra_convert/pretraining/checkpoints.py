@@ -68,9 +68,14 @@ def save(
         paths = sorted(path for path in (place / MODEL).rglob("*") if path.is_file())
         files = {str(path.relative_to(place)): _fingerprint(path) for path in paths}
         state = {"schema": 1, "step": step, "pending": pending, "files": files}
-        write_file(place / _STATE, (json.dumps(state, indent=2) + "\n").encode())
-    for old in sorted(_found(folder))[:-keep] if keep else []:
-        _remove(_found(folder)[old])
+        content = json.dumps({"crc32c": _checksum(state), **state}, indent=2)
+        write_file(place / _STATE, f"{content}\n".encode())
+    found = _found(folder)
+    for old in sorted(found)[:-keep] if keep else []:
+        _remove(found[old])
+    # What is hidden there, runs that were killed have left; with this checkpoint none of it is the only copy.
+    for left in folder.glob(".step-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def latest(folder: Path) -> tuple[Saved | None, list[str]]:
@@ -112,6 +117,8 @@ def _found(folder: Path) -> dict[int, Path]:
 
 def _checked(place: Path, step: int) -> Saved:
     state: Any = decode_object((place / _STATE).read_bytes(), str(place / _STATE))
+    if state.pop("crc32c") != _checksum(state):
+        raise TrainingError(f"{_STATE} does not have the checksum it names")
     for name, expected in state["files"].items():
         found = _fingerprint(place / name)
         if found != expected:
@@ -125,6 +132,10 @@ def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     if found["bytes"] != expected["bytes"]:
         return f"{found['bytes']:,} bytes, expected {expected['bytes']:,}"
     return f"checksum {found['crc32c']}, expected {expected['crc32c']}"
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    return f"{crc32c(json.dumps(state, sort_keys=True).encode()):08x}"
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

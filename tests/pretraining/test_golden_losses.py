@@ -147,6 +147,15 @@ def test_what_is_disallowed_is_never_sampled(electra):
     assert outputs.labels.sum() == found.size
 
 
+def test_what_is_disallowed_is_never_sampled_of_a_generator_that_is_sure_of_it(electra):
+    """At this temperature its second choice is the one; cut out of probabilities, the originals left nothing."""
+    _, found, original, probs = sampled(electra, 50, disallow_correct=True, temperature=1e-3)
+    sure = probs.argmax(1) == original
+    assert sure.any()
+    probs[np.arange(len(original)), original] = 0
+    assert (found == probs.argmax(1)).all()
+
+
 def test_a_lucky_sample_counts_as_an_original(electra):
     outputs, found, original, _ = sampled(electra, 2000)
     lucky = found == original

@@ -119,6 +119,11 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def change_losses(path: Path) -> None:
+    """Change what waits to be reported."""
+    path.write_text(path.read_text().replace('"pending": []', '"pending": [[9.0, 9.0, 9.0]]'))
+
+
 DAMAGE = {
     "a flipped bit in the weights": lambda at: flip(at / "model" / "discriminator" / "model.safetensors"),
     "a flipped bit in the slots": lambda at: flip(at / "model" / "generator" / "optimizer.safetensors"),
@@ -126,6 +131,8 @@ DAMAGE = {
     "weights missing": lambda at: (at / "model" / "generator" / "model.safetensors").unlink(),
     "no state": lambda at: (at / "state.json").unlink(),
     "half a state": lambda at: os.truncate(at / "state.json", 40),
+    "other losses in the state": lambda at: change_losses(at / "state.json"),
+    "an empty folder": lambda at: (remove(at), at.mkdir()),
     "the state of another step": lambda at: at.rename(at.with_name("step-99")),
 }
 
@@ -165,6 +172,15 @@ def test_where_every_checkpoint_is_damaged_nothing_is_started_silently(finished,
         (place / "state.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"every checkpoint in .* is damaged"):
         pretrained(held_out=0.0, resume=True)
+
+
+def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished, pretrained):
+    place = finished / "checkpoints"
+    remove(place / "step-12")
+    for name in (".step-3.removed", ".step-12.abcd1234.partial", ".step-12.abcd1234.replaced"):
+        (place / name / "model").mkdir(parents=True)
+    pretrained(held_out=0.0, resume=True)
+    assert sorted(path.name for path in place.iterdir()) == ["step-10", "step-12", "step-5"]
 
 
 def test_only_the_last_checkpoints_are_kept(pretrained):
