@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import CorpusError, CorruptFileError, OutputError, listing
+from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.masking import Inputs
@@ -28,7 +29,7 @@ from electra_convert.pretraining.vocabulary import Encode, WordPieces, encoder
 
 Progress = Callable[[int, int], None]
 # Counted up whenever the same input would give other files.
-_SCHEMA = 1
+_SCHEMA = 2
 # Packing draws the same numbers whatever --seed is, so that runs with other seeds share a cache.
 _PACKING_SEED = 20200323
 _BLOCK_LINES = 4096
@@ -47,6 +48,7 @@ class CorpusRecord:
         unknown: how many of these are [UNK].
         trimmed: tokens that were cut off where Google's code cuts them.
         dtype: of the tokens.
+        crc32c: of the files, by their names.
     """
 
     key: str
@@ -55,6 +57,7 @@ class CorpusRecord:
     unknown: int
     trimmed: int
     dtype: str
+    crc32c: dict[str, str]
 
 
 class Corpus:
@@ -166,6 +169,9 @@ def _read_record(folder: Path, key: str) -> CorpusRecord:
         raise CorruptFileError(f"{folder} is not a tokenised corpus: {error}", hint) from error
     if record.key != key or sizes != found:
         raise CorruptFileError(f"{folder}: its files have {found} bytes, expected {sizes}", hint)
+    for name in (_TOKENS, _EXAMPLES):
+        if checksum_of_file(folder / name) != record.crc32c.get(name):
+            raise CorruptFileError(f"{folder / name} does not have the checksum it was written with", hint)
     return record
 
 
@@ -195,7 +201,8 @@ def _make(folder: Path, key: str, files: Sequence[Path], how: Tokenisation, prog
             raise CorpusError(
                 f"the corpus has no text: {listing(map(str, files), 4)}", "Give files with something in them."
             )
-        record = CorpusRecord(key, sequences, tokens, unknown, builder.trimmed, dtype.str)
+        checksums = {name: checksum_of_file(place / name) for name in (_TOKENS, _EXAMPLES)}
+        record = CorpusRecord(key, sequences, tokens, unknown, builder.trimmed, dtype.str, checksums)
         write_file(place / _RECORD, (json.dumps(asdict(record), indent=2) + "\n").encode())
 
 

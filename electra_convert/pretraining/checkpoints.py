@@ -13,7 +13,7 @@ from typing import Any
 from crc32c import crc32c
 
 from electra_convert.errors import ElectraConvertError, TrainingError
-from electra_convert.formats.files import ReadFile
+from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.exchange import Trained
@@ -22,7 +22,6 @@ from electra_convert.pretraining.export import Tokens, write_models
 MODEL = "model"
 _STATE = "state.json"
 _NAME = re.compile(r"step-(\d{1,18})")
-_PIECE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,7 @@ def _checksum(state: Mapping[str, Any]) -> str:
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
-    checksum = 0
-    with ReadFile(path) as file:
-        for position in range(0, file.size, _PIECE_BYTES):
-            checksum = crc32c(file.read(min(_PIECE_BYTES, file.size - position), position), checksum)
-        return {"bytes": file.size, "crc32c": f"{checksum:08x}"}
+    return {"bytes": path.stat().st_size, "crc32c": checksum_of_file(path)}
 
 
 def _remove(place: Path) -> None:

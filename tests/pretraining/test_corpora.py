@@ -108,6 +108,17 @@ def test_a_damaged_cache_is_named(tmp_path, pieces, name):
     assert "Remove" in raised.value.hint
 
 
+@pytest.mark.parametrize("name", ["tokens.bin", "examples.bin"])
+def test_a_flipped_bit_in_a_cache_is_found(tmp_path, pieces, name):
+    opened(CORPUS, tmp_path, pieces)
+    [folder] = tmp_path.iterdir()
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (folder / name).write_bytes(content)
+    with pytest.raises(CorruptFileError, match=rf"{name} does not have the checksum it was written with"):
+        opened(CORPUS, tmp_path, pieces)
+
+
 def test_a_cache_that_was_not_finished_is_not_there(tmp_path, pieces, monkeypatch):
     def broken(*_):
         raise KeyboardInterrupt
