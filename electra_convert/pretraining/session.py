@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,21 +80,33 @@ def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, 
                 new = stack.enter_context(begun(output, standing, fill))
         files = _Files(output, trained, preparation, options, accelerator, reporter, new)
         files.open(step)
-        train(
-            Electra(trained.networks, preparation.settings),
-            trained.optimizer,
-            _batches(preparation, options),
-            preparation.settings,
-            accelerator,
-            Hooks(files.report, files.evaluated, files.save),
-            start=step,
-            pending=saved.pending if saved else [],
-            seed=options.seed,
-            parts=options.accumulate,
-            log_steps=options.log_steps,
-            compiled=options.compile,
-        )
+        with _interruption_told(output):
+            train(
+                Electra(trained.networks, preparation.settings),
+                trained.optimizer,
+                _batches(preparation, options),
+                preparation.settings,
+                accelerator,
+                Hooks(files.report, files.evaluated, files.save),
+                start=step,
+                pending=saved.pending if saved else [],
+                seed=options.seed,
+                parts=options.accumulate,
+                log_steps=options.log_steps,
+                compiled=options.compile,
+            )
         return files.finish()
+
+
+@contextmanager
+def _interruption_told(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        last = checkpoints.last_step(output / CHECKPOINTS)
+        kept = "The run had no checkpoint yet." if last is None else f"--resume continues the run from step {last}."
+        interrupt.add_note(kept)
+        raise
 
 
 def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
@@ -137,6 +149,8 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
         "accumulate": options.accumulate,
         "compile": options.compile,
         "processes": accelerator.num_processes,
+        "device": accelerator.device.type,
+        "threads": torch.get_num_threads(),
     }
 
 

@@ -62,6 +62,12 @@ def test_binary_files(pretrain, content):
     assert "A corpus is text files in UTF-8" in said
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_is_named(pretrain, encoding):
+    said = pretrain(f"\ufeff{TEXT}".encode(encoding))
+    assert "corpus.txt is text in UTF-16, not UTF-8\nHint: Convert it first: iconv -f UTF-16" in said
+
+
 def test_a_packed_file_that_is_cut_short(pretrain):
     said = pretrain(gzip.compress(TEXT.encode())[:-20], name="corpus.gz")
     assert "corpus.gz cannot be read" in said

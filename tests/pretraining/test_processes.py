@@ -46,7 +46,8 @@ def require_alike(found: list[dict], expected: list[dict]) -> None:
 def test_two_processes_have_the_losses_of_one(pretrained, tmp_path):
     alone = pretrained("alone", hparams=PLAIN, log_steps=1)
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
         "-m", "electra_convert", "pretrain",
         FIXTURES / "corpus", tmp_path / "two", "--vocab", FIXTURES / "vocab.txt", "--hparams", json.dumps(PLAIN),
         "--log-steps", "1", "--held-out", "0.1", "--cache", tmp_path / "cache", "--json",
@@ -58,6 +59,7 @@ def test_two_processes_have_the_losses_of_one(pretrained, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["step"] == 8
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["computed"]["processes"] == 2
     require_alike(reports(tmp_path / "two"), reports(alone.output))
     assert sorted(path.name for path in (tmp_path / "two" / "model").iterdir()) == ["discriminator", "generator"]
 

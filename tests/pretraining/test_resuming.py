@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import FIXTURES
@@ -243,6 +244,37 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(
     assert [path.name for path in found] == ["step-5"]
     with open_checkpoint(found[0] / "model") as checkpoint:
         assert checkpoint.step == 5
+
+
+def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch, tmp_path):
+    """The last update before a checkpoint is looked at by no later step, but by the evaluation."""
+    from electra_convert.pretraining import train
+
+    genuine = train.set_learning_rate
+    steps = iter(range(1, 100))
+    monkeypatch.setattr(
+        train, "set_learning_rate", lambda optimizer, rate: genuine(optimizer, 1e38 if next(steps) == 10 else rate)
+    )
+    with pytest.raises(TrainingError, match="evaluating after step 10 went wrong: masked_lm_loss nan"):
+        pretrained()
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-5"]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"), [(3, "The run had no checkpoint yet."), (7, "continues the run from step 5.")]
+)
+def test_an_interruption_says_what_is_left_of_the_run(step, told):
+    class Interrupting(Notes):
+        def stepped(self, number: int, total: int, losses: dict[str, float]) -> None:
+            if number == step:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as raised, TemporaryDirectory() as place:
+        pretrain(
+            FIXTURES / "corpus", Path(place) / "run", Interrupting(), vocab=FIXTURES / "vocab.txt", hparams=TINY,
+            log_steps=1, held_out=0.0, cache=Path(place) / "cache",
+        )  # fmt: skip
+    assert told in raised.value.__notes__[0]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from conftest import FIXTURES
 from support.pretraining import TINY
 
 from electra_convert.errors import ElectraConvertError, OutputError, TrainingError
+from electra_convert.pretraining import place
+from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.place import begun, identity
 
 pytestmark = pytest.mark.slow
@@ -130,6 +132,15 @@ def test_what_appeared_meanwhile_is_not_removed(tmp_path, file):
             pass
     assert (place.read_bytes() if file else contents(place)) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "out"]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_corpus_is_read(tmp_path, monkeypatch, writable):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(place.os, "access", lambda path, mode: writable)
+    said = "file is not a folder, so" if writable else "may not be written to, so"
+    with pytest.raises(OutputError, match=said):
+        place.require_place([Path("nowhere")], tmp_path / ("file" if writable else ".") / "run", PretrainOptions())
 
 
 @pytest.mark.parametrize("what", ["output", "cache"])
