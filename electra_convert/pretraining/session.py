@@ -114,8 +114,31 @@ def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.
     distributed = accelerate.DistributedDataParallelKwargs(gradient_as_bucket_view=True)
     # Of a run before in the same process, whose precision may have been another.
     accelerate.state.AcceleratorState._reset_state()
-    precision = "bf16" if options.precision == "bfloat16" else "no"
-    return accelerate.Accelerator(mixed_precision=precision, kwargs_handlers=[distributed])
+    # Accumulating and compiling are options here; what accelerate's environment says of them would come on top.
+    accelerator = accelerate.Accelerator(
+        mixed_precision="bf16" if options.precision == "bfloat16" else "no",
+        gradient_accumulation_plugin=accelerate.utils.GradientAccumulationPlugin(num_steps=1),
+        dynamo_backend="no",
+        kwargs_handlers=[distributed],
+    )
+    require_whole_copies(accelerator.distributed_type.value)
+    return accelerator
+
+
+def require_whole_copies(distribution: str) -> None:
+    """Refuse ways of distributing a run in which a process does not hold all weights, or computes by other steps.
+
+    Args:
+        distribution: accelerate's DistributedType.
+
+    Raises:
+        ConfigError: it is none that is supported.
+    """
+    if distribution != "NO" and not distribution.startswith("MULTI_"):
+        raise ConfigError(
+            f"accelerate is configured for {distribution}; here every process trains a copy of the whole models",
+            "Choose multi-GPU in `accelerate config`, or give `accelerate launch --multi_gpu`.",
+        )
 
 
 def _prepared(

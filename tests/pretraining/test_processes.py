@@ -70,6 +70,30 @@ def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained):
     require_alike(reports(parts.output), reports(whole.output))
 
 
+def test_accelerates_environment_changes_nothing_that_is_an_option_here(monkeypatch):
+    from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.session import _accelerator
+
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    accelerator = _accelerator(PretrainOptions())
+    assert accelerator.gradient_accumulation_steps == 1
+    assert accelerator.state.dynamo_plugin.backend.value == "NO"
+    assert accelerator.mixed_precision == "no"
+
+
+@pytest.mark.parametrize("distribution", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA"])
+def test_processes_that_do_not_hold_whole_models_are_refused(distribution):
+    from electra_convert.pretraining.session import require_whole_copies
+
+    require_whole_copies("MULTI_GPU")
+    require_whole_copies("NO")
+    with pytest.raises(ConfigError, match=f"accelerate is configured for {distribution}") as raised:
+        require_whole_copies(distribution)
+    assert "--multi_gpu" in raised.value.hint
+
+
 def test_a_batch_that_cannot_be_split_evenly_is_refused(pretrained):
     with pytest.raises(ConfigError, match="a batch of 8 sequences cannot be split evenly"):
         pretrained(accumulate=3)
