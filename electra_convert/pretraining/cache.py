@@ -6,11 +6,11 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ Progress = Callable[[int, int], None]
 _SCHEMA = 2
 # Packing draws the same numbers whatever --seed is, so that runs with other seeds share a cache.
 _PACKING_SEED = 20200323
-_BLOCK_LINES = 4096
+_BLOCK_LINES, _BLOCK_LETTERS = 4096, 1 << 20
+_PART_LETTERS = 1 << 17
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
@@ -243,11 +244,44 @@ def _packed(
 
 
 def _tokenised(path: Path, encode: Encode) -> Iterator[tuple[list[str], list[list[int]]]]:
-    lines = read_lines(path)
-    block = list(islice(lines, _BLOCK_LINES))
+    blocks = _blocks(read_lines(path))
+    block = next(blocks, None)
     with ThreadPoolExecutor(1) as pool:
         while block:
-            working = pool.submit(encode, block)
-            following = list(islice(lines, _BLOCK_LINES))
+            working = pool.submit(_encoded, block, encode)
+            following = next(blocks, None)
             yield block, working.result()
             block = following
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """As many lines as are worth handing over at once; tokenising takes 125 bytes for each of their letters."""
+    block: list[str] = []
+    letters = 0
+    for line in lines:
+        block.append(line)
+        letters += len(line)
+        if len(block) == _BLOCK_LINES or letters >= _BLOCK_LETTERS:
+            yield block
+            block, letters = [], 0
+    if block:
+        yield block
+
+
+def _encoded(block: list[str], encode: Encode) -> list[list[int]]:
+    """Tokenise lines, those that are too long for it in parts."""
+    parts = [list(_parts(line)) for line in block]
+    encoded = (ids for group in _blocks(chain.from_iterable(parts)) for ids in encode(group))
+    return [list(chain.from_iterable(islice(encoded, len(own)))) for own in parts]
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Cut a long line at spaces, where no piece reaches across."""
+    start = 0
+    while len(line) - start > _PART_LETTERS:
+        end = line.find(" ", start + _PART_LETTERS)
+        if end < 0:
+            break
+        yield line[start:end]
+        start = end + 1
+    yield line[start:]

@@ -59,6 +59,26 @@ def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
         )
 
 
+def test_long_lines_are_tokenised_in_parts_and_give_the_same_sequences(tmp_path, pieces, monkeypatch):
+    lines = [line for path in corpus_files([CORPUS]) for line in read_lines(path)]
+    (tmp_path / "long.txt").write_text("\n".join([" ".join(lines[:200]), "", lines[200], " ".join(lines[201:])]))
+    whole = opened(tmp_path / "long.txt", tmp_path / "whole", pieces)
+    longest = []
+
+    def encoding(definition):
+        encode = encoder(definition)
+        return lambda block: longest.append(max(map(len, block))) or encode(block)
+
+    monkeypatch.setattr(caches, "encoder", encoding)
+    monkeypatch.setattr(caches, "_PART_LETTERS", 40)
+    monkeypatch.setattr(caches, "_BLOCK_LETTERS", 300)
+    parts = opened(tmp_path / "long.txt", tmp_path / "parts", pieces)
+    assert max(longest) < 80 < len(longest)
+    assert parts.record == whole.record
+    everything = np.arange(len(whole))
+    np.testing.assert_array_equal(parts.read(everything).input_ids, whole.read(everything).input_ids)
+
+
 def test_records_are_read_into_a_cache_as_tensorflow_reads_them(tmp_path, pieces):
     files = [path for path in corpus_files([RECORDS]) if "tfrecord-" in path.name]
     corpus = open_corpus(files, Tokenisation(pieces, 64, True), tmp_path, None)
