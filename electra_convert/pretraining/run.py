@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import TrainingError
+from electra_convert.errors import MissingPackageError, TrainingError
 from electra_convert.frameworks import import_accelerate, import_torch, import_transformers
 from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
 from electra_convert.pretraining.place import require_place
 from electra_convert.pretraining.records import Pretraining
 from electra_convert.pretraining.reporting import Reporter, Silent
 
+_TRANSFORMERS = 5
 # What gloo and NCCL say where another process has ended.
 _PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
@@ -69,7 +70,7 @@ def run_pretraining(
     if not rank:
         require_place(places, output, options)
     import_torch("to pretrain")
-    import_transformers("to pretrain")
+    _require_recent(import_transformers("to pretrain").__version__)
     import_accelerate("to pretrain")
     from electra_convert.pretraining.session import run_session
 
@@ -80,6 +81,15 @@ def run_pretraining(
         if told is None:
             raise
         raise told from error
+
+
+def _require_recent(transformers_version: str) -> None:
+    """transformers 4 knows only its own ways to compute ELECTRA's attention."""
+    if int(transformers_version.partition(".")[0]) < _TRANSFORMERS:
+        raise MissingPackageError(
+            f"transformers {transformers_version} is too old to pretrain with; {_TRANSFORMERS} is needed",
+            "pip install -U 'electra-convert[pretrain]'",
+        )
 
 
 def _told(error: RuntimeError, rank: int, compiled: bool) -> TrainingError | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from electra_convert.pretraining.run import _told
+from electra_convert.errors import MissingPackageError
+from electra_convert.pretraining.run import _require_recent, _told
 
 
 def raised(text: str, name: str = "RuntimeError", module: str = "builtins") -> RuntimeError:
@@ -35,3 +36,9 @@ def test_other_errors_are_no_ones_but_the_programs():
     assert _told(raised("index out of range"), 1, True) is None
     assert _told(raised(GONE), 0, True) is None
     assert _told(raised(BROKEN, "InductorError", "torch._inductor.exc"), 0, False) is None
+
+
+def test_a_transformers_that_is_too_old_is_named():
+    _require_recent("5.0.0")
+    with pytest.raises(MissingPackageError, match=r"transformers 4\.57\.6 is too old to pretrain with; 5 is needed"):
+        _require_recent("4.57.6")
