@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import MissingPackageError, TrainingError
-from electra_convert.frameworks import import_accelerate, import_torch, import_transformers
+from electra_convert.frameworks import (
+    import_accelerate,
+    import_matplotlib_figure,
+    import_torch,
+    import_transformers,
+)
 from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
 from electra_convert.pretraining.place import require_place
 from electra_convert.pretraining.records import Pretraining
@@ -72,6 +77,8 @@ def run_pretraining(
     import_torch("to pretrain")
     _require_recent(import_transformers("to pretrain").__version__)
     import_accelerate("to pretrain")
+    # Used at the very end, which is no time to learn that it is missing.
+    import_matplotlib_figure("to draw the curves of a run")
     from electra_convert.pretraining.session import run_session
 
     try:

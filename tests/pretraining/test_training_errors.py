@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from electra_convert import pretrain
 from electra_convert.errors import MissingPackageError
 from electra_convert.pretraining.run import _require_recent, _told
 
@@ -42,3 +45,13 @@ def test_a_transformers_that_is_too_old_is_named():
     _require_recent("5.0.0")
     with pytest.raises(MissingPackageError, match=r"transformers 4\.57\.6 is too old to pretrain with; 5 is needed"):
         _require_recent("4.57.6")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["accelerate", "matplotlib"])
+def test_a_package_that_is_missing_is_named_before_anything_is_done(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    with pytest.raises(MissingPackageError, match=f"{package} is needed to") as raised:
+        pretrain(tmp_path / "nowhere", tmp_path / "run", vocab="vocab.txt")
+    assert raised.value.hint == "pip install 'electra-convert[pretrain]'"
