@@ -15,7 +15,7 @@ from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import naming, require_tied, slot_state
 from electra_convert.config.resolve import Value
 from electra_convert.errors import NamesError, OutputError, ParityError
-from electra_convert.evidence import Findings, gather
+from electra_convert.evidence import Findings, electric_notice, gather
 from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, Target, make_options
@@ -110,8 +110,8 @@ def run_conversion(
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
-        findings = gather(checkpoint, options.hparams, options.config)
         roles = choose_roles(checkpoint, options)
+        findings = gather(checkpoint, options.hparams, options.config, roles)
         for role in roles:
             require_tied(checkpoint.path, checkpoint.models[role])
         plan = _plan(checkpoint, findings, roles, target, options)
@@ -190,33 +190,12 @@ def _plan(
     notices = [
         *checkpoint.notices,
         *electric_notice(checkpoint, findings),
-        *_slot_notices(slots, options),
+        *_slot_notices(checkpoint, slots, options),
     ]
     if target == "tf":
         notices += _task_head_notices(checkpoint, roles)
         return plan_tensorflow(checkpoint, findings, roles, options, notices)
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
-
-
-def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
-    """Say where the logits lack a term.
-
-    Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
-
-    Args:
-        checkpoint: the models.
-        findings: what is known of them.
-
-    Returns:
-        One notice, or none.
-    """
-    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
-        return []
-    objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
-    if objective is False:
-        return []
-    lacks = "lack" if objective else "may lack (electric_objective is not known)"
-    return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]
 
 
 def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> None:
@@ -228,12 +207,17 @@ def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: 
         )
 
 
-def _slot_notices(slots: str, options: Options) -> list[str]:
+def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[str]:
+    told = []
     if options.optimizer and slots == "partial":
-        return ["Some variables have no optimiser slots; only those that are there are written."]
-    if not options.optimizer and slots != "none":
-        return ["Optimiser slots are left out (--optimizer carries them over)."]
-    return []
+        told.append("Some variables have no optimiser slots; only those that are there are written.")
+    if options.optimizer and checkpoint.step_tensor is None:
+        told.append(f"The source holds no global_step; {checkpoint.step or 0} is written.")
+    if options.zero_optimizer and slots != "none":
+        told.append("Optimiser slots are replaced by zeros (--optimizer would carry them over).")
+    elif not options.optimizer and slots != "none":
+        told.append("Optimiser slots are left out (--optimizer carries them over).")
+    return told
 
 
 def _task_head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:

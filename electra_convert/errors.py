@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ElectraConvertError(Exception):
@@ -77,6 +79,21 @@ class TrainingError(ElectraConvertError):
 
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """The error to raise where a file cannot be written.
+
+    Args:
+        path: the file or folder.
+        error: what the system said.
+
+    Returns:
+        The error, with what to do about a full disk.
+    """
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    hint = "Free some space there, or choose a place on another disk." if full else None
+    return OutputError(f"{path} cannot be written: {error.strerror or error}", hint)
 
 
 def counted(count: int, noun: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -53,14 +53,19 @@ class Findings:
 
 
 def gather(
-    checkpoint: Checkpoint, hparams: str | None = None, config: Path | None = None, changes: Hparams | None = None
+    checkpoint: Checkpoint,
+    hparams: str | None = None,
+    config: Path | None = None,
+    roles: Collection[Role] | None = None,
+    changes: Hparams | None = None,
 ) -> Findings:
-    """Settle the configuration of every model of a checkpoint.
+    """Settle the configurations of a checkpoint's models.
 
     Args:
         checkpoint: the models.
         hparams: the --hparams option: JSON, or the name of a file that holds it.
         config: the --config option: a transformers config.json.
+        roles: the models whose configurations are wanted, by default all.
         changes: where the hparams of the option are a run's own with some changed, those that are: what follows from
             the others alone is no option.
 
@@ -74,13 +79,15 @@ def gather(
     warnings: list[str] = []
     attempt = partial(_attempt, checkpoint.folder, hparams is not None or config is not None, warnings)
     given = _hparams(checkpoint, hparams, attempt)
-    chosen = {} if config is None else read_config(config)
+    wanted = checkpoint.models.keys() if roles is None else roles
     bases = _own_configs(checkpoint)
     variant = checkpoint.variant or _intended_variant(checkpoint, given)
+    warnings += [line for one, _ in given for line in one.warnings]
     if given:
         check_variant(given[0][0], variant)
+    chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, variant)
     configs: dict[Role, Resolved] = {}
-    for role, model in checkpoint.models.items():
+    for role, model in ((role, checkpoint.models[role]) for role in wanted):
         found = [
             hparams_evidence(one, rank, role, variant, model.sizes, changes if rank is Rank.OPTION else None)
             for one, rank in given
@@ -92,11 +99,31 @@ def gather(
         else:
             found += attempt(partial(_config_beside, checkpoint, role, variant))
             found += attempt(partial(_graph, checkpoint, model, variant))
-        if config is not None and _is_about(checkpoint, role, variant, chosen):
-            found.append(config_evidence(chosen, f"--config {config.name}", Rank.OPTION))
+        found += [chosen[role]] if role in chosen else []
         configs[role] = resolve(role, model.sizes, found, variant.shares_config)
         warnings += configs[role].warnings
     return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
+
+
+def _chosen_config(
+    path: Path, checkpoint: Checkpoint, wanted: Collection[Role], variant: Variant
+) -> dict[Role, Evidence]:
+    """What --config says, for the models that it is about; it must say something, and of one that is wanted."""
+    config = read_config(path)
+    if not {"num_attention_heads", "hidden_act"} & config.keys():
+        raise ConfigError(
+            f"{path} states neither num_attention_heads nor hidden_act, which --config is there to settle",
+            "Give a transformers config.json; what run_pretraining.py was given goes into --hparams.",
+        )
+    # One that names no class is about the only model that is wanted.
+    among = checkpoint.models.keys() if config.get("architectures") else wanted
+    about = [role for role in wanted if _is_about(among, role, variant, config)]
+    if not about:
+        raise ConfigError(
+            f"{path} is of a {role_of_config(config)}, which is not what is asked for ({', '.join(wanted)})",
+            "Give the config.json of that model.",
+        )
+    return {role: config_evidence(config, f"--config {path.name}", Rank.OPTION) for role in about}
 
 
 def _attempt(folder: Path, decided: bool, warnings: list[str], read: Callable[[], list[Read]]) -> list[Read]:
@@ -139,14 +166,14 @@ def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
 
 def _config_beside(checkpoint: Checkpoint, role: Role, variant: Variant) -> list[Evidence]:
     path = checkpoint.folder / CONFIG_FILE
-    if not path.is_file() or not _is_about(checkpoint, role, variant, config := read_config(path)):
+    if not path.is_file() or not _is_about(checkpoint.models, role, variant, config := read_config(path)):
         return []
     return [config_evidence(config, CONFIG_FILE, Rank.BESIDE)]
 
 
-def _is_about(checkpoint: Checkpoint, role: Role, variant: Variant, config: Mapping[str, Any]) -> bool:
+def _is_about(among: Collection[Role], role: Role, variant: Variant, config: Mapping[str, Any]) -> bool:
     """A config.json describes one model: of two, the one that it names, unless they are one configuration."""
-    return len(checkpoint.models) == 1 or variant.shares_config or role_of_config(config) == role
+    return len(among) == 1 or variant.shares_config or role_of_config(config) == role
 
 
 def _graph(checkpoint: Checkpoint, model: Model, variant: Variant) -> list[Evidence]:
@@ -201,3 +228,24 @@ def _activation(ops: set[str]) -> dict[str, Any]:
     if len(known) == 1:
         return {"hidden_act": known.pop()}
     return {"hidden_act": "linear"} if "BiasAdd" in ops and not known else {}
+
+
+def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
+    """Say where the logits lack a term.
+
+    Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
+
+    Args:
+        checkpoint: the models.
+        findings: what is known of them.
+
+    Returns:
+        One notice, or none.
+    """
+    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
+        return []
+    objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
+    if objective is False:
+        return []
+    lacks = "lack" if objective else "may lack (electric_objective is not known)"
+    return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]

@@ -101,9 +101,16 @@ def inspect(
                 for role, model in checkpoint.models.items()
             },
             unmapped=tuple(collapse(checkpoint.unmapped)),
-            warnings=(*checkpoint.notices, *findings.warnings),
+            warnings=(*checkpoint.notices, *findings.warnings, *(_unchecked(checkpoint) if check else ())),
             checked=_check(checkpoint, progress) if check else None,
         )
+
+
+def _unchecked(checkpoint: Checkpoint) -> list[str]:
+    """Say which tensors are not read, since they hold no numbers."""
+    tensors = (tensor for source in checkpoint.sources for tensor in source.tensors.values())
+    opaque = [tensor.name for tensor in tensors if tensor.dtype.kind == "opaque"]
+    return [f"Not checked, since they hold no numbers: {', '.join(opaque)}."] if opaque else []
 
 
 def _check(checkpoint: Checkpoint, progress: Progress | None) -> int:

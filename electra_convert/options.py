@@ -76,7 +76,8 @@ class Options:
     @property
     def inputs(self) -> tuple[Path, ...]:
         """The files and folders that options name."""
-        hparams = None if self.hparams is None or self.hparams.lstrip().startswith("{") else Path(self.hparams)
+        text = self.hparams or ""
+        hparams = Path(text) if text.strip() and not text.lstrip().startswith("{") else None
         return tuple(path for path in (self.generator, self.config, self.vocab, hparams) if path is not None)
 
     def check(self, target: Target) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from electra_convert.errors import OutputError
+from electra_convert.errors import OutputError, unwritable
 
 _PARTIAL = ".partial"
 # What --overwrite moves aside; never removed by a later run, since after a crash it may be the only copy.
@@ -27,8 +27,11 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
         others: what else is read, which must not be replaced either.
 
     Raises:
-        OutputError: it exists, lies inside the source, holds something that is read, or its parent is not a folder.
+        OutputError: it has no name of its own, exists, lies inside the source, holds something that is read, or its
+            parent is not a folder.
     """
+    if target.name in {"", ".."}:
+        raise OutputError(f"{target} names no new folder", "Give OUTPUT a name of its own, such as my-electra.")
     place = follow(target)
     for read in (source, *others):
         origin = follow(read)
@@ -94,7 +97,7 @@ def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         if isinstance(error, OSError):
-            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+            raise unwritable(target, error) from error
         raise
 
 
@@ -114,7 +117,7 @@ def write_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        raise unwritable(path, error) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -144,7 +147,7 @@ def replace_file(path: Path, content: bytes) -> None:
         if partial is not None:
             partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+            raise unwritable(path, error) from error
         raise
 
 
@@ -192,6 +195,12 @@ def partial_folder(target: Path) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         partial.chmod(0o777 & ~_umask())
         yield partial
+    except OutputError as error:
+        # Nobody asked for the temporary folder, and it is gone by the time its name is read.
+        told = error.message.replace(str(partial), str(target))
+        if told == error.message:
+            raise
+        raise OutputError(told, error.hint) from error
     finally:
         os.close(lock)
         shutil.rmtree(partial, ignore_errors=True)
@@ -246,11 +255,13 @@ def _replace(partial: Path, target: Path) -> None:
     aside = Path(tempfile.mkdtemp(REPLACED, f".{target.name}.", target.absolute().parent))
     old = aside / target.name
     try:
-        target.rename(old)
         try:
+            target.rename(old)
             partial.rename(target)
         except BaseException:
-            put_back(old, target)
+            # An interrupt may come right after either of them.
+            if os.path.lexists(old) and os.path.lexists(partial):
+                put_back(old, target)
             raise
         shutil.rmtree(old, ignore_errors=True)
     finally:

@@ -108,6 +108,16 @@ def test_hparams_that_are_no_json_are_refused(written, tmp_path, place, text):
     assert "--hparams given.json is not JSON" in refused(source, place, "--hparams", tmp_path / "given.json")
 
 
+@pytest.mark.parametrize("text", ["{'vocab_size': 53}", "{vocab_size:53}", '{"vocab_size": 53,}'])
+def test_the_usual_slips_in_json_are_answered_with_how_it_is_written(written, place, text):
+    hint = refused(written(), place, "--hparams", text).splitlines()[1]
+    assert "double quotes, and no comma follows the last. In a shell, put single quotes around all of it." in hint
+
+
+def test_empty_hparams_are_refused(written, place):
+    assert "--hparams is empty" in refused(written(), place, "--hparams", " ")
+
+
 @pytest.mark.parametrize("text", ["nothing.json", "[1]"])
 def test_hparams_that_are_neither_json_nor_a_file_are_refused(written, place, text):
     said = refused(written(), place, "--hparams", text)

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.command_line import run
 
 from electra_convert import convert
 
@@ -22,8 +24,8 @@ DOCUMENTS = sorted(
 )
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 COMMANDS = [
@@ -55,6 +57,12 @@ def test_every_command_of_the_readme_runs(workplace: Path, command: str):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_output_that_the_readme_shows_is_what_inspect_prints(workplace: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(workplace)
+    (shown,) = [block for block in blocks("text") if block.startswith("discriminator:")]
+    assert set(shown.splitlines()) <= set(run("inspect", "fixtures/default").out.splitlines())
+
+
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(workplace: Path):
     if not (workplace / "my-electra").exists():
@@ -64,6 +72,17 @@ def test_the_python_of_the_readme_runs(workplace: Path):
             [sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_variables_are_taken_out_of_a_checkpoint_as_troubleshooting_says(written, tmp_path: Path, monkeypatch):
+    source = written(change=lambda tensors: tensors.update({"my_own/step": np.zeros(2, np.float32)}))
+    monkeypatch.chdir(tmp_path)
+    source.rename("run")
+    assert "my_own/step" in run("convert", "run", "out").refusal()
+    (code,) = blocks("python", (ROOT / "docs" / "troubleshooting.md").read_text())
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert run("convert", "clean", "out").code == 0
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

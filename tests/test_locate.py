@@ -165,6 +165,24 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
         (["a.safetensors", "b.safetensors"], "holds more than one", "Give the one"),
         (["model.safetensors", "generator/model.safetensors"], "generator/model.safetensors", "Give the one"),
         (["optimizer.safetensors"], "holds no checkpoint", "It holds optimizer.safetensors."),
+        (
+            ["config.json", "vocab.txt"],
+            "no .index with its .data files, no model.safetensors",
+            "It holds config.json",
+        ),
+        (
+            ["m.data-00000-of-00001", "m.meta"],
+            "holds no checkpoint",
+            "m.data-00000-of-00001 is there without its .index",
+        ),
+        (
+            ["vocab.txt", "models/es/m.ckpt-1.index"],
+            "holds no checkpoint",
+            "further down; give one of these: models/es.",
+        ),
+        (["model/discriminator/model.safetensors"], "holds no checkpoint", "give one of these: model."),
+        (["a/model.safetensors", "b/pytorch_model.bin"], "holds no checkpoint", "give one of these: a, b."),
+        ([".cache/model.safetensors"], "holds no checkpoint", "It holds .cache."),
     ],
 )
 def test_a_folder_that_means_nothing_or_too_much_says_what_it_holds(tmp_path, names, message, hint):
@@ -212,9 +230,33 @@ def test_a_folder_named_like_an_index_is_none(tmp_path):
 
 
 def test_a_mistyped_prefix_is_answered_with_those_there_are(golden_copy):
+    source = golden_copy()
     with pytest.raises(SourceError, match=r"model\.ckpt-400 does not exist") as error:
-        locate(golden_copy() / "model.ckpt-400")
-    assert error.value.hint.endswith(f"there are {PREFIX}.")
+        locate(source / "model.ckpt-400")
+    assert error.value.hint == f"Checkpoints in {source}: {PREFIX}."
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("typo", "There is no typo in {here}."),
+        ("here/typo/model", "There is no typo in {here}/here."),
+        (
+            "google/electra",
+            "There is no google in {here}. If it is on the Hugging Face Hub, write hf://google/electra.",
+        ),
+        ("https://huggingface.co/google/electra/tree/main", "write hf://google/electra."),
+        ("hf:/google/electra", "write hf://google/electra."),
+        ("https://example.org/electra_small.zip", "download it, unpack it, and give the folder."),
+        ("gs://bucket/model.ckpt-1", "download it, unpack it, and give the folder."),
+    ],
+)
+def test_what_does_not_exist_is_answered_with_what_to_do(tmp_path, monkeypatch, given, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(SourceError, match="does not exist") as error:
+        locate(Path(given))
+    assert error.value.hint.endswith(hint.format(here=tmp_path))
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing/..", "a/b/c", "x" * 300, "a\0b"])

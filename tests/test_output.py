@@ -95,8 +95,9 @@ def test_parents_that_were_there_are_left(tmp_path: Path):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("odd")])
 def test_an_error_of_the_system_becomes_one_that_names_the_target(tmp_path: Path, error: OSError):
-    with pytest.raises(OutputError, match=f"out cannot be written: {error.strerror or 'odd'}"):
+    with pytest.raises(OutputError, match=f"out cannot be written: {error.strerror or 'odd'}") as told:
         fail(tmp_path / "out", error)
+    assert ("Free some space" in (told.value.hint or "")) == (error.errno == errno.ENOSPC)
     assert tree(tmp_path) == []
 
 
@@ -123,6 +124,22 @@ def test_the_old_is_put_back_where_the_new_cannot_take_its_place(old: Path, monk
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(OutputError, match="out cannot be written: Input/output error"):
+        fill(old, overwrite=True)
+    assert tree(old.parent) == before
+
+
+def test_an_interrupt_between_the_two_renames_puts_the_old_back(old: Path, monkeypatch: pytest.MonkeyPatch):
+    before = tree(old.parent)
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        renamed = rename(path, target)
+        if path == old:
+            raise KeyboardInterrupt
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         fill(old, overwrite=True)
     assert tree(old.parent) == before
 

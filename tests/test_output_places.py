@@ -57,6 +57,14 @@ def test_a_place_that_must_not_be_written_to_is_refused(places: Path, target, so
         check_target(places / target, places / source, overwrite)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "out/.."])
+def test_an_output_needs_a_name_of_its_own(places: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """The empty text is what a variable of the shell that was never set gives: it would mean the folder one is in."""
+    monkeypatch.chdir(places / "folder")
+    with pytest.raises(OutputError, match="names no new folder"):
+        check_target(Path(name), places / "source", overwrite=True)
+
+
 @pytest.mark.parametrize("name", ["folder", "file", "link", "dangling"])
 def test_what_exists_is_refused_and_only_a_folder_may_be_replaced(places: Path, name: str):
     with pytest.raises(OutputError, match=f"{name} already exists") as error:

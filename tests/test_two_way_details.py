@@ -104,7 +104,9 @@ def test_slots_of_the_other_model_are_not_slots(golden_copy, tmp_path: Path):
 def test_half_a_pair_is_not_taken_for_the_whole(golden_copy, tmp_path: Path):
     convert(golden_copy(), tmp_path / "pair")
     (tmp_path / "pair" / "generator" / "model.safetensors").unlink()
-    with pytest.raises(SourceError, match="generator holds no transformers model; that beside it is one half"):
+    with pytest.raises(
+        SourceError, match="generator holds no transformers model, and the one beside it is only half"
+    ):
         convert(tmp_path / "pair", tmp_path / "tf")
 
 

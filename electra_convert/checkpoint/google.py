@@ -18,7 +18,7 @@ from electra_convert.checkpoint.model import (
 from electra_convert.errors import NamesError, NotElectraError, SourceError
 from electra_convert.formats.locate import Location
 from electra_convert.formats.tf_bundle import BundleSource
-from electra_convert.names.foreign import resemblance
+from electra_convert.names.foreign import advice, resemblance
 from electra_convert.names.plan import Binding, measure
 from electra_convert.names.rules import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.names.variants import Recognition, collapse, count_layers, recognise
@@ -67,25 +67,26 @@ def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSo
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
     try:
-        recognition = recognise(tensors.keys(), _projected(tensors))
+        recognition = recognise(tensors.keys(), _projects(tensors))
     except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
-            f"it looks like {resemblance(tensors)}"
+            f"it looks like {resemblance(tensors)}",
+            advice(tensors),
         ) from error
     what = f"ELECTRA checkpoint of the {recognition.variant.name} layout"
     require_complete(path, what, recognition.missing, recognition.unexpected)
     return recognition
 
 
-def _projected(tensors: Mapping[str, Tensor]) -> set[str]:
-    """The encoder scopes whose hidden states are not as wide as the embeddings they are given."""
-    found = set()
+def _projects(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
+    """Of encoder scopes, whether their hidden states are of another width than the embeddings they are given."""
+    found = {}
     for scope in ("electra", "generator"):
         own = tensors.get(f"{scope}/embeddings/word_embeddings", tensors.get("electra/embeddings/word_embeddings"))
         query = tensors.get(f"{scope}/encoder/layer_0/attention/self/query/kernel")
-        if own is not None and query is not None and own.shape[1:] != query.shape[:1]:
-            found.add(scope)
+        if own is not None and query is not None:
+            found[scope] = own.shape[1:] != query.shape[:1]
     return found
 
 
@@ -102,7 +103,7 @@ def _model(location: Location, role: Role, recognition: Recognition, tensors: Ma
     require_floats(
         location.path,
         {binding.tf: tensors[binding.tf] for binding in bindings}
-        | {name: slot.tensor for name, slot in slots.items()},
+        | {slot.tensor.name: slot.tensor for slot in slots.values()},
     )
     _require_slot_shapes(location.path, slots, tensors)
     return Model(
@@ -148,8 +149,20 @@ def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
         names = ", ".join(collapse(recognition.foreign))
         notices.append(f"Left out, {recognition.variant.foreign_is}: {names}.")
     if recognition.other_slots:
-        others = ", ".join(collapse(recognition.other_slots))
+        others = ", ".join(_other_state(recognition))
         notices.append(f"Left out, state of an optimiser that is not ELECTRA's: {others}.")
     if recognition.variant.name == "encoder":
         notices.append("The checkpoint is an encoder alone, without a pretraining head.")
     return tuple(notices)
+
+
+def _other_state(recognition: Recognition) -> list[str]:
+    """Slots and counters of other optimisers: a slot that every variable has by its own name, else all names."""
+    variables = {binding.tf for bound in recognition.bindings.values() for binding in bound}
+    slots: dict[str, set[str]] = {}
+    for name in recognition.other_slots:
+        variable, _, slot = name.rpartition("/")
+        slots.setdefault(slot, set()).add(variable)
+    whole = {slot for slot, having in slots.items() if variables <= having}
+    rest = [name for name in recognition.other_slots if name.rpartition("/")[2] not in whole]
+    return [f"{slot} of every variable" for slot in sorted(whole)] + collapse(rest)

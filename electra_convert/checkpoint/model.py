@@ -106,7 +106,7 @@ class Checkpoint:
             raise NamesError(
                 f"{self.path}: {counted(len(self.unmapped), 'tensor')} of no ELECTRA model that this tool knows: "
                 f"{', '.join(collapse(self.unmapped))}",
-                "Nothing is skipped silently: remove them from the checkpoint, or report the layout.",
+                "Nothing is skipped silently: save the checkpoint without them, or report the layout.",
             )
 
 

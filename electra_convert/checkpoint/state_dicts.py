@@ -97,12 +97,14 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> StateDict:
     return state
 
 
-def _widths_differ(tensors: Mapping[str, Tensor]) -> bool:
+def _widths_differ(tensors: Mapping[str, Tensor]) -> bool | None:
+    """Whether hidden states are of another width than embeddings, None where a tensor that tells is missing."""
+
     def shape(ending: str) -> tuple[int, ...] | None:
         return next((tensor.shape for name, tensor in tensors.items() if name.endswith(ending)), None)
 
     words, query = shape("embeddings.word_embeddings.weight"), shape("encoder.layer.0.attention.self.query.weight")
-    return words is not None and query is not None and words[1:] != query[1:]
+    return None if words is None or query is None else words[1:] != query[1:]
 
 
 def _optimizer(location: Location, open_source: OpenSource) -> Source | None:

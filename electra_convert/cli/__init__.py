@@ -88,10 +88,10 @@ def _told(error: BaseException) -> tuple[str, str | None, int]:
 def main() -> None:
     """Convert ELECTRA checkpoints between TensorFlow, PyTorch and safetensors, exactly and in both directions.
 
-    SOURCE is anything you would point at: a folder, a TensorFlow prefix such as model.ckpt-1000 or any file of it, a
-    SavedModel, a transformers model or a pair of them, one .safetensors or .bin file; or where such is on the Hugging
-    Face Hub, hf://OWNER/REPO[@REVISION][/PATH].
+    SOURCE may be a TensorFlow checkpoint (its folder, its prefix such as model.ckpt-1000, or any one of its files), a
+    SavedModel, a transformers model or a folder of two (discriminator/ and generator/), a .safetensors or .bin file,
+    or any of these on the Hugging Face Hub, as hf://OWNER/REPO[@REVISION][/PATH].
 
-    Results go to standard output, progress and messages to standard error. Exit status 0: done, 1: failed, 2: wrong
-    usage.
+    Results go to standard output; progress and messages go to standard error. The exit status is 0 on success, 1 on
+    failure, and 2 for wrong usage.
     """

@@ -9,9 +9,9 @@ import click
 from electra_convert.cli.shared import PATH, metadata_options, output_options
 
 
-@click.command("card")
+@click.command("card", short_help="Write the model card of a converted model.")
 @click.argument("folder", type=PATH)
-@click.option("--repo-id", metavar="OWNER/NAME", help="Where the model is or will be on the Hub.")
+@click.option("--repo-id", metavar="OWNER/NAME", help="The model's name on the Hub, now or later.")
 @metadata_options
 @click.option("--dry-run", is_flag=True, help="Print the card, and write nothing.")
 @output_options
@@ -25,10 +25,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write README.md, the model card, into FOLDER: a transformers model, or a pair of them.
+    """Write a model card, README.md, into FOLDER, which holds a transformers model or a pair of them.
 
-    Of a card that is there, only the sections between <!-- electra_convert:NAME --> and their ends are written anew,
-    and what the front matter lacks is added.
+    If there is a card already, only the sections between the tool's own markers (<!-- electra_convert:NAME -->) are
+    rewritten, and keys missing from the front matter are added.
     """
     from electra_convert.card.writing import write_card
     from electra_convert.cli.hub_report import card_fields, card_text

@@ -10,28 +10,28 @@ import click
 from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 
 
-@click.command("convert")
+@click.command("convert", short_help="Convert a checkpoint, in either direction.")
 @click.argument("source", type=parse_source)
 @click.argument("output", type=PATH)
 @click.option(
     "--model",
     type=click.Choice(["discriminator", "generator", "both"]),
-    help="Which model to write; by default all there are. Two get a folder each within OUTPUT.",
+    help="Which model to write. By default, every one there is; of two, each gets a folder within OUTPUT.",
 )
 @click.option(
     "--to",
     type=click.Choice(["safetensors", "torch", "tf"]),
-    help="What to write; by default safetensors from TensorFlow, and tf from a transformers model.",
+    help="The format to write. By default, safetensors from TensorFlow, and tf from a transformers model.",
 )
 @click.option(
     "--generator",
     type=parse_source,
     metavar="FOLDER",
-    help="The generator's folder, when SOURCE is a discriminator alone.",
+    help="The generator that goes with SOURCE, when SOURCE is a discriminator alone.",
 )
 @config_options
 @click.option(
-    "--vocab", type=PATH, metavar="FILE", help="The vocabulary; by default vocab.txt beside the checkpoint."
+    "--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, vocab.txt beside the checkpoint."
 )
 @click.option(
     "--pad-vocab", is_flag=True, help="Accept a vocabulary with fewer pieces than the embeddings have rows."
@@ -40,32 +40,40 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
     "--cased/--uncased",
     "cased",
     default=None,
-    help="Whether the tokenizer keeps upper case; by default as hparams or the vocabulary say.",
+    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
 )
 @click.option(
     "--strip-accents/--no-strip-accents",
     default=None,
-    help="Whether the tokenizer strips accents; by default as Google's does: when it lower-cases.",
+    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
-    help="Round the weights to this dtype; by default they stay as they are.",
+    help="Round the weights to this dtype. By default, they stay as they are.",
 )
 @click.option(
-    "--max-shard-size", metavar="SIZE", help="The longest file of weights, such as 2GB; by default one file."
+    "--max-shard-size",
+    metavar="SIZE",
+    help="Split the weights into files of at most this size, such as 2GB. By default, one file.",
 )
-@click.option("--optimizer", is_flag=True, help="Carry the optimiser's slots and the step over.")
+@click.option("--optimizer", is_flag=True, help="Carry over the optimiser's slots and the global step.")
 @click.option(
-    "--zero-optimizer", is_flag=True, help="Write slots of zeros, so that Google's code can resume (to tf)."
+    "--zero-optimizer",
+    is_flag=True,
+    help="Write slots of zeros, so that Google's pretraining can start from it (to tf).",
 )
-@click.option("--prefix", metavar="NAME", help="The name of the checkpoint, model.ckpt by default (to tf).")
-@click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights as they are.")
 @click.option(
-    "--verify", is_flag=True, help="Verify what was written, as the verify command does; if it fails, leave nothing."
+    "--prefix", metavar="NAME", help="What the checkpoint's files are called. By default, model.ckpt (to tf)."
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists, once the new one is complete.")
+@click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights rather than refuse them.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Verify the result, as the verify command does, before it gets its name; write nothing if it fails.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists, as soon as the new one is complete.")
 @output_options
 def command(
     source: str | Path,
@@ -76,10 +84,11 @@ def command(
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of Options
 ) -> None:
-    """Convert SOURCE into the folder OUTPUT, which appears whole or not at all.
+    """Convert SOURCE into a new folder, OUTPUT, which appears complete or not at all.
 
-    A TensorFlow checkpoint becomes a transformers model, or a pair of them; a transformers model becomes a TensorFlow
-    checkpoint that Google's code can resume. What is left out, guessed or changed is said.
+    A TensorFlow checkpoint becomes a transformers model, or a pair of them: a discriminator and a generator. A
+    transformers model, or such a pair, becomes a TensorFlow checkpoint that Google's code can load. Whatever is
+    guessed, changed or left out is reported.
     """
     from electra_convert.cli.printing import print_result
     from electra_convert.cli.progress import progress_bar

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = 0.0
         if not 0 < share <= 1:
-            self.fail(f"{text!r} is no share of the tokens, such as 15% or 0.15", param, ctx)
+            wanted = "more than 0% and at most 100%, written as 15% or 0.15"
+            self.fail(f"{text!r} is no share of the tokens: expected {wanted}", param, ctx)
         return share
 
 
@@ -78,8 +80,12 @@ class Request:
         if self.original is not None and self.corrupt is not None:
             raise UsageError("--original and --corrupt do not go together: each says what was replaced")
         others = (self.file, self.original, self.corrupt, self.fill, self.html)
-        if self.web and (self.as_json or len(self.sentences) > 1 or any(other is not None for other in others)):
-            raise UsageError("--web goes with one sentence at most, and with --threshold, --words and --port alone")
+        more = self.as_json or len(self.sentences) > 1 or not self.table
+        if self.web and (more or any(other is not None for other in others)):
+            raise UsageError(
+                "--web takes one sentence at most, and none of --file, --original, --corrupt, --fill, --html, "
+                "--no-table and --json"
+            )
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,11 @@ class Opener:
         return model
 
 
-@click.command("demo")
+@click.command("demo", short_help="Show which words look replaced, or fill in masks.")
 @click.argument("model", type=parse_source)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
-@click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - is standard input.")
-@click.option("--words", is_flag=True, help="Show whole words, each with the highest probability of its tokens.")
+@click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - stands for standard input.")
+@click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -123,7 +129,7 @@ class Opener:
     help="Call a token replaced where its probability is higher.",
 )
 @click.option(
-    "--original", metavar="TEXT", help="The sentence as it was: says what was changed, and if it was noticed."
+    "--original", metavar="TEXT", help="The unchanged sentence: show what was replaced, and whether it was noticed."
 )
 @click.option(
     "--corrupt",
@@ -131,21 +137,27 @@ class Opener:
     metavar="SHARE",
     help="Let the generator replace this share of the tokens first, such as 15%.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="What --corrupt draws from.")
 @click.option(
-    "--fill", type=click.IntRange(1, 1000), metavar="COUNT", help="What the generator would put at each [MASK]."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of what --corrupt draws."
 )
-@click.option("--table/--no-table", default=True, help="Whether the numbers of every token are shown.")
-@click.option("--html", type=PATH, metavar="FILE", help="Also write the result as a page that needs no network.")
+@click.option(
+    "--fill",
+    type=click.IntRange(1, 1000),
+    metavar="COUNT",
+    help="Show the generator's likeliest pieces for each [MASK].",
+)
+@click.option("--table/--no-table", default=True, help="Whether to show the probability of every token.")
+@click.option("--html", type=PATH, metavar="FILE", help="Also write the result as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
-@click.option("--web", is_flag=True, help="Serve an interactive page to this machine alone, until Ctrl-C.")
+@click.option("--web", is_flag=True, help="Serve an interactive page, to this computer alone, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port of --web. By default, any free one.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The port of --web; by default one that is free."
+    "--generator",
+    type=parse_source,
+    metavar="FOLDER",
+    help="The generator that goes with MODEL, when MODEL is a discriminator alone.",
 )
-@click.option(
-    "--generator", type=parse_source, metavar="FOLDER", help="The generator's folder, when MODEL is a discriminator."
-)
-@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary; by default that beside the model.")
+@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, the one beside the model.")
 @config_options
 @output_options
 def command(
@@ -156,10 +168,10 @@ def command(
     config: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
-    """Show which tokens of each [SENTENCE]... the discriminator of MODEL thinks were replaced.
+    """Show which tokens of each [SENTENCE]... the discriminator of MODEL believes were replaced.
 
-    MODEL is anything SOURCE may be, a TensorFlow checkpoint as well; nothing is written. Without a sentence,
-    every line of standard input is one.
+    MODEL may be anything that convert takes as SOURCE, and need not be converted first. If no sentence is given, each
+    line of standard input is one.
     """
     request = Request(**asked)
     request.check()
@@ -178,15 +190,15 @@ def command(
 def _refuse_idle_options(request: Request) -> None:
     """Refuse options that are given and would do nothing."""
     context = click.get_current_context()
-    needs = {
-        "seed": ("corrupt", request.corrupt),
-        "port": ("web", request.web or None),
-        "overwrite": ("html", request.html),
-    }
+    names = ("seed", "port", "overwrite", "threshold")
+    given = {name for name in names if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
+    needs = {"seed": ("corrupt", request.corrupt), "port": ("web", request.web), "overwrite": ("html", request.html)}
     for name, (other, value) in needs.items():
-        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        if given and value is None:
+        if name in given and not value:
             raise UsageError(f"--{name} does nothing without --{other}")
+    idle = {"--words": request.words, "--no-table": not request.table, "--threshold": "threshold" in given}
+    for option in (name for name, is_given in idle.items() if is_given and request.fill is not None):
+        raise UsageError(f"{option} does nothing with --fill")
 
 
 def _show(opener: Opener, request: Request) -> None:
@@ -277,6 +289,9 @@ def _serve(opener: Opener, request: Request) -> None:
         settings = Settings(opener.name, request.threshold, request.words, *request.sentences[:1])
         discriminator = opener.open("discriminator")
         generator = opener.open("generator") if "generator" in roles else None
-        print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
-        print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
-        serve(socket, discriminator, generator, settings)
+        # Once the address is told, Ctrl-C is no failure.
+        with suppress(KeyboardInterrupt):
+            print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
+            if not request.quiet:
+                print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
+            serve(socket, discriminator, generator, settings)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from shutil import get_terminal_size
 
 from electra_convert.cli.printing import on_terminal, print_message, print_result
 from electra_convert.cli.report import print_json
 from electra_convert.demo.results import Judged, Report, report_fields
 from electra_convert.demo.terminal import evaluation_lines, outcome_line, sentence_line, table_lines
 from electra_convert.errors import OutputError
+
+_COLUMNS = 80  # of what is no terminal: the same lines wherever they go
 
 
 class Printer:
@@ -33,11 +36,14 @@ class Printer:
 
     def text(self, judged: Judged) -> None:
         """Print one text."""
-        colour = on_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        terminal = on_terminal(sys.stdout)
+        colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         lines = [sentence_line(judged, self._report, colour)]
         if self._table:
             before = [""] if self._printed else []
-            lines = [*before, *lines, "", *table_lines(judged, self._report, colour)]
+            smooth = colour and _has_blocks(sys.stdout.encoding)
+            columns = get_terminal_size().columns if terminal else _COLUMNS
+            lines = [*before, *lines, "", *table_lines(judged, self._report, smooth, columns)]
         if judged.truth is not None:
             lines += [*([""] if self._table else []), outcome_line(judged, self._report)]
         self._print("\n".join(lines))
@@ -80,3 +86,10 @@ class Printer:
         if not self._patient:
             raise error
         self._failure = error
+
+
+def _has_blocks(encoding: str) -> bool:
+    try:
+        return bool("█▏".encode(encoding))
+    except UnicodeEncodeError:
+        return False

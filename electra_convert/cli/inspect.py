@@ -9,17 +9,19 @@ import click
 from electra_convert.cli.shared import config_options, output_options, parse_source, prepare_hub
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show what a checkpoint holds.")
 @click.argument("source", type=parse_source)
-@click.option("--check", is_flag=True, help="Read every byte: verify all checksums, refuse NaN and infinite weights.")
+@click.option(
+    "--check", is_flag=True, help="Read every tensor: verify all checksums, and refuse NaN and infinite weights."
+)
 @config_options
 @output_options
 def command(
     source: str | Path, check: bool, hparams: str | None, config: Path | None, as_json: bool, quiet: bool
 ) -> None:
-    """Say what SOURCE holds: format, layout, both architectures and where each value came from.
+    """Show what SOURCE holds: its format, its layout, and each model's configuration with the origin of every value.
 
-    Reads no more than the index of the checkpoint, unless --check is given.
+    Only the index of the checkpoint is read, unless --check is given.
     """
     from electra_convert.cli.printing import print_result
     from electra_convert.cli.progress import progress_bar

@@ -82,7 +82,9 @@ def inspection_text(result: Inspection) -> str:
     if result.unmapped:
         lines += ["", "Not part of any model this tool knows:", *(f"  {name}" for name in result.unmapped)]
     if result.checked is not None:
-        lines += ["", f"Checked: {result.checked:,} bytes read, every checksum right, every weight finite."]
+        # safetensors files hold no checksums.
+        sound = "every checksum that the files hold is right, and every weight is finite"
+        lines += ["", f"Checked: {result.checked:,} bytes read; {sound}."]
     return as_text(lines)
 
 

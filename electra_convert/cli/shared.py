@@ -26,19 +26,22 @@ def parse_source(given: str) -> str | Path:
 
 def output_options(command: Command) -> Command:
     """--json and -q."""
-    command = click.option("-q", "--quiet", is_flag=True, help="No progress, notes or warnings.")(command)
+    command = click.option("-q", "--quiet", is_flag=True, help="Show no progress, notes or warnings.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(command)
 
 
 def config_options(command: Command) -> Command:
     """--hparams and --config."""
     command = click.option(
-        "--config", type=PATH, metavar="FILE", help="A transformers config.json that settles heads and activation."
+        "--config",
+        type=PATH,
+        metavar="FILE",
+        help="A transformers config.json, to settle the head count and the activation.",
     )(command)
     return click.option(
         "--hparams",
         metavar="JSON|FILE",
-        help="The hparams the run was started with, as run_pretraining.py takes them: JSON, or a file that holds it.",
+        help="The hparams that run_pretraining.py was given: JSON, or a file that holds it.",
     )(command)
 
 
@@ -51,7 +54,7 @@ def metadata_options(command: Command) -> Command:
         "--language",
         multiple=True,
         metavar="CODE",
-        help="A language of its texts, such as en, for the card; repeatable.",
+        help="A language the model is for, such as en, for the card. May be given several times.",
     )(command)
     return click.option("--license", metavar="ID", help="The licence, such as apache-2.0, for the card.")(command)
 

@@ -10,18 +10,18 @@ import click
 from electra_convert.cli.shared import PATH, metadata_options, output_options, prepare_hub
 
 
-@click.command("upload")
+@click.command("upload", short_help="Upload a verified model to the Hugging Face Hub.")
 @click.argument("repo_id")
 @click.argument("folder", type=PATH)
 @click.option(
-    "--revision", default="main", metavar="BRANCH", help="The branch to commit to, made where it is missing."
+    "--revision", default="main", metavar="BRANCH", help="The branch to commit to, created if it does not exist."
 )
 @click.option("--create-pr", is_flag=True, help="Open a pull request, or add to the one that an earlier run opened.")
 @click.option(
     "--private/--public",
     "private",
     default=None,
-    help="Who sees a new repository; by default as the account has it.",
+    help="Who can see a new repository. By default, the account's settings decide.",
 )
 @metadata_options
 @click.option("--commit-message", metavar="TEXT", help="The title of the commit, and of a pull request.")
@@ -29,14 +29,16 @@ from electra_convert.cli.shared import PATH, metadata_options, output_options, p
 @click.option("--include-pickles", is_flag=True, help="Upload pytorch_model.bin too.")
 @click.option("--unverified", is_flag=True, help="Upload without a passed parity.json; the card will say so.")
 @click.option(
-    "--overwrite-card", is_flag=True, help="Let lines of the card on the Hub go that README.md of FOLDER has not."
+    "--overwrite-card",
+    is_flag=True,
+    help="Replace the card on the Hub even if README.md in FOLDER lacks lines of it.",
 )
 @click.option(
     "--token",
     metavar="TOKEN",
-    help="Better not: others may read it off the list of processes. Set HF_TOKEN, or use `hf auth login`.",
+    help="An access token. Better set HF_TOKEN or run `hf auth login`: other users can see a command's arguments.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would go where, and send nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be uploaded where, and send nothing.")
 @output_options
 def command(
     repo_id: str,
@@ -54,9 +56,9 @@ def command(
 ) -> None:
     """Upload FOLDER, a verified transformers model, to REPO_ID (OWNER/NAME) on the Hugging Face Hub.
 
-    The models of a pair go to REPO_ID-discriminator and REPO_ID-generator. One commit takes all files of a model, or
-    none; afterwards each is looked up there by size and hash. Running the command again goes on where it stopped, and
-    does nothing where nothing changed.
+    A pair goes to two repositories, REPO_ID-discriminator and REPO_ID-generator. Each model is uploaded in a single
+    commit, and every file is then checked on the Hub by size and hash. An interrupted upload continues when the
+    command is run again; if nothing has changed, nothing is committed.
     """
     from electra_convert.card.front_matter import Metadata
     from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text

@@ -10,33 +10,36 @@ import click
 from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 
 
-@click.command("verify")
+@click.command("verify", short_help="Find out whether two checkpoints are the same model.")
 @click.argument("reference", type=parse_source)
 @click.argument("candidate", type=parse_source, required=False)
-@click.option("--weights-only", is_flag=True, help="Compare weights and configurations; run nothing.")
+@click.option("--weights-only", is_flag=True, help="Compare weights and configurations, and run nothing.")
 @click.option(
-    "--text", multiple=True, metavar="TEXT", help="A sentence to run both on as well; may be given several times."
+    "--text",
+    multiple=True,
+    metavar="TEXT",
+    help="A sentence to run both models on as well. May be given several times.",
 )
 @click.option(
     "--inputs",
     type=PATH,
     metavar="FILE",
-    help="An .npz to run both on as well: input_ids, and where wanted input_mask and segment_ids.",
+    help="An .npz file to run both models on as well: input_ids and, optionally, input_mask and segment_ids.",
 )
 @click.option(
     "--golden",
     type=PATH,
     metavar="FILE",
-    help="An .npz of outputs that the reference computed, in place of running it; REFERENCE may then be left out.",
+    help="An .npz file of outputs the reference once computed, instead of running it. REFERENCE may be left out.",
 )
 @click.option(
     "--tolerance",
     type=float,
     metavar="X",
-    help="The largest absolute difference that passes; by default 1e-4, or four times the reference's own rounding "
+    help="The largest absolute difference that passes. By default, 1e-4, or four times the reference's own rounding "
     "error where that is more.",
 )
-@click.option("--html", type=PATH, metavar="FILE", help="Also write the report as a page that needs no network.")
+@click.option("--html", type=PATH, metavar="FILE", help="Also write the report as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
 @config_options
@@ -57,12 +60,13 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say whether CANDIDATE is the same model as REFERENCE: every weight, what they compute with, what they compute.
+    """Find out whether CANDIDATE is the same model as REFERENCE: all weights, the configuration, and the outputs.
 
-    Each is anything that convert takes as a source. A TensorFlow side is run by Google's graph in TensorFlow, a
-    transformers side in PyTorch. Exit status 0 if they are the same model, 1 if not, or if a side cannot be run.
+    Each may be anything that convert takes as SOURCE. A TensorFlow checkpoint is run through Google's graph in
+    TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
+    not, or if one of them cannot be run.
 
-    --hparams and --config are of the reference.
+    --hparams and --config describe the reference.
     """
     from electra_convert.cli.parity import parity_fields, parity_text
     from electra_convert.cli.printing import print_result

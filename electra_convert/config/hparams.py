@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, TRAINING, activation, check_keys
+from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, SPELT_OUT, TRAINING, activation, check_keys
 from electra_convert.errors import ConfigError
 from electra_convert.names.rules import Role
 
 _SMALL_EMBEDDING = 128
+_INLINE = "--hparams"
+_QUOTES = "In JSON, names and texts stand in double quotes, and no comma follows the last."
 LAYOUT_KEYS = (
     "electra_objective",
     "electric_objective",
@@ -35,10 +37,12 @@ class Hparams:
     Attributes:
         given: the keys that were given, with their values.
         origin: where they were given, for messages and the record.
+        warnings: what was taken in another way than it is written.
     """
 
     given: Mapping[str, Any]
     origin: str
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
         return self.given[key] if key in self.given else {**HANDLED, **TRAINING}[key]
@@ -149,8 +153,10 @@ def read_hparams(text: str) -> Hparams:
     Raises:
         ConfigError: not JSON, an unknown key, or a value of the wrong kind.
     """
+    if not text.strip():
+        raise ConfigError("--hparams is empty", "Give a JSON file, or the JSON itself.")
     if text.lstrip().startswith("{"):
-        return parse_hparams(text, "--hparams")
+        return parse_hparams(text, _INLINE)
     return read_hparams_file(Path(text), f"--hparams {Path(text).name}")
 
 
@@ -190,8 +196,22 @@ def parse_hparams(text: str, origin: str) -> Hparams:
     try:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{origin} is not JSON: {error}") from error
+        shell = " In a shell, put single quotes around all of it." if origin == _INLINE else ""
+        raise ConfigError(f"{origin} is not JSON: {error}", f"{_QUOTES}{shell}") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{origin} is not a JSON object", 'Give one such as {"model_size": "base"}.')
     check_keys(given, origin)
-    return Hparams(given, origin)
+    return _spelt_out(Hparams(given, origin))
+
+
+def _spelt_out(hparams: Hparams) -> Hparams:
+    """The same hparams, do_lower_case true or false where it is the text "true" or "false"."""
+    text = hparams.given.get("do_lower_case")
+    if not isinstance(text, str):
+        return hparams
+    meant = SPELT_OUT[text.lower()]
+    warning = (
+        f'{hparams.origin} has do_lower_case "{text}", a text; it is taken for {str(meant).lower()}, without quotes. '
+        "Google's pretraining does not use it."
+    )
+    return replace(hparams, given={**hparams.given, "do_lower_case": meant}, warnings=(warning,))

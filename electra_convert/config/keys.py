@@ -88,9 +88,14 @@ TRAINING: Mapping[str, Any] = {
     "keep_checkpoint_max": 5,
 }
 
+# do_lower_case as a widespread tutorial writes it. In Google's code any text is true, but nothing that pretraining
+# computes depends on it: what lower-cased a corpus, or did not, is the option of build_pretraining_dataset.py.
+SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
+
 # What modeling.get_activation knows, in any case; nothing at all stands for linear.
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 
+_SWITCH = "true or false"
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
     "max_position_embeddings type_vocab_size".split()
@@ -145,6 +150,8 @@ def _check_value(key: str, value: Any, origin: str) -> None:  # noqa: ANN401 - J
     expected, fits = _kind(key, value)
     if not fits:
         hint = "Its gelu is the exact one (erf), not gelu_new." if key == "hidden_act" else None
+        if expected == _SWITCH and isinstance(value, str):
+            hint = "In JSON true and false have no quotes; with them, Google's code takes either for true."
         raise ConfigError(f"{origin}: {key} is {_shown(value)}, expected {expected}", hint)
 
 
@@ -176,4 +183,5 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key in IGNORED:
         values = value if isinstance(value, list) else [value]
         return "a number, a text, true, false, or a list of them", all(_is_plain(item) for item in values)
-    return "true or false", isinstance(value, bool)
+    spelt_out = key == "do_lower_case" and isinstance(value, str) and value.lower() in SPELT_OUT
+    return _SWITCH, isinstance(value, bool) or spelt_out

@@ -42,7 +42,7 @@ TRAINING_KEYS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initial
 _TAKEN_OUT = frozenset({"uniform_generator", "fine_tuned", "encoder"})
 _GOOGLE_DEFAULT = "google-research/electra's default"
 _GUESS = "a guess by Google's rule, max(1, hidden // 64)"
-_SETTLE_HINT = "Give --hparams (as run_pretraining.py had it) or --config to settle it."
+_SETTLE_HINT = "Give --hparams (what run_pretraining.py was given) or --config to settle it."
 
 
 class Rank(IntEnum):
@@ -182,20 +182,25 @@ def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_confi
 
 def _check_sizes(role: Role, values: Mapping[str, Value], source: Evidence, decided: bool) -> list[str]:
     """Compare sizes with those of the weights; once an option decides, other sources only get a warning."""
-    warnings = []
-    for key, known in values.items():
-        said = source.values.get(key, known.value)
-        if said == known.value:
-            continue
-        if key in source.stated and (source.rank is Rank.OPTION or not decided):
-            raise ConfigError(
-                f"{source.origin} says the {role}'s {key} is {said}, but the weights have {known.value}",
-                "It belongs to another checkpoint; give what this one was made with (--hparams or --config).",
-            )
-        verb = "says" if key in source.stated else "leaves"
-        at = "is" if key in source.stated else "at"
-        warnings.append(f"{source.origin} {verb} the {role}'s {key} {at} {said}; the weights have {known.value}.")
-    return warnings
+    differing = {
+        key: (source.values[key], known.value)
+        for key, known in values.items()
+        if source.values.get(key, known.value) != known.value
+    }
+    stated = {key: pair for key, pair in differing.items() if key in source.stated}
+    if stated and (source.rank is Rank.OPTION or not decided):
+        key, (said, has) = next(iter(stated.items()))
+        raise ConfigError(
+            f"{source.origin} says the {role}'s {key} is {said}, but the weights have {has}",
+            "It belongs to another checkpoint; give what this one was made with (--hparams or --config).",
+        )
+    left = {key: pair for key, pair in differing.items() if key not in stated}
+    return [
+        f"{source.origin} {verb} the {role}'s {', '.join(f'{key} {at} {said}' for key, (said, _) in pairs.items())}; "
+        f"the weights have {', '.join(str(has) for _, has in pairs.values())}."
+        for verb, at, pairs in (("says", "is", stated), ("leaves", "at", left))
+        if pairs
+    ]
 
 
 def _settle(role: Role, key: str, evidence: Sequence[Evidence], warnings: list[str]) -> Value | None:
@@ -243,10 +248,15 @@ def _default(role: Role, key: str, sizes: Sizes, shares_config: bool) -> Value:
 def _guess_warning(role: Role, values: Mapping[str, Value]) -> str:
     activation = values["hidden_act"]
     alone = activation.origin != _GOOGLE_DEFAULT
-    guessed = "is a guess" if alone else f"and its activation {activation.value} are guesses"
+    guessed = (
+        "is a guess by Google's rule"
+        if alone
+        else f"and its activation {activation.value} are guesses by Google's rules"
+    )
     return (
-        f"The {role}'s head count {values['num_attention_heads'].value} {guessed} by Google's rule (hidden // 64): "
-        f"the weights do not say, nor does any hparams.json, config.json or .meta. {_SETTLE_HINT}"
+        f"The {role}'s head count {values['num_attention_heads'].value} {guessed}: the weights do not tell, and no "
+        "hparams.json, config.json or .meta beside them does. A wrong head count loads without an error and computes "
+        f"something else. {_SETTLE_HINT}"
     )
 
 

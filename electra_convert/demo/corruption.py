@@ -9,7 +9,7 @@ import numpy as np
 
 from electra_convert.demo.filling import generator_logits, softmax
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import encode_text
+from electra_convert.demo.scores import encode_to_score
 from electra_convert.demo.texts import EncodedText, Piece
 from electra_convert.demo.truth import Truth
 
@@ -66,13 +66,11 @@ def corrupt(generator: LoadedModel, text: str, share: float, seed: int, number: 
         The corrupted text, and what was changed.
 
     Raises:
-        TextError: the text has nothing to corrupt, is too long, or is no text.
+        TextError: the text has nothing to score, is too long, or is no text.
     """
-    encoded = encode_text(generator, text)
+    encoded = encode_to_score(generator, text)
     random = np.random.default_rng([seed, number, *text.encode()])
     plain = [index for index, piece in enumerate(encoded.pieces) if not piece.special]
-    if not plain:
-        return Corrupted(text, encoded, (), 0, Truth(()))
     count = max(1, round(share * len(plain)))
     places = sorted(int(place) for place in random.choice(plain, count, replace=False))
     drawn = _drawn(generator, encoded, places, random)
@@ -96,15 +94,13 @@ def _drawn(
     pieces = list(encoded.pieces)
     for place in places:
         pieces[place] = replace(pieces[place], text="[MASK]", id=mask)
-    logits = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
     # Special tokens, and rows without a piece, would be no words to show.
-    logits[:, _unusable(generator, logits.shape[1])] = -np.inf
-    return {place: int(random.choice(len(row), p=softmax(row))) for place, row in zip(places, logits, strict=True)}
-
-
-def _unusable(generator: LoadedModel, rows: int) -> list[int]:
     known = set(generator.tokenizer.get_vocab(with_added_tokens=True).values())
-    return sorted({*generator.special.values(), *(set(range(rows)) - known)})
+    usable = np.array(sorted(known - set(generator.special.values())))
+    rows = generator_logits(generator, EncodedText(encoded.text, tuple(pieces)), places)
+    return {
+        place: int(random.choice(usable, p=softmax(row[usable]))) for place, row in zip(places, rows, strict=True)
+    }
 
 
 def _rewritten(encoded: EncodedText, changed: dict[int, int], names: dict[int, str]) -> EncodedText:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import checked, encode_text, in_batches, require, row_of, windows_of
+from electra_convert.demo.scores import (
+    checked,
+    encode_text,
+    in_batches,
+    require,
+    require_several,
+    row_of,
+    windows_of,
+)
 from electra_convert.demo.texts import EncodedText
 from electra_convert.errors import TextError
 
@@ -56,17 +64,18 @@ def fill(model: LoadedModel, texts: Sequence[str], count: int = 5) -> list[tuple
         NamesError: the model is a discriminator.
         CorruptFileError: its logits are not finite.
     """
+    require_several(texts)
     found = []
     for text in texts:
         encoded = encode_text(model, text)
         masks = [index for index, piece in enumerate(encoded.pieces) if piece.id == model.special[_MASK]]
         if not masks:
             raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
-        logits = generator_logits(model, encoded, masks)
+        rows = generator_logits(model, encoded, masks)
         found.append(
             tuple(
                 Filling(encoded.pieces[index].start, encoded.pieces[index].end, _likeliest(model, row, count))
-                for index, row in zip(masks, logits, strict=True)
+                for index, row in zip(masks, rows, strict=True)
             )
         )
     return found
@@ -97,34 +106,33 @@ def suggest(model: LoadedModel, text: str, start: int, end: int, count: int) -> 
     place = next((index for index in masks if encoded.pieces[index].start == start), None)
     if place is None:
         raise TextError(f"a [MASK] in place of characters {start} to {end} of the text is not read as one")
-    candidates = _likeliest(model, generator_logits(model, encoded, [place])[0], model.tokenizer.get_vocab_size())
+    logits = next(generator_logits(model, encoded, [place]))
+    candidates = _likeliest(model, logits, model.tokenizer.get_vocab_size())
     words = (one for one in candidates if one.piece not in model.special and not one.piece.startswith("##"))
     return tuple(word for word, _ in zip(words, range(count), strict=False))
 
 
-def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int]) -> NDArray[np.float32]:
-    """Run the generator on a text.
+def generator_logits(model: LoadedModel, text: EncodedText, places: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+    """Run the generator on a text, window by window: of a long text with many masks, all logits at once fill memory.
 
     Args:
         model: a generator.
         text: the text, with [MASK] at the places asked for.
-        places: numbers of pieces.
+        places: numbers of pieces, in their order.
 
-    Returns:
-        Its logits at those places, [places, vocabulary].
+    Yields:
+        Its logits at each place, [vocabulary].
 
     Raises:
         NamesError: the model is a discriminator.
         CorruptFileError: its logits are not finite.
     """
     require(model, "generator")
-    found = {}
     for window in windows_of(model, text):
-        inside = [place for place in places if window.first <= place < window.last]
+        # [CLS] stands before the first piece.
+        inside = [place - window.start + 1 for place in places if window.first <= place < window.last]
         if inside:
-            output = next(in_batches(model, [row_of(model, text, window)]))
-            found.update({place: output[place - window.start + 1] for place in inside})
-    return checked(model, np.stack([found[place] for place in places]))
+            yield from checked(model, next(in_batches(model, [row_of(model, text, window)]))[inside])
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ def report_page(report: Report) -> str:
         HTML, complete in itself.
     """
     styles = page_file("electra_convert.pages", "style.css") + page_file("electra_convert.demo.web", "scores.css")
-    title = f"Replaced tokens: {escape(report.model)}"
+    title = f"Which {report.unit}s were replaced?"
     texts = "\n".join(_text(judged, report) for judged in report.judged)
     figures = "" if report.evaluation is None else _evaluation(report.evaluation)
     return f"""<!doctype html>
@@ -30,15 +30,16 @@ def report_page(report: Report) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{CLOSED_POLICY}">
-<title>{title}</title>
+<title>{title} {escape(report.model)}</title>
 <style>
 {styles}</style>
 </head>
 <body>
 <main>
 <h1>{title}</h1>
-<p class="soft">What the discriminator calls replaced is underlined: its probability is above {report.threshold:g}.
-Point at a {report.unit}, or move to it with Tab, for the number.</p>
+<p class="lead">ELECTRA learnt to tell the words of a text from words that another model had put in their place. Here
+<strong>{escape(report.model)}</strong> gives every {report.unit} the probability that it was replaced; what
+is above {report.threshold:g} it calls replaced. Point at a {report.unit}, or move to it with Tab, for its number.</p>
 {_legend(any(one.truth is not None for one in report.judged))}
 {figures}{texts}
 </main>
@@ -48,7 +49,8 @@ Point at a {report.unit}, or move to it with Tab, for the number.</p>
 
 
 def _legend(judged: bool) -> str:
-    bounds = [f"{100 * step // LEVELS} to {100 * (step + 1) // LEVELS}%" for step in range(LEVELS)]
+    bounds = [f"{100 * step // LEVELS}\u2013{100 * (step + 1) // LEVELS}" for step in range(LEVELS)]
+    bounds[0], bounds[-1] = f"{bounds[0]}%", f"{bounds[-1]}%"
     steps = "".join(f'<li class="level-{step}">{bound}</li>' for step, bound in enumerate(bounds))
     missed = '<span class="missed">replaced, and missed</span>' if judged else ""
     return (
@@ -81,11 +83,13 @@ def _segment(segment: Segment) -> str:
     called = any(one.called for one in segment.marks)
     says = "replaced" if called else "original"
     fate = "" if mark.outcome in {None, "passed"} else f", {mark.outcome}"
+    before = "" if mark.before is None else f"was {escape(mark.before)}"
     missed = any(one.outcome == "miss" for one in segment.marks)
     classes = f"token level-{level(mark.probability)}" + (" called" if called else " missed" if missed else "")
-    unseen = f'<span class="unseen"> ({says}{fate}) </span>' if called or fate else ""
+    told = f"{says}{fate}{before and ', '}{before}"
+    unseen = f'<span class="unseen"> ({told}) </span>' if called or fate else ""
     tag = "mark" if called else "span"
-    tip = f'<span class="tip" dir="ltr">{mark.probability:.3f}{fate}</span>'
+    tip = f'<span class="tip" dir="ltr">{mark.probability:.3f}{fate}{before and chr(10)}{before}</span>'
     return f'<{tag} class="{classes}" tabindex="0">{text}{unseen}{tip}</{tag}>'
 
 
@@ -121,6 +125,6 @@ def _evaluation(evaluation: Evaluation) -> str:
     cells = "".join(f"<td>{'none' if value is None else f'{value:.3f}'}</td>" for value in figures.values())
     return f"""<section class="card">
 <p>{evaluation.replaced:,} of {evaluation.tokens:,} tokens were replaced.</p>
-<table><thead><tr>{head}</tr></thead><tbody><tr>{cells}</tr></tbody></table>
+<table class="figures"><thead><tr>{head}</tr></thead><tbody><tr>{cells}</tr></tbody></table>
 </section>
 """

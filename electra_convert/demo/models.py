@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,15 @@ from electra_convert import tokenizer as tokenizer_files
 from electra_convert.casting import cast, require_finite
 from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
 from electra_convert.checkpoint.model import naming, require_tied
-from electra_convert.conversion import electric_notice
-from electra_convert.demo.network import Architecture, Network
-from electra_convert.errors import NamesError, VocabularyError, listing
-from electra_convert.evidence import Findings, gather
+from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
+from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
+from electra_convert.evidence import Findings, electric_notice, gather
 from electra_convert.frameworks import import_torch
 from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.ops import Op
 from electra_convert.names.rules import Role
 from electra_convert.options import Options, hparams_text
-from electra_convert.targets.tokenizers import find_casing, find_vocabulary
+from electra_convert.targets.tokenizers import VOCABULARY, find_casing, find_vocabulary
 from electra_convert.tensors import DTYPES
 from electra_convert.weights import Weight
 
@@ -102,6 +101,8 @@ def open_model(
         ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
         MissingPackageError: PyTorch is not installed.
     """
+    if role not in _ROLES:
+        raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
     import_torch(f"to run the {role}")
     options = Options(vocab=Path(vocab) if vocab is not None else None)
     with _opened(source, generator) as checkpoint:
@@ -134,9 +135,15 @@ def _opened(source: str | Path, generator: str | Path | None) -> AbstractContext
 def _required(checkpoint: Checkpoint, role: Role) -> Model:
     model = checkpoint.models.get(role)
     if model is None:
+        variant = checkpoint.variant
+        if variant is not None and variant.name == "two_tower_generator":
+            raise NamesError(
+                f"{checkpoint.path}: its generator is {variant.foreign_is}; the demo cannot run it either"
+            )
         there: Role = next(iter(checkpoint.models))
         raise NamesError(
-            f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}", _other_use(there)
+            f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}",
+            _other_use(there, checkpoint),
         )
     if not model.head:
         raise NamesError(
@@ -146,15 +153,19 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
     return model
 
 
-def _other_use(role: Role) -> str:
+def _other_use(role: Role, checkpoint: Checkpoint) -> str:
     if role == "generator":
         return "Give the discriminator, or the folder of both. A generator fills [MASK]: --fill 5."
+    if checkpoint.variant is not None:
+        return "Give a checkpoint that holds both."
     return "Give the folder that holds both, or name the generator's with --generator."
 
 
 def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> Architecture:
     config = findings.configs[model.role]
     activation = config["hidden_act"]
+    if activation not in ACTIVATIONS:
+        raise ConfigError(f"{checkpoint.path}: hidden_act is {activation!r}, expected {', '.join(ACTIVATIONS)}")
     gelu_head = model.role == "generator" and checkpoint.variant is None
     return Architecture(
         role=model.role,
@@ -186,6 +197,10 @@ def _tokenizer(
     if checkpoint.variant is None and options.vocab is None and path.is_file():
         data = tokenizer_files.read_small(path)
     else:
+        own = model.folder / VOCABULARY
+        if checkpoint.variant is None and options.vocab is None and own.is_file():
+            # What is wrong with it is then an error, not a notice that there is none.
+            options = replace(options, vocab=own)
         data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
     try:
         tokenizer = Tokenizer.from_buffer(data)
@@ -202,15 +217,16 @@ def _made_of_vocabulary(
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
     casing = find_casing(checkpoint, model, vocabulary, findings.hparams, options)
     if vocabulary is None or casing is None:
+        googles = "; Google's code keeps vocab.txt in DATA_DIR, two levels above the checkpoint"
         raise VocabularyError(
             f"{checkpoint.path} has no vocabulary beside it, so no text can be cut into its tokens",
-            "Give it with --vocab; Google's code keeps vocab.txt in DATA_DIR, two levels above the checkpoint.",
+            f"Give it with --vocab{'' if checkpoint.variant is None else googles}.",
         )
     accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.variant is None else None
     strips = casing.lower_case if accents is None else accents
-    told = (casing.notice, tokenizer_files.check_accents(vocabulary, casing.lower_case, strips))
+    unused = tokenizer_files.check_accents(vocabulary, casing.lower_case, strips, "convert --no-strip-accents")
     data = tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)
-    return data, (*notices, *(f"{line}." for line in told if line))
+    return data, (*notices, *(f"{line}." for line in (casing.notice, unused) if line))
 
 
 def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:

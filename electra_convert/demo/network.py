@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.errors import ConfigError
 from electra_convert.frameworks import import_torch
 from electra_convert.names.rules import Role
 
@@ -42,11 +41,6 @@ class Architecture:
     activation: str
     head_activation: str
     epsilon: float
-
-    def __post_init__(self) -> None:
-        for activation in (self.activation, self.head_activation):
-            if activation not in ACTIVATIONS:
-                raise ConfigError(f"hidden_act is {activation!r}, expected {', '.join(ACTIVATIONS)}")
 
 
 class Network:

@@ -89,6 +89,7 @@ def score(model: LoadedModel, texts: Sequence[str]) -> list[ScoredText]:
         NamesError: the model is a generator.
         CorruptFileError: its logits are not finite.
     """
+    require_several(texts)
     return score_encoded(model, [encode_to_score(model, text) for text in texts])
 
 
@@ -178,6 +179,16 @@ def require(model: LoadedModel, role: Role) -> None:
     """
     if model.role != role:
         raise NamesError(f"{model.source}: a {role} is needed, and this is a {model.role}")
+
+
+def require_several(texts: Sequence[str]) -> None:
+    """Refuse a lone text, which is a sequence of str too, of its characters.
+
+    Raises:
+        TextError: it is one.
+    """
+    if isinstance(texts, str):
+        raise TextError("one text is given, expected a list of texts", "Put it into a list: [text].")
 
 
 def checked(model: LoadedModel, logits: NDArray[np.float32]) -> NDArray[np.float32]:

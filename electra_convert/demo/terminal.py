@@ -11,7 +11,9 @@ from electra_convert.demo.filling import Filling
 from electra_convert.demo.results import Judged, Mark, Report, Segment, level, marks, segments
 from electra_convert.demo.truth import Evaluation
 
-_BAR = 20  # cells
+_SHORTEST, _LONGEST = 4, 20  # cells of a bar
+# What stands beside the bar in a row: the number, the decision, the outcome where it is known, and a usual piece.
+_BESIDE, _OUTCOME, _PIECE = 21, 13, 12
 # Backgrounds of the 256 colours, from pale to strong; black on each can be read.
 _BACKGROUNDS = (None, 230, 222, 215, 209)
 # Invisible, and yet part of how words of Persian and Indian scripts and joined emoji are written.
@@ -58,30 +60,33 @@ def _stretch(segment: Segment, colour: bool) -> str:
     return f"\x1b[38;5;16;48;5;{background}m{text}\x1b[0m" if colour and background else text
 
 
-def table_lines(judged: Judged, report: Report, colour: bool) -> list[str]:
+def table_lines(judged: Judged, report: Report, smooth: bool, columns: int = 80) -> list[str]:
     """Show every token or word of a text with its number.
 
     Args:
         judged: the text.
         report: what it is part of.
-        colour: whether the terminal shows colours, and with them characters that make a smooth bar.
+        smooth: whether the terminal shows the characters that make a smooth bar.
+        columns: how wide it is; where it is narrow, the bars are short.
 
     Returns:
         One line each.
     """
-    return [_row(mark, colour) for mark in marks(judged, report.unit, report.threshold)]
+    room = columns - _BESIDE - _PIECE - (_OUTCOME if judged.truth is not None else 0)
+    cells = max(_SHORTEST, min(_LONGEST, room))
+    return [_row(mark, smooth, cells) for mark in marks(judged, report.unit, report.threshold)]
 
 
-def _row(mark: Mark, colour: bool) -> str:
+def _row(mark: Mark, smooth: bool, cells: int) -> str:
     called = "replaced" if mark.called else "original"
     fate = "" if mark.outcome is None else f"{'' if mark.outcome == 'passed' else mark.outcome:<11}  "
     before = f", was {visible(mark.before)}" if mark.before is not None else ""
-    bar = _smooth_bar(mark.probability) if colour else "#" * round(mark.probability * _BAR)
-    return f"  {mark.probability:.3f}  {bar:<{_BAR}}  {called}  {fate}{visible(mark.name)}{before}"
+    bar = _smooth_bar(mark.probability, cells) if smooth else "#" * round(mark.probability * cells)
+    return f"  {mark.probability:.3f}  {bar:<{cells}}  {called}  {fate}{visible(mark.name)}{before}"
 
 
-def _smooth_bar(probability: float) -> str:
-    eighths = round(probability * _BAR * 8)
+def _smooth_bar(probability: float, cells: int) -> str:
+    eighths = round(probability * cells * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from electra_convert.errors import TextError
+from electra_convert.errors import TextError, VocabularyError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -77,10 +77,16 @@ def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedT
         The text with its pieces, in its order.
 
     Raises:
-        TextError: nothing is left of the text, it is too long, or holds half of a character.
+        TextError: nothing is left of the text, it is too long, holds half of a character, or is no str.
+        VocabularyError: the tokenizer fails at it, such as one that lacks the piece it has for unknown words.
     """
     _check(text)
-    encoding = tokenizer.encode(text, add_special_tokens=False)
+    try:
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+    except Exception as error:  # tokenizers has no class of its own for its errors
+        raise VocabularyError(
+            f"the tokenizer of the model cannot read the text: {error}", "Give the model's vocabulary with --vocab."
+        ) from error
     names = {tokenizer.token_to_id(token): token for token in special}
     # A word of unknown characters is [UNK] too, and no special token.
     spelt = [
@@ -107,6 +113,8 @@ def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedT
 
 
 def _check(text: str) -> None:
+    if not isinstance(text, str):
+        raise TextError(f"a text is of type {type(text).__name__}, expected str")
     if not text.strip():
         raise TextError("the text is empty", "Give it a word or two.")
     if len(text) > LONGEST_TEXT:

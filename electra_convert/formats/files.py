@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,8 @@ from typing import Self
 
 from crc32c import crc32c
 
-from electra_convert.errors import CorruptFileError, OutputError, SourceError
+from electra_convert.errors import CorruptFileError, SourceError, unwritable
+from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
 from electra_convert.tensors import pieces
 
 # Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
@@ -59,16 +61,25 @@ class ReadFile(Closing):
         path: the file.
 
     Raises:
-        SourceError: it is missing or may not be read.
+        SourceError: it is missing, may not be read, or is no file.
+        CorruptFileError: something else was downloaded in its place.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-            self.size = os.fstat(self._descriptor).st_size
+            # Opened in any other way, a pipe would be waited for until somebody writes to it.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+            status = os.fstat(self._descriptor)
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        self.size = status.st_size
+        self._map: mmap.mmap | None = None
+        try:
+            self._require_content(status.st_mode)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._map = self._open_map()
 
     def pieces(self, scratch: memoryview, offset: int, nbytes: int) -> Iterator[memoryview]:
@@ -94,6 +105,13 @@ class ReadFile(Closing):
             else:
                 yield shown
                 self._give_up(start, len(window))
+
+    def _require_content(self, mode: int) -> None:
+        """Refuse a folder, a pipe, and what downloads leave in a file's place."""
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise SourceError(f"{self.path} is {what}, expected a file")
+        refuse_placeholder(self.path, self.read(min(self.size, START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
         if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):
@@ -187,7 +205,7 @@ class WriteFile:
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666
             )
         except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+            raise unwritable(path, error) from error
         self._reserve(size)
         self._lock = Lock()
         self._unflushed = 0
@@ -202,7 +220,7 @@ class WriteFile:
         except OSError as error:
             if error.errno in _NO_SPACE:
                 os.close(self._descriptor)
-                raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+                raise unwritable(self.path, error) from error
 
     def write_at(self, view: memoryview | bytes, offset: int) -> None:
         """Write all the bytes at the offset.
@@ -219,7 +237,7 @@ class WriteFile:
             try:
                 count = os.pwrite(self._descriptor, rest, offset)
             except OSError as error:
-                raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+                raise unwritable(self.path, error) from error
             rest = rest[count:]
             offset += count
         self._flush_early(len(view))
@@ -253,7 +271,7 @@ class WriteFile:
             self._flush_now()
         os.close(self._descriptor)
         if kind is None and self._failure is not None:
-            raise OutputError(f"{self.path} cannot be written: {self._failure.strerror}") from self._failure
+            raise unwritable(self.path, self._failure) from self._failure
 
 
 def checksum_of_file(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from electra_convert.errors import SourceError, listing
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.guidance import UNREADABLE, WANTED, WHOLE, about_folder, about_missing
 from electra_convert.tensors import Source
 
 Container = Literal["tensorflow", "safetensors", "torch"]
@@ -23,21 +24,6 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     ("pytorch_model.bin.index.json", "torch"),
 )
 _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
-_OLD_TOOLS = "transformers 4.57 still loads it (from_tf / from_flax); save it there with save_pretrained first."
-_UNPACK = "Unpack it, and give the folder or the checkpoint in it."
-_ELSEWHERE = "Look for the checkpoint it was made from."
-# What a model may come in that is not read, and what to do about it; by the ending of the file's name.
-_UNREADABLE = {
-    ".h5": ("a Keras file", _OLD_TOOLS),
-    ".keras": ("a Keras file", _ELSEWHERE),
-    ".msgpack": ("a flax file", _OLD_TOOLS),
-    ".onnx": ("an ONNX file", _ELSEWHERE),
-    ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
-    ".zip": ("an archive", _UNPACK),
-    ".tar": ("an archive", _UNPACK),
-    ".gz": ("a packed file", _UNPACK),
-    ".tgz": ("an archive", _UNPACK),
-}
 # What convert itself writes beside a model's weights.
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
@@ -111,7 +97,7 @@ def _found(path: Path) -> tuple[Location, ...]:
         raise SourceError(f"{path}.index is missing; its data files are there", "Copy the .index file beside them.")
     if path.exists():
         raise SourceError(f"{path} is neither a file nor a folder", "Save what it gives to a file first.")
-    raise SourceError(f"{path} does not exist", _near(path))
+    raise SourceError(f"{path} does not exist", about_missing(path, _indices(path.parent)))
 
 
 def _index_of(prefix: Path) -> Path:
@@ -120,13 +106,6 @@ def _index_of(prefix: Path) -> Path:
 
 def _glob_escape(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
-
-
-def _near(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return None
-    prefixes = [index.name.removesuffix(".index") for index in _indices(path.parent)]
-    return f"In {path.parent} there are {listing(prefixes)}." if prefixes else None
 
 
 def _indices(folder: Path) -> list[Path]:
@@ -147,8 +126,8 @@ def _at_file(path: Path) -> Location:
         return Location(container, path, path.parent)
     if path.name == "saved_model.pb":
         return _in_folder(path.parent)[0]
-    if path.suffix in _UNREADABLE:
-        what, cure = _UNREADABLE[path.suffix]
+    if path.suffix in UNREADABLE:
+        what, cure = UNREADABLE[path.suffix]
         raise SourceError(f"{path} is {what}, which this tool does not read", cure)
     return _from_unnamed(path)
 
@@ -158,7 +137,7 @@ def _from_part(path: Path) -> Location:
     if not _index_of(prefix).is_file():
         raise SourceError(
             f"{_index_of(prefix)} is missing",
-            "A TensorFlow checkpoint is its .index and all its .data files together.",
+            WHOLE,
         )
     return Location("tensorflow", prefix, _beside(prefix))
 
@@ -193,14 +172,14 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
         return tuple(found)
     if pair:
         return _whole_pair(folder, pair)
-    raise SourceError(f"{folder} holds no checkpoint", _contents(folder))
+    raise SourceError(f"{folder} holds no checkpoint: {WANTED}", about_folder(folder))
 
 
 def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
     empty = [name for name in PAIR if (folder / name).is_dir() and folder / name not in {one.folder for one in pair}]
     if empty:
         raise SourceError(
-            f"{folder / empty[0]} holds no transformers model; that beside it is one half of a pair",
+            f"{folder / empty[0]} holds no transformers model, and the one beside it is only half of a pair",
             f"Give {pair[0].folder} to convert it alone.",
         )
     return tuple(pair)
@@ -209,7 +188,9 @@ def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
 def _several(folder: Path, found: list[Location]) -> SourceError:
     paths = [location.path for location in found]
     names = listing([str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths])
-    return SourceError(f"{folder} holds more than one checkpoint: {names}", "Give the one you mean.")
+    return SourceError(
+        f"{folder} holds more than one checkpoint: {names}", f"Give the one you mean, such as {paths[0]}."
+    )
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
@@ -231,14 +212,3 @@ def _transformers_in(folder: Path) -> list[Location]:
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != _OPTIMIZER_FILE]
     return [Location("safetensors", path, folder) for path in others]
-
-
-def _contents(folder: Path) -> str:
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _UNREADABLE and path.is_file():
-            what, cure = _UNREADABLE[path.suffix]
-            return f"{path.name} is {what}, which this tool does not read. {cure}"
-    if parts := sorted(folder.glob("*_temp*/part-*")):
-        return f"{parts[0].parent.name} is left from a save that did not finish."
-    names = sorted(path.name for path in folder.iterdir())
-    return f"It holds {listing(names)}." if names else "It is empty."

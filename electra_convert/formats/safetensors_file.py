@@ -109,8 +109,7 @@ def _read_header(file: ReadFile) -> bytes:
 
 
 def _damaged(file: ReadFile, what: str) -> CorruptFileError:
-    hint = "Copy or download the file again; a Git LFS pointer or an error page in its place looks like this too."
-    return CorruptFileError(f"{file.path} is damaged: {what}", hint)
+    return CorruptFileError(f"{file.path} is damaged: {what}", "Copy or download the file again.")
 
 
 def _decode_metadata(file: ReadFile, metadata: object) -> Mapping[str, str]:

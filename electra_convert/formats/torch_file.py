@@ -32,7 +32,7 @@ _TRAINING_KEYS = frozenset(("epoch", "global_step", "model", "model_state_dict",
 # A few bytes of a file can state a tensor that repeats them without end; more than this is no buffer of a model.
 _MAX_REPEATED_BYTES = 1 << 30
 _WEIGHTS_ONLY = "In the program that made it, save the weights alone: torch.save(model.state_dict(), path)."
-_AGAIN = "Copy or download the file again; a Git LFS pointer or an error page in its place looks like this too."
+_AGAIN = "Copy or download the file again."
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,19 @@ class Address:
 
 
 def as_source(given: str | Path) -> str | Path:
-    """What was pointed at: a place on the Hub stays text, since a Path would join its slashes."""
+    """What was pointed at: a place on the Hub stays text, since a Path would join its slashes.
+
+    Args:
+        given: a path, or hf://OWNER/REPO[@REVISION][/PATH].
+
+    Returns:
+        The address, or the path.
+
+    Raises:
+        UsageError: there is no text, which a Path would take for the folder one is in.
+    """
+    if given == "":
+        raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
     return given if isinstance(given, str) and given.startswith(SCHEME) else Path(given)
 
 

@@ -28,7 +28,25 @@ _TELLTALES = (
     ("resnet", "an image model"),
     ("conv1/", "an image model"),
     ("lstm", "a recurrent network"),
+    (".attributes/variable_value", "a TensorFlow 2 checkpoint of Keras objects, whose variables go by other names"),
 )
+_KERAS = ("tf_electra", ".attributes/variable_value")
+_RESAVE = (
+    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that), "
+    "load the tf_model.h5 in transformers 4.57 with from_tf=True, and save it there with save_pretrained."
+)
+
+
+def advice(names: Iterable[str]) -> str | None:
+    """What to do with a checkpoint that is not of google-research/electra, where anything can be done.
+
+    Args:
+        names: the names of its tensors.
+
+    Returns:
+        A hint, or None.
+    """
+    return _RESAVE if any(telltale in name.lower() for name in names for telltale in _KERAS) else None
 
 
 def resemblance(names: Iterable[str]) -> str:

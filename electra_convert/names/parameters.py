@@ -43,12 +43,13 @@ class StateDict:
     unexpected: tuple[str, ...]
 
 
-def recognise(names: Iterable[str], projected: bool = False, rules: RuleTable = RULES) -> StateDict:
+def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTable = RULES) -> StateDict:
     """Tell which model a state dict is, from the exact set of its names.
 
     Args:
         names: every name in the file or files.
-        projected: whether the shapes say that the embeddings are projected, whatever the names.
+        projects: whether the shapes say that the embeddings are projected; where they do not say, None, the names of
+            a projection do.
         rules: the table.
 
     Returns:
@@ -60,8 +61,9 @@ def recognise(names: Iterable[str], projected: bool = False, rules: RuleTable = 
     """
     stored = _current_names(names)
     role, head = _role(stored)
-    projected = projected or any(name.startswith("electra.embeddings_project.") for name in stored)
-    bindings = expand(Network(role, "", "", head), max(1, _count_layers(stored)), projected, rules)
+    if projects is None:
+        projects = any(name.startswith("electra.embeddings_project.") for name in stored)
+    bindings = expand(Network(role, "", "", head), max(1, _count_layers(stored)), projects, rules)
     wanted = {binding.hf for binding in bindings}
     extra = stored.keys() - wanted - {TIED_HEAD} - set(BUFFERS)
     task_head = {name for name in extra if not head and not name.startswith("electra.")}

@@ -111,7 +111,7 @@ def measure(shapes: Mapping[str, tuple[int, ...]], dims: Mapping[str, tuple[Dime
     if wrong := [name for name in dims if shapes[name] != expected[name]]:
         told = listing([f"{name} is {list(shapes[name])}, expected {list(expected[name])}" for name in wrong], 8)
         raise NamesError(
-            f"{counted(len(wrong), 'tensor')} of another shape than the rest of the model gives: {told}",
+            f"{counted(len(wrong), 'tensor')} of a shape that does not fit the rest of the model: {told}",
             "The checkpoint mixes models of different sizes, or is not from google-research/electra.",
         )
     return Sizes(**{str(dim): size for dim, size in chosen.items()}, layers=layers)

@@ -65,6 +65,7 @@ VARIANTS: Mapping[str, Variant] = {
     )
 }
 
+_NO_SHAPES: Mapping[str, bool] = {}
 # Slots and counters of optimisers other than ELECTRA's own: not part of a model, and of no use to resume it.
 OTHER_SLOTS = ("Adam", "Adam_1", "Momentum", "lamb_m", "lamb_v", "ExponentialMovingAverage")
 OTHER_COUNTERS = frozenset({"beta1_power", "beta2_power"})
@@ -93,12 +94,13 @@ class Recognition:
     unexpected: tuple[str, ...]
 
 
-def recognise(names: Set[str], projected: Set[str] = frozenset(), rules: RuleTable = RULES) -> Recognition:
+def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules: RuleTable = RULES) -> Recognition:
     """Tell which layout the names of a checkpoint have, from the exact set of them.
 
     Args:
         names: every name of the checkpoint, slots and counters included.
-        projected: encoder scopes whose embeddings are projected as the shapes have it, whatever the names.
+        projects: of encoder scopes, whether shapes say that their embeddings are projected; where none say, the
+            names of a projection do.
         rules: the table.
 
     Returns:
@@ -113,7 +115,7 @@ def recognise(names: Set[str], projected: Set[str] = frozenset(), rules: RuleTab
         network.role: expand(
             network,
             max(1, count_layers(variables, network.encoder)),
-            network.encoder in projected or _has_projection(variables, network.encoder),
+            projects.get(network.encoder, _has_projection(variables, network.encoder)),
             rules,
         )
         for network in variant.networks

@@ -12,9 +12,8 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.checkpoint.model import require_tied
 from electra_convert.checkpoint.state_dicts import OPTIMIZER_FILE
-from electra_convert.conversion import electric_notice
 from electra_convert.errors import ConfigError, UsageError
-from electra_convert.evidence import Findings, gather
+from electra_convert.evidence import Findings, electric_notice, gather
 from electra_convert.hub.sources import as_source, local_source
 from electra_convert.names.rules import Role
 from electra_convert.parity.inputs import Limits

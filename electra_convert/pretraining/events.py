@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from electra_convert.errors import OutputError
+from electra_convert.errors import OutputError, unwritable
 from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
 from electra_convert.pretraining.tfrecords import frame
 
@@ -63,7 +63,7 @@ class EventsFile:
             with self._path.open("ab") as file:
                 file.write(b"".join(map(frame, events)))
         except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {error.strerror}") from error
+            raise unwritable(self._path, error) from error
 
 
 def _event(fields: bytes) -> bytes:

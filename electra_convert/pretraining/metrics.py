@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import OutputError
+from electra_convert.errors import unwritable
 from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
 from electra_convert.pretraining.events import EventsFile
@@ -54,7 +54,7 @@ class MetricsLog:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_line({"kind": kind, "step": step, **values}))
         except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {error.strerror}") from error
+            raise unwritable(self._path, error) from error
         self._events.write(step, {f"{kind}/{name}": value for name, value in values.items()})
 
 

@@ -16,6 +16,10 @@ VOCABULARY = "vocab.txt"
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
 _SAVED = ("tokenizer.json", "tokenizer_config.json", VOCABULARY, "special_tokens_map.json", "added_tokens.json")
 
+_NO_EFFECT = (
+    "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
+)
+
 
 @dataclass(frozen=True)
 class TokenizerFiles:
@@ -59,7 +63,7 @@ def tokenizer_files(
     casing = find_casing(checkpoint, model, vocabulary, hparams, options)
     if vocabulary is None or casing is None:
         return TokenizerFiles({}, {}, None, notices)
-    strips = casing.lower_case if options.strip_accents is None else options.strip_accents
+    strips = casing.lower_case and options.strip_accents is not False
     files = {
         "tokenizer.json": tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
         "tokenizer_config.json": tokenizer.encode_tokenizer_config(
@@ -69,9 +73,13 @@ def tokenizer_files(
     }
     settings = {
         "do_lower_case": Value(casing.lower_case, casing.origin),
-        "strip_accents": Value(strips, "Google's rule" if options.strip_accents is None else "option"),
+        "strip_accents": Value(strips, "Google's rule" if options.strip_accents in {None, not strips} else "option"),
     }
-    told = (casing.notice, tokenizer.check_accents(vocabulary, casing.lower_case, strips))
+    told = (
+        casing.notice,
+        tokenizer.check_accents(vocabulary, casing.lower_case, strips),
+        _NO_EFFECT if options.strip_accents and not strips else None,
+    )
     return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
 
 

@@ -90,13 +90,16 @@ def decide_casing(option: bool | None, hparams_value: bool | None, vocabulary: V
     return Casing(lower_case, _origin(evidence), _notice(lower_case, evidence))
 
 
-def check_accents(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool) -> str | None:
+def check_accents(
+    vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, remedy: str = "--no-strip-accents"
+) -> str | None:
     """Say whether stripping accents would leave many pieces of a vocabulary without use.
 
     Args:
         vocabulary: the pieces.
         lower_case: whether text is lower-cased; without it Google's code never strips.
         strip_accents: whether accents are to be stripped.
+        remedy: what keeps them.
 
     Returns:
         A notice, None where nothing is amiss.
@@ -108,8 +111,8 @@ def check_accents(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool)
         return None
     examples = listing(map(repr, accented), 4)
     return (
-        f"{len(accented)} of {len(vocabulary)} pieces of {vocabulary.path.name} ({examples}) can come out of no text "
-        "whose accents are stripped; --no-strip-accents keeps them"
+        f"{len(accented)} of {len(vocabulary)} pieces of {vocabulary.path.name} ({examples}) are of no use once "
+        f"accents are stripped; {remedy} keeps them"
     )
 
 
@@ -144,5 +147,7 @@ def _notice(lower_case: bool, evidence: _Evidence) -> str | None:
         return f"{evidence.name} has {evidence.examples}, which no lower-cased text can give"
     if not lower_case and evidence.lower_case:
         count = len(evidence.upper) or "no"
-        return f"{evidence.name} has {count} upper-case pieces: cased, most words with a capital become [UNK]"
+        return (
+            f"{evidence.name} has {count} upper-case pieces: in a cased tokenizer most capitalised words become [UNK]"
+        )
     return None

@@ -14,6 +14,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LARGEST_FILE = 1 << 26
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MEANT = "This is JSON; give vocab.txt, the text file with one WordPiece on each line."
 _WHAT_IT_IS = "A vocabulary is a text file (vocab.txt) in UTF-8 with one WordPiece on each line."
 
 
@@ -105,7 +106,9 @@ def decode_vocabulary(data: bytes, path: Path) -> Vocabulary:
     if missing:
         raise VocabularyError(
             f"{path} lacks {listing(missing)} among its {len(pieces)} pieces",
-            f"An ELECTRA vocabulary holds {listing(SPECIAL_TOKENS)}; is this one of another kind of model?",
+            _MEANT
+            if path.suffix == ".json"
+            else f"An ELECTRA vocabulary holds {listing(SPECIAL_TOKENS)}; is this one of another kind of model?",
         )
     return Vocabulary(pieces, data, path, _notices(pieces, path))
 
@@ -166,7 +169,10 @@ def check_size(vocabulary: Vocabulary, rows: int, pad: bool) -> str | None:
     if count < rows and (pad or rows == -(-count // 8) * 8):
         return f"{vocabulary.path.name} has {count} pieces for {rows} rows of the embedding: the last rows have none"
     if count < rows:
-        hint = "--pad-vocab accepts rows without a piece; without it, this vocabulary belongs to another model."
+        hint = (
+            "Either this vocabulary belongs to another model, or the last rows have no piece, "
+            "which convert accepts with --pad-vocab."
+        )
     else:
         hint = _hint_for_longer(vocabulary, rows)
     raise VocabularyError(f"{vocabulary.path} has {count} pieces, but the word embedding has {rows} rows", hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -253,6 +254,10 @@ def test_half_a_character_from_the_shell_is_refused(golden_pair):
         ["a", "--original", "a", "--corrupt", "15%"],
         ["a", "--fill", "3", "--corrupt", "15%"],
         ["a", "--fill", "3", "--html", "x"],
+        ["a", "--fill", "3", "--words"],
+        ["a", "--fill", "3", "--no-table"],
+        ["a", "--fill", "3", "--threshold", "0.5"],
+        ["--web", "--no-table"],
         ["a", "b", "--web"],
         ["--web", "--json"],
         ["--web", "--html", "x"],
@@ -284,6 +289,24 @@ def test_corruption_without_a_generator_is_said_with_what_to_do(golden_pair):
     assert "holds a discriminator and no generator" in said
     assert "--generator" in said
     demo(golden_pair / "discriminator", TEXT, "--corrupt", "15%", "--generator", golden_pair / "generator")
+
+
+def test_a_share_of_the_tokens_that_is_none_is_told_what_one_is(golden_pair):
+    for share in ("15", "0%", "101%"):
+        ran = run("demo", golden_pair, TEXT, "--corrupt", share)
+        assert f"'{share}' is no share of the tokens: expected more than 0% and at most 100%" in ran.err
+
+
+def test_quiet_is_quiet_also_when_the_page_is_served(golden_pair):
+    with served(golden_pair, "-q") as (_, process):
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+
+
+def test_bars_are_of_characters_that_the_terminal_has(golden_pair):
+    shown = on_a_terminal(golden_pair, TEXT, "--threshold", "0", PYTHONIOENCODING="latin-1")
+    assert "#" in shown
+    assert "\\u25" not in shown
 
 
 def test_a_port_in_use_is_said(golden_pair):

@@ -44,7 +44,9 @@ def test_every_option_has_help_and_every_argument_is_spoken_of(name):
 
 def test_the_commands_listed_are_those_there_are():
     assert list(COMMANDS) == main.list_commands(click.Context(main))
-    assert [line.split()[0] for line in run("-h").out.partition("Commands:\n")[2].splitlines()] == list(COMMANDS)
+    listed = run("-h").out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert not [line for line in listed if line.endswith("...")], "a summary is cut short"
 
 
 @pytest.mark.parametrize("document", sorted(["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]))

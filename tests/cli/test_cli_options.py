@@ -60,6 +60,15 @@ def test_wrong_usage_is_told_with_status_2(arguments, said):
 
 
 @pytest.mark.parametrize(
+    "arguments", [["inspect", ""], ["convert", "", "out"], ["convert", "a", "out", "--generator", ""]]
+)
+def test_an_empty_source_is_not_the_folder_one_is_in(golden_copy, monkeypatch, arguments):
+    """It is what a variable of the shell gives that was never set."""
+    monkeypatch.chdir(golden_copy())
+    assert "the source is an empty text" in run(*arguments).refusal(code=2)
+
+
+@pytest.mark.parametrize(
     ("variant", "options", "said"),
     [
         ("uniform_generator", ["--model", "generator"], "holds no generator"),

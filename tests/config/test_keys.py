@@ -145,7 +145,7 @@ def test_a_key_like_no_other_is_refused_with_where_to_look(key: str):
 
 
 FALSE_KINDS = {
-    "true or false": ["true", 1, 0, None, [], {}],
+    "true or false": ["true", "yes", 1, 0, None, [], {}],
     "a positive whole number": [0, -1, 1.0, 1.5, "64", True, None, 1 << 31, 10**30, [], {}, float("nan")],
     "a number from 0 up": [-0.1, "1", True, None, float("inf"), float("nan"), 1e30, [], {}],
     "small, base or large": ["Base", "tiny", "", 1, None, True, [], {}],
@@ -179,11 +179,28 @@ def test_a_value_of_the_wrong_kind_is_refused_and_shown(key: str):
     name = key.rpartition(".")[2]
     make = inside if "." in key else read
     for value in FALSE_KINDS[kind_of(name)]:
-        if name == "embedding_size" and value is None:
+        if (name, value) in [("embedding_size", None), ("do_lower_case", "true")]:
             continue
         with pytest.raises(ConfigError, match=f"{name} is .*, expected {kind_of(name)}") as error:
             make(**{name: value})
         assert len(error.value.message) < 250
+
+
+@pytest.mark.parametrize(("text", "meant"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
+def test_lower_casing_spelt_out_as_a_text_is_taken_as_it_is_meant_and_that_is_told(text: str, meant: bool):
+    found = read(do_lower_case=text)
+    assert found["do_lower_case"] is meant
+    assert (
+        f'hparams.json has do_lower_case "{text}", a text; it is taken for {str(meant).lower()}' in found.warnings[0]
+    )
+
+
+def test_any_other_switch_that_is_a_text_is_refused_with_what_googles_code_makes_of_it():
+    with pytest.raises(ConfigError, match='untied_generator is "false", expected true or false') as error:
+        read(untied_generator="false")
+    assert (
+        error.value.hint == "In JSON true and false have no quotes; with them, Google's code takes either for true."
+    )
 
 
 def test_an_activation_of_transformers_is_refused_with_what_googles_gelu_is():
@@ -237,7 +254,7 @@ def test_hparams_are_given_as_json_or_as_the_name_of_a_file(tmp_path):
     assert (from_file.origin, inline.origin) == ("--hparams mine.json", "--hparams")
 
 
-@pytest.mark.parametrize("name", ["nothing.json", "", ".", "nul\0", "x" * 5000])
+@pytest.mark.parametrize("name", ["nothing.json", ".", "nul\0", "x" * 5000])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch, name: str):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):

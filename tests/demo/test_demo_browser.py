@@ -118,6 +118,9 @@ def test_a_word_is_replaced_by_a_suggestion_and_by_ones_own_and_back(page):
     word = suggestion.find_element("css selector", "bdi").text
     suggestion.click()
     until(page, lambda: scored(page) == f"\U0001f469 the {word} of it")
+    # The discriminator's reaction is what is to be seen: the new word has the focus, and so shows its number.
+    until(page, lambda: page.switch_to.active_element == tokens(page)[2])
+    assert tokens(page)[2].find_element("css selector", ".tip").is_displayed()
     tokens(page)[2].send_keys("\ue007")
     find(page, "#own-word").send_keys("banana\ue007")
     until(page, lambda: scored(page) == "\U0001f469 the banana of it")
@@ -125,6 +128,35 @@ def test_a_word_is_replaced_by_a_suggestion_and_by_ones_own_and_back(page):
     find(page, "#undo").click()
     until(page, lambda: scored(page) == text)
     assert not find(page, "#undo").is_enabled()
+
+
+def test_what_was_typed_after_a_replacement_is_not_undone_with_it(page):
+    type_anew(page, "the value of it")
+    until(page, lambda: scored(page) == "the value of it")
+    tokens(page)[1].click()
+    find(page, "#own-word").send_keys("banana\ue007")
+    until(page, lambda: scored(page) == "the banana of it")
+    assert find(page, "#undo").is_displayed()
+    find(page, "#input").send_keys(" and more")
+    until(page, lambda: scored(page) == "the banana of it and more")
+    assert not find(page, "#undo").is_displayed()
+
+
+def test_all_pieces_of_the_word_to_be_replaced_are_marked_until_it_is_left(page):
+    type_anew(page, "the purple of it")
+    until(page, lambda: scored(page) == "the purple of it")
+
+    def chosen() -> list[str]:
+        return [part.text for part in page.find_elements("css selector", "#scored .chosen")]
+
+    tokens(page)[2].click()
+    assert find(page, "#panel-title").text == "Replace “purple”"
+    assert "".join(part.split("\n")[0] for part in chosen()).startswith("pur")
+    assert len(chosen()) == 3
+    find(page, "input[value=words]").click()
+    assert len(chosen()) == 1
+    find(page, "#close").click()
+    assert chosen() == []
 
 
 def test_the_panel_is_left_with_escape_and_the_word_has_the_focus_again(page):
@@ -193,10 +225,38 @@ def test_a_server_that_goes_away_is_told_of_and_found_again(browser, golden_pair
         port = address.rsplit(":", 1)[1].strip("/")
     type_anew(browser, "the value of")
     until(browser, lambda: "does not answer" in find(browser, "#error").text)
-    with served(golden_pair, "--port", port):
+    other = golden_pair / "discriminator"
+    with served(other, "--port", port):
         until(browser, lambda: scored(browser) == "the value of")
         assert not find(browser, "#error").is_displayed()
+        # The model may be another one by then, and without a generator.
+        assert find(browser, "#model").text == "discriminator"
+        tokens(browser)[1].click()
+        assert "There is no generator" in find(browser, "#about-suggestions").text
     browser.get_log("browser")
+
+
+def test_a_server_that_has_too_much_to_do_is_asked_again(page):
+    page.execute_script("""
+        const real = window.fetch;
+        let refused = false;
+        window.fetch = async (url, options) => {
+          if (refused || !url.endsWith("score")) return real(url, options);
+          refused = true;
+          return new Response('{"error": "Too many requests are waiting."}', { status: 503 });
+        };""")
+    type_anew(page, "the value of it")
+    until(page, lambda: "too much to do. Trying again" in find(page, "#error").text)
+    until(page, lambda: scored(page) == "the value of it")
+    assert not find(page, "#error").is_displayed()
+
+
+def test_a_threshold_finer_than_the_slider_is_kept(browser, golden_pair):
+    look(browser)
+    with served(golden_pair, "--threshold", "0.1234") as (address, _):
+        browser.get(address)
+        until(browser, lambda: tokens(browser))
+        assert find(browser, "#threshold-value").text == "0.1234"
 
 
 def overflowing(driver) -> int:

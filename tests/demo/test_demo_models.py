@@ -12,7 +12,7 @@ from conftest import FIXTURES
 
 import electra_convert
 from electra_convert import convert, open_model, score
-from electra_convert.errors import ConfigError, CorruptFileError, NamesError, SourceError, VocabularyError
+from electra_convert.errors import ConfigError, CorruptFileError, NamesError, SourceError, UsageError, VocabularyError
 
 pytestmark = pytest.mark.slow
 TEXT = "Return the value of the purple attribute."
@@ -69,6 +69,12 @@ def test_a_lone_generator_is_no_discriminator(golden_pair):
     assert "--fill" in str(caught.value.hint)
 
 
+def test_a_tensorflow_checkpoint_without_a_generator_is_given_none(written):
+    with pytest.raises(NamesError, match="holds a discriminator and no generator") as caught:
+        open_model(written("uniform_generator"), "generator")
+    assert "--generator" not in str(caught.value.hint)
+
+
 def test_a_model_of_the_wrong_role_is_refused(opened_discriminator, opened_generator):
     with pytest.raises(NamesError, match="a discriminator is needed, and this is a generator"):
         score(opened_generator, [TEXT])
@@ -108,7 +114,12 @@ def test_a_guessed_head_count_is_said(written):
 
 
 def test_electric_lacks_a_term_and_says_so(written):
-    assert any("cloze" in notice for notice in open_model(written("two_tower_generator")).notices)
+    folder = written("two_tower_generator")
+    assert any("cloze" in notice for notice in open_model(folder).notices)
+    # It has a generator, so nobody is told to look for another one.
+    with pytest.raises(NamesError, match="its generator is the two-tower generator") as caught:
+        open_model(folder, "generator")
+    assert caught.value.hint is None
 
 
 # Vocabularies
@@ -157,6 +168,35 @@ def test_a_tokenizer_that_does_not_fit_is_refused(golden_pair, tmp_path, change,
         open_model(folder)
 
 
+def test_a_vocabulary_beside_a_model_that_does_not_fit_is_not_said_to_be_missing(golden_pair, tmp_path):
+    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY.read_text().split("\n")[:100]) + "\n")
+    with pytest.raises(VocabularyError, match=r"copy/vocab.txt has 100 pieces, but the .* has 1500 rows") as caught:
+        open_model(folder)
+    assert "convert accepts with --pad-vocab" in caught.value.hint
+
+
+def test_a_hint_names_no_option_that_the_demo_lacks(golden_copy):
+    folder = golden_copy()
+    pieces = (folder / "vocab.txt").read_text().splitlines()
+    pieces[-30:] = [f"\u00e4{number}" for number in range(30)]
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    notices = [notice for notice in open_model(folder).notices if "accents" in notice]
+    assert [notice.endswith("; convert --no-strip-accents keeps them.") for notice in notices] == [True]
+
+
+def test_a_tokenizer_without_its_piece_for_unknown_words_is_told_of(golden_pair, tmp_path):
+    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
+    fields = json.loads((folder / "tokenizer.json").read_text())
+    fields["model"]["unk_token"] = "<unk>"
+    (folder / "tokenizer.json").write_text(json.dumps(fields))
+    opened = open_model(folder)
+    score(opened, ["the value"])
+    with pytest.raises(VocabularyError, match=r"the tokenizer of the model cannot read the text: .* Missing"):
+        score(opened, ["\u65e5"])
+
+
 def test_a_tokenizer_that_truncates_and_pads_does_so_no_more(golden_pair, tmp_path, expected):
     from tokenizers import Tokenizer
 
@@ -172,8 +212,13 @@ def test_an_activation_that_is_not_known_is_refused(golden_pair, tmp_path):
     folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "silu"}))
-    with pytest.raises(ConfigError, match="hidden_act is 'silu'"):
+    with pytest.raises(ConfigError, match=r"copy: hidden_act is 'silu', expected gelu, .*, linear"):
         open_model(folder)
+
+
+def test_a_role_that_is_none_is_refused(golden_pair):
+    with pytest.raises(UsageError, match="the role is 'both', expected discriminator or generator"):
+        open_model(golden_pair, "both")
 
 
 def test_nothing_there_is_said_as_everywhere(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -85,15 +86,17 @@ def test_colour_adds_nothing_but_colour():
     assert coloured.count("\x1b[0m") == coloured.count("\x1b[38;5;16;48;5;") == 4
 
 
-@pytest.mark.parametrize("colour", [False, True])
-def test_the_columns_of_a_table_line_up_whatever_the_script(colour):
+@pytest.mark.parametrize(("columns", "cells"), [(200, 20), (66, 20), (56, 10), (40, 4), (1, 4)])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_the_columns_of_a_table_line_up_whatever_the_script_and_the_terminal(smooth, columns, cells):
     one = judged(
         f"日本{HEBREW}e\u0301a",
         ("日", 0, 1, 0.0, 0), ("本", 1, 2, 0.337, 1), (HEBREW, 2, 6, 0.5, 2), ("e", 6, 8, 0.51, 3),
         ("a", 8, 9, 1.0, 4), replaced=(True, False, False, True, False),
     )  # fmt: skip
-    lines = table_lines(one, report(one), colour)
-    fields = [re.fullmatch(r"  (\d\.\d{3})  (.{20})  (original|replaced)  (.{11})  (\S+)", line) for line in lines]
+    lines = table_lines(one, report(one), smooth, columns)
+    row = rf"  (\d\.\d{{3}})  (.{{{cells}}})  (original|replaced)  (.{{11}})  (\S+)"
+    fields = [re.fullmatch(row, line) for line in lines]
     assert [match[5] for match in fields if match] == ["日", "本", HEBREW, "e", "a"]
     assert [match[4].strip() for match in fields if match] == ["miss", "", "", "hit", "false alarm"]
 
@@ -155,10 +158,11 @@ def test_a_page_holds_the_text_escaped_and_loads_nothing(unit):
 
 
 def test_a_page_says_in_words_what_it_shows_in_colours():
-    page = report_page(report(FOX))
+    page = report_page(report(replace(FOX, before={1: "cat"})))
     assert page.count('tabindex="0"') == 5
     assert "(replaced, hit)" in page
-    assert "(original, miss)" in page
+    assert "(original, miss, was cat)" in page
+    assert "0.200, miss\nwas cat</span>" in page
     assert "<summary>All 5 tokens</summary>" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from electra_convert import fill, score
 from electra_convert.demo.corruption import _run_together, corrupt
 from electra_convert.demo.filling import softmax, suggest
 from electra_convert.demo.judging import Labelled, judge, judge_corrupted, labelled, read_lines
-from electra_convert.demo.scores import encode_text, run, sigmoid
+from electra_convert.demo.scores import encode_text, in_batches, run, sigmoid
 from electra_convert.errors import NamesError, TextError
 
 pytestmark = pytest.mark.slow
@@ -96,6 +97,29 @@ def test_masks_are_filled_with_the_likeliest_pieces(opened_generator):
 
 def test_a_mask_far_into_a_long_text_is_filled(opened_generator):
     assert fill(opened_generator, [f"{LONG} the [MASK] of"], 3)[0][0].start == len(LONG) + 5
+
+
+def test_of_a_long_text_the_logits_of_one_window_are_kept_at_a_time(opened_generator, monkeypatch):
+    kept: list[weakref.ref] = []
+
+    def watched(model, rows):
+        for logits in in_batches(model, rows):
+            assert not [one for one in kept if one() is not None]
+            kept.append(weakref.ref(logits))
+            yield logits
+            del logits
+
+    monkeypatch.setattr("electra_convert.demo.filling.in_batches", watched)
+    corrupt(opened_generator, LONG, 1.0, seed=0)
+    assert len(kept) > 3
+
+
+def test_a_lone_text_is_not_taken_for_a_list_of_its_characters(opened_discriminator, opened_generator):
+    for use, model in ((score, opened_discriminator), (fill, opened_generator)):
+        with pytest.raises(TextError, match="one text is given, expected a list of texts"):
+            use(model, "the [MASK]")
+        with pytest.raises(TextError, match="a text is of type bytes, expected str"):
+            use(model, [b"the [MASK]"])
 
 
 def test_a_text_without_a_mask_is_refused(opened_generator):
@@ -194,6 +218,12 @@ def test_the_same_line_is_not_corrupted_alike_each_time(opened_discriminator, op
 )
 def test_a_combining_mark_is_part_of_its_letter(before, after, together):
     assert _run_together(before, after) == together
+
+
+def test_a_text_of_special_tokens_alone_can_no_more_be_corrupted_than_scored(opened_discriminator, opened_generator):
+    lines = labelled(["the value", "[CLS] [SEP]"])
+    with pytest.raises(TextError, match=r"^sentence 2: the text has nothing to score: special tokens alone"):
+        list(judge_corrupted(opened_discriminator, opened_generator, lines, 0.5, 0))
 
 
 def test_corruption_is_decided_by_the_seed_and_the_text(opened_generator):

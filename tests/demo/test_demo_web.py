@@ -15,7 +15,7 @@ import pytest
 from support.browser import served
 
 from electra_convert import score
-from electra_convert.demo.web.app import LONGEST_TYPED, Settings, make_app
+from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.demo.web.server import listen
 from electra_convert.errors import OutputError
@@ -37,7 +37,7 @@ def client(opened_discriminator, opened_generator):
 def test_the_page_is_told_what_it_shows(client):
     told = client.post("/api/settings", json={}).json()
     assert told == {
-        "model": "model", "threshold": 0.4, "words": True, "generator": True, "longest": LONGEST_TYPED,
+        "model": "model", "threshold": 0.4, "words": True, "generator": True,
         "text": "The quick brown fox fake over the lazy dog.",
     }  # fmt: skip
 
@@ -70,7 +70,7 @@ def test_without_a_generator_the_page_says_so(opened_discriminator):
     assert "no generator" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["/", "/app.js", "/app.css", "/scores.css", "/style.css"])
+@pytest.mark.parametrize("path", ["/", "/app.js", "/page.js", "/app.css", "/scores.css", "/style.css"])
 def test_files_are_served_under_a_strict_policy(client, path):
     answer = client.get(path)
     assert answer.status_code == 200
@@ -109,6 +109,11 @@ def test_what_cannot_be_answered_is_said_in_a_sentence(client, path, body, kind,
     answer = client.post(f"/api/{path}", content=body, headers={"Content-Type": kind})
     assert answer.status_code == status
     assert said in answer.json()["error"]
+
+
+def test_a_kind_of_content_is_the_same_in_capitals(client):
+    kind = {"Content-Type": "Application/JSON; Charset=UTF-8"}
+    assert client.post("/api/score", content=b'{"text": "a"}', headers=kind).status_code == 200
 
 
 def test_a_bug_is_no_traceback_and_no_end(client, monkeypatch):

@@ -132,7 +132,7 @@ MALFORMED = {
     "less than a length": (b"1234567", "7 bytes are too few"),
     "a header longer than the file": ((3).to_bytes(8, "little") + b"{}", "header of 3 bytes, at most 2"),
     "a length beyond every file": (b"\xff" * 8 + b"{}", "header of 18446744073709551615 bytes"),
-    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "states a header of"),
+    "text": (b"not a safetensors file", "states a header of"),
 }
 IMPOSSIBLE_HEADERS = {
     "no header": (b"", "begins with b''"),

@@ -60,7 +60,7 @@ def test_what_is_unknown_within_the_encoder_is_unexpected():
 
 @pytest.mark.parametrize("name", sorted(names_of("generator")))
 def test_every_parameter_that_is_not_there_is_missing(name: str):
-    assert name in recognise(names_of("generator") - {name}, projected=True).missing
+    assert name in recognise(names_of("generator") - {name}, projects=True).missing
 
 
 def test_two_names_for_one_tensor_are_refused():

@@ -19,7 +19,7 @@ def test_a_wrong_shape_names_the_tensor_and_both_shapes(name: str):
     shapes[name] = (*shapes[name], 1) if alone else (*shapes[name][:-1], shapes[name][-1] + 1)
     with pytest.raises(NamesError, match=rf"{name} is \[.*\], expected \[") as error:
         measure(shapes, dims, 5)
-    assert error.value.message.startswith("1 tensor of another shape")
+    assert error.value.message.startswith("1 tensor of a shape that does not fit")
 
 
 def test_sizes_that_a_single_table_states_are_taken_from_it():

@@ -86,8 +86,8 @@ def test_uncased_is_accepted_for_a_cased_vocabulary_if_the_hparams_say_so_too():
 @pytest.mark.parametrize(
     ("vocabulary", "notice"),
     [
-        (UNCASED, "vocab.txt has no upper-case pieces: cased, most words with a capital become [UNK]"),
-        (STRAYS, "vocab.txt has 2 upper-case pieces: cased, most words with a capital become [UNK]"),
+        (UNCASED, "vocab.txt has no upper-case pieces: in a cased tokenizer most capitalised words become [UNK]"),
+        (STRAYS, "vocab.txt has 2 upper-case pieces: in a cased tokenizer most capitalised words become [UNK]"),
         (CASED, None),
         (KANA, None),
     ],
@@ -114,9 +114,7 @@ def test_hparams_win_over_the_vocabulary_with_a_notice(value, vocabulary, contra
 
 def test_pieces_that_stripping_would_change_are_counted():
     notice = check_accents(of("a", "ä", "한"), True, True)
-    assert notice.startswith(
-        "2 of 8 pieces of vocab.txt ('ä', '한') can come out of no text whose accents are stripped"
-    )
+    assert notice.startswith("2 of 8 pieces of vocab.txt ('ä', '한') are of no use once accents are stripped")
     assert check_accents(of("a", "ä"), True, False) is None
     assert check_accents(of("a", "ä"), False, True) is None
     assert check_accents(of(*WORDS, "ä"), True, True) is None

@@ -1,11 +1,11 @@
 // The interactive page: sends the text when typing pauses, shows what comes back, and replaces words.
-"use strict";
+import { $, ask, bar, isGone, level, make, Refusal, sentence } from "/page.js";
 
 const PAUSE = 150; // milliseconds without a key before the text is sent
 const RETRY = 1500; // milliseconds before a server that does not answer is asked again
-const LEVELS = 5;
+const NO_GENERATOR = "There is no generator beside this model to suggest words: write your own.";
+const GONE = "The server does not answer. Is electra-convert still running?";
 
-const $ = (id) => document.getElementById(id);
 const input = $("input");
 const state = {
   scored: null, // the last answer, and the text it is of
@@ -13,39 +13,20 @@ const state = {
   retry: 0,
   timer: 0,
   marks: [], // what is shown of it
-  stretches: [], // its elements, each with its probability
+  stretches: [], // its elements, each with the mark that colours it
+  threshold: 0.5,
+  generator: true, // whether there is one to suggest words
+  lost: true, // whether the server must tell anew what it serves
   before: [], // texts that replacements were made in, for Undo
   place: null, // the word whose panel is open
+  replaced: null, // where a word was just put in: it gets the focus when it is scored
   panel: 0, // counts openings: suggestions for a panel that was closed are dropped
 };
-
-async function ask(name, fields) {
-  const response = await fetch(`/api/${name}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(fields),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Refusal([answer.error, answer.hint].filter(Boolean).join(" "));
-  return answer;
-}
-
-class Refusal extends Error {}
-
-function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
 
 function showError(message) {
   // Set only when it changes: a screen reader would read it out anew.
   if ($("error").textContent !== message) $("error").textContent = message;
   $("error").hidden = !message;
-}
-
-function threshold() {
-  return Number($("threshold").value);
 }
 
 function unit() {
@@ -68,6 +49,8 @@ async function send() {
   if (!text.trim()) return clear();
   state.busy = true;
   try {
+    // A server that was started anew may serve another model.
+    if (state.lost) await introduce();
     const answer = await ask("score", { text });
     state.scored = { text, ...answer };
     showError("");
@@ -75,7 +58,7 @@ async function send() {
     if (error instanceof Refusal) {
       refuse(text, error.message);
     } else {
-      showError("The server does not answer. Is electra-convert still running? Trying again …");
+      showFault(error);
       state.retry = setTimeout(send, RETRY);
       return;
     }
@@ -86,9 +69,14 @@ async function send() {
   else send();
 }
 
+function showFault(error) {
+  state.lost = isGone(error) || state.lost;
+  showError(`${isGone(error) ? GONE : error.message} Trying again …`);
+}
+
 function refuse(text, message) {
   state.scored = null;
-  if (input.value === text) showError(message);
+  if (input.value === text) showError(sentence(message));
 }
 
 function clear() {
@@ -115,6 +103,22 @@ function render() {
   $("numbers").replaceChildren();
   showNumbers();
   showCalled();
+  showChosen();
+  showReplaced();
+}
+
+function showChosen() {
+  const { start, end } = state.place || { start: 0, end: 0 };
+  for (const { element, mark } of state.stretches) {
+    element.classList.toggle("chosen", start <= mark.start && mark.start < end);
+  }
+}
+
+// The focus shows the number of the word that was just put in.
+function showReplaced() {
+  if (state.replaced === null || document.activeElement !== $("result")) return;
+  const found = state.stretches.find(({ mark }) => mark.start <= state.replaced && state.replaced < mark.end);
+  if (found) found.element.focus();
 }
 
 // A long text has thousands of rows: they are made when somebody looks.
@@ -126,15 +130,15 @@ function showNumbers() {
 // All that a threshold decides: what is drawn stays.
 function showCalled() {
   if (!state.scored) return;
-  for (const { element, probability } of state.stretches) {
-    const called = probability > threshold();
+  for (const { element, mark } of state.stretches) {
+    const called = mark.probability > state.threshold;
     element.classList.toggle("called", called);
     element.querySelector(".unseen").textContent = called ? " (replaced)" : "";
   }
   Array.from($("numbers").children).forEach((row, index) => {
     row.children[2].replaceChildren(says(state.marks[index]));
   });
-  const called = state.marks.filter((mark) => mark.probability > threshold()).length;
+  const called = state.marks.filter((mark) => mark.probability > state.threshold).length;
   const parts = [`${called} of ${state.marks.length} ${unit()} called replaced.`];
   const { windows } = state.scored;
   if (windows > 1) parts.push(`Longer than the model's input: scored in ${windows} overlapping windows.`);
@@ -144,12 +148,11 @@ function showCalled() {
 function stretchElement(stretch) {
   if (!stretch.marks.length) return document.createTextNode(stretch.text);
   const mark = stretch.marks.reduce((one, other) => (other.probability > one.probability ? other : one));
-  const level = Math.min(Math.floor(mark.probability * LEVELS), LEVELS - 1);
-  const element = make("span", { className: `token level-${level}`, tabIndex: 0 }, stretch.text);
+  const element = make("span", { className: `token level-${level(mark.probability)}`, tabIndex: 0 }, stretch.text);
   element.setAttribute("role", "button");
   element.append(make("span", { className: "unseen" }));
   element.append(make("span", { className: "tip", dir: "ltr" }, mark.probability.toFixed(3)));
-  state.stretches.push({ element, probability: mark.probability });
+  state.stretches.push({ element, mark });
   element.addEventListener("click", () => openPanel(mark, element));
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
@@ -160,15 +163,12 @@ function stretchElement(stretch) {
 }
 
 function rowElement(mark) {
-  const filled = make("span", {});
-  filled.style.width = `${100 * mark.probability}%`;
-  const bar = make("span", { className: "bar", ariaHidden: "true" }, filled);
-  const cells = [mark.probability.toFixed(3), bar, says(mark), make("bdi", {}, mark.name)];
+  const cells = [mark.probability.toFixed(3), bar(mark.probability), says(mark), make("bdi", {}, mark.name)];
   return make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
 }
 
 function says(mark) {
-  return mark.probability > threshold() ? make("strong", {}, "replaced") : "original";
+  return mark.probability > state.threshold ? make("strong", {}, "replaced") : "original";
 }
 
 // Replacing
@@ -178,31 +178,32 @@ function openPanel(mark, element) {
   const words = state.scored.words.flatMap((stretch) => stretch.marks);
   const word = words.find((one) => one.start <= mark.start && mark.start < one.end) || mark;
   const points = Array.from(state.scored.text);
+  closePanel(false);
   state.place = { ...word, element };
-  const opening = ++state.panel;
+  showChosen();
+  const opening = state.panel;
   $("panel-title").replaceChildren("Replace “", make("bdi", {}, points.slice(word.start, word.end).join("")), "”");
   $("suggestions").replaceChildren();
   $("own-word").value = "";
-  $("no-suggestions").hidden = false;
-  $("no-suggestions").textContent = "The generator is asked …";
+  $("about-suggestions").textContent = state.generator ? "Asking the generator …" : NO_GENERATOR;
   $("panel").hidden = false;
   $("panel-title").focus();
   $("panel").scrollIntoView({ block: "nearest" });
-  fetchSuggestions(opening, word);
+  if (state.generator) fetchSuggestions(opening, word);
 }
 
 async function fetchSuggestions(opening, word) {
-  let told = "";
+  let told = "The generator would put here:";
   let words = [];
   try {
     words = (await ask("suggest", { text: state.scored.text, start: word.start, end: word.end })).words;
   } catch (error) {
-    told = error instanceof Refusal ? error.message : "The server does not answer.";
+    told = isGone(error) ? GONE : sentence(error.message);
   }
   if (opening !== state.panel) return;
-  $("no-suggestions").textContent = told;
-  $("no-suggestions").hidden = !told;
+  $("about-suggestions").textContent = told;
   $("suggestions").replaceChildren(...words.map(suggestionElement));
+  $("panel").scrollIntoView({ block: "nearest" });
 }
 
 function suggestionElement(candidate) {
@@ -218,9 +219,10 @@ function replaceWord(replacement) {
   $("undo").disabled = false;
   const { start, end } = state.place;
   input.value = points.slice(0, start).join("") + replacement + points.slice(end).join("");
-  closePanel(false);
-  input.focus();
   changed();
+  state.replaced = start;
+  // Not the text field: on a phone its keyboard would cover what is to be seen.
+  $("result").focus();
 }
 
 function closePanel(back) {
@@ -229,40 +231,59 @@ function closePanel(back) {
   $("panel").hidden = true;
   if (back && state.place && state.place.element.isConnected) state.place.element.focus();
   state.place = null;
+  showChosen();
 }
 
 function undo() {
   input.value = state.before.pop();
   $("undo").disabled = !state.before.length;
   changed();
+  state.replaced = null;
+  $("result").focus();
+}
+
+function typed() {
+  // What was typed since would be undone with the replacement.
+  state.before = [];
+  $("undo").disabled = true;
+  changed();
 }
 
 // Beginning
 
-function showThreshold() {
-  $("threshold-value").textContent = threshold().toFixed(2);
+function setThreshold(value) {
+  state.threshold = value;
+  // One that was given with --threshold may have more places than the slider.
+  $("threshold-value").textContent = Number(value.toFixed(2)) === value ? value.toFixed(2) : value;
   showCalled();
+}
+
+async function introduce() {
+  const settings = await ask("settings", {});
+  $("model").textContent = settings.model;
+  document.title = `Which words were replaced? ${settings.model}`;
+  state.generator = settings.generator;
+  state.lost = false;
+  return settings;
 }
 
 async function begin() {
   try {
-    const settings = await ask("settings", {});
-    $("model").textContent = settings.model;
-    document.title = `Replaced tokens: ${settings.model}`;
+    const settings = await introduce();
     $("threshold").value = settings.threshold;
+    setThreshold(settings.threshold);
     document.querySelector(`input[name=unit][value=${settings.words ? "words" : "tokens"}]`).checked = true;
     if (!input.value) input.value = settings.text;
-    showThreshold();
     await send();
-  } catch {
-    showError("The server does not answer. Trying again …");
+  } catch (error) {
+    showFault(error);
     setTimeout(begin, RETRY);
   }
 }
 
-input.addEventListener("input", changed);
+input.addEventListener("input", typed);
 $("all-numbers").addEventListener("toggle", showNumbers);
-$("threshold").addEventListener("input", showThreshold);
+$("threshold").addEventListener("input", () => setThreshold(Number($("threshold").value)));
 document.querySelectorAll("input[name=unit]").forEach((radio) => radio.addEventListener("change", render));
 $("undo").addEventListener("click", undo);
 $("close").addEventListener("click", () => closePanel(true));

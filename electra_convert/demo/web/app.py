@@ -33,6 +33,7 @@ _HERE = "electra_convert.demo.web"
 _FILES = {
     "/": (_HERE, "index.html", "text/html"),
     "/app.js": (_HERE, "app.js", "text/javascript"),
+    "/page.js": (_HERE, "page.js", "text/javascript"),
     "/scores.css": (_HERE, "scores.css", "text/css"),
     "/app.css": (_HERE, "app.css", "text/css"),
     "/style.css": ("electra_convert.pages", "style.css", "text/css"),
@@ -103,7 +104,7 @@ def make_app(
     )
 
     async def tell(_: Fields) -> Fields:
-        return {**asdict(settings), "generator": generator is not None, "longest": LONGEST_TYPED}
+        return {**asdict(settings), "generator": generator is not None}
 
     async def score(given: Fields) -> Fields:
         return _scored_fields(await scorer.submit(encode_to_score(discriminator, _text(given))))
@@ -171,7 +172,7 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Fields]) -> F
 
 async def _body(request: Request) -> Fields:
     # A page of another origin may post plain text unasked, JSON only if it were allowed to; it is not.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON is understood.")
     data = bytearray()
     async for part in request.stream():
@@ -196,7 +197,7 @@ def _text(given: Fields) -> str:
         raise _RefusedError(HTTPStatus.BAD_REQUEST, "There is no text.")
     if len(text) > LONGEST_TYPED:
         raise TextError(
-            f"the text has {len(text):,} characters, and this page takes {LONGEST_TYPED:,}",
+            f"the text has {len(text):,} characters, and this page takes at most {LONGEST_TYPED:,}",
             "The command line takes more: electra-convert demo MODEL --file FILE.",
         )
     return text

@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
@@ -46,7 +46,7 @@ def listen(port: int) -> Iterator[socket.socket]:
 def serve(
     opened: socket.socket, discriminator: LoadedModel, generator: LoadedModel | None, settings: Settings
 ) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, which comes out as the KeyboardInterrupt that it is.
 
     Args:
         opened: from listen.
@@ -58,9 +58,9 @@ def serve(
         MissingPackageError: the packages for it are not installed.
     """
     uvicorn = require_server()
-    # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
-    score(discriminator, ["a"])
     with ThreadPoolExecutor(1) as executor:
+        # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
+        score(discriminator, ["a"])
         config = uvicorn.Config(
             make_app(discriminator, generator, settings, executor),
             log_config=None,
@@ -72,8 +72,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=2,
         )
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[opened])
+        uvicorn.Server(config).run(sockets=[opened])
 
 
 def require_server() -> ModuleType:

@@ -66,7 +66,8 @@ def _mapped(path: Path) -> memoryview:
             # It is unmapped when the last view of it is gone: closing it before would be an error.
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(f"{path} cannot be read: {reason}") from error
 
 
 def _node_messages(meta_graph: Bytes) -> Iterator[Bytes]:

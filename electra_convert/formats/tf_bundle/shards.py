@@ -98,6 +98,8 @@ class Shard:
         try:
             return ReadFile(self.path)
         except SourceError as error:
+            if self.path.exists():
+                raise
             raise SourceError(
                 error.message, f"The index says {len(self._entries)} tensors are in it. Put it beside the index."
             ) from error
