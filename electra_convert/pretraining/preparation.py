@@ -3,37 +3,31 @@ no framework, and writes nothing but the cache."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint
-from electra_convert.checkpoint.model import require_tied
-from electra_convert.config.hparams import Hparams, read_hparams_file
-from electra_convert.config.keys import HANDLED
-from electra_convert.config.resolve import DEFAULTS, Resolved, Value
-from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
-from electra_convert.evidence import HPARAMS_FILE, Findings, gather
+from electra_convert.config.hparams import Hparams
+from electra_convert.errors import CorpusError, UsageError, VocabularyError
+from electra_convert.evidence import Findings
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import VARIANTS, Variant
 from electra_convert.options import Options
-from electra_convert.pretraining.cache import Corpus, Tokenisation, open_corpus
+from electra_convert.pretraining.architectures import check_models, designed_models, found_models, run_hparams
+from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.text import corpus_files, read_lines
+from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
+from electra_convert.pretraining.corpus.tokenising import Tokenisation
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.reporting import Reporter
 from electra_convert.pretraining.settings import Settings, training_settings
-from electra_convert.pretraining.text import corpus_files, read_lines
-from electra_convert.pretraining.tfrecords import is_tfrecords
-from electra_convert.pretraining.vocabulary import WordPieces, read_word_pieces, train_word_pieces
-from electra_convert.record import recorded_hparams
-from electra_convert.targets.tensorflow import choose_variant
 from electra_convert.targets.tokenizers import find_casing, find_vocabulary
 from electra_convert.tokenizer import accents_of_folder, check_size
 
-_TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
-_SEGMENTS = 2
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
@@ -105,10 +99,10 @@ def prepare(
     """
     files = corpus_files(places)
     given = options.given_hparams
-    hparams = _hparams(given, start, decided)
+    hparams = run_hparams(given, start, decided.hparams if decided else None)
     training_settings(hparams)
     if start is not None:
-        variant, findings = _found(start, given, hparams)
+        variant, findings = found_models(start, given, hparams)
         pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
         rows = next(iter(start.models.values())).sizes.vocabulary
         _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
@@ -116,9 +110,9 @@ def prepare(
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
         variant = VARIANTS[hparams.layout or "default"]
-        findings = _designed(hparams, variant)
+        findings = designed_models(hparams, variant)
     settings = training_settings(hparams)
-    _check_models(settings, findings)
+    check_models(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus), *_schedule_notices(settings)):
@@ -130,80 +124,6 @@ def default_cache() -> Path:
     """Where tokenised corpora are kept: in the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
-
-
-def _hparams(given: Hparams, start: Checkpoint | None, decided: Decided | None) -> Hparams:
-    """Those of the run that is continued, changed where others are given."""
-    if decided is not None:
-        return _changed(decided.hparams, given)
-    if start is None:
-        return given
-    beside = start.folder / HPARAMS_FILE
-    if start.variant is not None and beside.is_file():
-        return _changed(read_hparams_file(beside, HPARAMS_FILE).given, given)
-    return _changed(recorded_hparams(start.record) or {}, given)
-
-
-def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:
-    """The transformer's own hparams are changed one by one too: who gives another dropout means no other sizes."""
-    overrides = {**Hparams(before, "").overrides, **given.overrides}
-    merged = {**before, **given.given}
-    return Hparams({**merged, "model_hparam_overrides": overrides} if overrides else merged, given.origin)
-
-
-def _found(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Variant, Findings]:
-    start.require_mapped()
-    for model in start.models.values():
-        require_tied(start.path, model)
-    # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
-    option = json.dumps(dict(hparams.given)) if given.given.keys() & HANDLED.keys() else None
-    findings = replace(gather(start, option, changes=given), hparams=hparams)
-    variant = start.variant or choose_variant(start, findings, start.models)
-    if start.variant is not None and hparams.layout is None and variant.hparams:
-        # What the variables say, and a checkpoint of this run must say again when it is resumed.
-        stated = Hparams({**hparams.given, **variant.hparams}, hparams.origin)
-        return variant, _checked(start, variant, replace(findings, hparams=stated))
-    return variant, _checked(start, variant, findings)
-
-
-def _checked(start: Checkpoint, variant: Variant, findings: Findings) -> Findings:
-    """Refuse what cannot be trained on, or only half of it."""
-    hparams = findings.hparams or Hparams({}, "")
-    if variant.name not in _TRAINABLE:
-        raise TrainingError(
-            f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
-        )
-    alone = next(iter(start.models)) if len(start.models) == 1 else None
-    if start.variant is None and alone is not None and hparams.layout != variant.name:
-        needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
-        raise TrainingError(
-            f"{start.path} holds a {alone} alone; ELECTRA trains two models",
-            f"Give the folder of the pair, or --hparams '{needed}' to train the {alone} alone.",
-        )
-    for role in start.models:
-        if role == "generator" and findings.configs[role]["hidden_act"] != "gelu":
-            raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
-    return findings
-
-
-def _designed(hparams: Hparams, variant: Variant) -> Findings:
-    configs: dict[Role, Resolved] = {}
-    for network in variant.networks:
-        values = {**DEFAULTS, **hparams.expected(network.role, variant.shares_config)}
-        heads, hidden = values["num_attention_heads"], values["hidden_size"]
-        if not hidden or not values["num_hidden_layers"] or hidden % heads:
-            raise ConfigError(
-                f"{hparams.origin}: the {network.role} would have {values['num_hidden_layers']} layers of width "
-                f"{hidden} with {heads} attention heads",
-                "Heads must divide the width, and no size may be zero.",
-            )
-        if network.role == "generator" and values["hidden_act"] != "gelu":
-            raise ConfigError(
-                f"{hparams.origin}: hidden_act is {values['hidden_act']}; transformers computes a generator's head "
-                "with gelu whatever the configuration says"
-            )
-        configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
-    return Findings(configs, hparams, {}, ())
 
 
 def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
@@ -254,24 +174,6 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
     saved = accents_of_folder(model.folder) if start.variant is None else None
     strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
     return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
-
-
-def _check_models(settings: Settings, findings: Findings) -> None:
-    """Refuse models that the sequences do not fit, or that cannot be trained."""
-    for role, config in findings.configs.items():
-        positions = config["max_position_embeddings"]
-        if settings.max_seq_length > positions:
-            raise ConfigError(
-                f"max_seq_length is {settings.max_seq_length}, but the {role} has {positions} positions",
-                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
-            )
-        if config["type_vocab_size"] < _SEGMENTS:
-            raise ConfigError(
-                f"the {role}'s type_vocab_size is {config['type_vocab_size']}, but sequences have two segments"
-            )
-        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if config[key] >= 1:
-                raise ConfigError(f"the {role}'s {key} is {config[key]}, expected a number from 0 up and below 1")
 
 
 def _corpus_notices(corpus: Corpus) -> list[str]:

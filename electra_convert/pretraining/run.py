@@ -18,8 +18,8 @@ from electra_convert.frameworks import (
     import_transformers,
 )
 from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
-from electra_convert.pretraining.place import require_place
-from electra_convert.pretraining.records import Pretraining
+from electra_convert.pretraining.outputs.place import require_place
+from electra_convert.pretraining.outputs.records import Pretraining
 from electra_convert.pretraining.reporting import Reporter, Silent
 
 _TRANSFORMERS = 5

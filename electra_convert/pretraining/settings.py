@@ -80,6 +80,10 @@ def training_settings(hparams: Hparams) -> Settings:
             "for it",
             "Leave electric_objective and two_tower_generator out.",
         )
+    if hparams["uniform_generator"] and not hparams["electra_objective"]:
+        raise ConfigError(
+            f"{hparams.origin}: uniform_generator without electra_objective trains nothing", "Leave one of them out."
+        )
     debug = _DEBUG if hparams["debug"] else {}
     values = {name: hparams.given.get(name, debug.get(name, hparams[name])) for name in _KINDS}
     if values["max_predictions_per_seq"] is None:

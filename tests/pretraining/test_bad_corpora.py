@@ -104,6 +104,7 @@ def test_no_vocabulary_at_all(tmp_path):
         ({"max_seq_length": 3}, "max_seq_length is 3, expected a whole number from 5 up"),
         ({"learning_rate": 1e40}, "learning_rate is 1e+40, expected a positive number, below 1e+12"),
         ({"num_train_steps": 10**400}, "expected a whole number from 1 up, below 1e+12"),
+        ({"uniform_generator": True, "electra_objective": False}, "without electra_objective trains nothing"),
         ({"electric_objective": True}, "two-tower generator cannot be pretrained"),
         ({"vocab_size": 9999}, "rows\nHint: Leave vocab_size out of the hparams: it follows from the vocabulary."),
         ({"model_hparam_overrides": {"vocab_size": 99}}, "1500 pieces, but the word embedding has 99 rows"),

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import json, os, signal, sys
 import electra_convert
-from electra_convert.pretraining import checkpoints
+from electra_convert.pretraining.outputs import checkpoints
 from electra_convert.pretraining.reporting import Silent
 
 corpus, output, cache, vocab, hparams, killed_at, while_saving, resume = sys.argv[1:]
@@ -140,7 +140,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished, tmp_path, damage):
-    from electra_convert.pretraining.checkpoints import latest
+    from electra_convert.pretraining.outputs.checkpoints import latest
 
     DAMAGE[damage](finished / "checkpoints" / "step-12")
     saved, notices = latest(finished / "checkpoints")
@@ -222,22 +222,22 @@ def test_a_run_may_be_replaced(finished, pretrained):
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(finished, pretrained):
-    from electra_convert.pretraining.records import locked
+    from electra_convert.pretraining.outputs.records import locked
 
     with locked(finished), pytest.raises(OutputError, match="is being written to by another run"):
         pretrained(resume=True, held_out=0.0)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(pretrained, monkeypatch, tmp_path):
-    from electra_convert.pretraining import train
+    from electra_convert.pretraining.training import loop
 
-    genuine = train.set_learning_rate
+    genuine = loop.set_learning_rate
     steps = iter(range(1, 100))
 
     def exploding(optimizer, rate):
         genuine(optimizer, float("inf") if next(steps) == 8 else rate)
 
-    monkeypatch.setattr(train, "set_learning_rate", exploding)
+    monkeypatch.setattr(loop, "set_learning_rate", exploding)
     with pytest.raises(TrainingError, match="step 9 went wrong: masked_lm_loss nan"):
         pretrained(held_out=0.0)
     found = list((tmp_path / "run" / "checkpoints").iterdir())
@@ -248,12 +248,12 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(
 
 def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch, tmp_path):
     """The last update before a checkpoint is looked at by no later step, but by the evaluation."""
-    from electra_convert.pretraining import train
+    from electra_convert.pretraining.training import loop
 
-    genuine = train.set_learning_rate
+    genuine = loop.set_learning_rate
     steps = iter(range(1, 100))
     monkeypatch.setattr(
-        train, "set_learning_rate", lambda optimizer, rate: genuine(optimizer, 1e38 if next(steps) == 10 else rate)
+        loop, "set_learning_rate", lambda optimizer, rate: genuine(optimizer, 1e38 if next(steps) == 10 else rate)
     )
     with pytest.raises(TrainingError, match="evaluating after step 10 went wrong: masked_lm_loss nan"):
         pretrained()

@@ -21,8 +21,8 @@ from electra_convert.names.ops import Op
 from electra_convert.names.plan import Sizes
 from electra_convert.names.rules import SLOT_NAMES, Role
 from electra_convert.names.variants import Variant, collapse
-from electra_convert.pretraining.model import named_weights
-from electra_convert.pretraining.optimizer import moments_of
+from electra_convert.pretraining.training.model import named_weights
+from electra_convert.pretraining.training.optimizer import moments_of
 from electra_convert.tensors import DTYPES, Tensor, stream_bytes
 from electra_convert.weights import Weight, step_constant
 

@@ -16,8 +16,8 @@ from electra_convert.errors import ElectraConvertError, TrainingError
 from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
-from electra_convert.pretraining.exchange import Trained
-from electra_convert.pretraining.export import Tokens, write_models
+from electra_convert.pretraining.outputs.exchange import Trained
+from electra_convert.pretraining.outputs.export import Tokens, write_models
 
 MODEL = "model"
 _STATE = "state.json"
@@ -63,7 +63,7 @@ def save(
         OutputError: it cannot be written; what was there before still is.
     """
     with new_folder(folder / f"step-{step}", overwrite=True) as place:
-        write_models(trained, step, tokens, described, place / MODEL, slots=True)
+        write_models(trained, step, tokens, described, place / MODEL)
         paths = sorted(path for path in (place / MODEL).rglob("*") if path.is_file())
         files = {str(path.relative_to(place)): _fingerprint(path) for path in paths}
         state = {"schema": 1, "step": step, "pending": pending, "files": files}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from electra_convert.errors import OutputError, unwritable
 from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
-from electra_convert.pretraining.tfrecords import frame
+from electra_convert.pretraining.corpus.tfrecords import frame
 
 _VERSION = b"brain.Event:2"
 # The numbers of fields; those of doubles and floats with their wire types, as they stand in a file.

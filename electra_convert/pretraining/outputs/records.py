@@ -14,8 +14,8 @@ from typing import Any
 from electra_convert.errors import OutputError, TrainingError
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import write_file
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.vocabulary import WordPieces, read_word_pieces
 from electra_convert.tokenizer import read_vocabulary
 
 RUN_FILE, VOCABULARY = "run.json", "vocab.txt"

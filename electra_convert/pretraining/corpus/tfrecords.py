@@ -18,7 +18,7 @@ from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle.checksums import mask
 from electra_convert.formats.tf_bundle.damage import MalformedError, blame
 from electra_convert.formats.tf_bundle.wire import Bytes, fields, messages, signed
-from electra_convert.pretraining.packing import Example
+from electra_convert.pretraining.corpus.packing import Example
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
