@@ -190,15 +190,20 @@ def command(
 def _refuse_idle_options(request: Request) -> None:
     """Refuse options that are given and would do nothing."""
     context = click.get_current_context()
-    names = ("seed", "port", "overwrite", "threshold")
-    given = {name for name in names if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
-    needs = {"seed": ("corrupt", request.corrupt), "port": ("web", request.web), "overwrite": ("html", request.html)}
-    for name, (other, value) in needs.items():
-        if name in given and not value:
-            raise UsageError(f"--{name} does nothing without --{other}")
-    idle = {"--words": request.words, "--no-table": not request.table, "--threshold": "threshold" in given}
-    for option in (name for name, is_given in idle.items() if is_given and request.fill is not None):
-        raise UsageError(f"{option} does nothing with --fill")
+    needs: dict[str, dict[str, Any]] = {
+        "seed": {"--corrupt": request.corrupt},
+        "port": {"--web": request.web},
+        "overwrite": {"--html": request.html},
+        "generator": {"--corrupt": request.corrupt, "--fill": request.fill, "--web": request.web},
+    }
+    if request.fill is not None:
+        needs |= {"words": {}, "table": {}, "threshold": {}}
+    for name, others in needs.items():
+        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        if given and not any(others.values()):
+            option = "--no-table" if name == "table" else f"--{name}"
+            why = f"without {' or '.join(others)}" if others else "with --fill"
+            raise UsageError(f"{option} does nothing {why}")
 
 
 def _show(opener: Opener, request: Request) -> None:

@@ -34,11 +34,12 @@ def check_page(path: Path, overwrite: bool) -> None:
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        OutputError: it exists, or its folder does not.
+        OutputError: it exists, is something other than a file, or its folder does not exist.
     """
-    if os.path.lexists(path) and not (overwrite and path.is_file()):
-        hint = "Choose another name." if overwrite else "Choose another name, or --overwrite to replace it."
-        raise OutputError(f"{path} {'is not a file' if overwrite else 'already exists'}", hint)
+    if os.path.lexists(path) and not path.is_file():
+        raise OutputError(f"{path} is not a file", "Name a new file, such as report.html.")
+    if path.is_file() and not overwrite:
+        raise OutputError(f"{path} already exists", "Choose another name, or --overwrite to replace it.")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path.absolute().parent} is not a folder", "Make it first.")
 

@@ -135,6 +135,8 @@ def test_a_page_is_written_once_and_again_only_when_told(golden_pair, tmp_path):
     demo(golden_pair, "another", "--html", page, "--overwrite")
     assert "another" in page.read_text()
     assert list(tmp_path.iterdir()) == [page]
+    for options in ((), ("--overwrite",)):
+        assert "is not a file" in run("demo", golden_pair, "the", "--html", tmp_path, *options).refusal()
 
 
 def closing(redirections: str, *arguments, **environment) -> subprocess.CompletedProcess[bytes]:
@@ -270,6 +272,7 @@ def test_half_a_character_from_the_shell_is_refused(golden_pair):
         ["a", "--port", "70000"],
         ["a", "--port", "0"],
         ["a", "--seed", "0"],
+        ["a", "--generator", "."],
         ["a", "--overwrite"],
     ],
 )
