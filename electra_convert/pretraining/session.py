@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from electra_convert.pretraining.training.initial import initialise
 from electra_convert.pretraining.training.loop import Hooks, train
 from electra_convert.pretraining.training.model import Electra, make_networks
 from electra_convert.pretraining.training.optimizer import make_optimizer
+
+_PATIENCE = timedelta(days=2)
 
 
 def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter) -> Pretraining:
@@ -108,6 +111,8 @@ def _interruption_told(output: Path) -> Iterator[None]:
 def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
     accelerate = import_accelerate("to pretrain")
     distributed = accelerate.DistributedDataParallelKwargs(gradient_as_bucket_view=True)
+    # The others wait for the first process while it tokenises; their patience ends after minutes by default.
+    patience = accelerate.InitProcessGroupKwargs(timeout=_PATIENCE)
     # Of a run before in the same process, whose precision may have been another.
     accelerate.state.AcceleratorState._reset_state()
     # Accumulating and compiling are options here; what accelerate's environment says of them would come on top.
@@ -115,7 +120,7 @@ def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.
         mixed_precision="bf16" if options.precision == "bfloat16" else "no",
         gradient_accumulation_plugin=accelerate.utils.GradientAccumulationPlugin(num_steps=1),
         dynamo_backend="no",
-        kwargs_handlers=[distributed],
+        kwargs_handlers=[distributed, patience],
     )
     require_whole_copies(accelerator.distributed_type.value)
     return accelerator

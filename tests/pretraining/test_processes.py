@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import FIXTURES
@@ -81,6 +83,24 @@ def test_accelerates_environment_changes_nothing_that_is_an_option_here(monkeypa
     assert accelerator.gradient_accumulation_steps == 1
     assert accelerator.state.dynamo_plugin.backend.value == "NO"
     assert accelerator.mixed_precision == "no"
+
+
+def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeypatch):
+    import accelerate
+
+    from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.session import _accelerator
+
+    asked = {}
+
+    def make(**given):
+        asked.update(given)
+        return SimpleNamespace(distributed_type=SimpleNamespace(value="MULTI_GPU"))
+
+    monkeypatch.setattr(accelerate, "Accelerator", make)
+    _accelerator(PretrainOptions())
+    [patience] = [handler.timeout for handler in asked["kwargs_handlers"] if hasattr(handler, "timeout")]
+    assert patience > timedelta(hours=24)
 
 
 @pytest.mark.parametrize("distribution", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA"])
