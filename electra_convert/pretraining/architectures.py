@@ -137,6 +137,26 @@ def designed_models(hparams: Hparams, variant: Variant) -> Findings:
     return Findings(configs, hparams, {}, ())
 
 
+def with_origins(findings: Findings, origins: Mapping[str, Mapping[str, str]]) -> Findings:
+    """Give the values of configurations their first origins again: a run that is resumed writes what it would have.
+
+    Args:
+        findings: configurations, read from a checkpoint of the run.
+        origins: where each value came from when the run began, in the order of then.
+
+    Returns:
+        The same configurations.
+    """
+    configs = {}
+    for role, config in findings.configs.items():
+        known = origins.get(role, {})
+        first = {key: Value(config[key], known[key]) for key in known if key in config.values}
+        configs[role] = replace(
+            config, values={**first, **{key: value for key, value in config.values.items() if key not in first}}
+        )
+    return replace(findings, configs=configs)
+
+
 def check_models(settings: Settings, findings: Findings) -> None:
     """Refuse models that the sequences do not fit, or that cannot be trained.
 

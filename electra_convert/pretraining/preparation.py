@@ -16,7 +16,13 @@ from electra_convert.evidence import Findings
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import VARIANTS, Variant
 from electra_convert.options import Options
-from electra_convert.pretraining.architectures import check_models, designed_models, found_models, run_hparams
+from electra_convert.pretraining.architectures import (
+    check_models,
+    designed_models,
+    found_models,
+    run_hparams,
+    with_origins,
+)
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
@@ -69,10 +75,12 @@ class Decided:
     Attributes:
         pieces: the vocabulary.
         hparams: all that were stated.
+        origins: where each value of each model's configuration came from.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
+    origins: Mapping[str, Mapping[str, str]]
 
 
 def prepare(
@@ -111,6 +119,8 @@ def prepare(
         hparams = _with_vocabulary(hparams, pieces)
         variant = VARIANTS[hparams.layout or "default"]
         findings = designed_models(hparams, variant)
+    if decided is not None:
+        findings = with_origins(findings, decided.origins)
     settings = training_settings(hparams)
     check_models(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)

@@ -158,13 +158,18 @@ def _prepared(
         require_same_tokenizer(record, pieces, options)
         for line in changed(record, _computed(options, accelerator)):
             reporter.noticed(line)
-    preparation = prepare(places, options, start, Decided(pieces, record.get("hparams", {})), reporter)
+    decided = Decided(pieces, record["hparams"], record["origins"])
+    preparation = prepare(places, options, start, decided, reporter)
     require_same(record, described(preparation, options), _hparams(preparation))
     return preparation
 
 
 def _write_run(folder: Path, preparation: Preparation, options: PretrainOptions, computed: Mapping[str, Any]) -> None:
-    what = {**described(preparation, options), "train_vocab": options.train_vocab}
+    origins = {
+        role: {key: value.origin for key, value in config.values.items()}
+        for role, config in preparation.findings.configs.items()
+    }
+    what = {**described(preparation, options), "train_vocab": options.train_vocab, "origins": origins}
     write_run(folder, what, _hparams(preparation), preparation.pieces, computed)
 
 

@@ -15,7 +15,7 @@ from support.pretraining import TINY
 
 from electra_convert import pretrain
 from electra_convert.checkpoint import open_checkpoint
-from electra_convert.errors import CorruptFileError, OutputError, TrainingError
+from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, TrainingError
 
 pytestmark = pytest.mark.slow
 
@@ -184,6 +184,27 @@ def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished
     assert sorted(path.name for path in place.iterdir()) == ["step-10", "step-12", "step-5"]
 
 
+@pytest.mark.parametrize("source", [None, "default"])
+def test_a_run_that_was_resumed_leaves_the_same_files(pretrained, tmp_path, source):
+    given = {"held_out": 0.0, "export_tf": True}
+    if source is not None:
+        hparams = {"num_train_steps": 4004, "save_checkpoints_steps": 2, "train_batch_size": 4}
+        given |= {"init_from": FIXTURES / source, "hparams": hparams}
+    result = pretrained(**given)
+    before = contents(result.output)
+    [*_, last] = sorted((result.output / "checkpoints").iterdir(), key=lambda path: int(path.name[5:]))
+    remove(last)
+    pretrained(**given, resume=True)
+    assert contents(result.output) == before
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    """All files but those with times in them."""
+    files = {str(path.relative_to(output)): path for path in output.rglob("*") if path.is_file()}
+    timed = ("metrics.jsonl", "curves.png", "tensorboard/")
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(timed)}
+
+
 def test_only_the_last_checkpoints_are_kept(pretrained):
     result = pretrained(hparams={**TINY, "save_checkpoints_steps": 2, "keep_checkpoint_max": 2}, held_out=0.0)
     assert sorted(path.name for path in (result.output / "checkpoints").iterdir()) == ["step-10", "step-12"]
@@ -214,6 +235,21 @@ def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, 
     (finished / "run.json").write_text("{")
     with pytest.raises(CorruptFileError, match=r"run\.json is not valid JSON"):
         pretrained(resume=True, held_out=0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hparams": []}, r"run\.json has no hparams"),
+        ({"hparams": {"train_batch_siz": 8}}, r"run\.json: unknown hparam 'train_batch_siz'"),
+        ({"origins": {"generator": 3}}, r"run\.json has origins of another kind"),
+    ],
+)
+def test_a_damaged_record_of_a_run_is_named(finished, pretrained, change, said):
+    path = finished / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ElectraConvertError, match=said):
+        pretrained(resume=True, held_out=0.0, hparams=None)
 
 
 def test_a_run_may_be_replaced(finished, pretrained):
