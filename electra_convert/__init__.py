@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from electra_convert.hub.uploading import Upload, upload
     from electra_convert.inspection import Inspection, ModelReport, inspect
     from electra_convert.parity.report import ParityReport
-    from electra_convert.pretraining.records import Pretraining
+    from electra_convert.pretraining.outputs.records import Pretraining
     from electra_convert.pretraining.run import pretrain
     from electra_convert.verification import verify
 
@@ -58,7 +58,7 @@ _HOMES = {
     "ParityReport": "parity.report",
     "ScoredText": "demo.scores",
     "Upload": "hub.uploading",
-    "Pretraining": "pretraining.records",
+    "Pretraining": "pretraining.outputs.records",
     "Value": "config.resolve",
     "convert": "conversion",
     "fill": "demo.filling",

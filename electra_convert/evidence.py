@@ -57,6 +57,7 @@ def gather(
     hparams: str | None = None,
     config: Path | None = None,
     roles: Collection[Role] | None = None,
+    changes: Hparams | None = None,
 ) -> Findings:
     """Settle the configurations of a checkpoint's models.
 
@@ -65,6 +66,8 @@ def gather(
         hparams: the --hparams option: JSON, or the name of a file that holds it.
         config: the --config option: a transformers config.json.
         roles: the models whose configurations are wanted, by default all.
+        changes: where the hparams of the option are a run's own with some changed, those that are: what follows from
+            the others alone is no option.
 
     Returns:
         The configurations, and what they were made of.
@@ -85,7 +88,10 @@ def gather(
     chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, variant)
     configs: dict[Role, Resolved] = {}
     for role, model in ((role, checkpoint.models[role]) for role in wanted):
-        found = [hparams_evidence(one, rank, role, variant, model.sizes) for one, rank in given]
+        found = [
+            hparams_evidence(one, rank, role, variant, model.sizes, changes if rank is Rank.OPTION else None)
+            for one, rank in given
+        ]
         if checkpoint.variant is None:
             # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]

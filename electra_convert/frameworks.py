@@ -124,18 +124,6 @@ def import_accelerate(purpose: str) -> ModuleType:
     return _imported("accelerate", "pretrain", purpose, lambda: import_module("accelerate"))
 
 
-def import_tensorboard(purpose: str) -> ModuleType:
-    """Import tensorboardX, which writes TensorBoard's event files; torch's own writer would import TensorFlow.
-
-    Args:
-        purpose: what for, such as "to log a run".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
-    return _imported("tensorboardX", "pretrain", purpose, lambda: import_module("tensorboardX"))
-
-
 def import_matplotlib_figure(purpose: str) -> ModuleType:
     """Import matplotlib's figures, which need no screen.
 

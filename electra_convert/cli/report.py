@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion import Conversion
     from electra_convert.inspection import Inspection
-    from electra_convert.pretraining.records import Pretraining
+    from electra_convert.pretraining.outputs.records import Pretraining
 
 
 def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:

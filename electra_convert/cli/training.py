@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from electra_convert.cli.printing import on_terminal, print_message
+from electra_convert.cli.printing import on_terminal, one_line, print_message
 
 
 @contextmanager
@@ -51,20 +51,27 @@ class TrainingDisplay:
         """Move the bar of the steps."""
         shown = [f"{name.removesuffix('_loss')} {losses[name]:.3f}" for name in _LOSSES if name in losses]
         text = f"{', '.join(shown)}, {losses['tokens_per_second']:,.0f} tokens/s"
-        if self._bars is None and not self._quiet:
-            print_message("Step", f"{step} of {total}: {text}")
+        if self._bars is None:
+            self._say("Step", f"{step} of {total}: {text}")
         self._move("Training", step, total, text)
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Print the metrics of the held-out sequences."""
-        if metrics and not self._quiet:
+        if metrics:
             text = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-            print_message("Held out", f"at step {step}: {text}")
+            self._say("Held out", f"at step {step}: {text}")
 
     def noticed(self, line: str) -> None:
         """Print a note."""
-        if not self._quiet:
-            print_message("Note", line)
+        self._say("Note", line)
+
+    def _say(self, kind: str, text: str) -> None:
+        """Print a line, above the bars where there are some: what goes past them lands in the middle of one."""
+        if self._bars is not None:
+            line = f"{kind}: {one_line(text)}"
+            self._bars.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        elif not self._quiet:
+            print_message(kind, text)
 
     def _move(self, name: str, done: int, total: int, losses: str) -> None:
         if self._bars is None:

@@ -106,6 +106,8 @@ class Hparams:
         values["num_attention_heads"] = self.overrides.get("num_attention_heads", google_heads(hidden))
         values["intermediate_size"] = self.overrides.get("intermediate_size", 4 * hidden)
         values["hidden_act"] = activation(values["hidden_act"])
+        # transformers refuses a config.json with a whole number here.
+        values["initializer_range"] = float(values["initializer_range"])
         values |= _DEBUG if self["debug"] else {}
         small = _SMALL_EMBEDDING if self["model_size"] == "small" else None
         width = self.given.get("embedding_size", small)

@@ -100,7 +100,9 @@ class Resolved:
         return self.values[key].value
 
 
-def hparams_evidence(hparams: Hparams, rank: Rank, role: Role, variant: Variant, sizes: Sizes) -> Evidence:
+def hparams_evidence(
+    hparams: Hparams, rank: Rank, role: Role, variant: Variant, sizes: Sizes, changes: Hparams | None = None
+) -> Evidence:
     """What hparams say of a model.
 
     Args:
@@ -109,19 +111,22 @@ def hparams_evidence(hparams: Hparams, rank: Rank, role: Role, variant: Variant,
         role: which of the two models.
         variant: the layout of the checkpoint.
         sizes: the weights' sizes, by which Google's rule of heads goes where the hparams state none.
+        changes: those of the hparams that are to speak, with all that follows from them; None for all.
 
     Returns:
         The evidence.
     """
     values = hparams.expected(role, variant.shares_config)
-    stated = frozenset(key for key in values if hparams.states(key, role, variant.shares_config))
+    speaking = hparams if changes is None else changes
+    stated = frozenset(key for key in values if speaking.states(key, role, variant.shares_config))
     ruled = role == "generator" and not variant.shares_config
     if ruled or "num_attention_heads" not in stated:
         values["num_attention_heads"] = google_heads(sizes.hidden)
     if ruled or "intermediate_size" not in stated:
         values["intermediate_size"] = 4 * sizes.hidden
         stated -= {"intermediate_size"}
-    return Evidence(hparams.origin, rank, values, stated)
+    evidence = Evidence(hparams.origin, rank, values, stated)
+    return evidence if changes is None else only_stated(evidence)
 
 
 def only_stated(evidence: Evidence) -> Evidence:

@@ -14,6 +14,8 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
+from crc32c import crc32c
+
 from electra_convert.errors import CorruptFileError, SourceError, unwritable
 from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
 from electra_convert.tensors import pieces
@@ -27,6 +29,8 @@ _FAULT_WINDOW = 1 << 16
 _MAPPED_FROM = 1 << 16
 # So much is written before the disk is told to begin; a flush at the end then has little left to wait for.
 _FLUSH_EVERY = 1 << 27
+# What is read for a checksum alone.
+_CHECKED_AT_ONCE = 1 << 22
 # Any other failure to reserve space means that the file system cannot; writing will show what it can.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -268,3 +272,23 @@ class WriteFile:
         os.close(self._descriptor)
         if kind is None and self._failure is not None:
             raise unwritable(self.path, self._failure) from self._failure
+
+
+def checksum_of_file(path: Path) -> str:
+    """Read a whole file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The CRC32C of its bytes, in hexadecimal.
+
+    Raises:
+        SourceError: it is missing or may not be read.
+        CorruptFileError: it cannot be read to its end.
+    """
+    checksum = 0
+    with ReadFile(path) as file:
+        for piece in file.pieces(memoryview(bytearray(_CHECKED_AT_ONCE)), 0, file.size):
+            checksum = crc32c(piece, checksum)
+    return f"{checksum:08x}"

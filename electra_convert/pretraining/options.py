@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
+from electra_convert.config.keys import TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.hub.sources import local_source
+from electra_convert.pretraining.settings import expected_instead
 
 Precision = Literal["float32", "bfloat16"]
 # hparams that have options of their own, by the name of the option.
@@ -87,7 +89,12 @@ class PretrainOptions:
         for name, least in (("accumulate", 1), ("log_steps", 1), ("seed", 0), ("train_vocab", 6)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}, expected a whole number from {least} up")
+                raise UsageError(f"{_flag(name)} is {value}, expected a whole number from {least} up")
+        flags = {key: _flag(name) for name, key in HPARAM_OPTIONS.items()}
+        for key, value in self.overrides:
+            if key in TRAINING and (expected := expected_instead(key, value)) is not None:
+                raise UsageError(f"{flags[key]} is {value}, expected {expected}")
+        check_keys(dict(self.overrides), "the options")
 
     @property
     def given_hparams(self) -> Hparams:
@@ -103,6 +110,10 @@ class PretrainOptions:
                     f"{read.origin} says {key} is {read.given[key]}, an option says {value}", "Give it once."
                 )
         return Hparams({**read.given, **dict(self.overrides)}, read.origin)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def make_pretrain_options(given: Mapping[str, Any]) -> PretrainOptions:

@@ -3,35 +3,37 @@ no framework, and writes nothing but the cache."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint
-from electra_convert.checkpoint.model import require_tied
-from electra_convert.config.hparams import Hparams, read_hparams_file
-from electra_convert.config.resolve import DEFAULTS, Resolved, Value
-from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
-from electra_convert.evidence import HPARAMS_FILE, Findings, gather
+from electra_convert.config.hparams import Hparams
+from electra_convert.errors import CorpusError, UsageError, VocabularyError
+from electra_convert.evidence import Findings
 from electra_convert.names.rules import Role
 from electra_convert.names.variants import VARIANTS, Variant
 from electra_convert.options import Options
-from electra_convert.pretraining.cache import Corpus, Tokenisation, open_corpus
+from electra_convert.pretraining.architectures import (
+    check_models,
+    designed_models,
+    found_models,
+    run_hparams,
+    with_origins,
+)
+from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.text import corpus_files, read_lines
+from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
+from electra_convert.pretraining.corpus.tokenising import Tokenisation
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.reporting import Reporter
 from electra_convert.pretraining.settings import Settings, training_settings
-from electra_convert.pretraining.text import corpus_files, read_lines
-from electra_convert.pretraining.tfrecords import is_tfrecords
-from electra_convert.pretraining.vocabulary import WordPieces, read_word_pieces, train_word_pieces
-from electra_convert.record import recorded_hparams
-from electra_convert.targets.tensorflow import choose_variant
 from electra_convert.targets.tokenizers import find_casing, find_vocabulary
 from electra_convert.tokenizer import accents_of_folder, check_size
 
-_TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
@@ -73,10 +75,12 @@ class Decided:
     Attributes:
         pieces: the vocabulary.
         hparams: all that were stated.
+        origins: where each value of each model's configuration came from.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
+    origins: Mapping[str, Mapping[str, str]]
 
 
 def prepare(
@@ -102,19 +106,23 @@ def prepare(
         ElectraConvertError: something does not fit; nothing has been written.
     """
     files = corpus_files(places)
-    hparams = _hparams(options.given_hparams, start, decided)
+    given = options.given_hparams
+    hparams = run_hparams(given, start, decided.hparams if decided else None)
     training_settings(hparams)
     if start is not None:
-        variant, findings = _found(start, hparams)
+        variant, findings = found_models(start, given, hparams)
         pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
-        check_size(pieces.vocabulary, next(iter(start.models.values())).sizes.vocabulary, False)
+        rows = next(iter(start.models.values())).sizes.vocabulary
+        _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
         variant = VARIANTS[hparams.layout or "default"]
-        findings = _designed(hparams, variant)
+        findings = designed_models(hparams, variant)
+    if decided is not None:
+        findings = with_origins(findings, decided.origins)
     settings = training_settings(hparams)
-    _check_length(settings, findings)
+    check_models(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus), *_schedule_notices(settings)):
@@ -128,78 +136,19 @@ def default_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
 
 
-def _hparams(given: Hparams, start: Checkpoint | None, decided: Decided | None) -> Hparams:
-    """Those of the run that is continued, changed where others are given."""
-    if decided is not None:
-        return Hparams({**decided.hparams, **given.given}, given.origin)
-    if start is None:
-        return given
-    beside = start.folder / HPARAMS_FILE
-    if start.variant is not None and beside.is_file():
-        return Hparams({**read_hparams_file(beside, HPARAMS_FILE).given, **given.given}, given.origin)
-    return Hparams({**(recorded_hparams(start.record) or {}), **given.given}, given.origin)
-
-
-def _found(start: Checkpoint, hparams: Hparams) -> tuple[Variant, Findings]:
-    start.require_mapped()
-    for model in start.models.values():
-        require_tied(start.path, model)
-    findings = gather(start, json.dumps(dict(hparams.given)) if hparams.given else None)
-    findings = replace(findings, hparams=hparams)
-    variant = start.variant or choose_variant(start, findings, start.models)
-    if start.variant is not None and hparams.layout is None and variant.hparams:
-        # What the variables say, and a checkpoint of this run must say again when it is resumed.
-        stated = Hparams({**hparams.given, **variant.hparams}, hparams.origin)
-        return variant, _checked(start, variant, replace(findings, hparams=stated))
-    return variant, _checked(start, variant, findings)
-
-
-def _checked(start: Checkpoint, variant: Variant, findings: Findings) -> Findings:
-    """Refuse what cannot be trained on, or only half of it."""
-    hparams = findings.hparams or Hparams({}, "")
-    if variant.name not in _TRAINABLE:
-        raise TrainingError(
-            f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
-        )
-    alone = next(iter(start.models)) if len(start.models) == 1 else None
-    if start.variant is None and alone is not None and hparams.layout != variant.name:
-        needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
-        raise TrainingError(
-            f"{start.path} holds a {alone} alone; ELECTRA trains two models",
-            f"Give the folder of the pair, or --hparams '{needed}' to train the {alone} alone.",
-        )
-    for role in start.models:
-        if role == "generator" and findings.configs[role]["hidden_act"] != "gelu":
-            raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
-    return findings
-
-
-def _designed(hparams: Hparams, variant: Variant) -> Findings:
-    configs: dict[Role, Resolved] = {}
-    for network in variant.networks:
-        values = {**DEFAULTS, **hparams.expected(network.role, variant.shares_config)}
-        heads, hidden = values["num_attention_heads"], values["hidden_size"]
-        if not hidden or not values["num_hidden_layers"] or hidden % heads:
-            raise ConfigError(
-                f"{hparams.origin}: the {network.role} would have {values['num_hidden_layers']} layers of width "
-                f"{hidden} with {heads} attention heads",
-                "Heads must divide the width, and no size may be zero.",
-            )
-        if network.role == "generator" and values["hidden_act"] != "gelu":
-            raise ConfigError(
-                f"{hparams.origin}: hidden_act is {values['hidden_act']}; transformers computes a generator's head "
-                "with gelu whatever the configuration says"
-            )
-        configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
-    return Findings(configs, hparams, {}, ())
-
-
 def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
-    if "vocab_size" in hparams.given:
-        check_size(pieces.vocabulary, hparams["vocab_size"], False)
-        return hparams
-    return Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+    stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
+    for rows in stated:
+        _require_size(pieces, rows, "Leave vocab_size out of the hparams: it follows from the vocabulary.")
+    return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+
+
+def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
+    try:
+        check_size(pieces.vocabulary, rows, False)
+    except VocabularyError as error:
+        raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
 def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
@@ -235,15 +184,6 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
     saved = accents_of_folder(model.folder) if start.variant is None else None
     strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
     return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
-
-
-def _check_length(settings: Settings, findings: Findings) -> None:
-    positions = min(config["max_position_embeddings"] for config in findings.configs.values())
-    if settings.max_seq_length > positions:
-        raise ConfigError(
-            f"max_seq_length is {settings.max_seq_length}, but the models have {positions} positions",
-            'Shorten it, or give the models more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
-        )
 
 
 def _corpus_notices(corpus: Corpus) -> list[str]:

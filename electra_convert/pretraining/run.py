@@ -10,11 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from electra_convert.frameworks import import_accelerate, import_torch, import_transformers
+from electra_convert.errors import MissingPackageError, TrainingError
+from electra_convert.frameworks import (
+    import_accelerate,
+    import_matplotlib_figure,
+    import_torch,
+    import_transformers,
+)
 from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
-from electra_convert.pretraining.place import require_place
-from electra_convert.pretraining.records import Pretraining
+from electra_convert.pretraining.outputs.place import require_place
+from electra_convert.pretraining.outputs.records import Pretraining
 from electra_convert.pretraining.reporting import Reporter, Silent
+
+_TRANSFORMERS = 5
+# What gloo and NCCL say where another process has ended.
+_PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
 def pretrain(
@@ -61,11 +71,47 @@ def run_pretraining(
         ElectraConvertError: as pretrain.
     """
     # The other processes of a run come when the first may already have made its folder.
-    if int(os.environ.get("RANK", "0")) == 0:
+    rank = int(os.environ.get("RANK", "0"))
+    if not rank:
         require_place(places, output, options)
     import_torch("to pretrain")
-    import_transformers("to pretrain")
+    _require_recent(import_transformers("to pretrain").__version__)
     import_accelerate("to pretrain")
+    # Used at the very end, which is no time to learn that it is missing.
+    import_matplotlib_figure("to draw the curves of a run")
     from electra_convert.pretraining.session import run_session
 
-    return run_session(places, output, options, reporter)
+    try:
+        return run_session(places, output, options, reporter)
+    except RuntimeError as error:
+        told = _told(error, rank, options.compile)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _require_recent(transformers_version: str) -> None:
+    """transformers 4 knows only its own ways to compute ELECTRA's attention."""
+    if int(transformers_version.partition(".")[0]) < _TRANSFORMERS:
+        raise MissingPackageError(
+            f"transformers {transformers_version} is too old to pretrain with; {_TRANSFORMERS} is needed",
+            "pip install -U 'electra-convert[pretrain]'",
+        )
+
+
+def _told(error: RuntimeError, rank: int, compiled: bool) -> TrainingError | None:
+    """What a user can do something about among torch's errors; None for the others."""
+    said, kind = str(error), type(error)
+    line = said.strip().partition("\n")[0]
+    if kind.__name__ == "OutOfMemoryError" or "can't allocate memory" in said:
+        return TrainingError(
+            f"memory ran out: {line}",
+            "Compute each batch in parts with --accumulate, or give a smaller --batch-size or --max-length.",
+        )
+    if rank and any(sign in said for sign in _PEER_GONE):
+        return TrainingError(f"process {rank} ends because another has", "What that one says tells why.")
+    if compiled and kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return TrainingError(
+            f"torch.compile failed: {line}", "Leave --compile out; on a processor it needs a C++ compiler."
+        )
+    return None

@@ -15,7 +15,8 @@ _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "n
 # Counts that may be zero: no warm-up, no evaluation, every checkpoint kept.
 _FROM_ZERO = frozenset({"num_warmup_steps", "num_eval_steps", "keep_checkpoint_max"})
 _POSITIVE = frozenset({"learning_rate", "temperature", "mask_prob"})
-_LARGEST = 1 << 40
+# Larger numbers overflow somewhere: steps in float64, rates and weights in float32.
+_TOO_LARGE = 1e12
 
 
 @dataclass(frozen=True)
@@ -79,36 +80,52 @@ def training_settings(hparams: Hparams) -> Settings:
             "for it",
             "Leave electric_objective and two_tower_generator out.",
         )
+    if hparams["uniform_generator"] and not hparams["electra_objective"]:
+        raise ConfigError(
+            f"{hparams.origin}: uniform_generator without electra_objective trains nothing", "Leave one of them out."
+        )
     debug = _DEBUG if hparams["debug"] else {}
-    values = {
-        field.name: hparams.given.get(field.name, debug.get(field.name, hparams[field.name])) for field in _FIELDS
-    }
+    values = {name: hparams.given.get(name, debug.get(name, hparams[name])) for name in _KINDS}
     if values["max_predictions_per_seq"] is None:
-        _check("mask_prob", "float", values["mask_prob"], hparams.origin)
-        _check("max_seq_length", "int", values["max_seq_length"], hparams.origin)
+        for name in ("mask_prob", "max_seq_length"):
+            _check(name, values[name], hparams.origin)
         # configure_pretraining.py: PretrainingConfig.__init__
         values["max_predictions_per_seq"] = max(1, int((values["mask_prob"] + 0.005) * values["max_seq_length"]))
-    for field in _FIELDS:
-        _check(field.name, str(field.type), values[field.name], hparams.origin)
-    return Settings(**{field.name: _KINDS[str(field.type)](values[field.name]) for field in _FIELDS})
+    for name, value in values.items():
+        _check(name, value, hparams.origin)
+    return Settings(**{name: _KINDS[name](value) for name, value in values.items()})
 
 
-_FIELDS = fields(Settings)
-_KINDS = {"float": float, "int": int, "bool": bool}
+def _check(name: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
+    if (expected := expected_instead(name, value)) is not None:
+        raise ConfigError(f"{origin}: {name} is {json.dumps(value, default=str)[:60]}, expected {expected}")
 
 
-def _check(name: str, kind: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
-    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if kind == "bool":
+def expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JSON values
+    """Check a training hparam.
+
+    Args:
+        name: one of the attributes of Settings.
+        value: its value.
+
+    Returns:
+        What is expected of it, None where the value is that.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    number = whole or (isinstance(value, float) and isfinite(value))
+    if _KINDS[name] is bool:
         fits, expected = isinstance(value, bool), "true or false"
-    elif kind == "int":
+    elif _KINDS[name] is int:
         least = 0 if name in _FROM_ZERO else 5 if name == "max_seq_length" else 1
-        fits = isinstance(value, int) and number and least <= value < _LARGEST
-        expected = f"a whole number from {least} up"
+        fits, expected = whole and value >= least, f"a whole number from {least} up"
     elif name == "mask_prob":
         fits, expected = number and 0 < value < 1, "a number between 0 and 1"
     else:
         fits = number and (value > 0 if name in _POSITIVE else value >= 0)
         expected = "a positive number" if name in _POSITIVE else "a number from 0 up"
-    if not fits:
-        raise ConfigError(f"{origin}: {name} is {json.dumps(value, default=str)[:60]}, expected {expected}")
+    if fits and value >= _TOO_LARGE:
+        return f"{expected}, below {_TOO_LARGE:g}"
+    return None if fits else expected
+
+
+_KINDS = {field.name: {"float": float, "int": int, "bool": bool}[str(field.type)] for field in fields(Settings)}

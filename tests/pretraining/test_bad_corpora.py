@@ -62,6 +62,12 @@ def test_binary_files(pretrain, content):
     assert "A corpus is text files in UTF-8" in said
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_is_named(pretrain, encoding):
+    said = pretrain(f"\ufeff{TEXT}".encode(encoding))
+    assert "corpus.txt is text in UTF-16, not UTF-8\nHint: Convert it first: iconv -f UTF-16" in said
+
+
 def test_a_packed_file_that_is_cut_short(pretrain):
     said = pretrain(gzip.compress(TEXT.encode())[:-20], name="corpus.gz")
     assert "corpus.gz cannot be read" in said
@@ -94,10 +100,19 @@ def test_no_vocabulary_at_all(tmp_path):
         ({"learning_rate": -1}, "learning_rate is -1, expected a positive number"),
         ({"disallow_correct": 1}, "disallow_correct is 1, expected true or false"),
         ({"temperature": 0}, "temperature is 0, expected a positive number"),
-        ({"max_seq_length": 600}, "max_seq_length is 600, but the models have 512 positions"),
+        ({"max_seq_length": 600}, "max_seq_length is 600, but the discriminator has 512 positions"),
         ({"max_seq_length": 3}, "max_seq_length is 3, expected a whole number from 5 up"),
+        ({"learning_rate": 1e40}, "learning_rate is 1e+40, expected a positive number, below 1e+12"),
+        ({"num_train_steps": 10**400}, "expected a whole number from 1 up, below 1e+12"),
+        ({"uniform_generator": True, "electra_objective": False}, "without electra_objective trains nothing"),
         ({"electric_objective": True}, "two-tower generator cannot be pretrained"),
-        ({"vocab_size": 9999}, "1500 pieces, but the word embedding has 9999 rows"),
+        ({"vocab_size": 9999}, "rows\nHint: Leave vocab_size out of the hparams: it follows from the vocabulary."),
+        ({"model_hparam_overrides": {"vocab_size": 99}}, "1500 pieces, but the word embedding has 99 rows"),
+        ({"model_hparam_overrides": {"type_vocab_size": 1}}, "type_vocab_size is 1, but sequences have two segments"),
+        (
+            {"model_hparam_overrides": {"attention_probs_dropout_prob": 1}},
+            "attention_probs_dropout_prob is 1, expected a number from 0 up and below 1",
+        ),
         ({"generator_hidden_size": 0}, "the generator would have 12 layers of width 0"),
         ({"model_hparam_overrides": {"num_attention_heads": 3}}, "with 3 attention heads"),
         ({"model_hparam_overrides": {"hidden_act": "relu"}}, "hidden_act is relu"),
@@ -116,6 +131,8 @@ def test_hparams_that_cannot_be_trained_with(pretrain, hparams, said):
         (("--held-out", "1"), "expected a share from 0 up and below 1"),
         (("--accumulate", "0"), "--accumulate is 0"),
         (("--log-steps", "0"), "--log-steps is 0"),
+        (("--steps", "0"), "--steps is 0, expected a whole number from 1 up"),
+        (("--learning-rate", "nan"), "--learning-rate is nan, expected a positive number"),
     ],
 )
 def test_options_that_do_not_go_together(pretrain, options, said):

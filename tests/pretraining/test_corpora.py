@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import random
 import shutil
 
 import numpy as np
@@ -14,14 +13,15 @@ from conftest import FIXTURES
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.errors import CorpusError, CorruptFileError, VocabularyError
-from electra_convert.pretraining import cache as caches
 from electra_convert.pretraining import preparation
-from electra_convert.pretraining.batches import Batches
-from electra_convert.pretraining.cache import Tokenisation, open_corpus
-from electra_convert.pretraining.packing import ExampleBuilder
+from electra_convert.pretraining.corpus import cache as caches
+from electra_convert.pretraining.corpus import tokenising
+from electra_convert.pretraining.corpus.cache import open_corpus
+from electra_convert.pretraining.corpus.text import corpus_files, read_lines
+from electra_convert.pretraining.corpus.tokenising import Tokenisation, make_builder
+from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.settings import training_settings
-from electra_convert.pretraining.text import corpus_files, read_lines
-from electra_convert.pretraining.vocabulary import encoder, read_word_pieces, train_word_pieces
+from electra_convert.pretraining.training.batches import Batches
 
 CORPUS = FIXTURES / "corpus"
 RECORDS = FIXTURES / "pretraining" / "tfrecords"
@@ -38,9 +38,8 @@ def opened(place, cache, pieces, length=32, blank_lines=True):
 
 def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
     corpus = opened(CORPUS, tmp_path, pieces)
-    ids = pieces.vocabulary.ids
     encode = encoder(pieces.definition)
-    builder = ExampleBuilder(32, ids["[CLS]"], ids["[SEP]"], random.Random(caches._PACKING_SEED))
+    builder = make_builder(Tokenisation(pieces, 32, True))
     expected = []
     for path in corpus_files([CORPUS]):
         expected += [builder.add(encode([line])[0]) if line else builder.finish() for line in read_lines(path)]
@@ -57,6 +56,26 @@ def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
         assert inputs.segment_ids[row].tolist() == [0] * example.first + [1] * (length - example.first) + [0] * (
             32 - length
         )
+
+
+def test_long_lines_are_tokenised_in_parts_and_give_the_same_sequences(tmp_path, pieces, monkeypatch):
+    lines = [line for path in corpus_files([CORPUS]) for line in read_lines(path)]
+    (tmp_path / "long.txt").write_text("\n".join([" ".join(lines[:200]), "", lines[200], " ".join(lines[201:])]))
+    whole = opened(tmp_path / "long.txt", tmp_path / "whole", pieces)
+    longest = []
+
+    def encoding(definition):
+        encode = encoder(definition)
+        return lambda block: longest.append(max(map(len, block))) or encode(block)
+
+    monkeypatch.setattr(tokenising, "encoder", encoding)
+    monkeypatch.setattr(tokenising, "_PART_LETTERS", 40)
+    monkeypatch.setattr(tokenising, "_BLOCK_LETTERS", 300)
+    parts = opened(tmp_path / "long.txt", tmp_path / "parts", pieces)
+    assert max(longest) < 80 < len(longest)
+    assert parts.record == whole.record
+    everything = np.arange(len(whole))
+    np.testing.assert_array_equal(parts.read(everything).input_ids, whole.read(everything).input_ids)
 
 
 def test_records_are_read_into_a_cache_as_tensorflow_reads_them(tmp_path, pieces):
@@ -106,6 +125,17 @@ def test_a_damaged_cache_is_named(tmp_path, pieces, name):
     with pytest.raises(CorruptFileError) as raised:
         opened(CORPUS, tmp_path, pieces)
     assert "Remove" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["tokens.bin", "examples.bin"])
+def test_a_flipped_bit_in_a_cache_is_found(tmp_path, pieces, name):
+    opened(CORPUS, tmp_path, pieces)
+    [folder] = tmp_path.iterdir()
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (folder / name).write_bytes(content)
+    with pytest.raises(CorruptFileError, match=rf"{name} does not have the checksum it was written with"):
+        opened(CORPUS, tmp_path, pieces)
 
 
 def test_a_cache_that_was_not_finished_is_not_there(tmp_path, pieces, monkeypatch):

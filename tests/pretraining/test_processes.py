@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import FIXTURES
@@ -46,7 +48,8 @@ def require_alike(found: list[dict], expected: list[dict]) -> None:
 def test_two_processes_have_the_losses_of_one(pretrained, tmp_path):
     alone = pretrained("alone", hparams=PLAIN, log_steps=1)
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
         "-m", "electra_convert", "pretrain",
         FIXTURES / "corpus", tmp_path / "two", "--vocab", FIXTURES / "vocab.txt", "--hparams", json.dumps(PLAIN),
         "--log-steps", "1", "--held-out", "0.1", "--cache", tmp_path / "cache", "--json",
@@ -58,6 +61,7 @@ def test_two_processes_have_the_losses_of_one(pretrained, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["step"] == 8
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["computed"]["processes"] == 2
     require_alike(reports(tmp_path / "two"), reports(alone.output))
     assert sorted(path.name for path in (tmp_path / "two" / "model").iterdir()) == ["discriminator", "generator"]
 
@@ -66,6 +70,48 @@ def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained):
     whole = pretrained("whole", hparams=PLAIN, log_steps=1)
     parts = pretrained("parts", hparams=PLAIN, log_steps=1, accumulate=4)
     require_alike(reports(parts.output), reports(whole.output))
+
+
+def test_accelerates_environment_changes_nothing_that_is_an_option_here(monkeypatch):
+    from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.session import _accelerator
+
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    accelerator = _accelerator(PretrainOptions())
+    assert accelerator.gradient_accumulation_steps == 1
+    assert accelerator.state.dynamo_plugin.backend.value == "NO"
+    assert accelerator.mixed_precision == "no"
+
+
+def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeypatch):
+    import accelerate
+
+    from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.session import _accelerator
+
+    asked = {}
+
+    def make(**given):
+        asked.update(given)
+        return SimpleNamespace(distributed_type=SimpleNamespace(value="MULTI_GPU"))
+
+    monkeypatch.setattr(accelerate, "Accelerator", make)
+    _accelerator(PretrainOptions())
+    [patience] = [handler.timeout for handler in asked["kwargs_handlers"] if hasattr(handler, "timeout")]
+    assert patience > timedelta(hours=24)
+
+
+@pytest.mark.parametrize("distribution", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA"])
+def test_processes_that_do_not_hold_whole_models_are_refused(distribution):
+    from electra_convert.pretraining.session import require_whole_copies
+
+    require_whole_copies("MULTI_GPU")
+    require_whole_copies("NO")
+    with pytest.raises(ConfigError, match=f"accelerate is configured for {distribution}") as raised:
+        require_whole_copies(distribution)
+    assert "--multi_gpu" in raised.value.hint
 
 
 def test_a_batch_that_cannot_be_split_evenly_is_refused(pretrained):

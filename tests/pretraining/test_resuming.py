@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import FIXTURES
@@ -14,7 +15,7 @@ from support.pretraining import TINY
 
 from electra_convert import pretrain
 from electra_convert.checkpoint import open_checkpoint
-from electra_convert.errors import CorruptFileError, OutputError, TrainingError
+from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, TrainingError
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import json, os, signal, sys
 import electra_convert
-from electra_convert.pretraining import checkpoints
+from electra_convert.pretraining.outputs import checkpoints
 from electra_convert.pretraining.reporting import Silent
 
 corpus, output, cache, vocab, hparams, killed_at, while_saving, resume = sys.argv[1:]
@@ -119,6 +120,11 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def change_losses(path: Path) -> None:
+    """Change what waits to be reported."""
+    path.write_text(path.read_text().replace('"pending": []', '"pending": [[9.0, 9.0, 9.0]]'))
+
+
 DAMAGE = {
     "a flipped bit in the weights": lambda at: flip(at / "model" / "discriminator" / "model.safetensors"),
     "a flipped bit in the slots": lambda at: flip(at / "model" / "generator" / "optimizer.safetensors"),
@@ -126,13 +132,15 @@ DAMAGE = {
     "weights missing": lambda at: (at / "model" / "generator" / "model.safetensors").unlink(),
     "no state": lambda at: (at / "state.json").unlink(),
     "half a state": lambda at: os.truncate(at / "state.json", 40),
+    "other losses in the state": lambda at: change_losses(at / "state.json"),
+    "an empty folder": lambda at: (remove(at), at.mkdir()),
     "the state of another step": lambda at: at.rename(at.with_name("step-99")),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished, tmp_path, damage):
-    from electra_convert.pretraining.checkpoints import latest
+    from electra_convert.pretraining.outputs.checkpoints import latest
 
     DAMAGE[damage](finished / "checkpoints" / "step-12")
     saved, notices = latest(finished / "checkpoints")
@@ -167,6 +175,36 @@ def test_where_every_checkpoint_is_damaged_nothing_is_started_silently(finished,
         pretrained(held_out=0.0, resume=True)
 
 
+def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished, pretrained):
+    place = finished / "checkpoints"
+    remove(place / "step-12")
+    for name in (".step-3.removed", ".step-12.abcd1234.partial", ".step-12.abcd1234.replaced"):
+        (place / name / "model").mkdir(parents=True)
+    pretrained(held_out=0.0, resume=True)
+    assert sorted(path.name for path in place.iterdir()) == ["step-10", "step-12", "step-5"]
+
+
+@pytest.mark.parametrize("source", [None, "default"])
+def test_a_run_that_was_resumed_leaves_the_same_files(pretrained, tmp_path, source):
+    given = {"held_out": 0.0, "export_tf": True}
+    if source is not None:
+        hparams = {"num_train_steps": 4004, "save_checkpoints_steps": 2, "train_batch_size": 4}
+        given |= {"init_from": FIXTURES / source, "hparams": hparams}
+    result = pretrained(**given)
+    before = contents(result.output)
+    [*_, last] = sorted((result.output / "checkpoints").iterdir(), key=lambda path: int(path.name[5:]))
+    remove(last)
+    pretrained(**given, resume=True)
+    assert contents(result.output) == before
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    """All files but those with times in them."""
+    files = {str(path.relative_to(output)): path for path in output.rglob("*") if path.is_file()}
+    timed = ("metrics.jsonl", "curves.png", "tensorboard/")
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(timed)}
+
+
 def test_only_the_last_checkpoints_are_kept(pretrained):
     result = pretrained(hparams={**TINY, "save_checkpoints_steps": 2, "keep_checkpoint_max": 2}, held_out=0.0)
     assert sorted(path.name for path in (result.output / "checkpoints").iterdir()) == ["step-10", "step-12"]
@@ -199,34 +237,80 @@ def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, 
         pretrained(resume=True, held_out=0.0)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hparams": []}, r"run\.json has no hparams"),
+        ({"hparams": {"train_batch_siz": 8}}, r"run\.json: unknown hparam 'train_batch_siz'"),
+        ({"origins": {"generator": 3}}, r"run\.json has origins of another kind"),
+    ],
+)
+def test_a_damaged_record_of_a_run_is_named(finished, pretrained, change, said):
+    path = finished / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ElectraConvertError, match=said):
+        pretrained(resume=True, held_out=0.0, hparams=None)
+
+
 def test_a_run_may_be_replaced(finished, pretrained):
     result = pretrained(overwrite=True, hparams={**TINY, "num_train_steps": 1}, held_out=0.0)
     assert [path.name for path in (result.output / "checkpoints").iterdir()] == ["step-1"]
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(finished, pretrained):
-    from electra_convert.pretraining.records import locked
+    from electra_convert.pretraining.outputs.records import locked
 
     with locked(finished), pytest.raises(OutputError, match="is being written to by another run"):
         pretrained(resume=True, held_out=0.0)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(pretrained, monkeypatch, tmp_path):
-    from electra_convert.pretraining import train
+    from electra_convert.pretraining.training import loop
 
-    genuine = train.set_learning_rate
+    genuine = loop.set_learning_rate
     steps = iter(range(1, 100))
 
     def exploding(optimizer, rate):
         genuine(optimizer, float("inf") if next(steps) == 8 else rate)
 
-    monkeypatch.setattr(train, "set_learning_rate", exploding)
+    monkeypatch.setattr(loop, "set_learning_rate", exploding)
     with pytest.raises(TrainingError, match="step 9 went wrong: masked_lm_loss nan"):
         pretrained(held_out=0.0)
     found = list((tmp_path / "run" / "checkpoints").iterdir())
     assert [path.name for path in found] == ["step-5"]
     with open_checkpoint(found[0] / "model") as checkpoint:
         assert checkpoint.step == 5
+
+
+def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch, tmp_path):
+    """The last update before a checkpoint is looked at by no later step, but by the evaluation."""
+    from electra_convert.pretraining.training import loop
+
+    genuine = loop.set_learning_rate
+    steps = iter(range(1, 100))
+    monkeypatch.setattr(
+        loop, "set_learning_rate", lambda optimizer, rate: genuine(optimizer, 1e38 if next(steps) == 10 else rate)
+    )
+    with pytest.raises(TrainingError, match="evaluating after step 10 went wrong: masked_lm_loss nan"):
+        pretrained()
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-5"]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"), [(3, "The run had no checkpoint yet."), (7, "continues the run from step 5.")]
+)
+def test_an_interruption_says_what_is_left_of_the_run(step, told):
+    class Interrupting(Notes):
+        def stepped(self, number: int, total: int, losses: dict[str, float]) -> None:
+            if number == step:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as raised, TemporaryDirectory() as place:
+        pretrain(
+            FIXTURES / "corpus", Path(place) / "run", Interrupting(), vocab=FIXTURES / "vocab.txt", hparams=TINY,
+            log_steps=1, held_out=0.0, cache=Path(place) / "cache",
+        )  # fmt: skip
+    assert told in raised.value.__notes__[0]
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from conftest import FIXTURES
 from support.pretraining import TINY
 
 from electra_convert.errors import ElectraConvertError, OutputError, TrainingError
-from electra_convert.pretraining.place import begun, identity
+from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.pretraining.outputs import place
+from electra_convert.pretraining.outputs.place import begun, identity
 
 pytestmark = pytest.mark.slow
 
@@ -79,11 +81,11 @@ def test_a_start_that_fails_leaves_the_old_run_and_no_new_one(old, pretrained, t
 
 
 def test_training_that_fails_before_its_first_checkpoint_leaves_all_as_it_was(old, pretrained, tmp_path, monkeypatch):
-    from electra_convert.pretraining import train
+    from electra_convert.pretraining.training import loop
 
     before = contents(old)
     with monkeypatch.context() as patch:
-        patch.setattr(train, "set_learning_rate", exploding)
+        patch.setattr(loop, "set_learning_rate", exploding)
         for name, overwrite in (("run", True), ("deep/new", False)):
             with pytest.raises(TrainingError, match="went wrong"):
                 pretrained(name, overwrite=overwrite, held_out=0.0)
@@ -98,7 +100,7 @@ def exploding(optimizer, rate):
 
 
 def test_the_old_run_goes_with_the_first_checkpoint_of_the_new(old, pretrained, tmp_path, monkeypatch):
-    from electra_convert.pretraining import checkpoints
+    from electra_convert.pretraining.outputs import checkpoints
 
     seen = []
     genuine = checkpoints.save
@@ -130,6 +132,15 @@ def test_what_appeared_meanwhile_is_not_removed(tmp_path, file):
             pass
     assert (place.read_bytes() if file else contents(place)) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "out"]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_corpus_is_read(tmp_path, monkeypatch, writable):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(place.os, "access", lambda path, mode: writable)
+    said = "file is not a folder, so" if writable else "may not be written to, so"
+    with pytest.raises(OutputError, match=said):
+        place.require_place([Path("nowhere")], tmp_path / ("file" if writable else ".") / "run", PretrainOptions())
 
 
 @pytest.mark.parametrize("what", ["output", "cache"])

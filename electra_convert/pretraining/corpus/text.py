@@ -11,6 +11,7 @@ from typing import IO, cast
 from electra_convert.errors import CorpusError
 
 _GZIP = b"\x1f\x8b"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
@@ -77,8 +78,10 @@ def read_lines(path: Path) -> Iterator[str]:
     try:
         with _opened(path) as file:
             for number, raw in enumerate(file, start=1):
+                if number == 1 and raw.startswith(_UTF_16):
+                    raise CorpusError(f"{path} is text in UTF-16, not UTF-8", _CONVERT)
                 if b"\0" in raw:
-                    raise CorpusError(f"{path}, line {number}: a zero byte, this is no text file", _WHAT_IT_IS)
+                    raise CorpusError(f"{path}, line {number}: a zero byte; this is not a text file", _WHAT_IT_IS)
                 yield raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
     except UnicodeDecodeError as error:
         raise CorpusError(
@@ -86,10 +89,11 @@ def read_lines(path: Path) -> Iterator[str]:
         ) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise CorpusError(f"{path} cannot be read after line {number}: {reason}") from error
+        raise CorpusError(f"{path} cannot be read after line {number}: {reason}", "Copy the file again.") from error
 
 
 _WHAT_IT_IS = "A corpus is text files in UTF-8 (.gz too), or TFRecords of build_pretraining_dataset.py."
+_CONVERT = "Convert it first: iconv -f UTF-16 -t UTF-8 FILE > FILE.utf8"
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -13,7 +13,7 @@ from electra_convert.config.keys import LOCATIONS
 from electra_convert.options import Options
 from electra_convert.output import write_file
 from electra_convert.parity.saved import hash_files
-from electra_convert.pretraining.exchange import Trained, as_checkpoint
+from electra_convert.pretraining.outputs.exchange import Trained, as_checkpoint
 from electra_convert.targets.plan import OutputPlan, write
 from electra_convert.targets.tensorflow import plan_tensorflow
 from electra_convert.targets.transformers import plan_transformers
@@ -49,10 +49,8 @@ class Tokens:
         )
 
 
-def write_models(
-    trained: Trained, step: int, tokens: Tokens, described: Mapping[str, Any], folder: Path, slots: bool
-) -> None:
-    """Write the models as convert writes them, with training.json in place of conversion.json.
+def write_models(trained: Trained, step: int, tokens: Tokens, described: Mapping[str, Any], folder: Path) -> None:
+    """Write the models and the optimiser's state as convert does, with training.json in place of conversion.json.
 
     Args:
         trained: the networks.
@@ -60,15 +58,13 @@ def write_models(
         tokens: their tokenizer.
         described: what training.json is to say of the run beside step, layout and hparams.
         folder: the folder to make; a pair gets a folder each within it.
-        slots: whether the optimiser's state goes with them.
 
     Raises:
         NamesError: a weight is not finite.
         OutputError: it cannot be written.
     """
     checkpoint = as_checkpoint(trained, step)
-    options = replace(tokens.options, optimizer=slots)
-    plan = plan_transformers(checkpoint, trained.findings, tuple(trained.networks), "safetensors", options, ())
+    plan = plan_transformers(checkpoint, trained.findings, tuple(trained.networks), "safetensors", tokens.options, ())
     record = _record(trained, step, described)
     files, records = _apart(plan.files)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from electra_convert.names.rules import Role
-from electra_convert.pretraining.model import named_weights
+from electra_convert.pretraining.training.model import named_weights
 
 # tf.layers.dense without an initialiser (modeling.BertModel, run_pretraining._get_discriminator_output).
 _GLOROT = ("electra.embeddings_project.weight", "discriminator_predictions.dense_prediction.weight")
@@ -42,4 +42,6 @@ def _values(name: str, shape: torch.Size, deviation: float, random: torch.Genera
         return values.fill_(1.0)
     if name in _GLOROT:
         return nn.init.xavier_uniform_(values, generator=random)
+    if not deviation:
+        return values.zero_()
     return nn.init.trunc_normal_(values, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)

@@ -12,8 +12,8 @@ from pathlib import Path
 from electra_convert.errors import OutputError
 from electra_convert.output import REPLACED, follow, make_parents, partial_folder, put_back, remove_abandoned
 from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.pretraining.outputs.records import RUN_FILE, locked
 from electra_convert.pretraining.preparation import default_cache
-from electra_convert.pretraining.records import RUN_FILE, locked
 
 
 def require_place(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:
@@ -32,6 +32,7 @@ def require_place(places: Sequence[Path], output: Path, options: PretrainOptions
     if not os.path.lexists(output):
         if options.resume:
             raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
+        _require_writable(output)
         return
     if not (output / RUN_FILE).is_file():
         raise OutputError(f"{output} already exists, and holds no pretraining run", "Choose another name.")
@@ -43,6 +44,15 @@ def require_place(places: Sequence[Path], output: Path, options: PretrainOptions
         )
     if output.is_symlink():
         raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
+
+
+def _require_writable(output: Path) -> None:
+    """Look before a corpus is tokenised, which may take hours."""
+    parent = next(parent for parent in output.absolute().parents if os.path.lexists(parent))
+    if not parent.is_dir():
+        raise OutputError(f"{parent} is not a folder, so {output} cannot be made", "Choose another name.")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(f"{parent} may not be written to, so {output} cannot be made", "Choose another folder.")
 
 
 def _require_apart(places: Sequence[Path], output: Path, cache: Path, options: PretrainOptions) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
 
 from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
-from electra_convert.pretraining.batches import Batches, dropout_seed
-from electra_convert.pretraining.evaluation import Tally, merged
-from electra_convert.pretraining.masking import Batch
-from electra_convert.pretraining.model import Electra, Outputs, Tensors
-from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.settings import Settings
+from electra_convert.pretraining.training.batches import Batches, dropout_seed
+from electra_convert.pretraining.training.evaluation import Tally, merged
+from electra_convert.pretraining.training.masking import Batch
+from electra_convert.pretraining.training.model import Electra, Outputs, Tensors
+from electra_convert.pretraining.training.optimizer import clip_gradients, learning_rate, set_learning_rate
 
 Losses = list[list[float]]
 
@@ -74,7 +75,7 @@ def train(
         compiled: whether torch.compile is used.
 
     Raises:
-        TrainingError: a loss or a gradient is no finite number; nothing has been saved since.
+        TrainingError: a loss, a gradient or a metric is no finite number; nothing has been saved since.
     """
     processes, process = accelerator.num_processes, accelerator.process_index
     share = settings.train_batch_size // (processes * parts)
@@ -121,7 +122,9 @@ def train(
                 hooks.report(done, pending, tokens / (time.perf_counter() - began))
                 pending = []
             if saves or last:
-                hooks.evaluate(done, evaluate(model, batches, accelerator))
+                metrics = evaluate(model, batches, accelerator)
+                _require_finite(metrics, f"evaluating after step {done}")
+                hooks.evaluate(done, metrics)
                 hooks.save(done, pending)
             if reports or saves:
                 began, tokens = time.perf_counter(), 0.0
@@ -210,11 +213,16 @@ def _read(unread: list[torch.Tensor], accelerator: Any, step: int) -> Losses:  #
     first = step - len(unread) + 1
     unread.clear()
     losses: Losses = rows.tolist()
-    for number, row in enumerate(torch.isfinite(rows).all(1).tolist()):
-        if not row:
-            values = ", ".join(f"{name} {value}" for name, value in zip(LOSSES, losses[number], strict=True))
-            raise TrainingError(
-                f"step {first + number} went wrong: {values}",
-                "The last checkpoint is from before it. Lower the learning_rate, or lengthen the warm-up.",
-            )
+    for number, row in enumerate(losses):
+        _require_finite(dict(zip(LOSSES, row, strict=True)), f"step {first + number}")
     return losses
+
+
+def _require_finite(values: Mapping[str, float], what: str) -> None:
+    if not all(map(isfinite, values.values())):
+        told = ", ".join(f"{name} {value}" for name, value in values.items())
+        raise TrainingError(
+            f"{what} went wrong: {told}",
+            "The run's checkpoints are from before it. Start from one of them (--init-from) with a lower "
+            "learning_rate, or start anew with a longer warm-up.",
+        )

@@ -12,26 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.pretraining.corpus.cache import Inputs
 from electra_convert.pretraining.settings import Settings
 
 # The share of the chosen tokens that become [MASK]; the rest stay and are predicted all the same.
 _REPLACED = 0.85
 _NEVER_MASKED = ("[CLS]", "[SEP]", "[MASK]", "[PAD]")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Sequences of a corpus.
-
-    Attributes:
-        input_ids: [batch, length] int64, padded at the end.
-        input_mask: [batch, length] bool, true where there is a token.
-        segment_ids: [batch, length] int64, 0 or 1.
-    """
-
-    input_ids: NDArray[np.int64]
-    input_mask: NDArray[np.bool_]
-    segment_ids: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from electra_convert.names.ops import Op
 from electra_convert.names.plan import Sizes
 from electra_convert.names.rules import SLOT_NAMES, Role
 from electra_convert.names.variants import Variant, collapse
-from electra_convert.pretraining.model import named_weights
-from electra_convert.pretraining.optimizer import moments_of
+from electra_convert.pretraining.training.model import named_weights
+from electra_convert.pretraining.training.optimizer import moments_of
 from electra_convert.tensors import DTYPES, Tensor, stream_bytes
 from electra_convert.weights import Weight, step_constant
 
@@ -149,7 +149,10 @@ def restore_moments(checkpoint: Checkpoint, trained: Trained) -> None:
 def _values(weight: Weight) -> torch.Tensor:
     tensor = weight.tensor
     piece = np.ascontiguousarray(tensor.read()).reshape(-1).view(np.uint8).data
-    require_finite(piece, tensor)
+    try:
+        require_finite(piece, tensor)
+    except NamesError as error:
+        raise NamesError(error.message, "Use an earlier checkpoint.") from error
     values: NDArray[np.float32] = np.frombuffer(cast(piece, tensor, DTYPES["float32"], True), "<f4")
     oriented = values.reshape(tensor.shape)
     return torch.from_numpy(np.array(oriented.T if weight.op is Op.TRANSPOSE else oriented, order="C"))

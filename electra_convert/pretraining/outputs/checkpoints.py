@@ -13,16 +13,15 @@ from typing import Any
 from crc32c import crc32c
 
 from electra_convert.errors import ElectraConvertError, TrainingError
-from electra_convert.formats.files import ReadFile
+from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
-from electra_convert.pretraining.exchange import Trained
-from electra_convert.pretraining.export import Tokens, write_models
+from electra_convert.pretraining.outputs.exchange import Trained
+from electra_convert.pretraining.outputs.export import Tokens, write_models
 
 MODEL = "model"
 _STATE = "state.json"
 _NAME = re.compile(r"step-(\d{1,18})")
-_PIECE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,18 @@ def save(
         OutputError: it cannot be written; what was there before still is.
     """
     with new_folder(folder / f"step-{step}", overwrite=True) as place:
-        write_models(trained, step, tokens, described, place / MODEL, slots=True)
+        write_models(trained, step, tokens, described, place / MODEL)
         paths = sorted(path for path in (place / MODEL).rglob("*") if path.is_file())
         files = {str(path.relative_to(place)): _fingerprint(path) for path in paths}
         state = {"schema": 1, "step": step, "pending": pending, "files": files}
-        write_file(place / _STATE, (json.dumps(state, indent=2) + "\n").encode())
-    for old in sorted(_found(folder))[:-keep] if keep else []:
-        _remove(_found(folder)[old])
+        content = json.dumps({"crc32c": _checksum(state), **state}, indent=2)
+        write_file(place / _STATE, f"{content}\n".encode())
+    found = _found(folder)
+    for old in sorted(found)[:-keep] if keep else []:
+        _remove(found[old])
+    # What is hidden there, runs that were killed have left; with this checkpoint none of it is the only copy.
+    for left in folder.glob(".step-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def latest(folder: Path) -> tuple[Saved | None, list[str]]:
@@ -112,6 +116,8 @@ def _found(folder: Path) -> dict[int, Path]:
 
 def _checked(place: Path, step: int) -> Saved:
     state: Any = decode_object((place / _STATE).read_bytes(), str(place / _STATE))
+    if state.pop("crc32c") != _checksum(state):
+        raise TrainingError(f"{_STATE} does not have the checksum it names")
     for name, expected in state["files"].items():
         found = _fingerprint(place / name)
         if found != expected:
@@ -127,12 +133,12 @@ def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     return f"checksum {found['crc32c']}, expected {expected['crc32c']}"
 
 
+def _checksum(state: Mapping[str, Any]) -> str:
+    return f"{crc32c(json.dumps(state, sort_keys=True).encode()):08x}"
+
+
 def _fingerprint(path: Path) -> dict[str, Any]:
-    checksum = 0
-    with ReadFile(path) as file:
-        for position in range(0, file.size, _PIECE_BYTES):
-            checksum = crc32c(file.read(min(_PIECE_BYTES, file.size - position), position), checksum)
-        return {"bytes": file.size, "crc32c": f"{checksum:08x}"}
+    return {"bytes": path.stat().st_size, "crc32c": checksum_of_file(path)}
 
 
 def _remove(place: Path) -> None:

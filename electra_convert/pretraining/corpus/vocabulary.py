@@ -106,7 +106,9 @@ def train_word_pieces(
     trained = Tokenizer.from_str(WordPieces(empty, lower, strips).definition)
     alphabet, beginnings = _alphabet(trained, lines(), size // 4)
     if not alphabet:
-        raise VocabularyError("the corpus has no text that a vocabulary could be trained on")
+        raise VocabularyError(
+            "the corpus has no text that a vocabulary could be trained on", "Give files with something in them."
+        )
     letters = [*SPECIAL_TOKENS, *alphabet, *(f"##{letter}" for letter in alphabet if letter in beginnings)]
     if len(letters) > size:
         raise VocabularyError(

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import OutputError, TrainingError
+from electra_convert.config.keys import check_keys
+from electra_convert.errors import CorruptFileError, OutputError, TrainingError
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import write_file
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.vocabulary import WordPieces, read_word_pieces
 from electra_convert.tokenizer import read_vocabulary
 
 RUN_FILE, VOCABULARY = "run.json", "vocab.txt"
@@ -103,9 +104,17 @@ def read_run(output: Path) -> tuple[dict[str, Any], WordPieces]:
 
     Raises:
         CorruptFileError: run.json is damaged.
+        ConfigError: its hparams are none.
         VocabularyError: vocab.txt is damaged.
     """
-    record: dict[str, Any] = decode_object((output / RUN_FILE).read_bytes(), str(output / RUN_FILE))
+    path = output / RUN_FILE
+    record: dict[str, Any] = decode_object(path.read_bytes(), str(path))
+    for key in ("hparams", "computed", "origins"):
+        if not isinstance(record.get(key), dict):
+            raise CorruptFileError(f"{path} has no {key}", "It is damaged; --overwrite starts anew.")
+    if not all(isinstance(origins, dict) for origins in record["origins"].values()):
+        raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
+    check_keys(record["hparams"], str(path))
     pieces = WordPieces(
         read_vocabulary(output / VOCABULARY), bool(record.get("lower_case")), bool(record.get("strip_accents"))
     )

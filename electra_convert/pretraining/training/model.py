@@ -15,8 +15,8 @@ from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.frameworks import import_transformers
 from electra_convert.names.rules import TIED_HEAD, Role
 from electra_convert.names.variants import Variant
-from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.pretraining.settings import Settings
+from electra_convert.pretraining.training.dropout import ATTENTION, attend, use_fast_dropout
 
 
 class Tensors(NamedTuple):
@@ -120,13 +120,15 @@ class Electra(nn.Module):
 
     def _sample(self, log_probs: torch.Tensor | None, original: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
         if log_probs is None:
-            weights = torch.ones(original.numel(), self.vocabulary, device=original.device)
-        elif self.temperature == 1.0:
+            log_probs = torch.zeros(original.numel(), self.vocabulary, device=original.device)
+        if self.temperature == 1.0 and not self.disallow_correct:
             weights = log_probs.exp()
         else:
-            weights = (log_probs / self.temperature).softmax(dim=-1)
-        if self.disallow_correct:
-            weights.scatter_(1, original.view(-1, 1), 0.0)
+            logits = log_probs / self.temperature
+            if self.disallow_correct:
+                # Before the softmax: where the generator is sure, all that is left after it may be zeros.
+                logits.scatter_(1, original.view(-1, 1), -torch.inf)
+            weights = logits.softmax(dim=-1)
         return sample(weights, uniforms.flatten()).view_as(original)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import unwritable
-from electra_convert.frameworks import import_matplotlib_figure, import_tensorboard
+from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
+from electra_convert.pretraining.outputs.events import EventsFile
 
 METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "curves.png"
@@ -35,8 +37,7 @@ class MetricsLog:
         self._path = folder / METRICS_FILE
         kept = [row for row in read_metrics(self._path) if row["step"] <= step]
         replace_file(self._path, "".join(_line(row) for row in kept).encode())
-        tensorboard = import_tensorboard("to log a run")
-        self._events = tensorboard.SummaryWriter(str(folder / _EVENTS), purge_step=step + 1)
+        self._events = EventsFile(folder / _EVENTS, step)
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Append a report.
@@ -44,19 +45,17 @@ class MetricsLog:
         Args:
             kind: train or eval.
             step: the global step after the update.
-            values: finite numbers by name.
+            values: numbers by name.
+
+        Raises:
+            OutputError: it cannot be written.
         """
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_line({"kind": kind, "step": step, **values}))
         except OSError as error:
             raise unwritable(self._path, error) from error
-        for name, value in values.items():
-            self._events.add_scalar(f"{kind}/{name}", value, step)
-
-    def close(self) -> None:
-        """Put all of it on disk."""
-        self._events.close()
+        self._events.write(step, {f"{kind}/{name}": value for name, value in values.items()})
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -102,6 +101,9 @@ def draw_curves(folder: Path) -> None:
 
     Args:
         folder: the run's folder, with metrics.jsonl.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     figures = import_matplotlib_figure("to draw the curves")
     rows = read_metrics(folder / METRICS_FILE)
@@ -116,7 +118,9 @@ def draw_curves(folder: Path) -> None:
         place.grid(alpha=0.3)
         if place.lines:
             place.legend()
-    figure.savefig(folder / CURVES_FILE, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    replace_file(folder / CURVES_FILE, picture.getvalue())
 
 
 def _line(row: Mapping[str, Any]) -> str:

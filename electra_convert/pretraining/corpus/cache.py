@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import CorpusError, CorruptFileError, OutputError, listing
+from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
-from electra_convert.pretraining.masking import Inputs
-from electra_convert.pretraining.packing import Example, ExampleBuilder
-from electra_convert.pretraining.text import read_lines
-from electra_convert.pretraining.tfrecords import is_tfrecords, read_examples
-from electra_convert.pretraining.vocabulary import Encode, WordPieces, encoder
+from electra_convert.pretraining.corpus.tokenising import Progress, Tokenisation, make_builder, sequences_of
 
-Progress = Callable[[int, int], None]
 # Counted up whenever the same input would give other files.
-_SCHEMA = 1
-# Packing draws the same numbers whatever --seed is, so that runs with other seeds share a cache.
-_PACKING_SEED = 20200323
-_BLOCK_LINES = 4096
+_SCHEMA = 2
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
@@ -47,6 +38,7 @@ class CorpusRecord:
         unknown: how many of these are [UNK].
         trimmed: tokens that were cut off where Google's code cuts them.
         dtype: of the tokens.
+        crc32c: of the files, by their names.
     """
 
     key: str
@@ -55,6 +47,22 @@ class CorpusRecord:
     unknown: int
     trimmed: int
     dtype: str
+    crc32c: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Sequences of a corpus.
+
+    Attributes:
+        input_ids: [batch, length] int64, padded at the end.
+        input_mask: [batch, length] bool, true where there is a token.
+        segment_ids: [batch, length] int64, 0 or 1.
+    """
+
+    input_ids: NDArray[np.int64]
+    input_mask: NDArray[np.bool_]
+    segment_ids: NDArray[np.int64]
 
 
 class Corpus:
@@ -93,21 +101,6 @@ class Corpus:
         places = np.arange(self._max_length)
         present = places < lengths
         return Inputs(ids, present, (present & (places >= firsts)).astype(np.int64))
-
-
-@dataclass(frozen=True)
-class Tokenisation:
-    """What decides, with the text, what a cache holds.
-
-    Attributes:
-        pieces: the vocabulary.
-        max_length: tokens a sequence.
-        blank_lines_end_documents: whether they do; otherwise they are passed over.
-    """
-
-    pieces: WordPieces
-    max_length: int
-    blank_lines_end_documents: bool
 
 
 def open_corpus(files: Sequence[Path], how: Tokenisation, cache: Path, progress: Progress | None) -> Corpus:
@@ -166,81 +159,30 @@ def _read_record(folder: Path, key: str) -> CorpusRecord:
         raise CorruptFileError(f"{folder} is not a tokenised corpus: {error}", hint) from error
     if record.key != key or sizes != found:
         raise CorruptFileError(f"{folder}: its files have {found} bytes, expected {sizes}", hint)
+    for name in (_TOKENS, _EXAMPLES):
+        if checksum_of_file(folder / name) != record.crc32c.get(name):
+            raise CorruptFileError(f"{folder / name} does not have the checksum it was written with", hint)
     return record
 
 
 def _make(folder: Path, key: str, files: Sequence[Path], how: Tokenisation, progress: Progress | None) -> None:
-    ids = how.pieces.vocabulary.ids
-    builder = ExampleBuilder(how.max_length, ids["[CLS]"], ids["[SEP]"], random.Random(_PACKING_SEED))
-    records = [path for path in files if path.stat().st_size and is_tfrecords(path)]
-    texts = [path for path in files if path.stat().st_size and path not in records]
-    if records and texts:
-        raise CorpusError(
-            f"the corpus mixes TFRecords ({records[0]}) and other files ({listing(map(str, texts), 2)})",
-            "Give the ones or the others.",
-        )
-    examples = _recorded(records, how) if records else _packed(texts, builder, how, progress)
-    dtype = np.dtype("<u2" if len(ids) <= 1 << 16 else "<u4")
+    builder = make_builder(how)
+    unknown_id = how.pieces.vocabulary.ids["[UNK]"]
+    dtype = np.dtype("<u2" if len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
     sequences = tokens = unknown = 0
     with new_folder(folder, overwrite=False) as place:
         with ExitStack() as stack:
             token_file = stack.enter_context((place / _TOKENS).open("wb"))
             example_file = stack.enter_context((place / _EXAMPLES).open("wb"))
-            for example in examples:
+            for example in sequences_of(files, how, builder, progress):
                 sequences, tokens = sequences + 1, tokens + len(example.ids)
-                unknown += example.ids.count(ids["[UNK]"])
+                unknown += example.ids.count(unknown_id)
                 token_file.write(np.array(example.ids, dtype).tobytes())
                 example_file.write(np.array((tokens, example.first), _EXAMPLE).tobytes())
         if not sequences:
             raise CorpusError(
                 f"the corpus has no text: {listing(map(str, files), 4)}", "Give files with something in them."
             )
-        record = CorpusRecord(key, sequences, tokens, unknown, builder.trimmed, dtype.str)
+        checksums = {name: checksum_of_file(place / name) for name in (_TOKENS, _EXAMPLES)}
+        record = CorpusRecord(key, sequences, tokens, unknown, builder.trimmed, dtype.str, checksums)
         write_file(place / _RECORD, (json.dumps(asdict(record), indent=2) + "\n").encode())
-
-
-def _recorded(files: Sequence[Path], how: Tokenisation) -> Iterator[Example]:
-    rows = len(how.pieces.vocabulary)
-    for path in files:
-        for example in read_examples(path):
-            if len(example.ids) > how.max_length or max(example.ids) >= rows or min(example.ids) < 0:
-                raise CorpusError(
-                    f"{path} has a sequence of {len(example.ids)} tokens with ids up to {max(example.ids)}; "
-                    f"max_seq_length is {how.max_length}, the vocabulary has {rows} pieces",
-                    "Give the max_seq_length and the vocabulary that the records were made with.",
-                )
-            yield example
-
-
-def _packed(
-    files: Sequence[Path], builder: ExampleBuilder, how: Tokenisation, progress: Progress | None
-) -> Iterator[Example]:
-    """Sequences of text files; the next lines are tokenised on all cores while these are packed."""
-    encode = encoder(how.pieces.definition)
-    total = sum(path.stat().st_size for path in files)
-    done = 0
-    for path in files:
-        read = 0
-        for lines, sentences in _tokenised(path, encode):
-            for line, sentence in zip(lines, sentences, strict=True):
-                ended = not line and how.blank_lines_end_documents
-                example = builder.finish() if ended else builder.add(sentence) if sentence else None
-                if example is not None:
-                    yield example
-            read += sum(len(line.encode()) + 1 for line in lines)
-            if progress is not None:
-                progress(done + min(read, path.stat().st_size), total)
-        done += path.stat().st_size
-        if (last := builder.finish()) is not None:
-            yield last
-
-
-def _tokenised(path: Path, encode: Encode) -> Iterator[tuple[list[str], list[list[int]]]]:
-    lines = read_lines(path)
-    block = list(islice(lines, _BLOCK_LINES))
-    with ThreadPoolExecutor(1) as pool:
-        while block:
-            working = pool.submit(encode, block)
-            following = list(islice(lines, _BLOCK_LINES))
-            yield block, working.result()
-            block = following

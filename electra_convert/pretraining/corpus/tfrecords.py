@@ -18,7 +18,7 @@ from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle.checksums import mask
 from electra_convert.formats.tf_bundle.damage import MalformedError, blame
 from electra_convert.formats.tf_bundle.wire import Bytes, fields, messages, signed
-from electra_convert.pretraining.packing import Example
+from electra_convert.pretraining.corpus.packing import Example
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -82,6 +82,19 @@ def read_examples(path: Path) -> Iterator[Example]:
         if not in_order or length < 1:
             raise CorruptFileError(f"{path}, record {number}: expected two segments and then padding")
         yield Example(record["input_ids"][:length].tolist(), first)
+
+
+def frame(record: bytes) -> bytes:
+    """Make the bytes that stand for a record in a file.
+
+    Args:
+        record: its content.
+
+    Returns:
+        Its length, the checksum of that, the record, and its checksum.
+    """
+    length = struct.pack("<Q", len(record))
+    return length + _FOOTER.pack(mask(crc32c(length))) + record + _FOOTER.pack(mask(crc32c(record)))
 
 
 def _records(path: Path) -> Iterator[bytes]:

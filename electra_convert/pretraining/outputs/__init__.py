@@ -1,0 +1,1 @@
+"""The folder of a run and what is left in it: run.json, checkpoints, models, metrics."""
