@@ -103,7 +103,7 @@ def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
         specials,
         limits,
     )
-    whole.segment_ids[:] = np.arange(limits.positions) * limits.types // limits.positions
+    whole.segment_ids[:] = np.arange(limits.positions) * min(limits.types, limits.positions) // limits.positions
     return batch, whole
 
 

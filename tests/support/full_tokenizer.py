@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import string
 import unicodedata
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ def tokens(text: str, vocabulary: Mapping[str, int], lower_case: bool, strip_acc
     return [piece for word in words(text, lower_case, strip_accents) for piece in _pieces(word, vocabulary)]
 
 
+@functools.cache
 def _clean(sign: str) -> str:
     category = unicodedata.category(sign)
     if sign in "\t\n\r" or category == "Zs":
@@ -46,6 +48,7 @@ def _clean(sign: str) -> str:
     return f" {sign} " if any(ord(sign) in block for block in IDEOGRAPHS) else sign
 
 
+@functools.cache
 def _is_punctuation(sign: str) -> bool:
     return sign in string.punctuation or unicodedata.category(sign).startswith("P")
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,56 +36,56 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 def words(backend, text):
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))]
 
-folder, texts = sys.argv[1], json.loads(sys.argv[2])
-tokenizer = AutoTokenizer.from_pretrained(folder)
+def found(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    verbatim = PreTrainedTokenizerFast.from_pretrained(folder)
+    return {
+        "class": type(tokenizer).__name__,
+        "lower": tokenizer.do_lower_case,
+        "length": tokenizer.model_max_length,
+        "special": [tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id,
+                    tokenizer.mask_token_id],
+        "single": [dict(tokenizer(text)) for text in texts],
+        "pair": dict(tokenizer("hello", "los los")),
+        "decoded": tokenizer.decode(tokenizer("don't stop!").input_ids, skip_special_tokens=True),
+        "words": {sign: words(tokenizer.backend_tokenizer, f"{sign} a{sign}B 1{sign}.") for sign in assigned},
+        "counts": [len(tokenizer.tokenize("a" * length)) for length in (100, 101, 200, 201)],
+        "sigma": words(tokenizer.backend_tokenizer, "ΟΣ"),
+        "verbatim": [dict(verbatim(text)) for text in texts],
+    }
+
+texts, *folders = json.loads(sys.argv[1]), *sys.argv[2:]
 # Without Hangul and most ideographs, which make up half of Unicode and differ in nothing.
 codes = [*range(0x4E00), *range(0xA000, 0xAC00), *range(0xD7A4, 0x20000), *range(0x2A6D0, 0xF0000)]
 assigned = [sign for sign in map(chr, codes) if unicodedata.category(sign) not in ("Cn", "Cs")]
-print(json.dumps({
-    "class": type(tokenizer).__name__,
-    "lower": tokenizer.do_lower_case,
-    "length": tokenizer.model_max_length,
-    "special": [tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id,
-                tokenizer.mask_token_id],
-    "single": [dict(tokenizer(text)) for text in texts],
-    "pair": dict(tokenizer("hello", "los los")),
-    "decoded": tokenizer.decode(tokenizer("don't stop!").input_ids, skip_special_tokens=True),
-    "words": {sign: words(tokenizer.backend_tokenizer, f"{sign} a{sign}B 1{sign}.") for sign in assigned},
-    "counts": [len(tokenizer.tokenize("a" * length)) for length in (100, 101, 200, 201)],
-    "sigma": words(tokenizer.backend_tokenizer, "ΟΣ"),
-    "verbatim": [dict(PreTrainedTokenizerFast.from_pretrained(folder)(text)) for text in texts],
-}))
+print(json.dumps([found(folder) for folder in folders]))
 """
 
 
-def loaded(folder: Path, version: int) -> dict[str, Any]:
-    """What a transformers of that version, in a process of its own, makes of the folder."""
+def loaded(folders: Iterable[Path], version: int) -> list[dict[str, Any]]:
+    """What a transformers of that version, in a process of its own, makes of the folders."""
     environment = dict(os.environ)
     if version == 4:
         place = os.environ.get("TRANSFORMERS4")
         if not place:
             pytest.skip("TRANSFORMERS4 names no folder with transformers 4 (make test installs one)")
         environment["PYTHONPATH"] = place
-    command = [sys.executable, "-c", SCRIPT, str(folder), json.dumps(GOLDEN["texts"])]
+    command = [sys.executable, "-c", SCRIPT, json.dumps(GOLDEN["texts"]), *map(str, folders)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module", params=CASINGS, ids=["uncased", "uncased, accents kept", "cased"])
-def casing(request: pytest.FixtureRequest) -> tuple[bool, bool]:
-    return request.param
-
-
 @pytest.fixture(scope="module")
-def folder(casing: tuple[bool, bool], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[bool, bool], Path]:
     vocabulary = read_vocabulary(FIXTURES / "tokenizer" / "vocab_multi.txt")
-    place = tmp_path_factory.mktemp("model")
-    (place / "config.json").write_text('{"model_type": "electra"}')
-    (place / "vocab.txt").write_bytes(vocabulary.raw)
-    (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, *casing))
-    (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, *casing, max_length=128))
-    return place
+    places = {casing: tmp_path_factory.mktemp("model") for casing in CASINGS}
+    for casing, place in places.items():
+        (place / "config.json").write_text('{"model_type": "electra"}')
+        (place / "vocab.txt").write_bytes(vocabulary.raw)
+        (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, *casing))
+        (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, *casing, max_length=128))
+    return places
 
 
 @pytest.fixture(scope="module", params=[5, 4], ids=["transformers 5", "transformers 4"])
@@ -93,8 +94,23 @@ def version(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path, version: int) -> dict[str, Any]:
-    return loaded(folder, version)
+def found_by_casing(folders: dict[tuple[bool, bool], Path], version: int) -> dict[tuple[bool, bool], dict[str, Any]]:
+    return dict(zip(folders, loaded(folders.values(), version), strict=True))
+
+
+@pytest.fixture(params=CASINGS, ids=["uncased", "uncased, accents kept", "cased"])
+def casing(request: pytest.FixtureRequest) -> tuple[bool, bool]:
+    return request.param
+
+
+@pytest.fixture
+def folder(folders: dict[tuple[bool, bool], Path], casing: tuple[bool, bool]) -> Path:
+    return folders[casing]
+
+
+@pytest.fixture
+def found(found_by_casing: dict[tuple[bool, bool], dict[str, Any]], casing: tuple[bool, bool]) -> dict[str, Any]:
+    return found_by_casing[casing]
 
 
 def test_the_tokenizer_is_electras_with_its_settings(found, casing, version):

@@ -35,6 +35,7 @@ class Hub(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer's body, sent after its head, would wait 40 ms for an acknowledgement
 
     def log_message(self, *_):
         """Requests are recorded, not printed."""
