@@ -197,3 +197,13 @@ def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thr
         return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
 
     return run
+
+
+@pytest.fixture
+def finished_run(pretrained: Callable[..., Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without held-out sequences, made once a session and copied to where `pretrained` finds it again."""
+    kept = tmp_path_factory.getbasetemp() / "finished_run"
+    if not kept.exists():
+        pretrained("first", held_out=0.0).output.rename(kept)
+    shutil.copytree(kept, tmp_path / "run")
+    return tmp_path / "run"

@@ -139,44 +139,39 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished, tmp_path, damage):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished_run, tmp_path, damage):
     from electra_convert.pretraining.outputs.checkpoints import latest
 
-    DAMAGE[damage](finished / "checkpoints" / "step-12")
-    saved, notices = latest(finished / "checkpoints")
+    DAMAGE[damage](finished_run / "checkpoints" / "step-12")
+    saved, notices = latest(finished_run / "checkpoints")
     assert saved.step == 10
     assert len(notices) == 1
     assert "is damaged and passed over" in notices[0]
 
 
-@pytest.fixture
-def finished(pretrained, tmp_path):
-    return pretrained(held_out=0.0).output
-
-
-def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(finished, pretrained):
-    before = models(finished)
-    flip(finished / "checkpoints" / "step-12" / "model" / "generator" / "model.safetensors")
+def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(finished_run, pretrained):
+    before = models(finished_run)
+    flip(finished_run / "checkpoints" / "step-12" / "model" / "generator" / "model.safetensors")
     notes = Notes()
     result = pretrain(
-        FIXTURES / "corpus", finished, notes, vocab=FIXTURES / "vocab.txt", hparams=TINY, log_steps=4, held_out=0.0,
-        resume=True, cache=finished.parent / "cache",
+        FIXTURES / "corpus", finished_run, notes, vocab=FIXTURES / "vocab.txt", hparams=TINY, log_steps=4,
+        held_out=0.0, resume=True, cache=finished_run.parent / "cache",
     )  # fmt: skip
     assert result.step == 12
     assert any("step-12 is damaged and passed over" in line for line in notes.lines)
     assert "The run of model continues at step 10 of 12." in notes.lines
-    assert models(finished) == before
+    assert models(finished_run) == before
 
 
-def test_where_every_checkpoint_is_damaged_nothing_is_started_silently(finished, pretrained):
-    for place in (finished / "checkpoints").iterdir():
+def test_where_every_checkpoint_is_damaged_nothing_is_started_silently(finished_run, pretrained):
+    for place in (finished_run / "checkpoints").iterdir():
         (place / "state.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"every checkpoint in .* is damaged"):
         pretrained(held_out=0.0, resume=True)
 
 
-def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished, pretrained):
-    place = finished / "checkpoints"
+def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished_run, pretrained):
+    place = finished_run / "checkpoints"
     remove(place / "step-12")
     for name in (".step-3.removed", ".step-12.abcd1234.partial", ".step-12.abcd1234.replaced"):
         (place / name / "model").mkdir(parents=True)
@@ -218,12 +213,12 @@ def test_only_the_last_checkpoints_are_kept(pretrained):
         ({"corpus": FIXTURES / "corpus" / "english.txt"}, "corpus was"),
     ],
 )
-def test_a_run_is_not_resumed_as_another(finished, pretrained, other, said):
+def test_a_run_is_not_resumed_as_another(finished_run, pretrained, other, said):
     with pytest.raises(TrainingError, match=said):
         pretrained(**{"held_out": 0.0, "resume": True, **other})
 
 
-def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, tmp_path):
+def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished_run, pretrained, tmp_path):
     with pytest.raises(OutputError, match="already holds a pretraining run") as raised:
         pretrained()
     assert "--resume" in raised.value.hint
@@ -232,7 +227,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, 
     (tmp_path / "mine").mkdir()
     with pytest.raises(OutputError, match="holds no pretraining run"):
         pretrained("mine", overwrite=True)
-    (finished / "run.json").write_text("{")
+    (finished_run / "run.json").write_text("{")
     with pytest.raises(CorruptFileError, match=r"run\.json is not valid JSON"):
         pretrained(resume=True, held_out=0.0)
 
@@ -245,22 +240,22 @@ def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished, pretrained, 
         ({"origins": {"generator": 3}}, r"run\.json has origins of another kind"),
     ],
 )
-def test_a_damaged_record_of_a_run_is_named(finished, pretrained, change, said):
-    path = finished / "run.json"
+def test_a_damaged_record_of_a_run_is_named(finished_run, pretrained, change, said):
+    path = finished_run / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ElectraConvertError, match=said):
         pretrained(resume=True, held_out=0.0, hparams=None)
 
 
-def test_a_run_may_be_replaced(finished, pretrained):
+def test_a_run_may_be_replaced(finished_run, pretrained):
     result = pretrained(overwrite=True, hparams={**TINY, "num_train_steps": 1}, held_out=0.0)
     assert [path.name for path in (result.output / "checkpoints").iterdir()] == ["step-1"]
 
 
-def test_a_folder_belongs_to_one_run_at_a_time(finished, pretrained):
+def test_a_folder_belongs_to_one_run_at_a_time(finished_run, pretrained):
     from electra_convert.pretraining.outputs.records import locked
 
-    with locked(finished), pytest.raises(OutputError, match="is being written to by another run"):
+    with locked(finished_run), pytest.raises(OutputError, match="is being written to by another run"):
         pretrained(resume=True, held_out=0.0)
 
 
@@ -350,7 +345,7 @@ def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint
         ({"strip_accents": False}, "strip_accents was true when the run began, and is false now"),
     ],
 )
-def test_a_run_is_not_resumed_with_another_tokenizer(finished, pretrained, tmp_path, given, said):
+def test_a_run_is_not_resumed_with_another_tokenizer(finished_run, pretrained, tmp_path, given, said):
     *lines, last = (FIXTURES / "vocab.txt").read_text().splitlines()
     (tmp_path / "other.txt").write_text("\n".join([*lines[:-1], last, lines[-1]]) + "\n")
     if given.get("vocab"):

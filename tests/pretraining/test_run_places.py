@@ -23,40 +23,34 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def old(pretrained, tmp_path):
-    """A finished run that is to be replaced."""
-    return pretrained(hparams=SHORT, held_out=0.0).output
-
-
 READ_FROM_WITHIN = {
     "corpus": {"corpus": "mine.txt"},
     "vocabulary": {"vocab": "vocab.txt"},
-    "checkpoint": {"vocab": None, "init_from": "model", "hparams": {**SHORT, "num_train_steps": 4}},
+    "checkpoint": {"vocab": None, "init_from": "model", "hparams": {**SHORT, "num_train_steps": 14}},
     "cache": {"cache": "cache"},
 }
 
 
 @pytest.mark.parametrize("what", READ_FROM_WITHIN)
 @pytest.mark.parametrize("linked", [False, True])
-def test_what_the_new_run_reads_is_not_deleted_with_the_old(old, pretrained, tmp_path, what, linked):
-    (old / "mine.txt").write_text("The birds are singing.\n" * 500)
-    (old / "cache").mkdir()
-    before = contents(old)
-    place = old
+def test_what_the_new_run_reads_is_not_deleted_with_the_old(finished_run, pretrained, tmp_path, what, linked):
+    (finished_run / "mine.txt").write_text("The birds are singing.\n" * 500)
+    (finished_run / "cache").mkdir()
+    before = contents(finished_run)
+    place = finished_run
     if linked:
         place = tmp_path / "link"
-        place.symlink_to(old)
+        place.symlink_to(finished_run)
     within = {
         name: place / value if isinstance(value, str) else value for name, value in READ_FROM_WITHIN[what].items()
     }
     with pytest.raises(OutputError, match=f"holds the {what} .*, which the run reads"):
         pretrained(**{"held_out": 0.0, "hparams": SHORT, "overwrite": True, **within})
-    assert contents(old) == before
+    assert contents(finished_run) == before
 
 
-def test_a_link_to_a_run_is_not_replaced(old, pretrained, tmp_path):
-    (tmp_path / "link").symlink_to(old)
+def test_a_link_to_a_run_is_not_replaced(finished_run, pretrained, tmp_path):
+    (tmp_path / "link").symlink_to(finished_run)
     with pytest.raises(OutputError, match="link is not a folder, so it is not replaced"):
         pretrained("link", overwrite=True, held_out=0.0)
 
@@ -70,26 +64,28 @@ def test_a_link_to_a_run_is_not_replaced(old, pretrained, tmp_path):
         {"init_from": FIXTURES / "default", "hparams": {"num_train_steps": 300}},
     ],
 )
-def test_a_start_that_fails_leaves_the_old_run_and_no_new_one(old, pretrained, tmp_path, wrong):
-    before, names = contents(old), sorted(path.name for path in tmp_path.iterdir())
+def test_a_start_that_fails_leaves_the_old_run_and_no_new_one(finished_run, pretrained, tmp_path, wrong):
+    before, names = contents(finished_run), sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(ElectraConvertError):
         pretrained(**{"held_out": 0.0, "overwrite": True, **wrong})
     with pytest.raises(ElectraConvertError):
         pretrained("new", **{"held_out": 0.0, **wrong})
-    assert contents(old) == before
+    assert contents(finished_run) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-def test_training_that_fails_before_its_first_checkpoint_leaves_all_as_it_was(old, pretrained, tmp_path, monkeypatch):
+def test_training_that_fails_before_a_checkpoint_leaves_all_as_it_was(
+    finished_run, pretrained, tmp_path, monkeypatch
+):
     from electra_convert.pretraining.training import loop
 
-    before = contents(old)
+    before = contents(finished_run)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "set_learning_rate", exploding)
         for name, overwrite in (("run", True), ("deep/new", False)):
             with pytest.raises(TrainingError, match="went wrong"):
                 pretrained(name, overwrite=overwrite, held_out=0.0)
-    assert contents(old) == before
+    assert contents(finished_run) == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert pretrained("deep/new", hparams=SHORT, held_out=0.0).step == 2
 
@@ -99,7 +95,7 @@ def exploding(optimizer, rate):
         group["lr"] = float("inf")
 
 
-def test_the_old_run_goes_with_the_first_checkpoint_of_the_new(old, pretrained, tmp_path, monkeypatch):
+def test_the_old_run_goes_with_the_first_checkpoint_of_the_new(finished_run, pretrained, tmp_path, monkeypatch):
     from electra_convert.pretraining.outputs import checkpoints
 
     seen = []
