@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from electra_convert.cli.demo_request import Request, Share, refuse_idle_options, require_number
 from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 from electra_convert.errors import UsageError
 
@@ -21,71 +21,6 @@ if TYPE_CHECKING:
     from electra_convert.demo.models import LoadedModel
     from electra_convert.demo.results import Judged, Unit
     from electra_convert.names.rules import Role
-
-
-class Share(click.ParamType[float]):
-    """A share of the tokens, as 15% or 0.15."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
-        """Read it."""
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            wanted = "more than 0% and at most 100%, written as 15% or 0.15"
-            self.fail(f"{text!r} is no share of the tokens: expected {wanted}", param, ctx)
-        return share
-
-
-def _require_number(_: click.Context, __: click.Parameter, value: float) -> float:
-    # click's ranges let NaN through: it is neither below nor above their ends.
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a probability.")
-    return value
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, apart from the model."""
-
-    sentences: tuple[str, ...]
-    file: Path | None
-    words: bool
-    threshold: float
-    original: str | None
-    corrupt: float | None
-    seed: int
-    fill: int | None
-    table: bool
-    html: Path | None
-    overwrite: bool
-    web: bool
-    port: int
-    as_json: bool
-    quiet: bool
-
-    def check(self) -> None:
-        """Refuse options that do not go together."""
-        if self.sentences and self.file is not None:
-            raise UsageError("sentences and --file are both given: give one of them")
-        if self.original is not None and len(self.sentences) != 1:
-            raise UsageError(f"--original goes with one sentence, and {len(self.sentences)} are given")
-        for name in ("original", "corrupt", "html"):
-            if self.fill is not None and getattr(self, name) is not None:
-                raise UsageError(f"--fill and --{name} do not go together")
-        if self.original is not None and self.corrupt is not None:
-            raise UsageError("--original and --corrupt do not go together: each says what was replaced")
-        others = (self.file, self.original, self.corrupt, self.fill, self.html)
-        more = self.as_json or len(self.sentences) > 1 or not self.table
-        if self.web and (more or any(other is not None for other in others)):
-            raise UsageError(
-                "--web takes one sentence at most, and none of --file, --original, --corrupt, --fill, --html, "
-                "--no-table and --json"
-            )
 
 
 @dataclass(frozen=True)
@@ -123,7 +58,7 @@ class Opener:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    callback=_require_number,
+    callback=require_number,
     default=0.5,
     show_default=True,
     help="Call a token replaced where its probability is higher.",
@@ -175,7 +110,7 @@ def command(
     """
     request = Request(**asked)
     request.check()
-    _refuse_idle_options(request)
+    refuse_idle_options(request)
     prepare_hub(request.quiet or request.as_json)
     settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
@@ -185,25 +120,6 @@ def command(
         _fill(opener, request)
     else:
         _show(opener, request)
-
-
-def _refuse_idle_options(request: Request) -> None:
-    """Refuse options that are given and would do nothing."""
-    context = click.get_current_context()
-    needs: dict[str, dict[str, Any]] = {
-        "seed": {"--corrupt": request.corrupt},
-        "port": {"--web": request.web},
-        "overwrite": {"--html": request.html},
-        "generator": {"--corrupt": request.corrupt, "--fill": request.fill, "--web": request.web},
-    }
-    if request.fill is not None:
-        needs |= {"words": {}, "table": {}, "threshold": {}}
-    for name, others in needs.items():
-        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        if given and not any(others.values()):
-            option = "--no-table" if name == "table" else f"--{name}"
-            why = f"without {' or '.join(others)}" if others else "with --fill"
-            raise UsageError(f"{option} does nothing {why}")
 
 
 def _show(opener: Opener, request: Request) -> None:
