@@ -14,10 +14,9 @@ quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against T
 	$(BIN)/electra-convert verify fixtures/default quickstart
 	$(BIN)/electra-convert demo quickstart "This function returns a list of the names in the current directory." --corrupt 25% --seed 11
 
-# Three workers, since tests wait now and then, and one thread for each: threads of torch that wait for a core another
-# worker has make tiny models six times slower.
+# One thread for each worker: threads of torch that wait for a core another worker has make tiny models six times slower.
 test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests.
-	OMP_NUM_THREADS=1 TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -41,7 +45,14 @@ def print_result(text: str, hint: str | None = None) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        _give_up_output()
         raise OutputError(f"the result cannot be printed: {error.strerror}", hint) from error
+
+
+def _give_up_output() -> None:
+    """Let go of what is buffered: Python would print it again at its end, fail again, and exit with 120."""
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _echo(text: str) -> None:

@@ -157,9 +157,10 @@ def test_a_page_is_saved_also_when_the_reader_of_the_lines_leaves(golden_pair, t
     assert page.read_text().count("<section") == 3001
 
 
-def test_a_page_is_saved_also_when_the_lines_cannot_be_printed_and_that_is_said(golden_pair, tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_page_is_saved_also_when_the_lines_cannot_be_printed_and_that_is_said(golden_pair, tmp_path, unbuffered):
     page = tmp_path / "page.html"
-    done = closing("> /dev/full", golden_pair, "the", "value", "--html", page)
+    done = closing("> /dev/full", golden_pair, "the", "value", "--html", page, PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 1
     assert done.stderr == b"Error: the result cannot be printed: No space left on device\n"
     assert page.read_text().count("<section") == 2

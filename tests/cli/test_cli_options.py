@@ -107,10 +107,12 @@ def test_a_reader_that_goes_away_is_no_bug(written, place, option):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_result_that_cannot_be_printed_is_told_and_the_output_stands(written, place):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_result_that_cannot_be_printed_is_told_and_the_output_stands(written, place, unbuffered):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
         arguments = [sys.executable, "-c", MAIN, "convert", written(), place / "out", "-q"]
-        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: the result cannot be printed: No space left on device\nHint: ")
     assert (place / "out").is_dir()
