@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.version import __version__
 
 if TYPE_CHECKING:
-    from electra_convert.card.writing import Card, write_card
     from electra_convert.config.resolve import Value
-    from electra_convert.conversion import Conversion, convert
+    from electra_convert.conversion.convert import Conversion, convert
+    from electra_convert.conversion.inspect import Inspection, ModelReport, inspect
     from electra_convert.demo.filling import Filling, fill
     from electra_convert.demo.models import LoadedModel, open_model
     from electra_convert.demo.scores import ScoredText, score
     from electra_convert.errors import ElectraConvertError
+    from electra_convert.hub.card.writing import Card, write_card
     from electra_convert.hub.uploading import Upload, upload
-    from electra_convert.inspection import Inspection, ModelReport, inspect
-    from electra_convert.parity.report import ParityReport
     from electra_convert.pretraining.outputs.records import Pretraining
     from electra_convert.pretraining.run import pretrain
-    from electra_convert.verification import verify
+    from electra_convert.verification.report import ParityReport
+    from electra_convert.verification.verify import verify
 
 __all__ = [
     "Card",
@@ -48,26 +48,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Card": "card.writing",
-    "Conversion": "conversion",
+    "Card": "hub.card.writing",
+    "Conversion": "conversion.convert",
     "ElectraConvertError": "errors",
     "Filling": "demo.filling",
-    "Inspection": "inspection",
+    "Inspection": "conversion.inspect",
     "LoadedModel": "demo.models",
-    "ModelReport": "inspection",
-    "ParityReport": "parity.report",
+    "ModelReport": "conversion.inspect",
+    "ParityReport": "verification.report",
     "ScoredText": "demo.scores",
     "Upload": "hub.uploading",
     "Pretraining": "pretraining.outputs.records",
     "Value": "config.resolve",
-    "convert": "conversion",
+    "convert": "conversion.convert",
     "fill": "demo.filling",
-    "inspect": "inspection",
-    "verify": "verification",
+    "inspect": "conversion.inspect",
+    "verify": "verification.verify",
     "open_model": "demo.models",
     "score": "demo.scores",
     "upload": "hub.uploading",
-    "write_card": "card.writing",
+    "write_card": "hub.card.writing",
     "pretrain": "pretraining.run",
 }
 

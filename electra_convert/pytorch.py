@@ -9,8 +9,8 @@ from typing import Any, Literal
 from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
-from electra_convert.names.rules import Role
-from electra_convert.names.variants import collapse
+from electra_convert.schemes.layouts import collapse
+from electra_convert.schemes.mapping import Role
 
 Precision = Literal["float32", "float64"]
 

@@ -20,7 +20,7 @@ from support.pairs import copy_pair
 from support.pretraining import TINY
 
 if TYPE_CHECKING:
-    from electra_convert.parity.witness_session import WitnessSession
+    from electra_convert.verification.reference.session import WitnessSession
 
 pytest_plugins = ["support.fake_hub.fixtures"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -87,7 +87,7 @@ def variant_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, 
 def write_bundle(prefix: Path, tensors: Mapping[str, NDArray[np.generic]]) -> None:
     """Write arrays as a checkpoint with the package's own writer, which other tests hold to TensorFlow's."""
     from electra_convert.formats.tf_bundle import open_sink
-    from electra_convert.tensors import DTYPES, TensorSpec
+    from electra_convert.tensors.spec import DTYPES, TensorSpec
 
     specs = [TensorSpec(name, DTYPES[array.dtype.name], array.shape) for name, array in tensors.items()]
     with open_sink(prefix, specs) as sink:
@@ -123,7 +123,7 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def witness_session() -> Iterator[WitnessSession]:
     """One witness's process, since starting TensorFlow takes seconds."""
-    from electra_convert.parity.witness_session import WitnessSession
+    from electra_convert.verification.reference.session import WitnessSession
 
     with WitnessSession() as opened:
         yield opened
@@ -132,7 +132,7 @@ def witness_session() -> Iterator[WitnessSession]:
 @pytest.fixture
 def shared_witness(witness_session: WitnessSession, monkeypatch: pytest.MonkeyPatch) -> WitnessSession:
     """Has every verify of a test ask the same witness."""
-    monkeypatch.setattr("electra_convert.verification.WitnessSession", lambda: nullcontext(witness_session))
+    monkeypatch.setattr("electra_convert.verification.verify.WitnessSession", lambda: nullcontext(witness_session))
     return witness_session
 
 

@@ -100,7 +100,7 @@ def test_the_architecture_names_every_module_and_no_other():
     parts = {path.name for path in package.glob("*.py")} | {f"{path.name}/" for path in folders(package)}
     inside = {
         path.name
-        for folder in ("names", "formats", "checkpoint", "config", "targets")
+        for folder in ("tensors", "schemes", "formats", "config", "conversion")
         for path in modules(package / folder)
     }
     assert parts - {"__main__.py", "version.py"} <= named

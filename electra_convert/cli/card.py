@@ -30,10 +30,10 @@ def command(
     If there is a card already, only the sections between the tool's own markers (<!-- electra_convert:NAME -->) are
     rewritten, and keys missing from the front matter are added.
     """
-    from electra_convert.card.writing import write_card
     from electra_convert.cli.hub_report import card_fields, card_text
     from electra_convert.cli.printing import print_message, print_result
     from electra_convert.cli.report import print_json
+    from electra_convert.hub.card.writing import write_card
 
     cards = write_card(folder, repo_id, license, language, base_model, dry_run)
     if as_json:

@@ -93,9 +93,9 @@ def command(
     from electra_convert.cli.printing import print_result
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text, print_json, print_messages
-    from electra_convert.conversion import run_conversion
-    from electra_convert.hub.sources import local_source
-    from electra_convert.options import Options, parse_size
+    from electra_convert.conversion.convert import run_conversion
+    from electra_convert.conversion.options import Options, parse_size
+    from electra_convert.hub.download import local_source
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from electra_convert.demo.judging import Labelled
     from electra_convert.demo.models import LoadedModel
     from electra_convert.demo.results import Judged, Unit
-    from electra_convert.names.rules import Role
+    from electra_convert.schemes.mapping import Role
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from electra_convert.cli.report import as_text, table
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
-    from electra_convert.card.contents import PublishedFile
-    from electra_convert.card.writing import Card
+    from electra_convert.hub.card.contents import PublishedFile
+    from electra_convert.hub.card.writing import Card
     from electra_convert.hub.uploading import Upload
 
 

@@ -26,7 +26,7 @@ def command(
     from electra_convert.cli.printing import print_result
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import inspection_fields, inspection_text, print_json, print_messages
-    from electra_convert.inspection import inspect
+    from electra_convert.conversion.inspect import inspect
 
     prepare_hub(quiet or as_json)
     with progress_bar("Checking", quiet or as_json) as progress:

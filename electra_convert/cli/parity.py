@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.cli.report import as_text, table
 
 if TYPE_CHECKING:
-    from electra_convert.parity.forward import ForwardParity
-    from electra_convert.parity.report import ModelParity, ParityReport
-    from electra_convert.parity.settings import SettingParity
-    from electra_convert.parity.weights import WeightsParity
+    from electra_convert.verification.forward import ForwardParity
+    from electra_convert.verification.report import ModelParity, ParityReport
+    from electra_convert.verification.settings import SettingParity
+    from electra_convert.verification.weights import WeightsParity
 
 _ROWS = 30  # rows of a table of weights
 
 
 def parity_fields(report: ParityReport) -> dict[str, Any]:
     """What `verify --json` prints."""
-    from electra_convert.parity.report import report_fields
+    from electra_convert.verification.report import report_fields
 
     fields = report_fields(report)
     for side in (report.reference, report.candidate):
@@ -28,7 +28,7 @@ def parity_fields(report: ParityReport) -> dict[str, Any]:
 
 def parity_text(report: ParityReport) -> str:
     """What `verify` prints: what was compared, then the verdict."""
-    from electra_convert.parity.words import batch_words
+    from electra_convert.verification.words import batch_words
 
     lines = [
         f"Reference: {report.reference.path} ({report.reference.format})",
@@ -81,7 +81,7 @@ def _settings_lines(settings: Sequence[SettingParity]) -> list[str]:
 
 
 def _forward_lines(forward: ForwardParity) -> list[str]:
-    from electra_convert.parity.words import noticed_words, rounding_words
+    from electra_convert.verification.words import noticed_words, rounding_words
 
     header = ("", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
     rows = [

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.cli.printing import one_line, print_message, print_result
-from electra_convert.record import described
+from electra_convert.config.record import described
 
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
-    from electra_convert.conversion import Conversion
-    from electra_convert.inspection import Inspection
+    from electra_convert.conversion.convert import Conversion
+    from electra_convert.conversion.inspect import Inspection
     from electra_convert.pretraining.outputs.records import Pretraining
 
 

@@ -19,7 +19,7 @@ PATH = click.Path(path_type=Path, readable=False)
 
 def parse_source(given: str) -> str | Path:
     """A type of parameter: a path, or a place on the Hub, whose two slashes a path would join."""
-    from electra_convert.hub.sources import as_source
+    from electra_convert.hub.download import as_source
 
     return as_source(given)
 

@@ -9,8 +9,8 @@ from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, google_heads
 from electra_convert.config.keys import ACTIVATIONS, LOCATIONS, MODEL_SIZES, OVERRIDES
 from electra_convert.config.resolve import SIZE_KEYS, TRAINING_KEYS, Resolved
 from electra_convert.errors import ConfigError
-from electra_convert.names.rules import Role
-from electra_convert.names.variants import Variant
+from electra_convert.schemes.layouts import Variant
+from electra_convert.schemes.mapping import Role
 
 # configure_pretraining.py lower-cases where it is not told.
 _GOOGLE_LOWER_CASE = True

@@ -14,7 +14,7 @@ from typing import Any
 
 from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, SPELT_OUT, TRAINING, activation, check_keys
 from electra_convert.errors import ConfigError
-from electra_convert.names.rules import Role
+from electra_convert.schemes.mapping import Role
 
 _SMALL_EMBEDDING = 128
 _INLINE = "--hparams"

@@ -14,9 +14,9 @@ from typing import Any
 
 from electra_convert.config.hparams import Hparams, google_heads
 from electra_convert.errors import ConfigError
-from electra_convert.names.plan import Sizes
-from electra_convert.names.rules import Role
-from electra_convert.names.variants import Variant
+from electra_convert.schemes.layouts import Variant
+from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.plan import Sizes
 
 # transformers' names of what shapes say, and the sizes they are.
 SIZE_KEYS: Mapping[str, str] = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
 from electra_convert.errors import ConfigError
-from electra_convert.names.rules import Role
+from electra_convert.schemes.mapping import Role
 
 ARCHITECTURES: Mapping[tuple[Role, bool], str] = {
     ("discriminator", True): "ElectraForPreTraining",

@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert import tokenizer as tokenizer_files
-from electra_convert.casting import cast, require_finite
 from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
-from electra_convert.checkpoint.model import naming, require_tied
+from electra_convert.config.sources import Findings, electric_notice, gather
+from electra_convert.conversion.options import Options, hparams_text
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
 from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
-from electra_convert.evidence import Findings, electric_notice, gather
 from electra_convert.frameworks import import_torch
-from electra_convert.hub.sources import as_source, local_source
-from electra_convert.names.ops import Op
-from electra_convert.names.rules import Role
-from electra_convert.options import Options, hparams_text
-from electra_convert.targets.tokenizers import VOCABULARY, find_casing, find_vocabulary
-from electra_convert.tensors import DTYPES
-from electra_convert.weights import Weight
+from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.models import naming, require_tied
+from electra_convert.tensors.cast import cast, require_finite
+from electra_convert.tensors.ops import Op
+from electra_convert.tensors.spec import DTYPES
+from electra_convert.tensors.weight import Weight
+from electra_convert.tokenizer.of_checkpoint import VOCABULARY, find_casing, find_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.frameworks import import_torch
-from electra_convert.names.rules import Role
+from electra_convert.schemes.mapping import Role
 
 # A torch.Tensor; mypy does not see torch.
 Values = Any

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from electra_convert.demo.models import LoadedModel
 from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
 from electra_convert.errors import CorruptFileError, NamesError, TextError
-from electra_convert.names.rules import Role
+from electra_convert.schemes.mapping import Role
 
 # Windows that go through the model together; more are no faster on a few cores.
 BATCH = 16

@@ -18,7 +18,7 @@ from crc32c import crc32c
 
 from electra_convert.errors import CorruptFileError, SourceError, unwritable
 from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
-from electra_convert.tensors import pieces
+from electra_convert.tensors.spec import pieces
 
 # Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
 # what cannot be read as an error and not as a signal.

@@ -11,7 +11,7 @@ from typing import Literal
 from electra_convert.errors import SourceError, listing
 from electra_convert.formats import tf_bundle
 from electra_convert.formats.guidance import UNREADABLE, WANTED, WHOLE, about_folder, about_missing
-from electra_convert.tensors import Source
+from electra_convert.tensors.spec import Source
 
 Container = Literal["tensorflow", "safetensors", "torch"]
 

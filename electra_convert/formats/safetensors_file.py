@@ -20,7 +20,7 @@ from electra_convert.errors import CorruptFileError, OutputError, SourceError, l
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
-from electra_convert.tensors import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
+from electra_convert.tensors.spec import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
 
 FILE_NAME = "model.safetensors"
 

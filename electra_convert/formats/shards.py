@@ -13,7 +13,7 @@ from typing import Self
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.tensors import Sink, Source, Tensor, TensorSpec, TensorWriter
+from electra_convert.tensors.spec import Sink, Source, Tensor, TensorSpec, TensorWriter
 
 INDEX_SUFFIX = ".index.json"
 

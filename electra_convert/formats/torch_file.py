@@ -20,7 +20,16 @@ from electra_convert.errors import CorruptFileError, ElectraConvertError, Output
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
 from electra_convert.frameworks import import_torch
-from electra_convert.tensors import DTYPES, PIECE_BYTES, Sink, Source, Tensor, TensorSpec, TensorWriter, stream_bytes
+from electra_convert.tensors.spec import (
+    DTYPES,
+    PIECE_BYTES,
+    Sink,
+    Source,
+    Tensor,
+    TensorSpec,
+    TensorWriter,
+    stream_bytes,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from electra_convert.card.contents import PublishedFile
 from electra_convert.errors import HubError
+from electra_convert.hub.card.contents import PublishedFile
 from electra_convert.hub.client import Hub
 
 MAIN = "main"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from electra_convert.card.folders import find_models, strays_beside
-from electra_convert.card.front_matter import Metadata
-from electra_convert.card.writing import save_card
 from electra_convert.errors import ElectraConvertError, HubError, UsageError
 from electra_convert.hub.account import account_name, require_valid_card
 from electra_convert.hub.branches import require_branch
+from electra_convert.hub.card.folders import find_models, strays_beside
+from electra_convert.hub.card.front_matter import Metadata
+from electra_convert.hub.card.writing import save_card
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.push import Destination, find_change, push
 from electra_convert.hub.remote_card import read_remote_card

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint
-from electra_convert.checkpoint.model import require_tied
 from electra_convert.config.hparams import Hparams, read_hparams_file
 from electra_convert.config.keys import HANDLED
+from electra_convert.config.record import recorded_hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
+from electra_convert.config.sources import HPARAMS_FILE, Findings, gather
+from electra_convert.conversion.layout_tensorflow import choose_variant
 from electra_convert.errors import ConfigError, TrainingError
-from electra_convert.evidence import HPARAMS_FILE, Findings, gather
-from electra_convert.names.rules import Role
-from electra_convert.names.variants import Variant
 from electra_convert.pretraining.settings import Settings
-from electra_convert.record import recorded_hparams
-from electra_convert.targets.tensorflow import choose_variant
+from electra_convert.schemes.layouts import Variant
+from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.models import require_tied
 
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 _SEGMENTS = 2

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from electra_convert.config.hparams import Hparams, read_hparams
 from electra_convert.config.keys import TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
-from electra_convert.hub.sources import local_source
+from electra_convert.hub.download import local_source
 from electra_convert.pretraining.settings import expected_instead
 
 Precision = Literal["float32", "bfloat16"]

@@ -11,11 +11,9 @@ from typing import Any
 
 from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.hparams import Hparams
+from electra_convert.config.sources import Findings
+from electra_convert.conversion.options import Options
 from electra_convert.errors import CorpusError, UsageError, VocabularyError
-from electra_convert.evidence import Findings
-from electra_convert.names.rules import Role
-from electra_convert.names.variants import VARIANTS, Variant
-from electra_convert.options import Options
 from electra_convert.pretraining.architectures import (
     check_models,
     designed_models,
@@ -31,8 +29,10 @@ from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.reporting import Reporter
 from electra_convert.pretraining.settings import Settings, training_settings
-from electra_convert.targets.tokenizers import find_casing, find_vocabulary
+from electra_convert.schemes.layouts import VARIANTS, Variant
+from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import accents_of_folder, check_size
+from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
 
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05

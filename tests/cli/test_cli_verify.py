@@ -137,14 +137,14 @@ def test_convert_verifies_what_it_wrote_and_keeps_the_record(tmp_path):
 
 
 def test_convert_leaves_nothing_where_verification_fails(tmp_path, monkeypatch):
-    from electra_convert.casting import cast
+    from electra_convert.tensors.cast import cast
 
     def careless(piece, tensor, dtype, finite):
         rounded = bytearray(cast(piece, tensor, dtype, finite))
         rounded[0] ^= 1
         return memoryview(rounded)
 
-    monkeypatch.setattr("electra_convert.transfer.cast", careless)
+    monkeypatch.setattr("electra_convert.tensors.transfer.cast", careless)
     said = run("convert", DEFAULT, tmp_path / "out", "--dtype", "bfloat16", "--verify").refusal()
     assert "out is not written, since it would not be the same model" in said
     assert "weights are not equal" in said
@@ -155,7 +155,7 @@ def test_convert_does_not_say_that_models_differ_where_one_could_not_be_run(tmp_
     def out_of_memory(*_):
         raise SourceError("there was not enough memory")
 
-    monkeypatch.setattr("electra_convert.parity.runners.load_model", out_of_memory)
+    monkeypatch.setattr("electra_convert.verification.runners.load_model", out_of_memory)
     said = run("convert", DEFAULT, tmp_path / "out", "--model", "generator", "--verify").refusal()
     assert "out is not written, since it was not shown to be the same model as" in said
     assert "Hint: Without --verify it is written" in said

@@ -16,7 +16,7 @@ from electra_convert.config.hparams import Hparams, google_heads, parse_hparams
 from electra_convert.config.keys import LOCATIONS
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Resolved, Value, check_variant
 from electra_convert.errors import ConfigError
-from electra_convert.names.variants import VARIANTS, Variant
+from electra_convert.schemes.layouts import VARIANTS, Variant
 
 COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
 WIDTHS = st.integers(1, 4096)

@@ -15,7 +15,7 @@ from support.checkpoints import SIZES
 
 from electra_convert.config.hparams import Hparams, google_heads, parse_hparams
 from electra_convert.config.resolve import SIZE_KEYS
-from electra_convert.names.variants import VARIANTS
+from electra_convert.schemes.layouts import VARIANTS
 
 SWITCHES = (
     *("debug", "electra_objective", "electric_objective", "uniform_generator", "two_tower_generator"),

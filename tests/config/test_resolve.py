@@ -19,8 +19,8 @@ from electra_convert.config.resolve import (
     resolve,
 )
 from electra_convert.errors import ConfigError
-from electra_convert.names.plan import Sizes
-from electra_convert.names.variants import VARIANTS
+from electra_convert.schemes.layouts import VARIANTS
+from electra_convert.schemes.plan import Sizes
 
 SIZES = Sizes(vocabulary=53, positions=12, types=2, embedding=8, hidden=128, intermediate=300, layers=2)
 SETTLED = {"num_attention_heads": 4, "hidden_act": "relu", **{key: 0.5 for key in DEFAULTS if key != "hidden_act"}}

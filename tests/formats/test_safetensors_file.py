@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError
 from electra_convert.formats.safetensors_file import open_file, open_folder_sink, open_sink, open_source
-from electra_convert.tensors import DTYPES, TensorSpec
+from electra_convert.tensors.spec import DTYPES, TensorSpec
 
 CODES = dict(
     pair.split("=")

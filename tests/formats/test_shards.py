@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from electra_convert.errors import CorruptFileError, OutputError, SourceError
 from electra_convert.formats.safetensors_file import open_folder_sink, open_source
 from electra_convert.formats.shards import plan_shards
-from electra_convert.tensors import DTYPES, TensorSpec
+from electra_convert.tensors.spec import DTYPES, TensorSpec
 
 INDEX = "model.safetensors.index.json"
 

@@ -20,7 +20,7 @@ from electra_convert.errors import (
     SourceError,
 )
 from electra_convert.formats.torch_file import open_file, open_folder_sink, open_source
-from electra_convert.tensors import DTYPES, TensorSpec
+from electra_convert.tensors.spec import DTYPES, TensorSpec
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ def electra():
 
     from electra_convert.checkpoint import open_checkpoint
     from electra_convert.config.hparams import Hparams
-    from electra_convert.evidence import gather
+    from electra_convert.config.sources import gather
     from electra_convert.pretraining.outputs.exchange import restore_weights
     from electra_convert.pretraining.settings import training_settings
     from electra_convert.pretraining.training.dropout import ATTENTION

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from electra_convert.tensors import DTYPES, DType
+from electra_convert.tensors.spec import DTYPES, DType
 
 STRING = 7
 

@@ -26,7 +26,7 @@ from electra_convert.formats.tf_bundle.object_graph import BOOKKEEPING, GRAPH_KE
 from electra_convert.formats.tf_bundle.shards import Shard
 from electra_convert.formats.tf_bundle.slices import Part, assemble, region, region_shape, slice_key
 from electra_convert.formats.tf_bundle.versions import refuse_v1
-from electra_convert.tensors import DType, Tensor, TensorSpec, stream_bytes
+from electra_convert.tensors.spec import DType, Tensor, TensorSpec, stream_bytes
 
 _MAX_GRAPH_BYTES = 256 << 20
 

@@ -13,7 +13,7 @@ from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle.damage import AGAIN, shown
 from electra_convert.formats.tf_bundle.entries import BundleEntry
-from electra_convert.tensors import PIECE_BYTES
+from electra_convert.tensors.spec import PIECE_BYTES
 
 # Writers with a data_alignment also fill up behind the last tensor (PadAlignment in tensor_bundle.cc).
 _MAX_PADDING = 4096

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from electra_convert.formats.tf_bundle.damage import MalformedError
 from electra_convert.formats.tf_bundle.entries import TensorSlice
-from electra_convert.tensors import Tensor, TensorSpec
+from electra_convert.tensors.spec import Tensor, TensorSpec
 
 _ESCAPES = {b"\x00": b"\x00\xff", b"\xff": b"\xff\x00"}
 _TERMINATOR = b"\x00\x01"

@@ -23,7 +23,7 @@ from electra_convert.formats.tf_bundle.entries import (
 from electra_convert.formats.tf_bundle.index import data_path, index_path
 from electra_convert.formats.tf_bundle.names import encode_name
 from electra_convert.formats.tf_bundle.table_builder import encode_table
-from electra_convert.tensors import TensorSpec
+from electra_convert.tensors.spec import TensorSpec
 
 
 class BundleWriter:

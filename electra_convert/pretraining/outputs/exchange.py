@@ -13,18 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from electra_convert.casting import cast, require_finite
 from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.sources import Findings
 from electra_convert.errors import NamesError, TrainingError, listing
-from electra_convert.evidence import Findings
-from electra_convert.names.ops import Op
-from electra_convert.names.plan import Sizes
-from electra_convert.names.rules import SLOT_NAMES, Role
-from electra_convert.names.variants import Variant, collapse
 from electra_convert.pretraining.training.model import named_weights
 from electra_convert.pretraining.training.optimizer import moments_of
-from electra_convert.tensors import DTYPES, Tensor, stream_bytes
-from electra_convert.weights import Weight, step_constant
+from electra_convert.schemes.layouts import Variant, collapse
+from electra_convert.schemes.mapping import SLOT_NAMES, Role
+from electra_convert.schemes.plan import Sizes
+from electra_convert.tensors.cast import cast, require_finite
+from electra_convert.tensors.ops import Op
+from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
+from electra_convert.tensors.weight import Weight, step_constant
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from electra_convert.checkpoint.state_dicts import RECORD_FILE, TRAINING_RECORD
 from electra_convert.config.keys import LOCATIONS
-from electra_convert.options import Options
+from electra_convert.conversion.layout_tensorflow import plan_tensorflow
+from electra_convert.conversion.layout_transformers import plan_transformers
+from electra_convert.conversion.options import Options
+from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.output import write_file
-from electra_convert.parity.saved import hash_files
 from electra_convert.pretraining.outputs.exchange import Trained, as_checkpoint
-from electra_convert.targets.plan import OutputPlan, write
-from electra_convert.targets.tensorflow import plan_tensorflow
-from electra_convert.targets.transformers import plan_transformers
+from electra_convert.schemes.transformers import RECORD_FILE, TRAINING_RECORD
+from electra_convert.verification.saved import hash_files
 from electra_convert.version import __version__
 
 SCHEMA = 1

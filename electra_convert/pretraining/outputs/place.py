@@ -10,7 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from electra_convert.errors import OutputError
-from electra_convert.output import REPLACED, follow, make_parents, partial_folder, put_back, remove_abandoned
+from electra_convert.output import (
+    REPLACED,
+    follow,
+    make_parents,
+    partial_folder,
+    put_back,
+    remove_abandoned,
+)
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.outputs.records import RUN_FILE, locked
 from electra_convert.pretraining.preparation import default_cache

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from electra_convert.names.rules import Role
 from electra_convert.pretraining.training.model import named_weights
+from electra_convert.schemes.mapping import Role
 
 # tf.layers.dense without an initialiser (modeling.BertModel, run_pretraining._get_discriminator_output).
 _GLOROT = ("electra.embeddings_project.weight", "discriminator_predictions.dense_prediction.weight")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from electra_convert.names.rules import SLOT_NAMES
 from electra_convert.pretraining.settings import Settings
+from electra_convert.schemes.mapping import SLOT_NAMES
 
 # Google's Adam corrects no bias. AdamW divides by 1 - beta ** step, which at such a step is exactly 1; a float32 as
 # large as this also stays what it is when AdamW adds 1 to it.

@@ -18,7 +18,7 @@ from electra_convert.formats.tf_bundle.entries import (
     encode_header,
 )
 from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
-from electra_convert.tensors import DTYPES
+from electra_convert.tensors.spec import DTYPES
 
 HEADER = BundleHeader(num_shards=2)
 INT64 = st.sampled_from([0, 1, -1]) | st.integers(-(2**63), 2**63 - 1)

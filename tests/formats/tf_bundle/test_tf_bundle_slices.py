@@ -5,7 +5,7 @@ from tf_bundle_files import tensor_of
 from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle.entries import Extent
 from electra_convert.formats.tf_bundle.slices import Part, assemble, region, region_shape, slice_key
-from electra_convert.tensors import DTYPES, TensorSpec
+from electra_convert.tensors.spec import DTYPES, TensorSpec
 
 
 @pytest.mark.parametrize(

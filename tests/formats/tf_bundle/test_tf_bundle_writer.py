@@ -6,7 +6,7 @@ from tf_bundle_files import PREFIXES, SMALLEST_INDEX, assert_same, data_of, read
 
 from electra_convert.errors import OutputError
 from electra_convert.formats.tf_bundle import index_path, open_sink, open_source
-from electra_convert.tensors import DTYPES, PIECE_BYTES, TensorSpec
+from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, TensorSpec
 
 SPEC = TensorSpec("a", DTYPES["float32"], (2,))
 

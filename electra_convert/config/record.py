@@ -1,0 +1,110 @@
+"""conversion.json: how an output was made, so that it can be traced and undone; makes nothing itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint
+from electra_convert.config.keys import LOCATIONS, check_keys
+from electra_convert.config.resolve import Value
+from electra_convert.errors import ConfigError
+from electra_convert.schemes.layouts import VARIANTS
+from electra_convert.schemes.mapping import Role
+from electra_convert.tensors.spec import TensorSpec
+from electra_convert.tensors.weight import Weight
+from electra_convert.version import __version__
+
+SCHEMA = 1
+
+
+def encode_record(
+    checkpoint: Checkpoint,
+    variant: str | None,
+    configs: Mapping[Role, Mapping[str, Value]],
+    hparams: Mapping[str, Any] | None,
+    notices: Sequence[str],
+    entries: Sequence[tuple[Weight, TensorSpec]],
+) -> bytes:
+    """Write a conversion.json: no times, no paths, the same bytes for the same input.
+
+    Args:
+        checkpoint: what was read.
+        variant: the layout of the TensorFlow side, where it is known.
+        configs: the configuration of each model written, with origins.
+        hparams: the hparams of the run, where they are known.
+        notices: what the reader should know.
+        entries: what was written, and what it was read from.
+
+    Returns:
+        UTF-8 JSON, one tensor a line.
+    """
+    head = {
+        "schema": SCHEMA,
+        "tool": {"name": "electra_convert", "version": __version__},
+        "source": {"format": checkpoint.format, "name": checkpoint.name},
+        "variant": variant,
+        "step": checkpoint.step,
+        "config": {role: described(config) for role, config in configs.items()},
+        "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
+        "notices": list(notices),
+    }
+    text = json.dumps(head, indent=2, ensure_ascii=False)
+    lines = ",\n".join("    " + json.dumps(_tensor(weight, spec), ensure_ascii=False) for weight, spec in entries)
+    return f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]\n}}\n'.encode("utf-8", "backslashreplace")
+
+
+def described(config: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
+    """A configuration as JSON: each value with its origin."""
+    return {key: {"value": value.value, "origin": value.origin} for key, value in config.items()}
+
+
+def _tensor(weight: Weight, spec: TensorSpec) -> dict[str, Any]:
+    tensor = weight.tensor
+    checksum = {} if tensor.checksum is None else {"crc32c": f"{tensor.checksum:08x}"}
+    return {"source": tensor.name, "dtype": tensor.dtype.name, **checksum, "output": spec.name}
+
+
+def recorded_dtypes(record: Mapping[str, Any] | None) -> dict[str, str]:
+    """The dtype each tensor had in the source of a recorded conversion.
+
+    Args:
+        record: a conversion.json, or None.
+
+    Returns:
+        The dtype's name, by the tensor's name in the output of that conversion.
+    """
+    rows = (record or {}).get("tensors")
+    return {
+        row["output"]: row["dtype"]
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, dict) and isinstance(row.get("output"), str) and isinstance(row.get("dtype"), str)
+    }
+
+
+def recorded_variant(record: Mapping[str, Any] | None) -> str | None:
+    """The layout that the source of a recorded conversion had, or None where none is recorded."""
+    name = (record or {}).get("variant")
+    return name if isinstance(name, str) and name in VARIANTS else None
+
+
+def recorded_hparams(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The hparams of the run that a recorded conversion started from.
+
+    Args:
+        record: a conversion.json, or None.
+
+    Returns:
+        The hparams, or None where none are recorded.
+
+    Raises:
+        ConfigError: they are not hparams.
+    """
+    hparams = (record or {}).get("hparams")
+    if hparams is None:
+        return None
+    if not isinstance(hparams, dict):
+        raise ConfigError("conversion.json: hparams is not an object", "Remove the file, or restore it.")
+    check_keys(hparams, "hparams of conversion.json")
+    return hparams

@@ -1,0 +1,251 @@
+"""The sources of configuration gathered around a checkpoint: options, files beside it, its graph; decides nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeVar
+
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
+from electra_convert.config.record import recorded_variant
+from electra_convert.config.resolve import (
+    Evidence,
+    Rank,
+    Resolved,
+    check_variant,
+    hparams_evidence,
+    only_stated,
+    resolve,
+)
+from electra_convert.config.transformers import config_evidence, model_evidence, read_config, role_of_config
+from electra_convert.errors import ConfigError, CorruptFileError
+from electra_convert.formats import tf_bundle
+from electra_convert.schemes.layouts import VARIANTS, Variant
+from electra_convert.schemes.mapping import Role
+
+CONFIG_FILE = "config.json"
+HPARAMS_FILE = "hparams.json"
+Given = tuple[Hparams, Rank]
+Read = TypeVar("Read")
+_ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that sources other than the weights say of a checkpoint.
+
+    Attributes:
+        configs: each model's configuration.
+        hparams: the hparams of the run, where known, the ones with the most authority.
+        bases: the config.json each transformers model had.
+        warnings: what was guessed, or put aside.
+    """
+
+    configs: Mapping[Role, Resolved]
+    hparams: Hparams | None
+    bases: Mapping[Role, Mapping[str, Any]]
+    warnings: tuple[str, ...]
+
+
+def gather(
+    checkpoint: Checkpoint,
+    hparams: str | None = None,
+    config: Path | None = None,
+    roles: Collection[Role] | None = None,
+    changes: Hparams | None = None,
+) -> Findings:
+    """Settle the configurations of a checkpoint's models.
+
+    Args:
+        checkpoint: the models.
+        hparams: the --hparams option: JSON, or the name of a file that holds it.
+        config: the --config option: a transformers config.json.
+        roles: the models whose configurations are wanted, by default all.
+        changes: where the hparams of the option are a run's own with some changed, those that are: what follows from
+            the others alone is no option.
+
+    Returns:
+        The configurations, and what they were made of.
+
+    Raises:
+        ConfigError: a source cannot be read, or contradicts the weights or another source.
+        CorruptFileError: the graph is damaged.
+    """
+    warnings: list[str] = []
+    attempt = partial(_attempt, checkpoint.folder, hparams is not None or config is not None, warnings)
+    given = _hparams(checkpoint, hparams, attempt)
+    wanted = checkpoint.models.keys() if roles is None else roles
+    bases = _own_configs(checkpoint)
+    variant = checkpoint.variant or _intended_variant(checkpoint, given)
+    warnings += [line for one, _ in given for line in one.warnings]
+    if given:
+        check_variant(given[0][0], variant)
+    chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, variant)
+    configs: dict[Role, Resolved] = {}
+    for role, model in ((role, checkpoint.models[role]) for role in wanted):
+        found = [
+            hparams_evidence(one, rank, role, variant, model.sizes, changes if rank is Rank.OPTION else None)
+            for one, rank in given
+        ]
+        if checkpoint.variant is None:
+            # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
+            found = [only_stated(source) for source in found]
+            found += [model_evidence(bases[role])] if role in bases else []
+        else:
+            found += attempt(partial(_config_beside, checkpoint, role, variant))
+            found += attempt(partial(_graph, checkpoint, model, variant))
+        found += [chosen[role]] if role in chosen else []
+        configs[role] = resolve(role, model.sizes, found, variant.shares_config)
+        warnings += configs[role].warnings
+    return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
+
+
+def _chosen_config(
+    path: Path, checkpoint: Checkpoint, wanted: Collection[Role], variant: Variant
+) -> dict[Role, Evidence]:
+    """What --config says, for the models that it is about; it must say something, and of one that is wanted."""
+    config = read_config(path)
+    if not {"num_attention_heads", "hidden_act"} & config.keys():
+        raise ConfigError(
+            f"{path} states neither num_attention_heads nor hidden_act, which --config is there to settle",
+            "Give a transformers config.json; what run_pretraining.py was given goes into --hparams.",
+        )
+    # One that names no class is about the only model that is wanted.
+    among = checkpoint.models.keys() if config.get("architectures") else wanted
+    about = [role for role in wanted if _is_about(among, role, variant, config)]
+    if not about:
+        raise ConfigError(
+            f"{path} is of a {role_of_config(config)}, which is not what is asked for ({', '.join(wanted)})",
+            "Give the config.json of that model.",
+        )
+    return {role: config_evidence(config, f"--config {path.name}", Rank.OPTION) for role in about}
+
+
+def _attempt(folder: Path, decided: bool, warnings: list[str], read: Callable[[], list[Read]]) -> list[Read]:
+    """Read a source; where an option decides, one that is damaged or of another model is only warned of."""
+    try:
+        return read()
+    except (ConfigError, CorruptFileError) as error:
+        if not decided:
+            raise
+        warnings.append(f"Put aside, since an option decides: {error.message.replace(f'{folder}/', '')}.")
+        return []
+
+
+def _intended_variant(checkpoint: Checkpoint, given: Sequence[Given]) -> Variant:
+    """The layout that transformers models are to have, or once had; it decides what hparams mean for a generator."""
+    asked = given[0][0].layout if given else None
+    if name := asked or recorded_variant(checkpoint.record):
+        return VARIANTS[name]
+    return VARIANTS["masked_lm" if set(checkpoint.models) == {"generator"} else "default"]
+
+
+def _hparams(
+    checkpoint: Checkpoint, option: str | None, attempt: Callable[[Callable[[], list[Given]]], list[Given]]
+) -> list[Given]:
+    given = [] if option is None else [(read_hparams(option), Rank.OPTION)]
+    return given if checkpoint.variant is None else given + attempt(partial(_hparams_beside, checkpoint))
+
+
+def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
+    path = checkpoint.folder / HPARAMS_FILE
+    return [(read_hparams_file(path, HPARAMS_FILE), Rank.BESIDE)] if path.is_file() else []
+
+
+def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
+    if checkpoint.variant is not None:
+        return {}
+    paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
+    return {role: read_config(path) for role, path in paths.items() if path.is_file()}
+
+
+def _config_beside(checkpoint: Checkpoint, role: Role, variant: Variant) -> list[Evidence]:
+    path = checkpoint.folder / CONFIG_FILE
+    if not path.is_file() or not _is_about(checkpoint.models, role, variant, config := read_config(path)):
+        return []
+    return [config_evidence(config, CONFIG_FILE, Rank.BESIDE)]
+
+
+def _is_about(among: Collection[Role], role: Role, variant: Variant, config: Mapping[str, Any]) -> bool:
+    """A config.json describes one model: of two, the one that it names, unless they are one configuration."""
+    return len(among) == 1 or variant.shares_config or role_of_config(config) == role
+
+
+def _graph(checkpoint: Checkpoint, model: Model, variant: Variant) -> list[Evidence]:
+    if checkpoint.graph is None:
+        return []
+    network = next(network for network in variant.networks if network.role == model.role)
+    scope = rf"(?:.*/)?{re.escape(network.encoder)}(?:_\d+)?/encoder/layer_0"
+    scale = re.compile(rf"{scope}/attention/self/Mul(?:_\d+)?/y$")
+    dense = re.compile(rf"{scope}/intermediate/dense/[^/]+$")
+    widths: set[int] = set()
+    ops: set[str] = set()
+
+    def wanted(name: str, _op: str) -> bool:
+        return bool(scale.match(name) or dense.match(name))
+
+    for node in tf_bundle.read_nodes(checkpoint.graph, wanted):
+        if node.value is not None and scale.match(node.name):
+            widths.add(_head_width(checkpoint.graph, node.name, node.value))
+        elif dense.match(node.name):
+            ops.add(node.op)
+    values = _activation(ops)
+    if len(widths) > 1:
+        raise ConfigError(f"{checkpoint.graph} holds graphs with different head widths: {sorted(widths)}")
+    if widths:
+        values["num_attention_heads"] = _heads(checkpoint.graph, model, widths.pop())
+    return [Evidence(checkpoint.graph.name, Rank.GRAPH, values, frozenset(values))] if values else []
+
+
+def _head_width(graph: Path, name: str, scale: float) -> int:
+    """Attention scores are multiplied by 1 / sqrt(head width): modeling.attention_layer."""
+    width = scale**-2 if isfinite(scale) and scale > 1e-6 else 0.0
+    if not 0.5 < width < 1 << 20 or abs(width - round(width)) > 1e-3 * width:
+        raise ConfigError(f"{graph}: {name} is {scale}, expected one over the square root of a head width")
+    return round(width)
+
+
+def _heads(graph: Path, model: Model, width: int) -> int:
+    heads, rest = divmod(model.sizes.hidden, width)
+    if rest or not heads:
+        raise ConfigError(
+            f"{graph} has heads of width {width}, which do not divide the {model.role}'s hidden width "
+            f"{model.sizes.hidden}",
+            "The graph belongs to another checkpoint.",
+        )
+    return heads
+
+
+def _activation(ops: set[str]) -> dict[str, Any]:
+    if {"Tanh", "Pow"} <= ops:
+        return {"hidden_act": "gelu_new"}
+    known = {activation for op, activation in _ACTIVATION_OPS.items() if op in ops}
+    if len(known) == 1:
+        return {"hidden_act": known.pop()}
+    return {"hidden_act": "linear"} if "BiasAdd" in ops and not known else {}
+
+
+def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
+    """Say where the logits lack a term.
+
+    Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
+
+    Args:
+        checkpoint: the models.
+        findings: what is known of them.
+
+    Returns:
+        One notice, or none.
+    """
+    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
+        return []
+    objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
+    if objective is False:
+        return []
+    lacks = "lack" if objective else "may lack (electric_objective is not known)"
+    return [f"The discriminator's logits {lacks} the term that Electric adds from its cloze model."]

@@ -1,0 +1,223 @@
+"""A TensorFlow checkpoint laid out for google-research/electra: layout chosen, models merged; writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from electra_convert import tokenizer
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.express import check_expressible, express
+from electra_convert.config.record import encode_record, recorded_dtypes, recorded_hparams, recorded_variant
+from electra_convert.config.sources import Findings
+from electra_convert.conversion.options import Options
+from electra_convert.conversion.plan import Container, OutputPlan
+from electra_convert.errors import NamesError, counted, listing
+from electra_convert.formats import tf_bundle
+from electra_convert.schemes.layouts import VARIANTS, Variant, collapse
+from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
+from electra_convert.schemes.plan import Binding, expand
+from electra_convert.schemes.transformers import RECORD_FILE
+from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
+from electra_convert.tensors.weight import Weight, same_bits, step_constant, zeros
+from electra_convert.tokenizer.of_checkpoint import VOCABULARY, find_casing, find_vocabulary
+
+_PREFIX = "model.ckpt"
+_PAIR_VARIANTS = ("default", "untied_generator_embeddings", "tied_generator")
+Entries = dict[str, tuple[Weight, TensorSpec]]
+
+
+def plan_tensorflow(
+    checkpoint: Checkpoint, findings: Findings, roles: Sequence[Role], options: Options, notices: Sequence[str]
+) -> OutputPlan:
+    """Lay out a checkpoint that Google's code can resume.
+
+    Args:
+        checkpoint: the models.
+        findings: their configurations.
+        roles: which of them to write.
+        options: what was asked for.
+        notices: what the reader should know of the source.
+
+    Returns:
+        The output.
+
+    Raises:
+        ConfigError: Google's code cannot express a model.
+        NamesError: the two models differ in a tensor that they must share.
+        VocabularyError: the vocabulary does not belong to the models.
+        CorruptFileError: a tensor that both models hold failed its container's checks.
+    """
+    models = {role: checkpoint.models[role] for role in roles}
+    configs = {role: findings.configs[role] for role in roles}
+    variant = choose_variant(checkpoint, findings, models)
+    check_expressible(configs, variant)
+    entries = _merge(checkpoint, variant, models, options)
+    main = next(iter(models.values()))
+    vocabulary, noted = find_vocabulary(checkpoint, main, options)
+    casing = find_casing(checkpoint, main, vocabulary, findings.hparams, options)
+    told = [*notices, *noted, *_dtype_notices(entries), *_casing_notices(main, casing, vocabulary is not None)]
+    given = findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record)
+    hparams = express(configs, variant, casing.lower_case if casing else None, given)
+    ordered = [entries[name] for name in sorted(entries, key=str.encode)]
+    prefix = f"{options.prefix or _PREFIX}-{checkpoint.step or 0}"
+    described = {role: config.values for role, config in configs.items()}
+    files = {
+        "checkpoint": tf_bundle.encode_state(prefix),
+        "hparams.json": (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
+        RECORD_FILE: encode_record(
+            checkpoint, variant.name, described, hparams, [*told, *findings.warnings], ordered
+        ),
+        **({VOCABULARY: vocabulary.raw} if vocabulary else {}),
+    }
+
+    def open_sink(folder: Path, specs: Sequence[TensorSpec]) -> Sink:
+        return tf_bundle.open_sink(folder / prefix, specs)
+
+    written = {tf_bundle.data_path(Path(prefix), 0, 1).name: sum(spec.nbytes for _, spec in ordered)}
+    written |= {tf_bundle.index_path(Path(prefix)).name: 0}
+    return OutputPlan((Container("", written, ordered, open_sink),), files, tuple(told))
+
+
+def choose_variant(checkpoint: Checkpoint, findings: Findings, models: Mapping[Role, Model]) -> Variant:
+    """Choose the layout that models are to have in TensorFlow.
+
+    Args:
+        checkpoint: where they come from.
+        findings: what is known of the run.
+        models: the models to be written.
+
+    Returns:
+        For one model the layout that holds it alone; for a pair the one asked for in hparams, the one it came from,
+        or the one that its tensors fit.
+
+    Raises:
+        NamesError: no layout can hold both models.
+        CorruptFileError: a tensor failed its container's checks.
+    """
+    if len(models) == 1:
+        role, model = next(iter(models.items()))
+        if not model.head:
+            return VARIANTS["encoder"]
+        return VARIANTS["masked_lm" if role == "generator" else "uniform_generator"]
+    if not models["discriminator"].head:
+        raise NamesError(
+            "the discriminator has no pretraining head, which every layout of a pair needs",
+            "Convert the models one by one (--model).",
+        )
+    asked = findings.hparams.layout if findings.hparams else None
+    if asked is not None and asked not in _PAIR_VARIANTS:
+        raise NamesError(f"the {asked} layout, which the hparams ask for, cannot hold both models")
+    known = asked or (checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record))
+    if known not in _PAIR_VARIANTS:
+        known = _fitting(models)
+    _require_representable(VARIANTS[known], models)
+    return VARIANTS[known]
+
+
+def _fitting(models: Mapping[Role, Model]) -> str:
+    discriminator, generator = models["discriminator"], models["generator"]
+    if discriminator.sizes.embedding != generator.sizes.embedding:
+        return "untied_generator_embeddings"
+    trunk = [name for name in generator.weights if name.startswith("electra.")]
+    if generator.sizes == discriminator.sizes and all(
+        same_bits(generator.weights[name], discriminator.weights[name]) for name in trunk
+    ):
+        return "tied_generator"
+    return "default"
+
+
+def _require_representable(variant: Variant, models: Mapping[Role, Model]) -> None:
+    discriminator, generator = models["discriminator"].sizes, models["generator"].sizes
+    if variant.name == "untied_generator_embeddings" and generator.embedding != generator.hidden:
+        raise NamesError(
+            f"the generator's own embeddings are {generator.embedding} wide, its hidden states {generator.hidden}; "
+            "google-research/electra makes a generator's own embeddings as wide as its hidden states",
+            "Convert the models one by one (--model).",
+        )
+    shared = ("vocabulary", "positions", "types")
+    if different := [size for size in shared if getattr(discriminator, size) != getattr(generator, size)]:
+        size = different[0]
+        raise NamesError(
+            f"the discriminator has {getattr(discriminator, size)} {size}, the generator {getattr(generator, size)}; "
+            "google-research/electra has one number for both",
+            "Convert the models one by one (--model).",
+        )
+
+
+def _merge(checkpoint: Checkpoint, variant: Variant, models: Mapping[Role, Model], options: Options) -> Entries:
+    """The union of the models' tensors; what two models both hold must be the same to the bit."""
+    entries: Entries = {}
+    unequal: list[str] = []
+    for network in variant.networks:
+        model = models[network.role]
+        recorded = recorded_dtypes(model.record)
+        projects = model.sizes.embedding != model.sizes.hidden
+        for binding in expand(network, model.sizes.layers, projects):
+            for name, weight in _of_binding(binding, model, options):
+                asked = DTYPES[options.dtype] if options.dtype and name == binding.tf else None
+                dtype = asked or _dtype(checkpoint, weight.tensor, recorded)
+                entry = (weight, TensorSpec(name, dtype, weight.shape))
+                if name in entries and not same_bits(entries[name][0], weight):
+                    unequal.append(name)
+                entries.setdefault(name, entry)
+    if unequal:
+        raise _not_shared(unequal, models["generator"])
+    if options.optimizer or options.zero_optimizer:
+        step = checkpoint.step_tensor or step_constant(checkpoint.step or 0)
+        entries[STEP_NAME] = (Weight(step), TensorSpec(STEP_NAME, step.dtype, ()))
+    return entries
+
+
+def _of_binding(binding: Binding, model: Model, options: Options) -> list[tuple[str, Weight]]:
+    weight = model.weights[binding.hf]
+    back = binding.op.inverse
+    found = [(binding.tf, Weight(weight.tensor, weight.op.then(back)))]
+    for slot in SLOT_NAMES:
+        name = f"{binding.tf}/{slot}"
+        held = model.slots.get(f"{binding.hf}.{slot}")
+        if options.zero_optimizer:
+            shape = back.shape(weight.shape)
+            found.append((name, Weight(zeros(TensorSpec(name, DTYPES["float32"], shape)))))
+        elif options.optimizer and held is not None:
+            found.append((name, Weight(held.tensor, held.op.then(back))))
+    return found
+
+
+def _dtype(checkpoint: Checkpoint, tensor: Tensor, recorded: Mapping[str, str]) -> DType:
+    """Google's code reads float32 only; what was another dtype in the checkpoint it came from stays it."""
+    if checkpoint.variant is not None or recorded.get(tensor.name) == tensor.dtype.name:
+        return tensor.dtype
+    return DTYPES["float32"]
+
+
+def _casing_notices(model: Model, casing: tokenizer.Casing | None, has_vocabulary: bool) -> list[str]:
+    """What is said of casing, and of accents, which Google's code strips exactly when it lower-cases."""
+    told = [casing.notice] if casing and casing.notice else []
+    strips = tokenizer.accents_of_folder(model.folder)
+    if has_vocabulary and casing and strips is not None and strips != casing.lower_case:
+        does = "strips" if casing.lower_case else "does not strip"
+        told.append(f"The tokenizer has strip_accents {str(strips).lower()}; Google's code {does} accents here.")
+    return told
+
+
+def _dtype_notices(entries: Entries) -> list[str]:
+    widened = sorted(
+        {str(weight.tensor.dtype) for weight, spec in entries.values() if weight.tensor.dtype != spec.dtype}
+    )
+    return [f"Weights of {listing(widened)} are written as float32, which Google's code reads."] if widened else []
+
+
+def _not_shared(names: list[str], generator: Model) -> NamesError:
+    hint = "They are not from one run; convert them one by one (--model)."
+    if generator.sizes.embedding == generator.sizes.hidden:
+        hint = (
+            """To give the generator embeddings of its own: --hparams '{"untied_generator_embeddings": true}'. """
+            "Or convert the models one by one (--model)."
+        )
+    return NamesError(
+        f"{counted(len(names), 'tensor')} that discriminator and generator share in google-research/electra, not "
+        f"equal here: {listing(collapse(names))}",
+        hint,
+    )

@@ -1,0 +1,174 @@
+"""transformers model folders laid out: names, shapes and dtypes, configuration and record; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.record import encode_record, recorded_hparams, recorded_variant
+from electra_convert.config.resolve import Value
+from electra_convert.config.sources import Findings
+from electra_convert.config.transformers import ARCHITECTURES, encode_config
+from electra_convert.conversion.options import Options, Target
+from electra_convert.conversion.plan import Container, OutputPlan
+from electra_convert.errors import ConfigError
+from electra_convert.formats import safetensors_file
+from electra_convert.formats.shards import INDEX_SUFFIX, plan_shards
+from electra_convert.schemes.mapping import STEP_NAME, Role
+from electra_convert.schemes.transformers import OPTIMIZER_FILE, RECORD_FILE
+from electra_convert.tensors.cast import WEIGHT_DTYPES
+from electra_convert.tensors.spec import DTYPES, DType, Sink, TensorSpec
+from electra_convert.tensors.weight import Weight, step_constant
+from electra_convert.tokenizer.of_checkpoint import tokenizer_files
+
+_FILES: Mapping[Target, str] = {"safetensors": "model.safetensors", "torch": "pytorch_model.bin"}
+_METADATA = {"format": "pt"}
+Entries = list[tuple[Weight, TensorSpec]]
+
+
+def plan_transformers(
+    checkpoint: Checkpoint,
+    findings: Findings,
+    roles: Sequence[Role],
+    target: Target,
+    options: Options,
+    notices: Sequence[str],
+) -> OutputPlan:
+    """Lay out one model folder, or a pair of them.
+
+    Args:
+        checkpoint: the models.
+        findings: their configurations.
+        roles: which of them to write; one stands in the output itself, two in folders of their own.
+        target: the container for the weights.
+        options: what was asked for.
+        notices: what the reader should know of the source.
+
+    Returns:
+        The output.
+
+    Raises:
+        ConfigError: transformers cannot compute a model as Google's code does.
+        VocabularyError: the vocabulary does not belong to a model.
+    """
+    containers: list[Container] = []
+    files: dict[str, bytes] = {}
+    told: list[str] = list(notices)
+    for role in roles:
+        folder = role if len(roles) > 1 else ""
+        boxes, small, noted = _plan_folder(checkpoint, findings, role, target, options, notices)
+        containers += [replace(box, folder=folder) for box in boxes]
+        files |= {str(PurePosixPath(folder, name)): content for name, content in small.items()}
+        told += [line for line in noted if line not in told]
+    return OutputPlan(tuple(containers), files, tuple(told))
+
+
+def _plan_folder(
+    checkpoint: Checkpoint, findings: Findings, role: Role, target: Target, options: Options, notices: Sequence[str]
+) -> tuple[list[Container], dict[str, bytes], list[str]]:
+    model = checkpoint.models[role]
+    _check_computable(checkpoint, findings, role)
+    weights = _weights(model, options)
+    files = _weight_files(weights, target, options)
+    boxes = [Container("", files, weights, partial(_open_weights, target, options.max_shard_size))]
+    if options.optimizer:
+        slots = _slots(model, checkpoint)
+        files = {OPTIMIZER_FILE: sum(spec.nbytes for _, spec in slots)}
+        boxes.append(Container("", files, slots, _open_optimizer))
+    tokens = tokenizer_files(checkpoint, model, findings.hparams, options)
+    base = findings.bases.get(role, {})
+    values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
+    plain = {key: value.value for key, value in values.items()}
+    record = encode_record(
+        checkpoint,
+        checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record),
+        {role: {**values, **tokens.settings}},
+        findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
+        [*notices, *tokens.notices, *findings.warnings],
+        [entry for box in boxes for entry in box.entries],
+    )
+    config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), base)
+    return boxes, {"config.json": config, RECORD_FILE: record, **tokens.files}, list(tokens.notices)
+
+
+def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
+    activation = findings.configs[role].values["hidden_act"]
+    if checkpoint.variant is not None and role == "generator" and activation.value != "gelu":
+        raise ConfigError(
+            f"the generator's hidden_act is {activation.value} ({activation.origin}); transformers computes the "
+            "generator's head with gelu whatever the configuration says",
+            "The discriminator converts: --model discriminator.",
+        )
+
+
+def _architecture(model: Model, findings: Findings) -> str:
+    """A transformers model stays of the class it was; any other is named by its pretraining head."""
+    named = findings.bases.get(model.role, {}).get("architectures")
+    if (model.task_head or model.head) and isinstance(named, list) and named:
+        return str(named[0])
+    return ARCHITECTURES[model.role, model.head]
+
+
+def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
+    """A transformers model keeps its padding, unless it is given another vocabulary."""
+    if "pad_token_id" in base and (found is None or options.vocab is None):
+        return Value(base["pad_token_id"], "config.json")
+    return Value(0, "transformers' default") if found is None else Value(found, "vocabulary")
+
+
+def _weights(model: Model, options: Options) -> Entries:
+    bare = not model.head and not model.task_head
+    named = {_output_name(name, bare): weight for name, weight in model.weights.items()}
+    named |= {name: Weight(tensor) for name, tensor in model.task_head.items()}
+    return [
+        (weight, TensorSpec(name, _rounded(weight.tensor.dtype, options), weight.shape))
+        for name, weight in sorted(named.items())
+    ]
+
+
+def _rounded(dtype: DType, options: Options) -> DType:
+    return DTYPES[options.dtype] if options.dtype and dtype.name in WEIGHT_DTYPES else dtype
+
+
+def _weight_files(weights: Entries, target: Target, options: Options) -> dict[str, int]:
+    shards = plan_shards([spec for _, spec in weights], options.max_shard_size, _FILES[target])
+    files = {name: sum(spec.nbytes for spec in specs) for name, specs in shards.items()}
+    return files if len(files) == 1 else {**files, f"{_FILES[target]}{INDEX_SUFFIX}": 0}
+
+
+def _output_name(name: str, bare: bool) -> str:
+    """ElectraModel has no prefix of its own."""
+    return name.removeprefix("electra.") if bare else name
+
+
+def _slots(model: Model, checkpoint: Checkpoint) -> Entries:
+    bare = not model.head and not model.task_head
+    entries = [
+        (slot, TensorSpec(_output_name(name, bare), slot.tensor.dtype, slot.shape))
+        for name, slot in sorted(model.slots.items())
+    ]
+    step = checkpoint.step_tensor or step_constant(checkpoint.step or 0)
+    return [*entries, (Weight(step), TensorSpec(STEP_NAME, step.dtype, ()))]
+
+
+def _common_dtype(entries: Entries) -> str:
+    dtypes = {spec.dtype.name for _, spec in entries if spec.dtype.kind == "float"}
+    if len(dtypes) == 1:
+        return dtypes.pop()
+    return "float64" if "float64" in dtypes else "float32"  # from_pretrained rounds all of them to it
+
+
+def _open_weights(target: Target, max_bytes: int | None, folder: Path, specs: Sequence[TensorSpec]) -> Sink:
+    if target == "torch":
+        from electra_convert.formats import torch_file
+
+        return torch_file.open_folder_sink(folder, specs, max_bytes)
+    return safetensors_file.open_folder_sink(folder, specs, max_bytes)
+
+
+def _open_optimizer(folder: Path, specs: Sequence[TensorSpec]) -> Sink:
+    return safetensors_file.open_sink(folder / OPTIMIZER_FILE, specs, _METADATA)

@@ -1,0 +1,123 @@
+"""An output laid out: its containers with their tensors, and its small files; written by one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+from electra_convert.output import new_folder, write_file
+from electra_convert.tensors.spec import Sink, TensorSpec
+from electra_convert.tensors.transfer import Move, run
+from electra_convert.tensors.weight import Weight
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of an output.
+
+    Attributes:
+        folder: its folder within the output; "" for the output itself.
+        files: the files it will be, with the bytes of the tensors in each; 0 for an index.
+        entries: what goes into it, and how it is called there.
+        open_sink: makes it in a folder.
+    """
+
+    folder: str
+    files: Mapping[str, int]
+    entries: Sequence[tuple[Weight, TensorSpec]]
+    open_sink: Callable[[Path, Sequence[TensorSpec]], Sink]
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """All that an output is to hold.
+
+    Attributes:
+        containers: its tensors.
+        files: its small files, by path within the output.
+        notices: what its reader should know.
+    """
+
+    containers: tuple[Container, ...]
+    files: Mapping[str, bytes]
+    notices: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of its small files and of its tensors, without headers and indices, by path within the output."""
+        sizes = {name: len(content) for name, content in self.files.items()}
+        for box in self.containers:
+            sizes |= {str(PurePosixPath(box.folder, name)): nbytes for name, nbytes in box.files.items()}
+        return dict(sorted(sizes.items()))
+
+
+def write(
+    plan: OutputPlan,
+    target: Path,
+    overwrite: bool,
+    finite: bool,
+    progress: Progress | None,
+    inspect: Callable[[Path], None] = lambda _: None,
+) -> dict[str, int]:
+    """Write an output, whole or not at all.
+
+    Args:
+        plan: what it is to hold.
+        target: the folder to be made.
+        overwrite: whether an existing folder is replaced.
+        finite: whether a NaN or an infinity is an error.
+        progress: told how many bytes of how many have been read, from several threads.
+        inspect: looks at the complete folder before it gets its name; what it raises leaves nothing behind.
+
+    Returns:
+        The size in bytes of every file written, by path within the output.
+
+    Raises:
+        SourceError: a data file is missing.
+        CorruptFileError: a source failed its own checks.
+        NamesError: a tensor is not finite.
+        OutputError: the output could not be written.
+    """
+    with new_folder(target, overwrite) as folder:
+        for name in sorted({str(Path(name).parent) for name in plan.files} | {box.folder for box in plan.containers}):
+            (folder / name).mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            moves = []
+            for box in plan.containers:
+                sink = stack.enter_context(box.open_sink(folder / box.folder, [spec for _, spec in box.entries]))
+                moves += [Move(weight, spec, sink) for weight, spec in box.entries]
+            run(moves, finite, counter(sum(move.weight.tensor.nbytes for move in moves), progress))
+        for name, content in plan.files.items():
+            write_file(folder / name, content)
+        inspect(folder)
+        sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    return dict(sorted(sizes.items()))
+
+
+def counter(total: int, progress: Progress | None) -> Callable[[int], None]:
+    """Add up bytes that several threads have done, for a progress bar.
+
+    Args:
+        total: how many there are.
+        progress: told how many of how many are done, or None.
+
+    Returns:
+        A function to be told of each piece done.
+    """
+    if progress is None:
+        return lambda _: None
+    done = 0
+    lock = Lock()
+
+    def count(nbytes: int) -> None:
+        nonlocal done
+        with lock:
+            done += nbytes
+            progress(done, total)
+
+    return count

@@ -1,0 +1,189 @@
+"""What is known of a model's parity: parity.json held against the files themselves, or why there need be none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from electra_convert.errors import ParityError, SourceError, listing
+from electra_convert.formats.json_objects import decode_object
+from electra_convert.hub.card.contents import CARD, PARITY, TRAINING, ModelFolder
+from electra_convert.schemes.mapping import Role
+from electra_convert.tokenizer import read_small
+
+SCHEMA = 1
+_LARGEST_TOLERANCE = 1e-4  # what verify itself lets pass
+_AGAIN = "Run electra-convert verify REFERENCE CANDIDATE --save, which writes it anew."
+_AS_WRITTEN = "Give the folder as electra-convert pretrain wrote it."
+_UNVERIFIED = "Or upload it as it is with --unverified; the card will say so."
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Whether a model was shown to be its source's.
+
+    Attributes:
+        state: verified: by a passed parity.json whose hashes are those of the files; pretrained: made here, by a
+            training.json whose hashes are those of the files, so that there is no source; unverified: neither.
+        line: the same in one sentence.
+        parity: the parity.json of a verified model.
+        training: the training.json, where there is one.
+    """
+
+    state: Literal["verified", "pretrained", "unverified"]
+    line: str
+    parity: Mapping[str, Any] | None = None
+    training: Mapping[str, Any] | None = None
+
+
+def require_proof(folder: ModelFolder, unverified: bool) -> Proof:
+    """Find out whether a model may be uploaded.
+
+    Args:
+        folder: the model, its files hashed.
+        unverified: whether it may go without proof.
+
+    Returns:
+        The proof; of an unverified model, that there is none.
+
+    Raises:
+        ParityError: there is no parity.json, it did not pass, or it is of other files.
+        CorruptFileError: a record is damaged.
+    """
+    try:
+        return _proof(folder)
+    except ParityError as error:
+        if not unverified:
+            raise ParityError(error.message, f"{error.hint} {_UNVERIFIED}") from error
+        return Proof("unverified", "Not verified against the model it was converted from.")
+
+
+def describe_proof(folder: ModelFolder) -> Proof:
+    """What a card may say of a model's parity, whatever that is."""
+    return require_proof(folder, unverified=True)
+
+
+def _proof(folder: ModelFolder) -> Proof:
+    training = read_record(folder.path / TRAINING)
+    parity = read_record(folder.path / PARITY)
+    if parity is None and training is not None and not folder.has("conversion.json"):
+        _require_trained_here(folder, training)
+        return Proof(
+            "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training
+        )
+    if parity is None:
+        raise ParityError(f"{folder.path} has no {PARITY}: it was not verified", _AGAIN)
+    _require_passed(folder, parity)
+    _require_same_files(folder, parity, PARITY, _AGAIN)
+    if folder.pickles_beside:
+        raise ParityError(
+            f"{folder.path / PARITY} compares the weights in safetensors, not {listing(folder.pickles_beside)}",
+            "Leave --include-pickles out.",
+        )
+    return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Read a JSON record that this tool wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The record, or None where there is no such file.
+
+    Raises:
+        CorruptFileError: it is not a JSON object.
+        SourceError: it is of a later version of the tool, or cannot be read.
+    """
+    if not path.is_file():
+        return None
+    record = decode_object(read_small(path), str(path))
+    if record.get("schema") != SCHEMA:
+        raise SourceError(f"{path} has schema {record.get('schema')!r}, expected {SCHEMA}", "Use a later version.")
+    return record
+
+
+def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
+    where = folder.path / PARITY
+    if parity.get("verdict") != "same":
+        raise ParityError(f"{where}: the verdict is {parity.get('verdict')!r}, expected 'same'", _AGAIN)
+    if folder.role not in (models := _object(parity, "models")):
+        raise ParityError(f"{where} is of {listing(models) or 'no model'}, the model is a {folder.role}", _AGAIN)
+    if parity.get("weights_only") is not False or not stages_of(parity, folder.role):
+        raise ParityError(
+            f"{where} compares weights alone, which does not show that the model computes the same",
+            "Run electra-convert verify without --weights-only.",
+        )
+    if not _object(_object(models, folder.role), "weights"):
+        raise ParityError(
+            f"{where} compares recorded outputs alone, and no weights",
+            "Run electra-convert verify SOURCE FOLDER --save, with the checkpoint that it was converted from.",
+        )
+    if "tolerance" not in parity:
+        raise ParityError(f"{where} does not say with what tolerance it was made", _AGAIN)
+    if not _is_strict(tolerance := parity["tolerance"]):
+        raise ParityError(
+            f"{where} was made with a tolerance of {tolerance}, expected at most {_LARGEST_TOLERANCE:g}",
+            "Run electra-convert verify without --tolerance.",
+        )
+
+
+def _is_strict(tolerance: object) -> bool:
+    """Whether what verify was told to let pass is no more than what it lets pass of itself."""
+    if tolerance is None:
+        return True
+    return isinstance(tolerance, int | float) and 0 <= tolerance <= _LARGEST_TOLERANCE
+
+
+def stages_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
+    """The figures of a parity.json at every stage of a forward pass.
+
+    Args:
+        parity: the record.
+        role: the model.
+
+    Returns:
+        The figures by the name of the stage, such as layer 1 or logits; empty where none was run.
+    """
+    return _figures(parity, role, "stages")
+
+
+def rounding_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
+    """The same of what the rounding of weights to a smaller dtype changed; empty where none were rounded."""
+    return _figures(parity, role, "rounding")
+
+
+def _figures(parity: Mapping[str, Any], role: Role, key: str) -> Mapping[str, Mapping[str, Any]]:
+    forward = _object(_object(_object(parity, "models"), role), "forward")
+    return {name: figures for name, figures in _object(forward, key).items() if isinstance(figures, dict)}
+
+
+def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _require_trained_here(folder: ModelFolder, training: Mapping[str, Any]) -> None:
+    tool = _object(training, "tool").get("name")
+    if tool != "electra_convert":
+        raise ParityError(
+            f"{folder.path / TRAINING} was not written by electra_convert, but by {tool!r}", _AS_WRITTEN
+        )
+    _require_same_files(folder, training, TRAINING, _AS_WRITTEN)
+
+
+def _require_same_files(folder: ModelFolder, record: Mapping[str, Any], name: str, hint: str) -> None:
+    where, hashes = folder.path / name, _object(record, "files")
+    checked = [file for file in folder.files if file.name not in {CARD, PARITY, name}]
+    unknown = [file.name for file in checked if file.name not in hashes]
+    changed = [file.name for file in checked if file.name in hashes and hashes[file.name] != file.sha256]
+    if changed:
+        raise ParityError(f"{where} is of other files: {listing(changed)} changed since", hint)
+    if unknown:
+        raise ParityError(f"{where} says nothing of {listing(unknown)}", hint)
+    gone = [name for name in hashes if name != CARD and not (folder.path / name).is_file()]
+    if gone:
+        raise ParityError(f"{where} is of files that are gone: {listing(gone)}", hint)

@@ -1,0 +1,190 @@
+"""The tokenizer files that go with a model: found, checked against it, and made; no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from electra_convert import tokenizer
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.hparams import Hparams
+from electra_convert.config.resolve import Value
+from electra_convert.conversion.options import Options
+from electra_convert.errors import VocabularyError
+
+VOCABULARY = "vocab.txt"
+# What transformers, of any version, may have saved beside a model's weights for its tokenizer.
+_SAVED = ("tokenizer.json", "tokenizer_config.json", VOCABULARY, "special_tokens_map.json", "added_tokens.json")
+
+_NO_EFFECT = (
+    "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
+)
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What a model folder holds for its tokenizer.
+
+    Attributes:
+        files: by name; empty where no vocabulary is known and none are kept.
+        settings: the tokenizer's settings, each with its origin.
+        pad: the id of [PAD], or None where no vocabulary is known.
+        notices: what its reader should know.
+    """
+
+    files: Mapping[str, bytes]
+    settings: Mapping[str, Value]
+    pad: int | None
+    notices: tuple[str, ...]
+
+
+def tokenizer_files(
+    checkpoint: Checkpoint, model: Model, hparams: Hparams | None, options: Options
+) -> TokenizerFiles:
+    """Make the tokenizer files of one model.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: the model.
+        hparams: the hparams of the run, where they are known.
+        options: what was asked for.
+
+    Returns:
+        The files; those of a transformers model are kept as they are unless an option says otherwise.
+
+    Raises:
+        VocabularyError: the vocabulary is unreadable, does not belong to the model, or contradicts an option.
+    """
+    vocabulary, notices = find_vocabulary(checkpoint, model, options)
+    own = {} if vocabulary is None else {VOCABULARY: vocabulary.raw}
+    pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
+    if kept := _kept(checkpoint, model, options):
+        return TokenizerFiles({**own, **kept}, {}, pad, notices)
+    casing = find_casing(checkpoint, model, vocabulary, hparams, options)
+    if vocabulary is None or casing is None:
+        return TokenizerFiles({}, {}, None, notices)
+    strips = casing.lower_case and options.strip_accents is not False
+    files = {
+        "tokenizer.json": tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
+        "tokenizer_config.json": tokenizer.encode_tokenizer_config(
+            vocabulary, casing.lower_case, strips, model.sizes.positions
+        ),
+        **own,
+    }
+    settings = {
+        "do_lower_case": Value(casing.lower_case, casing.origin),
+        "strip_accents": Value(strips, "Google's rule" if options.strip_accents in {None, not strips} else "option"),
+    }
+    told = (
+        casing.notice,
+        tokenizer.check_accents(vocabulary, casing.lower_case, strips),
+        _NO_EFFECT if options.strip_accents and not strips else None,
+    )
+    return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
+
+
+def find_casing(
+    checkpoint: Checkpoint,
+    model: Model,
+    vocabulary: tokenizer.Vocabulary | None,
+    hparams: Hparams | None,
+    options: Options,
+) -> tokenizer.Casing | None:
+    """Decide whether a model's tokenizer lower-cases.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: the model.
+        vocabulary: its vocabulary, where one is known.
+        hparams: the hparams of the run, where they are known.
+        options: what was asked for.
+
+    Returns:
+        The decision, or None where nothing speaks for either.
+
+    Raises:
+        VocabularyError: the vocabulary contradicts an option, or a file of the tokenizer is malformed.
+    """
+    given = None if hparams is None else hparams["do_lower_case"]
+    saved = tokenizer.casing_of_folder(model.folder) if given is None and checkpoint.variant is None else None
+    said = saved if given is None else given
+    if vocabulary is not None:
+        casing = tokenizer.decide_casing(options.lower_case, said, vocabulary)
+        decided = options.lower_case is None and saved is not None
+        return casing._replace(origin="the tokenizer's files") if decided else casing
+    said = said if options.lower_case is None else options.lower_case
+    return None if said is None else tokenizer.Casing(said, "option, hparams or the tokenizer's files", None)
+
+
+def find_vocabulary(
+    checkpoint: Checkpoint, model: Model, options: Options
+) -> tuple[tokenizer.Vocabulary | None, tuple[str, ...]]:
+    """Find the vocabulary of a model, and check its length.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: the model.
+        options: what was asked for.
+
+    Returns:
+        The vocabulary, or None with a notice that says why; a transformers model may well have a tokenizer that
+        vocab.txt cannot express.
+
+    Raises:
+        VocabularyError: it is unreadable, or does not belong to the model.
+    """
+    try:
+        vocabulary = _read(checkpoint, model, options)
+        if vocabulary is None:
+            return None, (_absent(checkpoint),)
+        notice = tokenizer.check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
+    except VocabularyError as error:
+        if options.vocab is not None or checkpoint.variant is not None:
+            raise
+        return None, (f"No {VOCABULARY} is made: {error.message.replace(f'{model.folder}/', '')}.",)
+    return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
+
+
+def _read(checkpoint: Checkpoint, model: Model, options: Options) -> tokenizer.Vocabulary | None:
+    if options.vocab is not None:
+        return tokenizer.read_vocabulary(options.vocab)
+    if checkpoint.variant is None:
+        return tokenizer.read_vocabulary_of_folder(model.folder)
+    return next((tokenizer.read_vocabulary(place) for place in vocabulary_files(checkpoint, model)), None)
+
+
+def vocabulary_files(checkpoint: Checkpoint, model: Model) -> list[Path]:
+    """Find the files that hold a model's vocabulary.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: the model.
+
+    Returns:
+        What there is of them, the one that Google's code would read first.
+    """
+    places = [checkpoint.folder / VOCABULARY, checkpoint.folder / "assets" / VOCABULARY]
+    if checkpoint.variant is None:
+        places = [model.folder / VOCABULARY, model.folder / "tokenizer.json"]
+    return [place for place in places if place.is_file()]
+
+
+def _absent(checkpoint: Checkpoint) -> str:
+    if checkpoint.variant is None:
+        return f"No {VOCABULARY} and no tokenizer.json beside the model (give a vocabulary with --vocab)."
+    far = checkpoint.folder.absolute().parent.parent / VOCABULARY
+    where = (
+        "the one two levels up may be it" if far.is_file() else "Google's code keeps it in DATA_DIR, two levels up"
+    )
+    return (
+        f"No {VOCABULARY} beside the checkpoint, so no tokenizer files are written; {where} (give it with --vocab)."
+    )
+
+
+def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, bytes]:
+    chosen = (options.vocab, options.lower_case, options.strip_accents)
+    if checkpoint.variant is not None or any(choice is not None for choice in chosen):
+        return {}
+    saved = {name: tokenizer.read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
+    return saved if "tokenizer_config.json" in saved else {}

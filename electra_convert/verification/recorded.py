@@ -1,0 +1,162 @@
+"""Recorded outputs of a reference, in place of running it, and what a comparison with them cannot see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electra_convert.errors import SourceError
+from electra_convert.schemes.mapping import Role
+from electra_convert.verification.forward import LOGITS, Stages, stage_name
+from electra_convert.verification.inputs import Batch, Limits, checked, read_arrays
+
+_PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one model of a reference was given and computed.
+
+    Attributes:
+        batch: what it was given.
+        stages: what it computed: the layers' outputs where they were recorded, and the logits.
+        positions: for a generator the (row, column) of each recorded vector of logits, [n, 2]; else None.
+    """
+
+    batch: Batch
+    stages: Stages
+    positions: NDArray[np.integer] | None
+
+    def select(self, candidate: Stages) -> Stages:
+        """The candidate's arrays at the places that were recorded.
+
+        Args:
+            candidate: its stages on the batch.
+
+        Returns:
+            The stages of the recording alone, of the same shapes.
+
+        Raises:
+            SourceError: a shape differs, so that the recording is of another model.
+        """
+        chosen = {name: candidate.get(name, []) for name in self.stages}
+        if self.positions is not None:
+            chosen[LOGITS] = [array[tuple(self.positions.T)][None] for array in chosen[LOGITS]]
+        for name, recorded in self.stages.items():
+            found = [list(array.shape) for array in chosen[name]]
+            if found != (expected := [list(array.shape) for array in recorded]):
+                raise SourceError(
+                    f"{self.batch.name}: {name} was recorded with shape {expected[0]}, the candidate's is "
+                    f"{found[0] if found else 'not there'}",
+                    "The recording is of another model.",
+                )
+        return chosen
+
+    @property
+    def mask(self) -> NDArray[np.integer]:
+        """1 where there is a token of which logits were recorded."""
+        return self.batch.input_mask if self.positions is None else np.ones((1, len(self.positions)), np.int32)
+
+    def blind(self, limits: Limits, layers: int) -> tuple[str, ...]:
+        """What a comparison with this recording cannot see.
+
+        Args:
+            limits: what the model can take.
+            layers: how many layers it has.
+
+        Returns:
+            One line each.
+        """
+        seen = np.unique(self.batch.input_ids[self.batch.input_mask > 0])
+        types = np.unique(self.batch.segment_ids[self.batch.input_mask > 0])
+        lines = ["biases of keys, which no softmax lets through"]
+        if (self.batch.input_mask.sum(axis=1) < 2).all():
+            lines.append("queries, keys and the head count, since no row has two tokens to attend to")
+        if len(seen) < limits.vocabulary:
+            lines.append(
+                f"{limits.vocabulary - len(seen):,} of {limits.vocabulary:,} word embeddings, never looked up"
+            )
+        if self.batch.length < limits.positions:
+            lines.append(f"positions {self.batch.length} to {limits.positions - 1}, never used")
+        if len(types) < limits.types:
+            lines.append(f"{limits.types - len(types)} of {limits.types} token types, never used")
+        if self.positions is not None:
+            lines.append(f"logits at other positions than the {len(self.positions):,} recorded")
+        unrecorded = layers - (len(self.stages) - 1)
+        if unrecorded > 0:
+            lines.append(f"hidden states of {unrecorded} of {layers} layers, which were not recorded")
+        return tuple(lines)
+
+    @property
+    def positions_of_logits(self) -> int:
+        """At how many positions logits were recorded."""
+        return self.batch.input_ids.size if self.positions is None else len(self.positions)
+
+
+def read_golden(path: Path, limits: Mapping[Role, Limits]) -> dict[Role, Recording]:
+    """Read what a reference computed.
+
+    Args:
+        path: an .npz with input_mask and segment_ids [rows, length]; of a discriminator disc_ids, disc_logits
+            [rows, length] and where recorded disc_hidden [layers, rows, length, hidden]; of a generator gen_ids,
+            gen_positions [n, 2] with (row, column), gen_logits [n, vocabulary] and where recorded gen_hidden.
+        limits: what the models of the candidate can take.
+
+    Returns:
+        The recording of each model of the candidate that the file holds.
+
+    Raises:
+        SourceError: the file cannot be read, or records none of the candidate's models.
+        UsageError: its arrays do not fit the candidate.
+    """
+    arrays = read_arrays(path)
+    wanted = {role: _PREFIXES[role] for role in limits}
+    found = {
+        role: _recording(path, arrays, prefix, limits[role])
+        for role, prefix in wanted.items()
+        if f"{prefix}_logits" in arrays
+    }
+    if not found:
+        needed = " or ".join(f"{prefix}_ids, {prefix}_logits" for prefix in wanted.values())
+        raise SourceError(f"{path} records no model of the candidate: it holds {', '.join(arrays)}, not {needed}")
+    return found
+
+
+def _recording(path: Path, arrays: Mapping[str, NDArray[Any]], prefix: str, limits: Limits) -> Recording:
+    needed = [f"{prefix}_ids", "input_mask", "segment_ids", *(["gen_positions"] if prefix == "gen" else [])]
+    if missing := [name for name in needed if name not in arrays]:
+        raise SourceError(f"{path} holds {prefix}_logits, but no {', '.join(missing)}")
+    ids, logits = arrays[f"{prefix}_ids"], arrays[f"{prefix}_logits"]
+    rows = tuple(f"row {row}" for row in range(len(ids) if ids.ndim else 0))
+    masks = arrays["input_mask"], arrays["segment_ids"]
+    batch = checked(Batch(path.name, rows, ids, *masks), limits, f"{prefix}_ids")
+    hidden = arrays.get(f"{prefix}_hidden")
+    _require_recorded(path, f"{prefix}_logits", logits, 2)
+    if hidden is not None:
+        _require_recorded(path, f"{prefix}_hidden", hidden, 4)
+    stages = {stage_name(layer): [states] for layer, states in enumerate(() if hidden is None else hidden, 1)}
+    if prefix == "disc":
+        return Recording(batch, {**stages, LOGITS: [logits]}, None)
+    positions = arrays["gen_positions"]
+    shape = (len(logits), 2)
+    whole = positions.dtype.kind in "iu" and positions.shape == shape
+    if not whole or (positions < 0).any() or (positions >= ids.shape).any():
+        raise SourceError(
+            f"{path}: gen_positions is {positions.dtype} of shape {list(positions.shape)}, expected {list(shape)}, "
+            "a row and a column of gen_ids for each vector of gen_logits"
+        )
+    return Recording(batch, {**stages, LOGITS: [logits[None]]}, positions)
+
+
+def _require_recorded(path: Path, name: str, array: NDArray[Any], dimensions: int) -> None:
+    """Refuse what is no recording of numbers: a limit or a distance made of it would mean nothing."""
+    if array.dtype.kind != "f" or array.ndim != dimensions or not array.size:
+        found = f"{array.dtype} of shape {list(array.shape)}"
+        raise SourceError(f"{path}: {name} is {found}, expected {dimensions} dimensions of floats")
+    if not np.isfinite(array).all():
+        raise SourceError(f"{path}: {name} holds NaN or infinite values", "A run that diverged is no reference.")

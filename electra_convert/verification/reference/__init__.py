@@ -1,0 +1,1 @@
+"""Google's graph in TensorFlow, in a process of its own; it shares nothing with the conversion."""

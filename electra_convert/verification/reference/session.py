@@ -1,0 +1,183 @@
+"""The witness's process as its users see it: started early, given jobs, and ended; computes nothing itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from electra_convert import errors
+from electra_convert.errors import ElectraConvertError, OutputError, SourceError
+from electra_convert.verification.inputs import Batch
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role
+from electra_convert.verification.reference.settings import Settings
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """What the witness answered.
+
+    Attributes:
+        outputs: of each batch.
+        settings: what it found of the settings.
+        version: of TensorFlow.
+    """
+
+    outputs: list[Outputs]
+    settings: Settings
+    version: str
+
+
+class WitnessSession:
+    """A process that runs TensorFlow checkpoints, one job after the other; ended with the context."""
+
+    def __init__(self) -> None:
+        self._place: tempfile.TemporaryDirectory[str] | None = None
+        self._numbers = count()
+        self._answers: dict[int, Mapping[str, Any]] = {}
+        self._answered = count()
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        if self._place is not None:
+            self._place.cleanup()
+
+    @property
+    def _folder(self) -> Path:
+        """Where jobs and answers lie; made when it is first needed."""
+        if self._place is None:
+            try:
+                self._place = tempfile.TemporaryDirectory()
+            except OSError as error:
+                raise OutputError(f"no temporary folder can be made: {error}", "Set TMPDIR to one.") from error
+        return Path(self._place.name)
+
+    def begin(self) -> None:
+        """Start the process, which needs seconds to import TensorFlow, before there is a job for it."""
+        if self._process is None:
+            with (self._folder / "messages").open("w") as messages:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "electra_convert.verification.reference.server"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=messages,
+                    text=True,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())},
+                )
+
+    def submit(
+        self,
+        prefix: Path,
+        folder: Path,
+        hparams: str | None,
+        settled: bool,
+        role: Role,
+        arithmetic: Arithmetic,
+        batches: Sequence[Batch],
+    ) -> Callable[[], Testimony]:
+        """Have a model run.
+
+        Args:
+            prefix: the checkpoint's path without .index.
+            folder: where its hparams.json would lie.
+            hparams: an option that goes before that file, or None.
+            settled: whether the arithmetic is to be used as it is, whatever lies there.
+            role: which of the models.
+            arithmetic: the precision and rounding wanted; the rest is used where the witness finds no settings.
+            batches: what to run it on.
+
+        Returns:
+            A function that waits for the answer. It raises MissingPackageError without TensorFlow, and SourceError or
+            ConfigError where the model cannot be run.
+        """
+        self.begin()
+        number = next(self._numbers)
+        inputs, outputs = (self._folder / f"{kind}_{number}.npz" for kind in ("inputs", "outputs"))
+        np.savez(inputs, **_arrays(batches))
+        job = {
+            "prefix": str(prefix.absolute()),
+            "folder": str(folder.absolute()),
+            "hparams": hparams,
+            "settled": settled,
+            "role": role,
+            "arithmetic": asdict(arithmetic),
+            "inputs": str(inputs),
+            "outputs": str(outputs),
+            "batches": len(batches),
+        }
+        self._send(job)
+        return lambda: self._testimony(number, outputs, len(batches))
+
+    def _send(self, job: Mapping[str, Any]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # a process that has died is told of when its answer is asked for
+            self._process.stdin.write(json.dumps(job) + "\n")
+            self._process.stdin.flush()
+
+    def _testimony(self, number: int, path: Path, batches: int) -> Testimony:
+        reply = self._answer(number)
+        if "error" in reply:
+            kind = getattr(errors, reply["error"], ElectraConvertError)
+            raise kind(reply["message"], reply["hint"])
+        with np.load(path) as file:
+            outputs = [_outputs(file, batch) for batch in range(batches)]
+        path.unlink()
+        return Testimony(outputs, Settings(**reply["settings"]), reply["version"])
+
+    def _answer(self, number: int) -> Mapping[str, Any]:
+        """The answers come in the order of the jobs."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while number not in self._answers:
+            line = self._process.stdout.readline()
+            if not line:
+                raise SourceError(
+                    f"the TensorFlow process ended with status {self._process.wait()}: {self._last_words()}"
+                )
+            self._answers[next(self._answered)] = json.loads(line)
+        return self._answers[number]
+
+    def _last_words(self) -> str:
+        lines = (self._folder / "messages").read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "it said nothing; was there enough memory?"
+
+
+def _search_path() -> list[str]:
+    """Where this process finds packages, and never whatever folder it happens to stand in."""
+    own = str(Path(errors.__file__).resolve().parent.parent)
+    return [*(path for path in sys.path if path), own]
+
+
+def _arrays(batches: Sequence[Batch]) -> dict[str, Any]:
+    arrays = {}
+    for number, batch in enumerate(batches):
+        arrays[f"ids_{number}"] = batch.input_ids
+        arrays[f"mask_{number}"] = batch.input_mask
+        arrays[f"segments_{number}"] = batch.segment_ids
+    return arrays
+
+
+def _outputs(file: Mapping[str, Any], batch: int) -> Outputs:
+    layers = sum(name.startswith(f"hidden_{batch}_") for name in file)
+    logits = file.get(f"logits_{batch}")
+    return Outputs(tuple(file[f"hidden_{batch}_{layer}"] for layer in range(layers)), logits)

@@ -1,0 +1,272 @@
+"""What verify found, as values: every comparison, and the verdict that follows from them; compares nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from typing import Any, Literal
+
+from electra_convert.errors import counted, listing
+from electra_convert.schemes.layouts import collapse
+from electra_convert.schemes.mapping import Role
+from electra_convert.verification.forward import ForwardParity
+from electra_convert.verification.inputs import Batch
+from electra_convert.verification.settings import SettingParity
+from electra_convert.verification.weights import WeightsParity
+from electra_convert.version import __version__
+
+SCHEMA = 1
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class SideReport:
+    """One side of a comparison.
+
+    Attributes:
+        path: what was pointed at, as it was given.
+        name: its base name, which may be recorded.
+        format: the kind of container, or npz for recorded outputs.
+    """
+
+    path: str
+    name: str
+    format: str
+
+
+@dataclass(frozen=True)
+class ModelParity:
+    """One model of both sides.
+
+    Attributes:
+        weights: its weights compared, or None where there is no reference to compare them with.
+        settings: its configuration compared.
+        forward: what the two compute, or None where that was not looked at.
+        obstacle: why a side could not be run, or None.
+        fault: how the candidate's configuration contradicts itself or its weights, or None.
+    """
+
+    weights: WeightsParity | None
+    settings: tuple[SettingParity, ...]
+    forward: ForwardParity | None = None
+    obstacle: str | None = None
+    fault: str | None = None
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Why the two are not the same model."""
+        found = [*_weight_reasons(self.weights), *_setting_reasons(self.settings)]
+        if self.fault is not None:
+            found.append(self.fault)
+        if self.forward is not None and (parted := self.forward.first_parted) is not None:
+            stage = next(stage for stage in self.forward.stages if stage.name == parted)
+            found.append(f"the outputs part at {parted}: {stage.fault}")
+        return tuple(found)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the two are not shown to be the same model; empty if they are."""
+        return self.differences + (() if self.obstacle is None else (f"not run: {self.obstacle}",))
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The answer to whether two checkpoints are the same model.
+
+    Attributes:
+        reference: what the candidate was held to.
+        candidate: the other side.
+        models: each model that both have.
+        weights_only: whether nothing was run.
+        batches: what the models were run on; empty where nothing was, or where outputs were recorded.
+        versions: of the packages that took part.
+        notes: what was not compared, and what the reader should know.
+        tolerance: the largest absolute difference that passed, where the user said one; None for the rule.
+    """
+
+    reference: SideReport
+    candidate: SideReport
+    models: Mapping[Role, ModelParity]
+    weights_only: bool
+    batches: tuple[Batch, ...]
+    versions: Mapping[str, str]
+    notes: tuple[str, ...]
+    tolerance: float | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the two are not the same; empty if they are."""
+        return tuple(f"{role}: {reason}" for role, model in self.models.items() for reason in model.reasons)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was compared is the same."""
+        return not self.reasons
+
+    @property
+    def verdict(self) -> Literal["same", "different", "unproven"]:
+        """The same in a word; unproven where nothing differs, but a side could not be run."""
+        if self.passed:
+            return "same"
+        return "different" if any(model.differences for model in self.models.values()) else "unproven"
+
+    @property
+    def title(self) -> str:
+        """The verdict in a few words."""
+        titles = {
+            "same": "Same model",
+            "different": "Not the same model",
+            "unproven": "Not shown to be the same model",
+        }
+        return titles[self.verdict]
+
+    @property
+    def summary(self) -> str:
+        """The verdict in a few sentences, with what it rests on."""
+        if not self.passed:
+            return f"{self.title}: {self.reasons[0]}" + _rest(len(self.reasons) - 1)
+        return (
+            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_forward_summary(self.models)}"
+        )
+
+    def of(self, roles: Collection[Role]) -> ParityReport:
+        """The same report of some of its models."""
+        return replace(self, models={role: model for role, model in self.models.items() if role in roles})
+
+
+def _rest(count: int) -> str:
+    return f", and {counted(count, 'more reason')}." if count else "."
+
+
+def _weight_reasons(weights: WeightsParity | None) -> list[str]:
+    if weights is None or not weights.differing:
+        return []
+    rows = weights.rows[: len(collapse(tensor.name for tensor in weights.differing))]
+    told = [f"{name} ({detail})" for name, detail in rows]
+    count = len(weights.differing)
+    verb = "is" if count == 1 else "are"
+    return [f"{count} of {counted(len(weights.tensors), 'weight')} {verb} not equal: {listing(told, _SHOWN)}"]
+
+
+def _setting_reasons(settings: Sequence[SettingParity]) -> list[str]:
+    return [setting.fault for setting in settings if setting.state == "differs"]
+
+
+def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
+    compared = [model.weights for model in models.values() if model.weights is not None]
+    if not compared:
+        return "Weights and configurations were not compared."
+    count = sum(len(weights.tensors) for weights in compared)
+    dtypes = sorted({dtype for weights in compared for dtype in weights.rounded.values()})
+    how = f"after rounding to {listing(dtypes)}" if dtypes else "bit for bit"
+    settings = [setting for model in models.values() for setting in model.settings]
+    unknown = sorted({setting.key for setting in settings if setting.state == "not verified"})
+    except_ = f", except that {listing(unknown)} is not verified" if unknown else ""
+    return (
+        f"All {count} weights are equal {how}, and so are the configuration values that change what is computed"
+        f"{except_}."
+    )
+
+
+def _forward_summary(models: Mapping[Role, ModelParity]) -> str:
+    ran = {role: model.forward for role, model in models.items() if model.forward is not None}
+    if not ran:
+        return "Nothing was run."
+    first = next(iter(ran.values()))
+    told = [f"Run in float32 on the CPU, {first.candidate} against {first.reference}."]
+    for role in models:
+        if forward := ran.get(role):
+            limit = max(stage.limit for stage in forward.stages)
+            told.append(
+                f"{role.capitalize()}: {forward.what}: within {forward.worst:.2g} (the limit is {limit:.2g})."
+            )
+        else:
+            told.append(f"{role.capitalize()}: not run.")
+    return " ".join(told)
+
+
+def report_fields(report: ParityReport) -> dict[str, Any]:
+    """A report as JSON: no times, no paths, base names only.
+
+    Args:
+        report: the report.
+
+    Returns:
+        Plain values; a number that is NaN or infinite is told as text.
+    """
+    fields = {
+        "schema": SCHEMA,
+        "tool": {"name": "electra_convert", "version": __version__},
+        "verdict": report.verdict,
+        "weights_only": report.weights_only,
+        "tolerance": report.tolerance,
+        "reference": {"name": report.reference.name, "format": report.reference.format},
+        "candidate": {"name": report.candidate.name, "format": report.candidate.format},
+        "summary": report.summary,
+        "reasons": list(report.reasons),
+        "inputs": [_batch_fields(batch) for batch in report.batches],
+        "models": {role: _model_fields(model) for role, model in report.models.items()},
+        "versions": dict(report.versions),
+        "notes": list(report.notes),
+    }
+    plain: dict[str, Any] = _plain(fields)
+    return plain
+
+
+def _batch_fields(batch: Batch) -> dict[str, Any]:
+    return {"name": batch.name, "rows": list(batch.rows), "length": batch.length, "tokens": batch.tokens}
+
+
+def _model_fields(model: ModelParity) -> dict[str, Any]:
+    return {
+        "weights": None if model.weights is None else _weights_fields(model.weights),
+        "settings": {
+            setting.key: {key: value for key, value in asdict(setting).items() if key != "key"}
+            for setting in model.settings
+        },
+        "forward": None if model.forward is None else _forward_fields(model.forward),
+        "obstacle": model.obstacle,
+        "fault": model.fault,
+    }
+
+
+def _weights_fields(weights: WeightsParity) -> dict[str, Any]:
+    return {
+        "tensors": len(weights.tensors),
+        "equal": weights.equal,
+        "rounded_to": sorted(set(weights.rounded.values())),
+        "differing": [asdict(tensor) for tensor in weights.differing],
+    }
+
+
+def _forward_fields(forward: ForwardParity) -> dict[str, Any]:
+    return {
+        "reference": forward.reference,
+        "candidate": forward.candidate,
+        "positions": forward.positions,
+        "positions_of_logits": forward.positions_of_logits,
+        "first_parted": forward.first_parted,
+        "stages": {
+            stage.name: {
+                **asdict(stage.figures),
+                "limit": stage.limit,
+                "reference_from_float64": stage.reference_error,
+                "candidate_from_float64": stage.candidate_error,
+                "both_in_float64": stage.exact,
+            }
+            for stage in forward.stages
+        },
+        "noticed": None if forward.noticed is None else asdict(forward.noticed),
+        "rounding": {name: asdict(figures) for name, figures in forward.rounding.items()},
+        "blind": list(forward.blind),
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not isfinite(value) else value

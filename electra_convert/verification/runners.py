@@ -1,0 +1,233 @@
+"""One model of one side made to compute, by the witness or by transformers in PyTorch; compares nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.transformers import ARCHITECTURES, encode_config
+from electra_convert.errors import NamesError, SourceError
+from electra_convert.frameworks import import_torch, import_transformers
+from electra_convert.pytorch import Precision, import_class, load_model
+from electra_convert.schemes.parameters import BUFFERS
+from electra_convert.tensors.cast import widen
+from electra_convert.verification.forward import Stages, stages_of
+from electra_convert.verification.inputs import Batch
+from electra_convert.verification.reference.graph import Arithmetic, Outputs
+from electra_convert.verification.reference.session import Testimony, WitnessSession
+from electra_convert.verification.reference.settings import Settings
+from electra_convert.verification.weights import dtypes_of
+
+Rounded = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of running a model.
+
+    Attributes:
+        stages: what it computed.
+        framework: what with, in words.
+        versions: of the packages that computed.
+        notes: what the reader should know.
+    """
+
+    stages: Stages
+    framework: str
+    versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+class Runner(Protocol):
+    """Runs one model of a side."""
+
+    def start(
+        self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
+    ) -> Callable[[], list[Run]]:
+        """Begin to run the model.
+
+        Args:
+            batches: what on.
+            precisions: what to compute in, the narrower first.
+            rounded: weights to be rounded first, by transformers' names, and the dtype to round to.
+
+        Returns:
+            A function that waits for a run in each precision, or computes it then. It too raises the errors below.
+
+        Raises:
+            MissingPackageError: a framework is not installed.
+            ElectraConvertError: the model cannot be run.
+        """
+
+
+@dataclass(frozen=True)
+class WitnessRunner:
+    """A TensorFlow checkpoint, run by the witness in its own process.
+
+    Attributes:
+        session: the witness.
+        checkpoint: the checkpoint, of which only its place is used.
+        model: the model, of which only its names are used, to say which variables are to be rounded.
+        hparams: an option that goes before hparams.json, or None.
+        settled: whether --config settles heads and activation, whatever lies beside the checkpoint.
+        heads: the number of attention heads, where the witness finds none.
+        activation: the activation's name, where it finds none.
+    """
+
+    session: WitnessSession
+    checkpoint: Checkpoint
+    model: Model
+    hparams: str | None
+    settled: bool
+    heads: int
+    activation: str
+
+    def start(
+        self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
+    ) -> Callable[[], list[Run]]:
+        """Begin to run the model, as Runner.start has it."""
+        variables = {self.model.weights[name].tensor.name: dtype for name, dtype in rounded.items()}
+        place = (self.checkpoint.sources[0].path, self.checkpoint.folder, self.hparams, self.settled)
+        testimonies = []
+        for precision in precisions:
+            arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
+            testimonies.append(self.session.submit(*place, self.model.role, arithmetic, batches))
+        return lambda: [self._run(testimony()) for testimony in testimonies]
+
+    def _run(self, testimony: Testimony) -> Run:
+        framework = f"Google's graph on TensorFlow {testimony.version}"
+        notes = self._unverified(testimony.settings)
+        return Run(stages_of(testimony.outputs), framework, {"tensorflow": testimony.version}, notes)
+
+    def _unverified(self, found: Settings) -> tuple[str, ...]:
+        role, name = self.model.role, self.checkpoint.name
+        if self.settled:
+            return (f"The {role} of {name} was run with {self.heads} attention heads, as --config says.",)
+        used = {"head count": self.heads, "activation": self.activation}
+        known = {"head count": found.heads, "activation": found.activation}
+        return tuple(
+            f"The {role}'s {what} is not verified: neither hparams.json nor a .meta beside {name} says it; "
+            f"{used[what]} was used. Give --hparams to settle it."
+            for what in used
+            if known[what] is None
+        )
+
+
+@dataclass(frozen=True)
+class TransformersRunner:
+    """A transformers model, loaded and run as its users do.
+
+    Attributes:
+        path: what was pointed at: the model's folder, or one file of weights.
+        model: its tensors.
+        values: its configuration, by transformers' names, for a file that has none beside it.
+    """
+
+    path: Path
+    model: Model
+    values: Mapping[str, Any]
+
+    def start(
+        self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
+    ) -> Callable[[], list[Run]]:
+        """Begin to run the model, as Runner.start has it: import what it needs, and no more."""
+        import_class(self.model.role, self.model.head)
+        return partial(self._run_all, batches, precisions, rounded)
+
+    def _run_all(self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded) -> list[Run]:
+        """Load the model once, in the first precision that holds its weights, and run it in that one first."""
+        torch = import_torch("to run the model")
+        order = list(precisions)
+        if "float64" in dtypes_of(self.model):
+            order.reverse()
+        with self._folder() as folder:
+            ignored = (*self.model.task_head, *BUFFERS)
+            model = load_model(folder, self.model.role, self.model.head, order[0], ignored)
+            _require_same(self.path, model, self.model)
+        _round(model, torch, rounded)
+        runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}
+        return [runs[precision] for precision in precisions]
+
+    def _run(self, torch: Any, model: Any, batches: Sequence[Batch]) -> Run:  # noqa: ANN401 - torch
+        outputs = [_outputs(torch, model, batch, self.path) for batch in batches]
+        versions = {
+            "transformers": str(import_transformers("to run the model").__version__),
+            "torch": str(torch.__version__),
+        }
+        framework = f"transformers {versions['transformers']} on PyTorch {versions['torch']}"
+        return Run(stages_of(outputs), framework, versions)
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """The model's folder; a single file gets one of links, in which transformers can find nothing else."""
+        config = self.model.folder / "config.json"
+        if self.path.is_dir() or self.path.name.endswith(".index.json"):
+            if not config.is_file():
+                raise SourceError(f"{self.model.folder} has no config.json, from which transformers takes all sizes")
+            yield self.model.folder
+            return
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            pickled = self.path.suffix != ".safetensors"
+            weights = folder / ("pytorch_model.bin" if pickled else "model.safetensors")
+            weights.symlink_to(self.path.absolute())
+            if config.is_file():
+                (folder / config.name).symlink_to(config.absolute())
+            else:
+                architecture = ARCHITECTURES[self.model.role, self.model.head]
+                (folder / config.name).write_bytes(encode_config(architecture, self.values, "float32"))
+            try:
+                yield folder
+            except (NamesError, SourceError) as error:
+                raise type(error)(error.message.replace(place, str(self.path)), error.hint) from error
+
+
+def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401 - torch, which mypy does not see
+    """A model's parameters by the names of a Model; ElectraModel has no prefix of its own."""
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name if name in parameters else name.removeprefix("electra.")] for name in names}
+
+
+def _require_same(path: Path, loaded: Any, model: Model) -> None:  # noqa: ANN401 - torch, which mypy does not see
+    """Refuse to run other weights than those that were compared, whatever made transformers find them."""
+    parameters = _parameters(loaded, model.weights)
+    for name, weight in model.weights.items():
+        tensor = weight.tensor
+        values = widen(tensor.read().reshape(-1).view(np.uint8).data, tensor.dtype)
+        found = parameters[name].detach().numpy()
+        if not np.array_equal(found.reshape(-1), values.astype(found.dtype, copy=False), equal_nan=True):
+            raise NamesError(
+                f"{path}: transformers loads another {name} than is stored there",
+                "Look for a second file of weights in the folder, and for keys of config.json that name one.",
+            )
+
+
+def _round(model: Any, torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - torch, which mypy does not see
+    parameters = _parameters(model, rounded)
+    with torch.no_grad():
+        for name, dtype in rounded.items():
+            parameters[name].copy_(parameters[name].to(getattr(torch, dtype)))
+
+
+def _outputs(torch: Any, model: Any, batch: Batch, path: Path) -> Outputs:  # noqa: ANN401 - torch
+    ids, mask, segments = (
+        torch.from_numpy(array).long() for array in (batch.input_ids, batch.input_mask, batch.segment_ids)
+    )
+    try:
+        with torch.inference_mode():
+            computed = model(
+                ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True, return_dict=True
+            )
+    except (ValueError, RuntimeError, TypeError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise SourceError(f"{path}: transformers cannot run it: {told}") from error
+    logits = computed.logits.numpy() if "logits" in computed else None
+    return Outputs(tuple(layer.numpy() for layer in computed.hidden_states), logits)

@@ -1,0 +1,272 @@
+"""verify: whether two checkpoints are the same model; ties the comparisons of parity/ together and makes none itself.
+
+Named apart from the function, which is electra_convert.verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from electra_convert.conversion.options import hparams_text
+from electra_convert.conversion.plan import Progress, counter
+from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
+from electra_convert.schemes.mapping import Role
+from electra_convert.verification.checks import Checks
+from electra_convert.verification.computation import Compared, Pairing, compare_recording, start_forward
+from electra_convert.verification.forward import ForwardParity
+from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs
+from electra_convert.verification.recorded import read_golden
+from electra_convert.verification.reference.session import WitnessSession
+from electra_convert.verification.report import ModelParity, ParityReport, SideReport
+from electra_convert.verification.saved import check_folders, save_report
+from electra_convert.verification.scope import find_roles, vocabulary_notes
+from electra_convert.verification.settings import SettingParity, compare_own, compare_settings
+from electra_convert.verification.sides import Place, Side, find_place, open_side, require_apart
+from electra_convert.verification.texts import find_specials, text_batch
+from electra_convert.verification.weights import WeightsParity, compare_weights, dtypes_of
+
+
+def verify(
+    reference: str | Path | None,
+    candidate: str | Path,
+    weights_only: bool = False,
+    text: str | Iterable[str] = (),
+    inputs: str | Path | None = None,
+    golden: str | Path | None = None,
+    tolerance: float | None = None,
+    hparams: str | Path | Mapping[str, Any] | None = None,
+    config: str | Path | None = None,
+    save: bool = False,
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Find out whether a checkpoint is the same model as another.
+
+    Args:
+        reference: what the candidate is held to, anything that convert takes; None with golden outputs alone.
+        candidate: the other side, anything that convert takes.
+        weights_only: compare weights and configurations, and run nothing.
+        text: sentences to run both on, beside the built-in inputs.
+        inputs: an .npz with input_ids, and where wanted input_mask and segment_ids, [rows, length].
+        golden: an .npz of what the reference computed, in place of running it; see parity.golden.read_golden.
+        tolerance: the largest absolute difference that passes, in place of 1e-4 or four times the reference's own
+            distance from its float64 run where that is more.
+        hparams: google-research/electra's hparams of the reference: a mapping, JSON, or the name of a file.
+        config: a transformers config.json of the reference.
+        save: write parity.json beside each model of the candidate.
+        progress: told how many bytes of weights of how many have been compared, from several threads.
+
+    Returns:
+        The report; whether the two are the same is its `passed`.
+
+    Raises:
+        MissingPackageError: a framework that is needed is not installed.
+        ElectraConvertError: a side is no complete ELECTRA checkpoint, or an argument makes no sense.
+    """
+    texts = (text,) if isinstance(text, str) else tuple(text)
+    paths = (None if path is None else Path(path) for path in (inputs, golden, config))
+    given_inputs, given_golden, given_config = paths
+    checks = Checks(weights_only, texts, given_inputs, given_golden, tolerance)
+    place = None
+    if reference is None and (hparams is not None or config is not None):
+        raise UsageError("--hparams and --config are of the reference, and there is none")
+    if reference is not None:
+        place = find_place(reference, hparams_text(hparams), given_config)
+    return run_verification(place, find_place(candidate), checks, save, progress)
+
+
+def run_verification(
+    reference: Place | None, candidate: Place, checks: Checks, save: bool = False, progress: Progress | None = None
+) -> ParityReport:
+    """Find out whether a checkpoint is the same model as another, with everything already in one place.
+
+    Args:
+        reference: what the candidate is held to; None with golden outputs alone.
+        candidate: the other side.
+        checks: what is to be looked at.
+        save: write parity.json beside each model of the candidate.
+        progress: told how many bytes of weights of how many have been compared, from several threads.
+
+    Returns:
+        The report.
+
+    Raises:
+        ElectraConvertError: as verify.
+    """
+    if reference is None and checks.golden is None:
+        raise UsageError(
+            "there is nothing to compare with", "Give REFERENCE and CANDIDATE, or --golden FILE CANDIDATE."
+        )
+    with ExitStack() as stack:
+        session = stack.enter_context(WitnessSession())
+        known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
+        side = stack.enter_context(open_side(candidate, lenient=True))
+        folders = {role: model.folder for role, model in side.checkpoint.models.items()}
+        if save and known is not None:
+            require_apart(known, side)
+        if save:
+            check_folders(folders.values())
+        report = _report(known, side, checks, session, progress)
+        if save:
+            save_report(report, {role: folders[role] for role in report.models})
+    return report
+
+
+def _report(
+    reference: Side | None, candidate: Side, checks: Checks, session: WitnessSession, progress: Progress | None
+) -> ParityReport:
+    roles, notes = find_roles(reference, candidate)
+    running = not checks.weights_only and candidate.fault is None
+    run = (candidate,) if checks.golden is not None else (reference, candidate)
+    if running and any(side is not None and side.checkpoint.variant is not None for side in run):
+        session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
+    if reference is not None:
+        notes += vocabulary_notes(reference, candidate, roles)
+    weights = {} if reference is None else _weights(reference, candidate, roles, progress)
+    batches: tuple[Batch, ...] = ()
+    ran = {role: _Ran(None, None) for role in roles}
+    if running and checks.golden is not None:
+        ran = _run_recorded(reference, candidate, roles, checks.golden, checks.tolerance, session)
+    elif running and reference is not None:
+        batches, noted = _batches(reference, candidate, roles, checks)
+        notes += noted
+        ran = _run_both(reference, candidate, weights, batches, checks.tolerance, session)
+    models = {
+        role: ModelParity(
+            weights.get(role),
+            _settings(reference, candidate, role),
+            ran[role].forward,
+            ran[role].obstacle,
+            candidate.fault,
+        )
+        for role in roles
+        if reference is not None or candidate.fault is not None or ran[role].was_looked_at
+    }
+    return ParityReport(
+        reference=_reference_report(reference, checks),
+        candidate=candidate.report,
+        models=models,
+        weights_only=checks.weights_only,
+        batches=batches,
+        versions={name: version for role in roles for name, version in ran[role].versions.items()},
+        notes=tuple(dict.fromkeys([*notes, *(note for role in roles for note in ran[role].notes)])),
+        tolerance=checks.tolerance,
+    )
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What came of running one model: a comparison, or why there is none."""
+
+    forward: ForwardParity | None
+    obstacle: str | None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def was_looked_at(self) -> bool:
+        """Whether anything came of it."""
+        return self.forward is not None or self.obstacle is not None
+
+
+def _weights(
+    reference: Side, candidate: Side, roles: Sequence[Role], progress: Progress | None
+) -> dict[Role, WeightsParity]:
+    pairs = {role: (reference.checkpoint.models[role], candidate.checkpoint.models[role]) for role in roles}
+    count = counter(sum(model.nbytes for model, _ in pairs.values()), progress)
+    return {role: compare_weights(*pair, count) for role, pair in pairs.items()}
+
+
+def _settings(reference: Side | None, candidate: Side, role: Role) -> tuple[SettingParity, ...]:
+    if candidate.findings is None:
+        return ()
+    config = candidate.config(role)
+    own = () if config is None else compare_own(config, candidate.checkpoint.models[role])
+    if reference is None or reference.findings is None:
+        return own
+    return (*compare_settings(reference.findings.configs[role], candidate.findings.configs[role], config), *own)
+
+
+def _reference_report(reference: Side | None, checks: Checks) -> SideReport:
+    if reference is not None:
+        return reference.report
+    assert checks.golden is not None
+    return SideReport(str(checks.golden), checks.golden.name, "npz")
+
+
+def _batches(
+    reference: Side, candidate: Side, roles: Sequence[Role], checks: Checks
+) -> tuple[tuple[Batch, ...], list[str]]:
+    """What the models are run on; none of them is given more than it can take."""
+    sides = (candidate, reference)
+    every = [side.limits(role) for side in sides for role in roles]
+    limits = Limits(*(min(values) for values in zip(*(astuple(limit) for limit in every), strict=True)))
+    specials = find_specials(sides, roles[0])
+    batches, notes = builtin_batches(limits, specials), []
+    if checks.texts:
+        batch, cut = text_batch(checks.texts, sides, roles[0], specials, limits)
+        batches, notes = (batch, *batches), list(cut)
+    if checks.inputs is not None:
+        batches = (read_inputs(checks.inputs, limits), *batches)
+    return batches, notes
+
+
+def _run_both(
+    reference: Side,
+    candidate: Side,
+    weights: Mapping[Role, WeightsParity],
+    batches: Sequence[Batch],
+    tolerance: float | None,
+    session: WitnessSession,
+) -> dict[Role, _Ran]:
+    pairings = []
+    for role, compared in weights.items():
+        expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
+        pairings.append(Pairing(role, expected, found, batches, compared.rounded, tolerance))
+    try:
+        started = start_forward(pairings)
+        sides = (reference, candidate)
+        return {role: _ran(finish, sides) for role, finish in zip(weights, started, strict=True)}
+    except MissingPackageError as error:
+        raise MissingPackageError(
+            error.message, f"{error.hint}, or verify --weights-only, which needs none"
+        ) from error
+
+
+def _run_recorded(
+    reference: Side | None,
+    candidate: Side,
+    roles: Sequence[Role],
+    golden: Path,
+    tolerance: float | None,
+    session: WitnessSession,
+) -> dict[Role, _Ran]:
+    recordings = read_golden(golden, {role: candidate.limits(role) for role in roles})
+    ran = {}
+    for role in roles:
+        if role not in recordings:
+            ran[role] = _Ran(None, None, notes=(f"The {role} was not run: {golden.name} does not record it.",))
+            continue
+        runner = candidate.runner(role, reference, session)
+        dtypes, limits = dtypes_of(candidate.checkpoint.models[role]), candidate.limits(role)
+        compare = partial(compare_recording, role, recordings[role], runner, limits, dtypes, tolerance)
+        ran[role] = _ran(compare, (candidate,))
+    return ran
+
+
+def _ran(compare: Callable[[], Compared], sides: Sequence[Side]) -> _Ran:
+    """Compare; a side that cannot be run is a finding, a framework that is not installed is an error."""
+    try:
+        compared = compare()
+    except MissingPackageError:
+        raise
+    except ElectraConvertError as error:
+        obstacle = error.message
+        for side in sides:
+            obstacle = side.by_name(obstacle)
+        return _Ran(None, obstacle)
+    return _Ran(compared.forward, None, compared.versions, compared.notes)

@@ -1,0 +1,166 @@
+"""Options: what goes together, and sizes as people write them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from electra_convert.conversion.options import Options, make_options, parse_size
+from electra_convert.errors import UsageError
+
+TARGETS = ("safetensors", "torch", "tf")
+# A value for every option, such that it alone goes with one target at least.
+GIVEN = {
+    "model": "both",
+    "to": "tf",
+    "generator": Path("generator"),
+    "hparams": "{}",
+    "config": Path("config.json"),
+    "vocab": Path("vocab.txt"),
+    "pad_vocab": True,
+    "lower_case": False,
+    "strip_accents": True,
+    "dtype": "bfloat16",
+    "max_shard_size": 1,
+    "optimizer": True,
+    "zero_optimizer": True,
+    "prefix": "model.ckpt",
+    "allow_nonfinite": True,
+    "overwrite": True,
+    "verify": True,
+    "dry_run": True,
+}
+NOT_TF = {
+    "dtype": "--dtype bfloat16 does not go",
+    "max_shard_size": "--max-shard-size does not go",
+    "strip_accents": "strip-accents does not go",
+}
+ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
+
+
+def test_every_option_has_a_value_to_be_tried_with():
+    assert GIVEN.keys() == {field.name for field in fields(Options)}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", GIVEN)
+def test_each_option_goes_with_the_targets_it_has_a_meaning_for(name: str, target: str):
+    options = Options(**{name: GIVEN[name]})
+    complaint = NOT_TF.get(name) if target == "tf" else ONLY_TF.get(name)
+    if complaint is None:
+        options.check(target)
+    else:
+        with pytest.raises(UsageError, match=complaint):
+            options.check(target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_options_go_with_everything(target: str):
+    Options().check(target)
+
+
+def test_float32_is_what_a_tensorflow_checkpoint_has_anyway():
+    Options(dtype="float32").check("tf")
+
+
+def test_slots_are_carried_over_or_made_anew_and_not_both():
+    with pytest.raises(UsageError, match=r"--optimizer .* --zero-optimizer .* one of them"):
+        Options(optimizer=True, zero_optimizer=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"model": "critic"}, "--model is 'critic', expected discriminator, generator or both"),
+        ({"to": "onnx"}, "--to is 'onnx', expected safetensors, torch or tf"),
+        ({"dtype": "int8"}, "--dtype is 'int8', expected float32, float16 or bfloat16"),
+        ({"dtype": "float64"}, "--dtype is 'float64'"),
+        ({"model": ""}, "--model is ''"),
+        ({"max_shard_size": 0}, "--max-shard-size is 0, expected 1 byte or more"),
+        ({"max_shard_size": -5}, "--max-shard-size is -5"),
+    ],
+)
+def test_a_value_that_is_no_choice_is_refused(given, complaint: str):
+    with pytest.raises(UsageError, match=complaint):
+        Options(**given)
+
+
+@pytest.mark.parametrize("prefix", ["model.ckpt", "a", "électra", "v1.0+x@2~=_-"])
+def test_a_plain_file_name_is_a_prefix(prefix: str):
+    Options(prefix=prefix).check("tf")
+
+
+@pytest.mark.parametrize("prefix", ["", "a/b", "../a", "/a", "a b", "a\n", "a\0", "a*", "$x", "a\\b", "\ud800"])
+def test_what_is_no_plain_file_name_is_no_prefix(prefix: str):
+    with pytest.raises(UsageError, match="is not a plain file name"):
+        Options(prefix=prefix).check("tf")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1", 1),
+        ("1B", 1),
+        ("5000000000", 5_000_000_000),
+        ("100000000000000001", 100_000_000_000_000_001),
+        ("500MB", 500_000_000),
+        ("500mb", 500_000_000),
+        ("500 MB", 500_000_000),
+        (" 2GB ", 2_000_000_000),
+        ("2G", 2_000_000_000),
+        ("1.5GB", 1_500_000_000),
+        ("0.1GB", 100_000_000),
+        ("10KB", 10_000),
+        ("1KiB", 1024),
+        ("1Ki", 1024),
+        ("3MiB", 3 << 20),
+        ("1GiB", 1 << 30),
+        ("0.5GiB", 1 << 29),
+        ("2TiB", 2 << 40),
+        ("1TB", 10**12),
+        ("4.7", 4),
+    ],
+)
+def test_a_size_is_read_as_people_write_it(text: str, size: int):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "0", "0GB", "0.4", "0.0001KB", "-1GB", "+1GB", "GB", "1XB", "1PB", "1 G B", "1GBs", "1 2GB"),
+        *("1e9", "0x10", "1_000", "1,5GB", ".5GB", "1.GB", "1iB", "inf", "nan", "auto", "1" * 19, "1GB\0"),
+    ],
+)
+def test_what_is_no_size_is_refused(text: str):
+    with pytest.raises(UsageError, match="is not a size") as error:
+        parse_size(text)
+    assert "500MB" in error.value.hint
+
+
+@given(st.integers(1, 10**18 - 1), st.sampled_from(["", *(f"{power}{i}B" for power in "KMGT" for i in ("", "i"))]))
+def test_whole_numbers_of_any_unit_are_exact(number: int, unit: str):
+    factor = (1024 if "i" in unit else 1000) ** (" KMGT".index(unit[0]) if unit else 0)
+    assert parse_size(f"{number}{unit}") == number * factor
+
+
+@given(st.text())
+def test_any_text_is_a_size_or_refused(text: str):
+    with suppress(UsageError):
+        assert parse_size(text) > 0
+
+
+def test_a_python_caller_may_pass_text_for_paths_and_a_mapping_for_hparams():
+    given = {"generator": "g", "config": "c", "vocab": "v", "hparams": {"debug": True}, "max_shard_size": "2GB"}
+    assert make_options(given) == Options(
+        generator=Path("g"), config=Path("c"), vocab=Path("v"), hparams='{"debug": true}', max_shard_size=2 * 10**9
+    )
+    assert make_options({"hparams": Path("h.json")}) == Options(hparams="h.json")
+    assert make_options(GIVEN | {"optimizer": False, "verify": False}) == Options(
+        **GIVEN | {"optimizer": False, "verify": False}
+    )
