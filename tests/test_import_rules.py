@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "electra_convert"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FRAMEWORKS = {"tensorflow", "torch", "transformers", "jax", "flax", "keras", "h5py"}
 # Imported by no module before it is used.
-HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvicorn"}
+HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvicorn", "jinja2"}
 HEAVY |= {"accelerate", "matplotlib"}
 # Modules of pretraining may import torch, of which their classes are made; nothing imports them before they are used.
 TRAINING = PACKAGE / "pretraining"

@@ -26,6 +26,30 @@ def page_file(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
+def render(package: str, name: str, **values: object) -> str:
+    """Fill in a template that lies beside a package's modules; what ends in .html escapes all it is given.
+
+    Args:
+        package: such as electra_convert.pages.
+        name: such as report.html.
+        values: what the template names; a name that is not given is an error, never nothing.
+
+    Returns:
+        The text.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda template: page_file(package, template)),
+        autoescape=jinja2.select_autoescape(["html", "svg"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name).render(**values)
+
+
 def check_page(path: Path, overwrite: bool) -> None:
     """Refuse a place for a page before any work is done.
 
