@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.cli.report import as_text, table
 
 if TYPE_CHECKING:
-    from electra_convert.verification.forward import ForwardParity
+    from electra_convert.verification.compare import OutputsParity
     from electra_convert.verification.report import ModelParity, ParityReport
     from electra_convert.verification.settings import SettingParity
     from electra_convert.verification.weights import WeightsParity
@@ -50,9 +50,9 @@ def _model_lines(model: ModelParity) -> list[str]:
         lines += _weights_lines(model.weights)
     if model.settings:
         lines += _settings_lines(model.settings)
-    lines += [f"  Not run: {reason}" for reason in (model.fault, model.obstacle) if reason is not None]
-    if model.forward is not None:
-        lines += _forward_lines(model.forward)
+    lines += [f"  Not run: {reason}" for reason in (model.fault, model.not_run) if reason is not None]
+    if model.outputs is not None:
+        lines += _outputs_lines(model.outputs)
     return lines
 
 
@@ -80,8 +80,8 @@ def _settings_lines(settings: Sequence[SettingParity]) -> list[str]:
     return lines + [f"  {line}" for line in table(rows)]
 
 
-def _forward_lines(forward: ForwardParity) -> list[str]:
-    from electra_convert.verification.words import noticed_words, rounding_words
+def _outputs_lines(outputs: OutputsParity) -> list[str]:
+    from electra_convert.verification.words import agreement_words, rounding_words
 
     header = ("", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
     rows = [
@@ -92,15 +92,15 @@ def _forward_lines(forward: ForwardParity) -> list[str]:
             *(f"{value:.2g}" for value in (stage.limit, stage.reference_error, stage.candidate_error)),
             "" if stage.passed else "beyond the limit",
         )
-        for stage in forward.stages
+        for stage in outputs.stages
     ]
-    lines = [f"  Reference run: {forward.reference}", f"  Candidate run: {forward.candidate}"]
+    lines = [f"  Reference run: {outputs.reference}", f"  Candidate run: {outputs.candidate}"]
     lines += [f"  {line}" for line in table([header, *rows])]
     lines.append("  * the largest distance from the candidate's run in float64")
-    if forward.noticed is not None:
-        lines.append(f"  {noticed_words(forward.noticed)}")
-    if forward.rounding:
-        lines.append(f"  {rounding_words(forward.rounding)}")
-    if forward.blind:
-        lines += ["  What this comparison cannot see:", *(f"    {line}" for line in forward.blind)]
+    if outputs.agreement is not None:
+        lines.append(f"  {agreement_words(outputs.agreement)}")
+    if outputs.rounding:
+        lines.append(f"  {rounding_words(outputs.rounding)}")
+    if outputs.not_covered:
+        lines += ["  What this comparison cannot see:", *(f"    {line}" for line in outputs.not_covered)]
     return lines

@@ -10,9 +10,9 @@ import numpy as np
 
 from electra_convert.pytorch import Precision
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.forward import LOGITS, ForwardParity, Stage, Stages, compare_stages, notice, sample
+from electra_convert.verification.compare import LOGITS, OutputsParity, Stage, Stages, compare_stages, notice, sample
 from electra_convert.verification.inputs import Batch, Limits
-from electra_convert.verification.measures import Figures, distance
+from electra_convert.verification.metrics import Figures, distance
 from electra_convert.verification.recorded import Recording
 from electra_convert.verification.runners import Rounded, Run, Runner
 
@@ -28,12 +28,12 @@ class Compared:
     """What came of running one model.
 
     Attributes:
-        forward: the comparison.
+        outputs: the comparison.
         versions: of the packages that computed.
         notes: what the reader should know.
     """
 
-    forward: ForwardParity
+    outputs: OutputsParity
     versions: Mapping[str, str]
     notes: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class Pairing:
     tolerance: float | None
 
 
-def start_forward(pairings: Sequence[Pairing]) -> list[Callable[[], Compared]]:
+def start_comparisons(pairings: Sequence[Pairing]) -> list[Callable[[], Compared]]:
     """Begin to run both sides of each model; references may compute in their own process while PyTorch is imported.
 
     Args:
@@ -97,17 +97,17 @@ def _compared(pairing: Pairing, reference: Run, candidate: Run, stages: tuple[St
     sides = (reference.stages, candidate.stages)
     positions = sum(batch.input_ids.size for batch in pairing.batches)
     masks = [batch.input_mask for batch in pairing.batches]
-    forward = ForwardParity(
+    outputs = OutputsParity(
         reference=reference.framework,
         candidate=candidate.framework,
         positions=positions,
         positions_of_logits=positions,
         stages=stages,
-        noticed=notice(pairing.role, *sides, masks) if headed else None,
+        agreement=notice(pairing.role, *sides, masks) if headed else None,
         sample=sample(pairing.role, *sides) if headed else None,
         rounding=_rounding(pairing) if pairing.rounded else {},
     )
-    return Compared(forward, {**reference.versions, **candidate.versions}, reference.notes + candidate.notes)
+    return Compared(outputs, {**reference.versions, **candidate.versions}, reference.notes + candidate.notes)
 
 
 def _rounding(pairing: Pairing) -> dict[str, Figures]:
@@ -152,17 +152,19 @@ def compare_recording(
         return max(TOLERANCE, share * largest) if tolerance is None else tolerance
 
     layers = sum(name.startswith("layer") for name in ran.stages)
-    blind = recording.blind(limits, layers)
+    not_covered = recording.not_covered(limits, layers)
     if share and tolerance is None:
-        blind += (f"differences within the rounding of {', '.join(dtypes)}, which was not recorded: see the limits",)
-    forward = ForwardParity(
+        not_covered += (
+            f"differences within the rounding of {', '.join(dtypes)}, which was not recorded: see the limits",
+        )
+    outputs = OutputsParity(
         reference=f"what {recording.batch.name} records",
         candidate=ran.framework,
         positions=recording.batch.input_ids.size,
         positions_of_logits=recording.positions_of_logits,
         stages=compare_stages(expected, found, exact, limit),
-        noticed=notice(role, expected, found, [recording.mask]),
+        agreement=notice(role, expected, found, [recording.mask]),
         sample=sample(role, expected, found),
-        blind=blind,
+        not_covered=not_covered,
     )
-    return Compared(forward, ran.versions, ran.notes)
+    return Compared(outputs, ran.versions, ran.notes)

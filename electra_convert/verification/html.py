@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 from electra_convert.pages import CLOSED_POLICY, page_file
-from electra_convert.verification.forward import ForwardParity
+from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.pictures import errors_by_layer, logits_side_by_side
 from electra_convert.verification.report import ModelParity, ParityReport, SideReport
-from electra_convert.verification.words import batch_words, noticed_words, rounding_words
+from electra_convert.verification.words import agreement_words, batch_words, rounding_words
 from electra_convert.version import __version__
 
 _STAGE_HEADER = ("stage", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
@@ -73,9 +73,9 @@ def _sides(reference: SideReport, candidate: SideReport) -> str:
 
 def _model(role: str, model: ModelParity) -> str:
     parts = [f"<h2>{role}</h2>"]
-    parts += [f"<p>Not run: {escape(reason)}</p>" for reason in (model.fault, model.obstacle) if reason is not None]
-    if model.forward is not None:
-        parts.append(_forward(model.forward))
+    parts += [f"<p>Not run: {escape(reason)}</p>" for reason in (model.fault, model.not_run) if reason is not None]
+    if model.outputs is not None:
+        parts.append(_outputs(model.outputs))
     if model.settings:
         parts.append("<h3>Configuration values that change what is computed</h3>" + _settings(model))
     if model.weights is not None:
@@ -87,11 +87,11 @@ def _model(role: str, model: ModelParity) -> str:
     return f"<section>{''.join(parts)}</section>"
 
 
-def _forward(forward: ForwardParity) -> str:
-    figures = [_figure(errors_by_layer(forward), f"Largest absolute difference by layer. {_ERRORS_KEY}")]
-    if forward.sample is not None:
-        told = f"Logits side by side. {escape(forward.sample.what)}. {_LOGITS_KEY}"
-        figures.append(_figure(logits_side_by_side(forward.sample), told))
+def _outputs(outputs: OutputsParity) -> str:
+    figures = [_figure(errors_by_layer(outputs), f"Largest absolute difference by layer. {_ERRORS_KEY}")]
+    if outputs.sample is not None:
+        told = f"Logits side by side. {escape(outputs.sample.what)}. {_LOGITS_KEY}"
+        figures.append(_figure(logits_side_by_side(outputs.sample), told))
     rows = [
         (
             stage.name,
@@ -100,18 +100,18 @@ def _forward(forward: ForwardParity) -> str:
             *(f"{value:.2g}" for value in (stage.limit, stage.reference_error, stage.candidate_error)),
             "within the limit" if stage.passed else "beyond the limit",
         )
-        for stage in forward.stages
+        for stage in outputs.stages
     ]
     numbers = dict.fromkeys(range(1, 8), "number")
-    noticed = "" if forward.noticed is None else f"<p>{escape(noticed_words(forward.noticed))}</p>"
-    rounding = f"<p>{escape(rounding_words(forward.rounding))}</p>" if forward.rounding else ""
+    agreement = "" if outputs.agreement is None else f"<p>{escape(agreement_words(outputs.agreement))}</p>"
+    rounding = f"<p>{escape(rounding_words(outputs.rounding))}</p>" if outputs.rounding else ""
     return (
-        f"<p>{escape(forward.candidate)} against {escape(forward.reference)}, {forward.positions:,} positions, "
-        f"float32 on the CPU.</p>{noticed}{rounding}"
+        f"<p>{escape(outputs.candidate)} against {escape(outputs.reference)}, {outputs.positions:,} positions, "
+        f"float32 on the CPU.</p>{agreement}{rounding}"
         f'<div class="pictures">{"".join(figures)}</div><h3>Stage by stage</h3>'
         + _table(_STAGE_HEADER, rows, numbers, lambda row: _marked(row[-1].startswith("within")))
         + "<p>* the largest distance from the candidate's run in float64</p>"
-        + _list("What this comparison cannot see", forward.blind)
+        + _list("What this comparison cannot see", outputs.not_covered)
     )
 
 

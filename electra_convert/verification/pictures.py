@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from electra_convert.verification.forward import ForwardParity, Sample
+from electra_convert.verification.compare import OutputsParity, Sample
 
 _WIDTH, _HEIGHT = 640, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 90
@@ -26,25 +26,25 @@ class _Axis:
         return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def errors_by_layer(forward: ForwardParity) -> str:
+def errors_by_layer(outputs: OutputsParity) -> str:
     """Draw the largest differences of every stage on a logarithmic scale.
 
     Args:
-        forward: the runs of one model.
+        outputs: the runs of one model.
 
     Returns:
         An svg element.
     """
     series = {
-        "reference to candidate": [stage.figures.max_abs for stage in forward.stages],
-        "reference to float64": [stage.reference_error for stage in forward.stages],
-        "candidate to float64": [stage.candidate_error for stage in forward.stages],
+        "reference to candidate": [stage.figures.max_abs for stage in outputs.stages],
+        "reference to float64": [stage.reference_error for stage in outputs.stages],
+        "candidate to float64": [stage.candidate_error for stage in outputs.stages],
     }
-    limits = [_logarithm(stage.limit) for stage in forward.stages]
+    limits = [_logarithm(stage.limit) for stage in outputs.stages]
     heights = {name: [_logarithm(value) for value in values] for name, values in series.items()}
     every = [value for values in heights.values() for value in values] + limits
     axis = _Axis(math.floor(min(every)), math.ceil(max(every) + 0.1))
-    names = [stage.name for stage in forward.stages]
+    names = [stage.name for stage in outputs.stages]
     columns = _columns(len(names))
     body = [_grid(axis, [(power, f"1e{power}") for power in range(int(axis.low), int(axis.high) + 1)])]
     body += [_labels(names, columns), _line(limits, columns, axis, "limit")]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import SourceError
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.forward import LOGITS, Stages, stage_name
+from electra_convert.verification.compare import LOGITS, Stages, stage_name
 from electra_convert.verification.inputs import Batch, Limits, checked, read_arrays
 
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
@@ -62,7 +62,7 @@ class Recording:
         """1 where there is a token of which logits were recorded."""
         return self.batch.input_mask if self.positions is None else np.ones((1, len(self.positions)), np.int32)
 
-    def blind(self, limits: Limits, layers: int) -> tuple[str, ...]:
+    def not_covered(self, limits: Limits, layers: int) -> tuple[str, ...]:
         """What a comparison with this recording cannot see.
 
         Args:

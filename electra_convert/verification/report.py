@@ -10,7 +10,7 @@ from typing import Any, Literal
 from electra_convert.errors import counted, listing
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.forward import ForwardParity
+from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.settings import SettingParity
 from electra_convert.verification.weights import WeightsParity
@@ -42,15 +42,15 @@ class ModelParity:
     Attributes:
         weights: its weights compared, or None where there is no reference to compare them with.
         settings: its configuration compared.
-        forward: what the two compute, or None where that was not looked at.
-        obstacle: why a side could not be run, or None.
+        outputs: what the two compute, or None where that was not looked at.
+        not_run: why a side could not be run, or None.
         fault: how the candidate's configuration contradicts itself or its weights, or None.
     """
 
     weights: WeightsParity | None
     settings: tuple[SettingParity, ...]
-    forward: ForwardParity | None = None
-    obstacle: str | None = None
+    outputs: OutputsParity | None = None
+    not_run: str | None = None
     fault: str | None = None
 
     @property
@@ -59,15 +59,15 @@ class ModelParity:
         found = [*_weight_reasons(self.weights), *_setting_reasons(self.settings)]
         if self.fault is not None:
             found.append(self.fault)
-        if self.forward is not None and (parted := self.forward.first_parted) is not None:
-            stage = next(stage for stage in self.forward.stages if stage.name == parted)
+        if self.outputs is not None and (parted := self.outputs.first_differing) is not None:
+            stage = next(stage for stage in self.outputs.stages if stage.name == parted)
             found.append(f"the outputs part at {parted}: {stage.fault}")
         return tuple(found)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the two are not shown to be the same model; empty if they are."""
-        return self.differences + (() if self.obstacle is None else (f"not run: {self.obstacle}",))
+        return self.differences + (() if self.not_run is None else (f"not run: {self.not_run}",))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class ParityReport:
         if not self.passed:
             return f"{self.title}: {self.reasons[0]}" + _rest(len(self.reasons) - 1)
         return (
-            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_forward_summary(self.models)}"
+            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_outputs_summary(self.models)}"
         )
 
     def of(self, roles: Collection[Role]) -> ParityReport:
@@ -169,17 +169,17 @@ def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
     )
 
 
-def _forward_summary(models: Mapping[Role, ModelParity]) -> str:
-    ran = {role: model.forward for role, model in models.items() if model.forward is not None}
+def _outputs_summary(models: Mapping[Role, ModelParity]) -> str:
+    ran = {role: model.outputs for role, model in models.items() if model.outputs is not None}
     if not ran:
         return "Nothing was run."
     first = next(iter(ran.values()))
     told = [f"Run in float32 on the CPU, {first.candidate} against {first.reference}."]
     for role in models:
-        if forward := ran.get(role):
-            limit = max(stage.limit for stage in forward.stages)
+        if outputs := ran.get(role):
+            limit = max(stage.limit for stage in outputs.stages)
             told.append(
-                f"{role.capitalize()}: {forward.what}: within {forward.worst:.2g} (the limit is {limit:.2g})."
+                f"{role.capitalize()}: {outputs.what}: within {outputs.worst:.2g} (the limit is {limit:.2g})."
             )
         else:
             told.append(f"{role.capitalize()}: not run.")
@@ -225,8 +225,8 @@ def _model_fields(model: ModelParity) -> dict[str, Any]:
             setting.key: {key: value for key, value in asdict(setting).items() if key != "key"}
             for setting in model.settings
         },
-        "forward": None if model.forward is None else _forward_fields(model.forward),
-        "obstacle": model.obstacle,
+        "forward": None if model.outputs is None else _outputs_fields(model.outputs),
+        "obstacle": model.not_run,
         "fault": model.fault,
     }
 
@@ -240,13 +240,13 @@ def _weights_fields(weights: WeightsParity) -> dict[str, Any]:
     }
 
 
-def _forward_fields(forward: ForwardParity) -> dict[str, Any]:
+def _outputs_fields(outputs: OutputsParity) -> dict[str, Any]:
     return {
-        "reference": forward.reference,
-        "candidate": forward.candidate,
-        "positions": forward.positions,
-        "positions_of_logits": forward.positions_of_logits,
-        "first_parted": forward.first_parted,
+        "reference": outputs.reference,
+        "candidate": outputs.candidate,
+        "positions": outputs.positions,
+        "positions_of_logits": outputs.positions_of_logits,
+        "first_parted": outputs.first_differing,
         "stages": {
             stage.name: {
                 **asdict(stage.figures),
@@ -255,11 +255,11 @@ def _forward_fields(forward: ForwardParity) -> dict[str, Any]:
                 "candidate_from_float64": stage.candidate_error,
                 "both_in_float64": stage.exact,
             }
-            for stage in forward.stages
+            for stage in outputs.stages
         },
-        "noticed": None if forward.noticed is None else asdict(forward.noticed),
-        "rounding": {name: asdict(figures) for name, figures in forward.rounding.items()},
-        "blind": list(forward.blind),
+        "noticed": None if outputs.agreement is None else asdict(outputs.agreement),
+        "rounding": {name: asdict(figures) for name, figures in outputs.rounding.items()},
+        "blind": list(outputs.not_covered),
     }
 
 

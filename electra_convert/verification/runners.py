@@ -19,10 +19,10 @@ from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_model
 from electra_convert.schemes.parameters import BUFFERS
 from electra_convert.tensors.cast import widen
-from electra_convert.verification.forward import Stages, stages_of
+from electra_convert.verification.compare import Stages, stages_of
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic, Outputs
-from electra_convert.verification.reference.session import Testimony, WitnessSession
+from electra_convert.verification.reference.session import Answer, ReferenceSession
 from electra_convert.verification.reference.settings import Settings
 from electra_convert.verification.weights import dtypes_of
 
@@ -69,7 +69,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
-class WitnessRunner:
+class TensorFlowRunner:
     """A TensorFlow checkpoint, run by the witness in its own process.
 
     Attributes:
@@ -82,7 +82,7 @@ class WitnessRunner:
         activation: the activation's name, where it finds none.
     """
 
-    session: WitnessSession
+    session: ReferenceSession
     checkpoint: Checkpoint
     model: Model
     hparams: str | None
@@ -96,16 +96,16 @@ class WitnessRunner:
         """Begin to run the model, as Runner.start has it."""
         variables = {self.model.weights[name].tensor.name: dtype for name, dtype in rounded.items()}
         place = (self.checkpoint.sources[0].path, self.checkpoint.folder, self.hparams, self.settled)
-        testimonies = []
+        answers = []
         for precision in precisions:
             arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
-            testimonies.append(self.session.submit(*place, self.model.role, arithmetic, batches))
-        return lambda: [self._run(testimony()) for testimony in testimonies]
+            answers.append(self.session.submit(*place, self.model.role, arithmetic, batches))
+        return lambda: [self._run(answer()) for answer in answers]
 
-    def _run(self, testimony: Testimony) -> Run:
-        framework = f"Google's graph on TensorFlow {testimony.version}"
-        notes = self._unverified(testimony.settings)
-        return Run(stages_of(testimony.outputs), framework, {"tensorflow": testimony.version}, notes)
+    def _run(self, answer: Answer) -> Run:
+        framework = f"Google's graph on TensorFlow {answer.version}"
+        notes = self._unverified(answer.settings)
+        return Run(stages_of(answer.outputs), framework, {"tensorflow": answer.version}, notes)
 
     def _unverified(self, found: Settings) -> tuple[str, ...]:
         role, name = self.model.role, self.checkpoint.name

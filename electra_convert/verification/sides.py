@@ -18,9 +18,9 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 from electra_convert.schemes.transformers import ADAPTER_FILE, OPTIMIZER_FILE
 from electra_convert.verification.inputs import Limits
-from electra_convert.verification.reference.session import WitnessSession
+from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import SideReport
-from electra_convert.verification.runners import Runner, TransformersRunner, WitnessRunner
+from electra_convert.verification.runners import Runner, TensorFlowRunner, TransformersRunner
 
 # What Google's code computes; modeling.get_activation.
 _KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
@@ -122,7 +122,7 @@ class Side:
         config = None if self.findings is None else self.findings.configs[role]
         return None if config is None or key in config.guessed else config[key]
 
-    def runner(self, role: Role, other: Side | None, session: WitnessSession) -> Runner:
+    def runner(self, role: Role, other: Side | None, session: ReferenceSession) -> Runner:
         """Make what runs one of its models.
 
         Args:
@@ -141,7 +141,7 @@ class Side:
             activations = [side.setting(role, "hidden_act") for side in sides]
             activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
             heads = _heads(sides, role)
-            return WitnessRunner(session, self.checkpoint, model, self.place.hparams, settled, heads, activation)
+            return TensorFlowRunner(session, self.checkpoint, model, self.place.hparams, settled, heads, activation)
         assert self.findings is not None
         values = {key: value.value for key, value in self.findings.configs[role].values.items()}
         values["num_attention_heads"] = _heads(own + others, role)

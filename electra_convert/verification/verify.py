@@ -17,13 +17,13 @@ from electra_convert.conversion.plan import Progress, counter
 from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
 from electra_convert.schemes.mapping import Role
 from electra_convert.verification.checks import Checks
-from electra_convert.verification.computation import Compared, Pairing, compare_recording, start_forward
-from electra_convert.verification.forward import ForwardParity
+from electra_convert.verification.compare import OutputsParity
+from electra_convert.verification.computation import Compared, Pairing, compare_recording, start_comparisons
 from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs
+from electra_convert.verification.record import check_folders, save_report
 from electra_convert.verification.recorded import read_golden
-from electra_convert.verification.reference.session import WitnessSession
+from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import ModelParity, ParityReport, SideReport
-from electra_convert.verification.saved import check_folders, save_report
 from electra_convert.verification.scope import find_roles, vocabulary_notes
 from electra_convert.verification.settings import SettingParity, compare_own, compare_settings
 from electra_convert.verification.sides import Place, Side, find_place, open_side, require_apart
@@ -102,7 +102,7 @@ def run_verification(
             "there is nothing to compare with", "Give REFERENCE and CANDIDATE, or --golden FILE CANDIDATE."
         )
     with ExitStack() as stack:
-        session = stack.enter_context(WitnessSession())
+        session = stack.enter_context(ReferenceSession())
         known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
         side = stack.enter_context(open_side(candidate, lenient=True))
         folders = {role: model.folder for role, model in side.checkpoint.models.items()}
@@ -117,7 +117,7 @@ def run_verification(
 
 
 def _report(
-    reference: Side | None, candidate: Side, checks: Checks, session: WitnessSession, progress: Progress | None
+    reference: Side | None, candidate: Side, checks: Checks, session: ReferenceSession, progress: Progress | None
 ) -> ParityReport:
     roles, notes = find_roles(reference, candidate)
     running = not checks.weights_only and candidate.fault is None
@@ -139,8 +139,8 @@ def _report(
         role: ModelParity(
             weights.get(role),
             _settings(reference, candidate, role),
-            ran[role].forward,
-            ran[role].obstacle,
+            ran[role].outputs,
+            ran[role].not_run,
             candidate.fault,
         )
         for role in roles
@@ -162,15 +162,15 @@ def _report(
 class _Ran:
     """What came of running one model: a comparison, or why there is none."""
 
-    forward: ForwardParity | None
-    obstacle: str | None
+    outputs: OutputsParity | None
+    not_run: str | None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
     def was_looked_at(self) -> bool:
         """Whether anything came of it."""
-        return self.forward is not None or self.obstacle is not None
+        return self.outputs is not None or self.not_run is not None
 
 
 def _weights(
@@ -221,14 +221,14 @@ def _run_both(
     weights: Mapping[Role, WeightsParity],
     batches: Sequence[Batch],
     tolerance: float | None,
-    session: WitnessSession,
+    session: ReferenceSession,
 ) -> dict[Role, _Ran]:
     pairings = []
     for role, compared in weights.items():
         expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
         pairings.append(Pairing(role, expected, found, batches, compared.rounded, tolerance))
     try:
-        started = start_forward(pairings)
+        started = start_comparisons(pairings)
         sides = (reference, candidate)
         return {role: _ran(finish, sides) for role, finish in zip(weights, started, strict=True)}
     except MissingPackageError as error:
@@ -243,7 +243,7 @@ def _run_recorded(
     roles: Sequence[Role],
     golden: Path,
     tolerance: float | None,
-    session: WitnessSession,
+    session: ReferenceSession,
 ) -> dict[Role, _Ran]:
     recordings = read_golden(golden, {role: candidate.limits(role) for role in roles})
     ran = {}
@@ -265,8 +265,8 @@ def _ran(compare: Callable[[], Compared], sides: Sequence[Side]) -> _Ran:
     except MissingPackageError:
         raise
     except ElectraConvertError as error:
-        obstacle = error.message
+        not_run = error.message
         for side in sides:
-            obstacle = side.by_name(obstacle)
-        return _Ran(None, obstacle)
-    return _Ran(compared.forward, None, compared.versions, compared.notes)
+            not_run = side.by_name(not_run)
+        return _Ran(None, not_run)
+    return _Ran(compared.outputs, None, compared.versions, compared.notes)

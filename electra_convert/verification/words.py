@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from electra_convert.verification.inputs import Batch
-from electra_convert.verification.measures import Figures, Noticed
+from electra_convert.verification.metrics import Agreement, Figures
 
 
 def batch_words(batch: Batch) -> str:
@@ -14,13 +14,13 @@ def batch_words(batch: Batch) -> str:
     return f"{len(batch.rows)} x {batch.length} positions: {shown}"
 
 
-def noticed_words(noticed: Noticed) -> str:
+def agreement_words(agreement: Agreement) -> str:
     """What a user would notice, in words."""
-    if noticed.decisions is not None:
-        return f"Replaced or original: {noticed.decisions:.2%} of {noticed.positions:,} decisions alike."
+    if agreement.decisions is not None:
+        return f"Replaced or original: {agreement.decisions:.2%} of {agreement.positions:,} decisions alike."
     return (
-        f"Likeliest token alike: {noticed.top_1:.2%}, five likeliest: {noticed.top_5:.2%} "
-        f"of {noticed.positions:,} positions; largest KL divergence {noticed.divergence:.2g} nats."
+        f"Likeliest token alike: {agreement.top_1:.2%}, five likeliest: {agreement.top_5:.2%} "
+        f"of {agreement.positions:,} positions; largest KL divergence {agreement.divergence:.2g} nats."
     )
 
 

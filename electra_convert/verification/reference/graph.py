@@ -143,7 +143,7 @@ class Outputs:
     logits: NDArray[np.floating] | None
 
 
-def run_witness(
+def run_reference(
     prefix: Path, role: Role, arithmetic: Arithmetic, inputs: Sequence[tuple[NDArray[np.int32], ...]]
 ) -> list[Outputs]:
     """Run one model of a checkpoint.

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from electra_convert.errors import ElectraConvertError
-from electra_convert.verification.reference.graph import Arithmetic, Outputs, run_witness
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, run_reference
 from electra_convert.verification.reference.settings import Settings, read_settings
 
 
@@ -45,7 +45,7 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
                 tuple(file[f"{name}_{batch}"] for name in ("ids", "mask", "segments"))
                 for batch in range(job["batches"])
             ]
-        outputs = run_witness(prefix, role, arithmetic, batches)
+        outputs = run_reference(prefix, role, arithmetic, batches)
         _save(Path(job["outputs"]), outputs)
     except ElectraConvertError as error:
         return {"error": type(error).__name__, "message": error.message, "hint": error.hint}

@@ -25,7 +25,7 @@ from electra_convert.verification.reference.settings import Settings
 
 
 @dataclass(frozen=True)
-class Testimony:
+class Answer:
     """What the witness answered.
 
     Attributes:
@@ -39,7 +39,7 @@ class Testimony:
     version: str
 
 
-class WitnessSession:
+class ReferenceSession:
     """A process that runs TensorFlow checkpoints, one job after the other; ended with the context."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class WitnessSession:
         role: Role,
         arithmetic: Arithmetic,
         batches: Sequence[Batch],
-    ) -> Callable[[], Testimony]:
+    ) -> Callable[[], Answer]:
         """Have a model run.
 
         Args:
@@ -125,7 +125,7 @@ class WitnessSession:
             "batches": len(batches),
         }
         self._send(job)
-        return lambda: self._testimony(number, outputs, len(batches))
+        return lambda: self._read_answer(number, outputs, len(batches))
 
     def _send(self, job: Mapping[str, Any]) -> None:
         assert self._process is not None
@@ -134,7 +134,7 @@ class WitnessSession:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
 
-    def _testimony(self, number: int, path: Path, batches: int) -> Testimony:
+    def _read_answer(self, number: int, path: Path, batches: int) -> Answer:
         reply = self._answer(number)
         if "error" in reply:
             kind = getattr(errors, reply["error"], ElectraConvertError)
@@ -142,7 +142,7 @@ class WitnessSession:
         with np.load(path) as file:
             outputs = [_outputs(file, batch) for batch in range(batches)]
         path.unlink()
-        return Testimony(outputs, Settings(**reply["settings"]), reply["version"])
+        return Answer(outputs, Settings(**reply["settings"]), reply["version"])
 
     def _answer(self, number: int) -> Mapping[str, Any]:
         """The answers come in the order of the jobs."""

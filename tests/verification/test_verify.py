@@ -28,7 +28,7 @@ from electra_convert.errors import (
 from electra_convert.verification.inputs import Specials, builtin_batches
 from electra_convert.verification.sides import Place, open_side
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_reference")]
 DEFAULT = FIXTURES / "default"
 
 
@@ -40,11 +40,11 @@ def test_the_golden_checkpoints_are_the_same_as_their_conversions(pairs, name):
     for model in report.models.values():
         assert model.weights.equal == len(model.weights.tensors)
         assert {setting.state for setting in model.settings} == {"equal"}
-        assert model.forward.worst < 1e-5
-        assert [stage.name for stage in model.forward.stages] == ["embeddings", "layer 1", "layer 2", "logits"]
-        assert all(max(stage.reference_error, stage.candidate_error) < 1e-5 for stage in model.forward.stages)
-    assert report.models["discriminator"].forward.noticed.decisions == 1.0
-    assert report.models["generator"].forward.noticed.top_1 == 1.0
+        assert model.outputs.worst < 1e-5
+        assert [stage.name for stage in model.outputs.stages] == ["embeddings", "layer 1", "layer 2", "logits"]
+        assert all(max(stage.reference_error, stage.candidate_error) < 1e-5 for stage in model.outputs.stages)
+    assert report.models["discriminator"].outputs.agreement.decisions == 1.0
+    assert report.models["generator"].outputs.agreement.top_1 == 1.0
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -54,8 +54,8 @@ def test_the_golden_checkpoints_and_their_conversions_compute_what_was_recorded(
         report = verify(reference, candidate, golden=golden)
         assert report.passed, report.reasons
         assert set(report.models) == {"discriminator", "generator"}
-        assert all(model.forward.worst < 1e-5 for model in report.models.values())
-        assert any("biases of keys" in line for line in report.models["generator"].forward.blind)
+        assert all(model.outputs.worst < 1e-5 for model in report.models.values())
+        assert any("biases of keys" in line for line in report.models["generator"].outputs.not_covered)
 
 
 def test_tensorflow_is_compared_with_tensorflow_and_transformers_with_transformers(pairs, tmp_path):
@@ -63,7 +63,7 @@ def test_tensorflow_is_compared_with_tensorflow_and_transformers_with_transforme
     assert verify(DEFAULT, tmp_path / "back").passed
     same = verify(pairs["default"], pairs["default"])
     assert same.passed
-    assert {stage.figures.max_abs for model in same.models.values() for stage in model.forward.stages} == {0.0}
+    assert {stage.figures.max_abs for model in same.models.values() for stage in model.outputs.stages} == {0.0}
     assert set(same.versions) == {"transformers", "torch"}
     assert verify(pairs["default"], tmp_path / "back").passed
 
@@ -74,14 +74,14 @@ def test_a_declared_rounding_is_no_difference_and_is_said(tmp_path, dtype):
     report = verify(DEFAULT, tmp_path / "rounded")
     assert report.passed, report.reasons
     assert f"equal after rounding to {dtype}" in report.summary
-    forward = report.models["discriminator"].forward
-    assert forward.worst < 1e-5
-    assert forward.rounding["logits"].max_abs > 1e-4
+    outputs = report.models["discriminator"].outputs
+    assert outputs.worst < 1e-5
+    assert outputs.rounding["logits"].max_abs > 1e-4
     assert not verify(tmp_path / "rounded", DEFAULT, weights_only=True).passed
     recorded = verify(None, tmp_path / "rounded", golden=DEFAULT / "golden.npz")
     assert recorded.passed
-    assert recorded.models["generator"].forward.stages[-1].limit > 1e-3
-    assert any(dtype in line for line in recorded.models["generator"].forward.blind)
+    assert recorded.models["generator"].outputs.stages[-1].limit > 1e-3
+    assert any(dtype in line for line in recorded.models["generator"].outputs.not_covered)
 
 
 def test_a_rounding_that_is_not_declared_is_a_difference(pair_copy):
@@ -125,7 +125,7 @@ def test_either_source_of_truth_tells_a_wrong_head_count(golden_copy, pair_copy,
     change_config(pair / "discriminator", num_attention_heads=4)
     report = verify(source, pair / "discriminator")
     assert "num_attention_heads is 4, the reference has 2" in report.reasons[0]
-    assert report.models["discriminator"].forward.first_parted == "layer 1"
+    assert report.models["discriminator"].outputs.first_differing == "layer 1"
 
 
 def test_without_a_source_of_truth_the_head_count_is_said_not_to_be_verified(golden_copy, pair_copy):
@@ -175,7 +175,7 @@ def test_a_candidate_that_transformers_does_not_load_whole_fails(pair_copy):
     (pair / "discriminator/config.json").write_text(json.dumps(config))
     report = verify(DEFAULT, pair / "discriminator")
     assert not report.passed
-    assert "cannot load it" in report.models["discriminator"].obstacle or "mismatched" in report.reasons[-1]
+    assert "cannot load it" in report.models["discriminator"].not_run or "mismatched" in report.reasons[-1]
 
 
 def test_buffers_that_old_versions_saved_are_no_weights(pair_copy):
@@ -198,7 +198,7 @@ def test_a_model_with_fewer_layers_fails_with_the_layers_named(pair_copy):
     report = verify(DEFAULT, pair / "discriminator")
     assert "electra.encoder.layer.1.attention.output.LayerNorm.bias (not in the candidate)" in report.reasons[0]
     assert "num_hidden_layers is 1, the reference has 2" in report.reasons[1]
-    assert "layer 2 are not there" in report.models["discriminator"].obstacle
+    assert "layer 2 are not there" in report.models["discriminator"].not_run
 
 
 def test_weights_that_transformers_takes_from_elsewhere_fail(pair_copy):
@@ -320,7 +320,7 @@ def test_another_model_altogether_fails(pairs):
     report = verify(FIXTURES / "full_size_generator", pairs["default"] / "discriminator")
     assert not report.passed
     assert "43 of 43 weights are not equal" in report.reasons[0]
-    assert report.models["discriminator"].forward.first_parted == "embeddings"
+    assert report.models["discriminator"].outputs.first_differing == "embeddings"
 
 
 def test_models_that_only_one_side_has_are_named(pairs):
@@ -364,7 +364,7 @@ def test_one_s_own_sentences_and_ids_are_run_as_well(pairs, tmp_path):
     assert report.passed
     assert [batch.name for batch in report.batches][:2] == ["ids.npz", "your own text"]
     assert report.batches[1].rows == ("the fox", "the fox")
-    assert report.models["discriminator"].forward.positions == sum(batch.input_ids.size for batch in report.batches)
+    assert report.models["discriminator"].outputs.positions == sum(batch.input_ids.size for batch in report.batches)
 
 
 def test_a_sentence_that_is_too_long_is_cut_and_said_to_be(pairs):
@@ -406,7 +406,7 @@ def test_nothing_to_compare_with_is_refused(pairs):
 def test_a_recording_of_another_model_fails(pairs):
     other = FIXTURES / "untied_embeddings" / "golden.npz"
     report = verify(None, pairs["default"], golden=other)
-    assert report.models["discriminator"].forward.first_parted == "layer 1"
+    assert report.models["discriminator"].outputs.first_differing == "layer 1"
     assert not report.passed
 
 
@@ -415,7 +415,7 @@ def test_a_recording_of_other_shapes_is_told_to_be_of_another_model(pairs, tmp_p
     golden["disc_logits"] = golden["disc_logits"][:, :5]
     np.savez(tmp_path / "golden.npz", **golden)
     report = verify(None, pairs["default"], golden=tmp_path / "golden.npz")
-    assert "logits was recorded with shape [8, 5]" in report.models["discriminator"].obstacle
+    assert "logits was recorded with shape [8, 5]" in report.models["discriminator"].not_run
 
 
 @pytest.mark.parametrize(
@@ -444,9 +444,11 @@ def test_what_a_short_recording_cannot_see_is_listed(pairs, tmp_path):
     golden["input_mask"] = np.eye(1, 128, dtype=np.int32).repeat(8, axis=0)
     golden["disc_hidden"] = golden["disc_hidden"][:1]
     np.savez(tmp_path / "golden.npz", **golden)
-    blind = verify(None, pairs["default"], golden=tmp_path / "golden.npz").models["discriminator"].forward.blind
-    assert any("head count" in line for line in blind)
-    assert any("1 of 2 layers" in line for line in blind)
+    not_covered = (
+        verify(None, pairs["default"], golden=tmp_path / "golden.npz").models["discriminator"].outputs.not_covered
+    )
+    assert any("head count" in line for line in not_covered)
+    assert any("1 of 2 layers" in line for line in not_covered)
 
 
 def test_a_recording_of_one_model_judges_no_other(pairs, tmp_path):
@@ -468,7 +470,7 @@ def test_a_recording_of_one_model_judges_no_other(pairs, tmp_path):
 def test_a_tolerance_that_was_asked_for_is_kept_to(pairs):
     report = verify(DEFAULT, pairs["default"], tolerance=0.0)
     assert not report.passed
-    assert {stage.limit for model in report.models.values() for stage in model.forward.stages} == {0.0}
+    assert {stage.limit for model in report.models.values() for stage in model.outputs.stages} == {0.0}
 
 
 def test_the_reference_is_refused_where_it_contradicts_itself(golden_copy, pairs):
@@ -507,12 +509,12 @@ def test_a_verdict_that_failed_replaces_one_that_passed(pair_copy):
 
 
 def test_weights_and_recordings_need_no_tensorflow(pairs, monkeypatch):
-    from electra_convert.verification.reference.session import WitnessSession
+    from electra_convert.verification.reference.session import ReferenceSession
 
     def refuse(_):
         raise AssertionError("TensorFlow was started")
 
-    monkeypatch.setattr(WitnessSession, "begin", refuse)
+    monkeypatch.setattr(ReferenceSession, "begin", refuse)
     assert verify(DEFAULT, pairs["default"], weights_only=True).passed
     assert verify(DEFAULT, pairs["default"], golden=DEFAULT / "golden.npz").passed
 

@@ -16,7 +16,7 @@ from electra_convert import convert, verify
 from electra_convert.pages import page_file
 from electra_convert.verification.html import report_page
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_reference")]
 # The labels of the pictures that do not lie within their picture.
 CUT_OFF = """
 return [...document.querySelectorAll("svg text")].filter(text => {
@@ -109,7 +109,7 @@ def test_numbers_that_are_none_do_not_break_the_pictures(pair_copy, page):
     name = "discriminator_predictions.dense.bias"
     change_weights(pair / "discriminator", lambda weights: weights[name].fill(float("nan")))
     report = verify(FIXTURES / "default", pair / "discriminator")
-    assert report.models["discriminator"].forward.first_parted == "logits"
+    assert report.models["discriminator"].outputs.first_differing == "logits"
     assert "Not the same model" in page(report).read_text()
 
 

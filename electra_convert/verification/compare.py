@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import NamesError
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.measures import (
+from electra_convert.verification.metrics import (
+    Agreement,
     Figures,
-    Noticed,
+    agreement_of_decisions,
+    agreement_of_tokens,
     distance,
     largest_difference,
-    noticed_decisions,
-    noticed_tokens,
 )
 from electra_convert.verification.reference.graph import Outputs
 
@@ -92,7 +92,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class ForwardParity:
+class OutputsParity:
     """Two runs of one model.
 
     Attributes:
@@ -101,9 +101,9 @@ class ForwardParity:
         positions: at how many positions hidden states were compared, padding included.
         positions_of_logits: at how many positions logits were.
         stages: from the embeddings to the logits.
-        noticed: what a user would notice; None for a model without a head.
+        agreement: what a user would notice; None for a model without a head.
         sample: some logits; None for a model without a head.
-        blind: what this comparison cannot see.
+        not_covered: what this comparison cannot see.
         rounding: what the rounding to the declared dtype does to each stage by itself; empty where there is none.
     """
 
@@ -112,13 +112,13 @@ class ForwardParity:
     positions: int
     positions_of_logits: int
     stages: tuple[Stage, ...]
-    noticed: Noticed | None
+    agreement: Agreement | None
     sample: Sample | None
-    blind: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
     rounding: Mapping[str, Figures] = field(default_factory=dict)
 
     @property
-    def first_parted(self) -> str | None:
+    def first_differing(self) -> str | None:
         """The first stage at which the runs do not agree."""
         return next((stage.name for stage in self.stages if not stage.passed), None)
 
@@ -214,7 +214,7 @@ def _settled(stage: Stage, reference: Sequence[Array], better: Sequence[Array], 
     return replace(stage, limit=limit, exact=largest_difference(better, exact))
 
 
-def notice(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]) -> Noticed:
+def notice(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]) -> Agreement:
     """Compare what a user of a model would notice.
 
     Args:
@@ -226,7 +226,7 @@ def notice(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDA
     Returns:
         The agreement over all positions that are not padding.
     """
-    measure = noticed_decisions if role == "discriminator" else noticed_tokens
+    measure = agreement_of_decisions if role == "discriminator" else agreement_of_tokens
     return measure(reference[LOGITS], candidate[LOGITS], masks)
 
 

@@ -93,7 +93,7 @@ def _cosine(one: Array, other: Array) -> float:
 
 
 @dataclass(frozen=True)
-class Noticed:
+class Agreement:
     """What a user of the model would notice.
 
     Attributes:
@@ -111,7 +111,9 @@ class Noticed:
     divergence: float | None = None
 
 
-def noticed_decisions(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Noticed:
+def agreement_of_decisions(
+    reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]
+) -> Agreement:
     """Compare a discriminator's decisions, which run_pretraining.py makes at a logit of 0.
 
     Args:
@@ -126,10 +128,10 @@ def noticed_decisions(reference: Sequence[Array], candidate: Sequence[Array], ma
     for expected, found, mask in zip(reference, candidate, masks, strict=True):
         equal += int(((expected > 0) == (found > 0))[mask > 0].sum())
         positions += int((mask > 0).sum())
-    return Noticed(positions, decisions=equal / positions)
+    return Agreement(positions, decisions=equal / positions)
 
 
-def noticed_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Noticed:
+def agreement_of_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Agreement:
     """Compare what a generator proposes.
 
     Args:
@@ -153,7 +155,7 @@ def noticed_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks
             five += float(shared.sum())
             divergence = float(np.maximum(divergence, _divergence(one, other).max()))
             positions += len(one)
-    return Noticed(positions, top_1=first / positions, top_5=five / positions, divergence=divergence)
+    return Agreement(positions, top_1=first / positions, top_5=five / positions, divergence=divergence)
 
 
 def _likeliest(logits: Array) -> NDArray[np.intp]:
