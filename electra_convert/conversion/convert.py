@@ -138,9 +138,8 @@ def run_conversion(
 
 def _verify(source: str | Path, output: Path, options: Options, folder: Path) -> None:
     """Refuse what was written unless it is the same model as the source, and keep the report in it."""
-    from electra_convert.verification.checks import Checks
     from electra_convert.verification.sides import Place, find_place
-    from electra_convert.verification.verify import run_verification
+    from electra_convert.verification.verify import Checks, run_verification
 
     reference = replace(find_place(source, options.hparams, options.config), generator=options.generator)
     report = run_verification(reference, Place(folder, output.name), Checks(), save=True)

@@ -1,34 +1,42 @@
-"""Two runs of one model held against each other, stage by stage, and the limits they are held to; runs no model."""
+"""Two runs of one model held against each other, stage by stage: which runs are made, and each stage's limit."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import NamesError
+from electra_convert.pytorch import Precision
 from electra_convert.schemes.mapping import Role
+from electra_convert.verification.inputs import Batch, Limits
 from electra_convert.verification.metrics import (
     Agreement,
+    Array,
     Figures,
     agreement_of_decisions,
     agreement_of_tokens,
     distance,
     largest_difference,
 )
-from electra_convert.verification.reference.graph import Outputs
+from electra_convert.verification.recorded import Recording
+from electra_convert.verification.runners import LOGITS, Rounded, Run, Runner, Stages, stage_name
 
-Array = NDArray[np.floating]
-Stages = Mapping[str, Sequence[Array]]
-LOGITS = "logits"
+TOLERANCE = 1e-4
+BOTH: tuple[Precision, ...] = ("float32", "float64")
 # Two correct float32 runs each err by about as much; four times one of them is beyond what rounding does.
 _OWN_ERRORS = 4.0
 # Two correct float64 runs agree far better than this, and a wrong weight seldom moves anything by less.
 _EXACT = 1e-6
+# Against outputs recorded of weights that were not rounded: eight steps of the narrower dtype, of the stage's largest
+# value.
+_LOOSER = {"float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}
 _SAMPLES = 40
+STAGE_HEADER = ("stage", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,8 @@ class Stage:
         return within and (self.exact is None or self.exact <= _EXACT)
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether the runs are further from each other than rounding accounts for."""
+    def exceeds_rounding(self) -> bool:
+        """Whether the runs are further from each other than the candidate's rounding accounts for."""
         return _EXACT < self.figures.max_abs < math.inf and (
             self.figures.max_abs > min(self.limit, _OWN_ERRORS * self.candidate_error)
         )
@@ -72,6 +80,18 @@ class Stage:
             return f"{apart} in float32 (the limit is {self.limit:.3g}), and {exact:.3g} in float64: not by rounding"
         told = "" if exact is None else f"; {exact:.3g} apart in float64, so by rounding alone"
         return f"{apart}, the limit is {self.limit:.3g}{told}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What a table shows under STAGE_HEADER."""
+        figures = self.figures
+        return (
+            self.name,
+            *(f"{value:.2g}" for value in (figures.max_abs, figures.mean_abs, figures.relative)),
+            f"{figures.cosine:.7f}",
+            *(f"{value:.2g}" for value in (self.limit, self.reference_error, self.candidate_error)),
+            "within the limit" if self.passed else "beyond the limit",
+        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class OutputsParity:
-    """Two runs of one model.
+    """What one model computes, in two runs.
 
     Attributes:
         reference: what the reference was computed with, or where it was recorded.
@@ -101,7 +121,7 @@ class OutputsParity:
         positions: at how many positions hidden states were compared, padding included.
         positions_of_logits: at how many positions logits were.
         stages: from the embeddings to the logits.
-        agreement: what a user would notice; None for a model without a head.
+        agreement: how often a user would see the same; None for a model without a head.
         sample: some logits; None for a model without a head.
         not_covered: what this comparison cannot see.
         rounding: what the rounding to the declared dtype does to each stage by itself; empty where there is none.
@@ -118,9 +138,14 @@ class OutputsParity:
     rounding: Mapping[str, Figures] = field(default_factory=dict)
 
     @property
-    def first_differing(self) -> str | None:
+    def first_differing(self) -> Stage | None:
         """The first stage at which the runs do not agree."""
-        return next((stage.name for stage in self.stages if not stage.passed), None)
+        return next((stage for stage in self.stages if not stage.passed), None)
+
+    @property
+    def worst(self) -> float:
+        """The largest absolute difference of any stage."""
+        return float(np.max([stage.figures.max_abs for stage in self.stages]))
 
     @property
     def what(self) -> str:
@@ -133,29 +158,157 @@ class OutputsParity:
         return ", ".join(parts)
 
     @property
-    def worst(self) -> float:
-        """The largest absolute difference of any stage."""
-        return float(np.max([stage.figures.max_abs for stage in self.stages]))
+    def remarks(self) -> tuple[str, ...]:
+        """How often a user would see the same, and what the rounding does by itself, in words."""
+        told = [] if self.agreement is None else [str(self.agreement)]
+        for name, figures in list(self.rounding.items())[-1:]:
+            told.append(
+                f"The rounding itself moves the {name} by up to {figures.max_abs:.2g} (not part of the verdict)."
+            )
+        return tuple(told)
 
 
-def stages_of(outputs: Sequence[Outputs]) -> Stages:
-    """The arrays of every stage, batch by batch.
+@dataclass(frozen=True)
+class Compared:
+    """What came of running one model: a comparison, or why there is none.
 
-    Args:
-        outputs: of each batch.
+    Attributes:
+        outputs: the comparison.
+        versions: of the packages that computed.
+        notes: what the reader should know.
+        not_run: why a side could not be run.
+    """
+
+    outputs: OutputsParity | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    not_run: str | None = None
+
+    @property
+    def was_looked_at(self) -> bool:
+        """Whether anything came of it."""
+        return self.outputs is not None or self.not_run is not None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One model of both sides, and how it is to be run.
+
+    Attributes:
+        role: which of the two models.
+        reference: runs the reference.
+        candidate: runs the candidate.
+        batches: what on.
+        rounded: weights that the candidate holds in a narrower dtype, and that dtype; the reference is rounded
+            likewise, so that the limits need not be looser.
+        tolerance: the limit asked for, or None for the rule.
+    """
+
+    role: Role
+    reference: Runner
+    candidate: Runner
+    batches: Sequence[Batch]
+    rounded: Rounded
+    tolerance: float | None
+
+
+def start_comparisons(pairings: Sequence[Pairing]) -> list[Callable[[], Compared]]:
+    """Begin to run both sides of each model; references may compute in their own process while PyTorch is imported.
 
     Returns:
-        By the stage's name, in the order of computation.
+        For each a function that waits for its runs, and compares what they computed. It too raises the errors below.
+
+    Raises:
+        MissingPackageError: a framework is not installed.
+        ElectraConvertError: a side cannot be run.
     """
-    layers = len(outputs[0].hidden)
-    named = {stage_name(layer): [output.hidden[layer] for output in outputs] for layer in range(layers)}
-    logits = [output.logits for output in outputs if output.logits is not None]
-    return {**named, LOGITS: logits} if logits else named
+    expected = [pairing.reference.start(pairing.batches, ("float32",), pairing.rounded) for pairing in pairings]
+    found = [pairing.candidate.start(pairing.batches, BOTH, pairing.rounded) for pairing in pairings]
+    return [partial(_finish, *each) for each in zip(pairings, expected, found, strict=True)]
 
 
-def stage_name(layer: int) -> str:
-    """What the output of a layer is called; layer 0 stands for the embeddings."""
-    return f"layer {layer}" if layer else "embeddings"
+def _finish(pairing: Pairing, reference: Callable[[], list[Run]], candidate: Callable[[], list[Run]]) -> Compared:
+    (expected,), (found, exact) = reference(), candidate()  # in turn: two at a time get into each other's way
+    limit, own = pairing.tolerance, None
+    if limit is None:
+        limit, own = TOLERANCE, partial(_exact_stages, pairing)
+    headed = LOGITS in expected.stages
+    sides = (expected.stages, found.stages)
+    positions = sum(batch.input_ids.size for batch in pairing.batches)
+    outputs = OutputsParity(
+        reference=expected.framework,
+        candidate=found.framework,
+        positions=positions,
+        positions_of_logits=positions,
+        stages=compare_stages(*sides, exact.stages, lambda _: limit, own),
+        agreement=_agreement(pairing.role, *sides, [batch.input_mask for batch in pairing.batches])
+        if headed
+        else None,
+        sample=_sample(pairing.role, *sides) if headed else None,
+        rounding=_rounding(pairing) if pairing.rounded else {},
+    )
+    return Compared(outputs, {**expected.versions, **found.versions}, expected.notes + found.notes)
+
+
+def _exact_stages(pairing: Pairing) -> Stages:
+    (run,) = pairing.reference.start(pairing.batches, ("float64",), pairing.rounded)()
+    return run.stages
+
+
+def _rounding(pairing: Pairing) -> dict[str, Figures]:
+    """What the rounding does by itself: the two sides as they are."""
+    runners = (pairing.reference, pairing.candidate)
+    (plain,), (other,) = (runner.start(pairing.batches, ("float32",), {})() for runner in runners)
+    return {name: distance(arrays, other.stages[name]) for name, arrays in plain.stages.items()}
+
+
+def compare_recording(
+    role: Role,
+    recording: Recording,
+    candidate: Runner,
+    limits: Limits,
+    dtypes: Sequence[str],
+    tolerance: float | None,
+) -> Compared:
+    """Run the candidate, and compare what it computes with what was recorded.
+
+    Args:
+        role: which of the two models.
+        recording: what the reference was given and computed.
+        candidate: runs the candidate.
+        limits: what the candidate can take.
+        dtypes: of the candidate's weights; narrower ones than float32 get looser limits.
+        tolerance: the limit asked for, or None for the rule.
+
+    Raises:
+        SourceError: the recording is of another model.
+        ElectraConvertError: a framework is not installed, or the candidate cannot be run.
+    """
+    expected = recording.stages
+    ran, more = candidate.start([recording.batch], BOTH, {})()
+    found, exact = recording.select(ran.stages), recording.select(more.stages)
+    share = max((_LOOSER.get(dtype, 0.0) for dtype in dtypes), default=0.0)
+
+    def limit(name: str) -> float:
+        largest = max(float(np.abs(array).max()) for array in expected[name])
+        return max(TOLERANCE, share * largest) if tolerance is None else tolerance
+
+    layers = sum(name.startswith("layer") for name in ran.stages)
+    not_covered = recording.not_covered(limits, layers)
+    if share and tolerance is None:
+        rounding = f"differences within the rounding of {', '.join(dtypes)}"
+        not_covered += (f"{rounding}, which was not recorded: see the limits",)
+    outputs = OutputsParity(
+        reference=f"what {recording.batch.name} records",
+        candidate=ran.framework,
+        positions=recording.batch.input_ids.size,
+        positions_of_logits=recording.positions_of_logits,
+        stages=compare_stages(expected, found, exact, limit),
+        agreement=_agreement(role, expected, found, [recording.mask]),
+        sample=_sample(role, expected, found),
+        not_covered=not_covered,
+    )
+    return Compared(outputs, ran.versions, ran.notes)
 
 
 def compare_stages(
@@ -194,9 +347,9 @@ def compare_stages(
         )
         for name, arrays in reference.items()
     ]
-    if own is not None and any(stage.is_doubtful for stage in stages):
+    if own is not None and any(stage.exceeds_rounding for stage in stages):
         better = own()
-        stages = [_settled(stage, *(side[stage.name] for side in (reference, better, exact))) for stage in stages]
+        stages = [_arbitrated(stage, *(side[stage.name] for side in (reference, better, exact))) for stage in stages]
     return tuple(stages)
 
 
@@ -208,39 +361,20 @@ def _require_shapes(reference: Stages, candidate: Stages) -> None:
             raise NamesError(f"the candidate's {name} {told}, the reference's of shape {list(expected[0])}")
 
 
-def _settled(stage: Stage, reference: Sequence[Array], better: Sequence[Array], exact: Sequence[Array]) -> Stage:
+def _arbitrated(stage: Stage, reference: Sequence[Array], better: Sequence[Array], exact: Sequence[Array]) -> Stage:
+    """A stage with the limit that the reference's own rounding makes, and with what no rounding explains."""
     own_error = largest_difference(reference, better)
     limit = max(stage.limit, _OWN_ERRORS * own_error) if math.isfinite(own_error) else stage.limit
     return replace(stage, limit=limit, exact=largest_difference(better, exact))
 
 
-def notice(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]) -> Agreement:
-    """Compare what a user of a model would notice.
-
-    Args:
-        role: which of the two models it is.
-        reference: the reference's arrays, with logits.
-        candidate: the candidate's.
-        masks: of each batch, [rows, length], 1 where there is a token.
-
-    Returns:
-        The agreement over all positions that are not padding.
-    """
+def _agreement(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]) -> Agreement:
     measure = agreement_of_decisions if role == "discriminator" else agreement_of_tokens
     return measure(reference[LOGITS], candidate[LOGITS], masks)
 
 
-def sample(role: Role, reference: Stages, candidate: Stages) -> Sample:
-    """Take some logits of the first row of the first batch.
-
-    Args:
-        role: which of the two models it is.
-        reference: the reference's arrays, with logits.
-        candidate: the candidate's.
-
-    Returns:
-        A discriminator's logits along the row; a generator's of the tokens it finds likeliest at its second position.
-    """
+def _sample(role: Role, reference: Stages, candidate: Stages) -> Sample:
+    """Of the first input: a discriminator's logits, or a generator's of the likeliest tokens at its second place."""
     one, other = reference[LOGITS][0][0], candidate[LOGITS][0][0]
     if role == "discriminator":
         what = "The first positions of the first input"

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import SourceError
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.compare import LOGITS, Stages, stage_name
 from electra_convert.verification.inputs import Batch, Limits, checked, read_arrays
+from electra_convert.verification.runners import LOGITS, Stages, stage_name
 
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
 
@@ -33,13 +33,7 @@ class Recording:
     positions: NDArray[np.integer] | None
 
     def select(self, candidate: Stages) -> Stages:
-        """The candidate's arrays at the places that were recorded.
-
-        Args:
-            candidate: its stages on the batch.
-
-        Returns:
-            The stages of the recording alone, of the same shapes.
+        """The candidate's arrays on the batch, of the stages and at the places that were recorded.
 
         Raises:
             SourceError: a shape differs, so that the recording is of another model.
@@ -63,15 +57,7 @@ class Recording:
         return self.batch.input_mask if self.positions is None else np.ones((1, len(self.positions)), np.int32)
 
     def not_covered(self, limits: Limits, layers: int) -> tuple[str, ...]:
-        """What a comparison with this recording cannot see.
-
-        Args:
-            limits: what the model can take.
-            layers: how many layers it has.
-
-        Returns:
-            One line each.
-        """
+        """What a comparison of a model of so many layers with this recording cannot see, one line each."""
         seen = np.unique(self.batch.input_ids[self.batch.input_mask > 0])
         types = np.unique(self.batch.segment_ids[self.batch.input_mask > 0])
         lines = ["biases of keys, which no softmax lets through"]

@@ -1,4 +1,4 @@
-"""One model of one side made to compute, by the witness or by transformers in PyTorch; compares nothing."""
+"""A model of one side made to compute, by the reference model or by transformers: its outputs, stage by stage."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.transformers import ARCHITECTURES, encode_config
@@ -19,13 +20,15 @@ from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_model
 from electra_convert.schemes.parameters import BUFFERS
 from electra_convert.tensors.cast import widen
-from electra_convert.verification.compare import Stages, stages_of
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic, Outputs
 from electra_convert.verification.reference.session import Answer, ReferenceSession
 from electra_convert.verification.reference.settings import Settings
 from electra_convert.verification.weights import dtypes_of
 
+# What a model computes, from the embeddings to the logits: the arrays of every batch, by the stage's name.
+Stages = Mapping[str, Sequence[NDArray[np.floating]]]
+LOGITS = "logits"
 Rounded = Mapping[str, str]
 
 
@@ -68,17 +71,30 @@ class Runner(Protocol):
         """
 
 
+def stages_of(outputs: Sequence[Outputs]) -> Stages:
+    """The arrays of every stage, batch by batch, in the order of computation."""
+    layers = len(outputs[0].hidden)
+    named = {stage_name(layer): [output.hidden[layer] for output in outputs] for layer in range(layers)}
+    logits = [output.logits for output in outputs if output.logits is not None]
+    return {**named, LOGITS: logits} if logits else named
+
+
+def stage_name(layer: int) -> str:
+    """What the output of a layer is called; layer 0 stands for the embeddings."""
+    return f"layer {layer}" if layer else "embeddings"
+
+
 @dataclass(frozen=True)
 class TensorFlowRunner:
-    """A TensorFlow checkpoint, run by the witness in its own process.
+    """A TensorFlow checkpoint, run by the reference model in its own process.
 
     Attributes:
-        session: the witness.
+        session: the reference model.
         checkpoint: the checkpoint, of which only its place is used.
         model: the model, of which only its names are used, to say which variables are to be rounded.
         hparams: an option that goes before hparams.json, or None.
         settled: whether --config settles heads and activation, whatever lies beside the checkpoint.
-        heads: the number of attention heads, where the witness finds none.
+        heads: the number of attention heads, where the reference model finds none.
         activation: the activation's name, where it finds none.
     """
 
@@ -96,10 +112,11 @@ class TensorFlowRunner:
         """Begin to run the model, as Runner.start has it."""
         variables = {self.model.weights[name].tensor.name: dtype for name, dtype in rounded.items()}
         place = (self.checkpoint.sources[0].path, self.checkpoint.folder, self.hparams, self.settled)
+        inputs = [batch.arrays for batch in batches]
         answers = []
         for precision in precisions:
             arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
-            answers.append(self.session.submit(*place, self.model.role, arithmetic, batches))
+            answers.append(self.session.submit(*place, self.model.role, arithmetic, inputs))
         return lambda: [self._run(answer()) for answer in answers]
 
     def _run(self, answer: Answer) -> Run:
@@ -218,9 +235,7 @@ def _round(model: Any, torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - 
 
 
 def _outputs(torch: Any, model: Any, batch: Batch, path: Path) -> Outputs:  # noqa: ANN401 - torch
-    ids, mask, segments = (
-        torch.from_numpy(array).long() for array in (batch.input_ids, batch.input_mask, batch.segment_ids)
-    )
+    ids, mask, segments = (torch.from_numpy(array).long() for array in batch.arrays)
     try:
         with torch.inference_mode():
             computed = model(

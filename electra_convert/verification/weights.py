@@ -108,9 +108,6 @@ def compare_weights(
         candidate: the other model.
         count: told the bytes of each weight of the reference that has been compared; from several threads.
 
-    Returns:
-        What was found, weight by weight.
-
     Raises:
         CorruptFileError: a tensor failed its container's checks.
     """

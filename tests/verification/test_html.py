@@ -14,7 +14,6 @@ from support.pairs import change_weights
 
 from electra_convert import convert, verify
 from electra_convert.pages import page_file
-from electra_convert.verification.html import report_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_reference")]
 # The labels of the pictures that do not lie within their picture.
@@ -46,7 +45,7 @@ def opened(browser: str, page: Path, *options: str) -> str:
 @pytest.fixture
 def page(tmp_path):
     def write(report) -> Path:
-        (tmp_path / "report.html").write_text(report_page(report), encoding="utf-8")
+        report.to_html(tmp_path / "report.html", overwrite=True)
         return tmp_path / "report.html"
 
     return write
@@ -109,7 +108,7 @@ def test_numbers_that_are_none_do_not_break_the_pictures(pair_copy, page):
     name = "discriminator_predictions.dense.bias"
     change_weights(pair / "discriminator", lambda weights: weights[name].fill(float("nan")))
     report = verify(FIXTURES / "default", pair / "discriminator")
-    assert report.models["discriminator"].outputs.first_differing == "logits"
+    assert report.models["discriminator"].outputs.first_differing.name == "logits"
     assert "Not the same model" in page(report).read_text()
 
 

@@ -11,14 +11,13 @@ from conftest import FIXTURES
 from support.command_line import run_program
 
 from electra_convert.errors import MissingPackageError, SourceError
-from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic
 from electra_convert.verification.reference.session import ReferenceSession
 
 pytestmark = pytest.mark.slow
 PREFIX = FIXTURES / "default" / "model.ckpt-4000"
 ONES = np.ones((1, 4), np.int32)
-BATCH = Batch("one", ("row",), ONES, ONES, ONES)
+BATCH = (ONES, ONES, ONES)
 
 
 def submit(session, prefix=PREFIX, role="discriminator"):

@@ -14,11 +14,10 @@ from conftest import FIXTURES
 from safetensors.numpy import load_file
 from support.pairs import Weights, change_weights, copy_pair
 
-from electra_convert.verification.computation import Pairing, start_comparisons
+from electra_convert.verification.compare import Pairing, start_comparisons
 from electra_convert.verification.inputs import builtin_batches
 from electra_convert.verification.runners import Run
-from electra_convert.verification.sides import Place, Side, open_side
-from electra_convert.verification.texts import find_specials
+from electra_convert.verification.sides import Place, Side, find_specials, open_side
 from electra_convert.verification.weights import compare_weights
 
 pytestmark = pytest.mark.slow
@@ -163,7 +162,8 @@ def found(truth: Truth, session, pair: Path, role: str) -> tuple[list[str], str 
         candidate = side.runner(role, truth.side, session)
         (finish,) = start_comparisons([Pairing(role, Recorded(truth, role), candidate, truth.batches, {}, None)])
         compared = finish()
-    return [tensor.name for tensor in weights.differing], compared.outputs.first_differing
+    stage = compared.outputs.first_differing
+    return [tensor.name for tensor in weights.differing], stage and stage.name
 
 
 @pytest.mark.parametrize("role", ROLES)

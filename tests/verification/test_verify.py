@@ -125,7 +125,7 @@ def test_either_source_of_truth_tells_a_wrong_head_count(golden_copy, pair_copy,
     change_config(pair / "discriminator", num_attention_heads=4)
     report = verify(source, pair / "discriminator")
     assert "num_attention_heads is 4, the reference has 2" in report.reasons[0]
-    assert report.models["discriminator"].outputs.first_differing == "layer 1"
+    assert report.models["discriminator"].outputs.first_differing.name == "layer 1"
 
 
 def test_without_a_source_of_truth_the_head_count_is_said_not_to_be_verified(golden_copy, pair_copy):
@@ -320,7 +320,7 @@ def test_another_model_altogether_fails(pairs):
     report = verify(FIXTURES / "full_size_generator", pairs["default"] / "discriminator")
     assert not report.passed
     assert "43 of 43 weights are not equal" in report.reasons[0]
-    assert report.models["discriminator"].outputs.first_differing == "embeddings"
+    assert report.models["discriminator"].outputs.first_differing.name == "embeddings"
 
 
 def test_models_that_only_one_side_has_are_named(pairs):
@@ -406,7 +406,7 @@ def test_nothing_to_compare_with_is_refused(pairs):
 def test_a_recording_of_another_model_fails(pairs):
     other = FIXTURES / "untied_embeddings" / "golden.npz"
     report = verify(None, pairs["default"], golden=other)
-    assert report.models["discriminator"].outputs.first_differing == "layer 1"
+    assert report.models["discriminator"].outputs.first_differing.name == "layer 1"
     assert not report.passed
 
 

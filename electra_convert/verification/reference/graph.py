@@ -1,4 +1,4 @@
-"""The forward pass of google-research/electra in TensorFlow: the witness that a conversion is held to.
+"""The reference model: the forward pass of google-research/electra in TensorFlow, which conversions are held to.
 
 Written from model/modeling.py and run_pretraining.py, over variables that TensorFlow's own reader finds by their own
 names. It shares no table of names, no reader and no configuration with the rest of this package, so that a mistake
@@ -64,10 +64,7 @@ class Variables:
     """The variables of a checkpoint, read by TensorFlow."""
 
     def __init__(self, prefix: Path) -> None:
-        """Open a checkpoint.
-
-        Args:
-            prefix: its path without .index.
+        """Open a checkpoint at its path without .index.
 
         Raises:
             MissingPackageError: TensorFlow is not installed.
@@ -112,15 +109,7 @@ class Variables:
 
 
 def find_scopes(variables: Variables, role: Role) -> Scopes:
-    """Find where a model lives, as PretrainingModel.__init__ of run_pretraining.py decides it.
-
-    Args:
-        variables: of the checkpoint.
-        role: which of its models.
-
-    Returns:
-        The scopes.
-    """
+    """Find where a model lives, as PretrainingModel.__init__ of run_pretraining.py decides it."""
     head = f"{role}_predictions" if variables.holds_scope(f"{role}_predictions/") else None
     if role == "discriminator":
         return Scopes("electra", "electra", head)

@@ -1,4 +1,4 @@
-"""The witness in a process of its own, so that TensorFlow and PyTorch share neither threads nor memory.
+"""The reference model in a process of its own, so that TensorFlow and PyTorch share neither threads nor memory.
 
 It reads one JSON job a line from standard input, writes one answer a line to standard output, and compares nothing.
 """
@@ -62,12 +62,7 @@ def _save(path: Path, outputs: list[Outputs]) -> None:
 
 
 def serve(jobs: TextIO, answers: TextIO) -> None:
-    """Answer jobs until there are no more.
-
-    Args:
-        jobs: one JSON object a line.
-        answers: gets one JSON object a line.
-    """
+    """Answer jobs, one JSON object a line, until there are no more."""
     for line in jobs:
         answers.write(json.dumps(answer(json.loads(line))) + "\n")
         answers.flush()

@@ -1,4 +1,4 @@
-"""The witness's process as its users see it: started early, given jobs, and ended; computes nothing itself."""
+"""The reference model's process as its users see it: started early, given jobs, and ended; computes nothing here."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from electra_convert import errors
 from electra_convert.errors import ElectraConvertError, OutputError, SourceError
-from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role
 from electra_convert.verification.reference.settings import Settings
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the witness answered.
+    """What the reference model answered.
 
     Attributes:
         outputs: of each batch.
@@ -92,7 +92,7 @@ class ReferenceSession:
         settled: bool,
         role: Role,
         arithmetic: Arithmetic,
-        batches: Sequence[Batch],
+        batches: Sequence[tuple[NDArray[np.int32], ...]],
     ) -> Callable[[], Answer]:
         """Have a model run.
 
@@ -102,8 +102,8 @@ class ReferenceSession:
             hparams: an option that goes before that file, or None.
             settled: whether the arithmetic is to be used as it is, whatever lies there.
             role: which of the models.
-            arithmetic: the precision and rounding wanted; the rest is used where the witness finds no settings.
-            batches: what to run it on.
+            arithmetic: the precision and rounding wanted; the rest is used where no settings are found.
+            batches: what to run it on: ids, mask and segments, each [rows, length].
 
         Returns:
             A function that waits for the answer. It raises MissingPackageError without TensorFlow, and SourceError or
@@ -168,13 +168,12 @@ def _search_path() -> list[str]:
     return [*(path for path in sys.path if path), own]
 
 
-def _arrays(batches: Sequence[Batch]) -> dict[str, Any]:
-    arrays = {}
-    for number, batch in enumerate(batches):
-        arrays[f"ids_{number}"] = batch.input_ids
-        arrays[f"mask_{number}"] = batch.input_mask
-        arrays[f"segments_{number}"] = batch.segment_ids
-    return arrays
+def _arrays(batches: Sequence[tuple[NDArray[np.int32], ...]]) -> dict[str, Any]:
+    return {
+        f"{name}_{number}": array
+        for number, batch in enumerate(batches)
+        for name, array in zip(("ids", "mask", "segments"), batch, strict=True)
+    }
 
 
 def _outputs(file: Mapping[str, Any], batch: int) -> Outputs:
