@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from electra_convert import tokenizer
-from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
-from electra_convert.conversion.options import Options
 from electra_convert.errors import VocabularyError
+from electra_convert.schemes.models import Checkpoint, Model
 
 VOCABULARY = "vocab.txt"
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
@@ -20,6 +19,23 @@ _SAVED = ("tokenizer.json", "tokenizer_config.json", VOCABULARY, "special_tokens
 _NO_EFFECT = (
     "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
 )
+
+
+@dataclass(frozen=True)
+class TokenizerOptions:
+    """What may be asked of a tokenizer; None where the tool is to find out.
+
+    Attributes:
+        vocab: a vocabulary file.
+        pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
+        lower_case: whether it lower-cases.
+        strip_accents: whether it strips accents.
+    """
+
+    vocab: Path | None = None
+    pad_vocab: bool = False
+    lower_case: bool | None = None
+    strip_accents: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class TokenizerFiles:
 
 
 def tokenizer_files(
-    checkpoint: Checkpoint, model: Model, hparams: Hparams | None, options: Options
+    checkpoint: Checkpoint, model: Model, hparams: Hparams | None, options: TokenizerOptions
 ) -> TokenizerFiles:
     """Make the tokenizer files of one model.
 
@@ -89,7 +105,7 @@ def find_casing(
     model: Model,
     vocabulary: tokenizer.Vocabulary | None,
     hparams: Hparams | None,
-    options: Options,
+    options: TokenizerOptions,
 ) -> tokenizer.Casing | None:
     """Decide whether a model's tokenizer lower-cases.
 
@@ -107,7 +123,7 @@ def find_casing(
         VocabularyError: the vocabulary contradicts an option, or a file of the tokenizer is malformed.
     """
     given = None if hparams is None else hparams["do_lower_case"]
-    saved = tokenizer.casing_of_folder(model.folder) if given is None and checkpoint.variant is None else None
+    saved = tokenizer.casing_of_folder(model.folder) if given is None and checkpoint.scheme.described else None
     said = saved if given is None else given
     if vocabulary is not None:
         casing = tokenizer.decide_casing(options.lower_case, said, vocabulary)
@@ -118,7 +134,7 @@ def find_casing(
 
 
 def find_vocabulary(
-    checkpoint: Checkpoint, model: Model, options: Options
+    checkpoint: Checkpoint, model: Model, options: TokenizerOptions
 ) -> tuple[tokenizer.Vocabulary | None, tuple[str, ...]]:
     """Find the vocabulary of a model, and check its length.
 
@@ -140,16 +156,16 @@ def find_vocabulary(
             return None, (_absent(checkpoint),)
         notice = tokenizer.check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
     except VocabularyError as error:
-        if options.vocab is not None or checkpoint.variant is not None:
+        if options.vocab is not None or not checkpoint.scheme.described:
             raise
         return None, (f"No {VOCABULARY} is made: {error.message.replace(f'{model.folder}/', '')}.",)
     return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
 
 
-def _read(checkpoint: Checkpoint, model: Model, options: Options) -> tokenizer.Vocabulary | None:
+def _read(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> tokenizer.Vocabulary | None:
     if options.vocab is not None:
         return tokenizer.read_vocabulary(options.vocab)
-    if checkpoint.variant is None:
+    if checkpoint.scheme.described:
         return tokenizer.read_vocabulary_of_folder(model.folder)
     return next((tokenizer.read_vocabulary(place) for place in vocabulary_files(checkpoint, model)), None)
 
@@ -165,13 +181,13 @@ def vocabulary_files(checkpoint: Checkpoint, model: Model) -> list[Path]:
         What there is of them, the one that Google's code would read first.
     """
     places = [checkpoint.folder / VOCABULARY, checkpoint.folder / "assets" / VOCABULARY]
-    if checkpoint.variant is None:
+    if checkpoint.scheme.described:
         places = [model.folder / VOCABULARY, model.folder / "tokenizer.json"]
     return [place for place in places if place.is_file()]
 
 
 def _absent(checkpoint: Checkpoint) -> str:
-    if checkpoint.variant is None:
+    if checkpoint.scheme.described:
         return f"No {VOCABULARY} and no tokenizer.json beside the model (give a vocabulary with --vocab)."
     far = checkpoint.folder.absolute().parent.parent / VOCABULARY
     where = (
@@ -182,9 +198,9 @@ def _absent(checkpoint: Checkpoint) -> str:
     )
 
 
-def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, bytes]:
+def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> dict[str, bytes]:
     chosen = (options.vocab, options.lower_case, options.strip_accents)
-    if checkpoint.variant is not None or any(choice is not None for choice in chosen):
+    if not checkpoint.scheme.described or any(choice is not None for choice in chosen):
         return {}
     saved = {name: tokenizer.read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
     return saved if "tokenizer_config.json" in saved else {}
