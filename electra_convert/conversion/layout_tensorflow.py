@@ -18,7 +18,7 @@ from electra_convert.formats import tf_bundle
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.google import variables
 from electra_convert.schemes.heads import PRETRAINING
-from electra_convert.schemes.layouts import LAYOUTS, Layout, Network, collapse
+from electra_convert.schemes.layouts import LAYOUTS, Layout, Network, collapse, fine_tuned
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.schemes.models import step_constant
 from electra_convert.schemes.transformers import RECORD_FILE
@@ -100,9 +100,9 @@ def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Ro
     """
     if len(models) == 1:
         role, model = next(iter(models.items()))
-        if model.head not in PRETRAINING.values():
-            return LAYOUTS["encoder"]
-        return LAYOUTS["masked_lm" if role == "generator" else "uniform_generator"]
+        if model.head in PRETRAINING.values():
+            return LAYOUTS["masked_lm" if role == "generator" else "uniform_generator"]
+        return fine_tuned(model.head, model.head.name) if model.head.rules else LAYOUTS["encoder"]
     if models["discriminator"].head not in PRETRAINING.values():
         raise NamesError(
             "the discriminator has no pretraining head, which every layout of a pair needs",

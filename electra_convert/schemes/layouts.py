@@ -153,7 +153,12 @@ def _with_task_head(layout: Layout, variables: Set[str]) -> Layout:
     fitting = next(iter(tasks.values())) if len(tasks) == 1 else ()
     if len(fitting) != 1:
         return layout
-    return replace(layout, networks=(Network(fitting[0], replace(_OWN, task=next(iter(tasks)))),))
+    return fine_tuned(fitting[0], next(iter(tasks)))
+
+
+def fine_tuned(head: Head, task: str) -> Layout:
+    """The layout of a model that was fine-tuned for one task."""
+    return replace(LAYOUTS["fine_tuned"], networks=(Network(head, replace(_OWN, task=task)),))
 
 
 def task_heads(variables: Set[str]) -> dict[str, tuple[Head, ...]]:

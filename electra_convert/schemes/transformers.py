@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,12 +160,39 @@ def _count_layers(stored: Mapping[str, str]) -> int:
     return len({match[1] for name in stored if (match := pattern.match(name))})
 
 
+def _as_they_are(tensors: Mapping[str, Tensor]) -> dict[str, Weight]:
+    return {name: Weight(tensor) for name, tensor in tensors.items()}
+
+
 def _recognises(names: Collection[str]) -> bool:
     return any("embeddings.word_embeddings.weight" in name for name in names)
 
 
-def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
-    """The models in one transformers folder or file, or in a pair: a discriminator and a generator."""
+def read_models(
+    scheme: Scheme,
+    path: Path,
+    locations: Sequence[Location],
+    open_source: OpenSource,
+    translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
+) -> Checkpoint:
+    """Read the model of one container, or a discriminator and a generator of two.
+
+    Args:
+        scheme: what the tensors are called there.
+        path: what was pointed at, for messages.
+        locations: the containers.
+        open_source: opens one of them; the caller closes it.
+        translate: gives what a container holds under transformers' names, of any age, in transformers' orientation.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        SourceError: one of them is not an ELECTRA model.
+        NamesError: parameters are missing, have a shape or dtype that does not fit, or both models have one role.
+        ConfigError: a conversion.json is damaged.
+        CorruptFileError: a file is damaged.
+    """
     models: dict[Role, Model] = {}
     sources: list[Source] = []
     notices: list[str] = []
@@ -173,13 +200,13 @@ def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) ->
     unmapped: list[str] = []
     for location in locations:
         source = open_source(location)
-        sources.append(source)
-        state = _recognise(location.path, source.tensors)
+        weights = translate(source.tensors)
+        state = _recognise(location.path, weights)
         optimizer = _optimizer(location, open_source)
-        sources.extend([optimizer] if optimizer else [])
+        sources.extend([source, optimizer] if optimizer else [source])
         if (role := state.head.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
-        models[role] = _model(location, state, source.tensors, optimizer.tensors if optimizer else {})
+        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {})
         steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
         notices.extend(_notices(location, state))
         unmapped.extend(state.unexpected)
@@ -188,7 +215,7 @@ def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) ->
         path=path,
         name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
         format=sources[0].format,
-        scheme=TRANSFORMERS,
+        scheme=scheme,
         layout=None,
         models=models,
         step=_step(path, steps, record),
@@ -201,24 +228,24 @@ def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) ->
     )
 
 
-def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> StateDict:
+def _recognise(path: Path, weights: Mapping[str, Weight]) -> StateDict:
     try:
         with naming(path):
-            state = recognise(tensors, _widths_differ(tensors))
+            state = recognise(weights, _widths_differ(weights))
     except NotElectraError as error:
         raise SourceError(
-            f"{path} is not an ELECTRA model: {error.message}; it looks like {resemblance(tensors)}"
+            f"{path} is not an ELECTRA model: {error.message}; it looks like {resemblance(weights)}"
         ) from error
     what = f"ELECTRA {state.head.role}" if state.head.rules else "ELECTRA encoder"
     require_complete(path, what, state.missing, state.unexpected)
     return state
 
 
-def _widths_differ(tensors: Mapping[str, Tensor]) -> bool | None:
+def _widths_differ(weights: Mapping[str, Weight]) -> bool | None:
     """Whether hidden states are of another width than embeddings, None where a tensor that tells is missing."""
 
     def shape(ending: str) -> tuple[int, ...] | None:
-        return next((tensor.shape for name, tensor in tensors.items() if name.endswith(ending)), None)
+        return next((weight.shape for name, weight in weights.items() if name.endswith(ending)), None)
 
     words, query = shape("embeddings.word_embeddings.weight"), shape("encoder.layer.0.attention.self.query.weight")
     return None if words is None or query is None else words[1:] != query[1:]
@@ -230,9 +257,9 @@ def _optimizer(location: Location, open_source: OpenSource) -> Source | None:
 
 
 def _model(
-    location: Location, state: StateDict, tensors: Mapping[str, Tensor], optimizer: Mapping[str, Tensor]
+    location: Location, state: StateDict, stored: Mapping[str, Weight], optimizer: Mapping[str, Tensor]
 ) -> Model:
-    weights = {binding.hf: Weight(tensors[state.stored[binding.hf]]) for binding in state.bindings}
+    weights = {binding.hf: stored[state.stored[binding.hf]] for binding in state.bindings}
     with naming(f"{location.path} (shapes in TensorFlow's orientation)"):
         sizes = measure(
             {binding.hf: binding.part_shape(weights[binding.hf].shape) for binding in state.bindings},
@@ -245,18 +272,18 @@ def _model(
         role=state.head.role,
         head=state.head,
         sizes=sizes,
-        weights=weights | {name: Weight(tensors[state.stored[name]]) for name in state.head.unmapped},
+        weights=weights | {name: stored[state.stored[name]] for name in state.head.unmapped},
         slots=slots,
         folder=location.folder,
-        tied=_tied(state, tensors, weights),
+        tied=_tied(state, stored, weights),
         record=_record(location.folder),
     )
 
 
 def _tied(
-    state: StateDict, tensors: Mapping[str, Tensor], weights: Mapping[str, Weight]
+    state: StateDict, stored: Mapping[str, Weight], weights: Mapping[str, Weight]
 ) -> tuple[tuple[Weight, Weight], ...]:
-    return () if state.repeated is None else ((Weight(tensors[state.repeated]), weights[WORD_EMBEDDINGS]),)
+    return () if state.repeated is None else ((stored[state.repeated], weights[WORD_EMBEDDINGS]),)
 
 
 def _slots(path: Path, weights: Mapping[str, Weight], optimizer: Mapping[str, Tensor]) -> dict[str, Weight]:
@@ -311,6 +338,10 @@ def parameter_names(model: Model) -> dict[str, str]:
 def file_name(model: Model, name: str) -> str:
     """The name that a weight, or a slot, has in a file of a model of this head."""
     return name.removeprefix(ELECTRA.prefix) if model.head.is_bare else name
+
+
+def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
+    return read_models(TRANSFORMERS, path, locations, open_source, _as_they_are)
 
 
 TRANSFORMERS = Scheme(
