@@ -15,16 +15,16 @@ from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import Container, OutputPlan
 from electra_convert.errors import NamesError, counted, listing
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.names import CONVERSION_FILE, HPARAMS_FILE, VOCABULARY_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.google import variables
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, Network, collapse, fine_tuned
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.schemes.models import step_constant
-from electra_convert.schemes.transformers import RECORD_FILE
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.tensors.weight import Weight, same_bits, zeros
-from electra_convert.tokenizer.of_checkpoint import VOCABULARY, find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
 
 _PREFIX = "model.ckpt"
 _SLOTS = tuple(f"/{slot}" for slot in SLOT_NAMES)
@@ -69,9 +69,11 @@ def plan_tensorflow(
     described = {role: config.values for role, config in configs.items()}
     files = {
         "checkpoint": tf_bundle.encode_state(prefix),
-        "hparams.json": (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
-        RECORD_FILE: encode_record(checkpoint, layout.name, described, hparams, [*told, *findings.warnings], ordered),
-        **({VOCABULARY: vocabulary.raw} if vocabulary else {}),
+        HPARAMS_FILE: (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
+        CONVERSION_FILE: encode_record(
+            checkpoint, layout.name, described, hparams, [*told, *findings.warnings], ordered
+        ),
+        **({VOCABULARY_FILE: vocabulary.raw} if vocabulary else {}),
     }
 
     def open_sink(folder: Path, specs: Sequence[TensorSpec]) -> Sink:

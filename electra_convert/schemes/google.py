@@ -8,6 +8,7 @@ from pathlib import Path
 
 from electra_convert.errors import NamesError, NotElectraError, SourceError
 from electra_convert.formats.locate import Location
+from electra_convert.formats.names import METAGRAPH
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
 from electra_convert.schemes.layouts import Network, Recognition, collapse, count_layers, recognise
@@ -37,7 +38,7 @@ def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) ->
     tensors = source.tensors
     found = _recognise(location.path, tensors)
     step_tensor = tensors.get(STEP_NAME)
-    graph = location.path.with_name(location.path.name + ".meta")
+    graph = location.path.with_name(location.path.name + METAGRAPH)
     return Checkpoint(
         path=path,
         name=location.path.name,

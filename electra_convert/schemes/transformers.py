@@ -15,6 +15,7 @@ from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
+from electra_convert.formats.names import ADAPTER_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import resemblance
 from electra_convert.schemes.heads import HEADS, NONE, Head, carried
@@ -44,12 +45,6 @@ from electra_convert.schemes.models import (
 from electra_convert.tensors.spec import Source, Tensor
 from electra_convert.tensors.weight import Weight
 
-OPTIMIZER_FILE = "optimizer.safetensors"
-# peft's, which lies beside weights that it is not part of.
-ADAPTER_FILE = "adapter_config.json"
-RECORD_FILE = "conversion.json"
-# What pretrain writes in its place; layout, step and hparams stand in it under the same keys.
-TRAINING_RECORD = "training.json"
 # Before transformers 4.31 these buffers were saved with the weights; they hold 0, 1, 2, ... and zeros.
 BUFFERS = (f"{ELECTRA.prefix}embeddings.position_ids", f"{ELECTRA.prefix}embeddings.token_type_ids")
 _BASE_PARTS = ("embeddings.", "embeddings_project.", "encoder.")
@@ -309,7 +304,7 @@ def _step(path: Path, steps: list[Tensor], record: Mapping[str, Any] | None) -> 
 
 
 def _record(folder: Path) -> Mapping[str, Any] | None:
-    path = next((folder / name for name in (RECORD_FILE, TRAINING_RECORD) if (folder / name).is_file()), None)
+    path = next((folder / name for name in (CONVERSION_FILE, TRAINING_FILE) if (folder / name).is_file()), None)
     if path is None:
         return None
     try:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import ElectraConvertError, UsageError
+from electra_convert.formats.names import TOKENIZER_FILE
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_vocabulary, tokenizer_files
 from electra_convert.verification.inputs import Batch, Limits, Specials, rows_batch
@@ -92,8 +93,8 @@ def _tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
             continue
         model = side.checkpoint.models[role]
         files = tokenizer_files(side.checkpoint, model, side.findings.hparams, TokenizerOptions())
-        if "tokenizer.json" in files.files:
-            return Tokenizer.from_str(files.files["tokenizer.json"].decode())
+        if TOKENIZER_FILE in files.files:
+            return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())
     raise UsageError(
         "--text needs a tokenizer, and neither side has a vocabulary",
         "Put vocab.txt beside the checkpoint, or give ids with --inputs.",
