@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.options import Options
 from electra_convert.errors import ConfigError, ElectraConvertError, NamesError, UsageError, listing
+from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE, TOKENIZER_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
-from electra_convert.schemes.transformers import ADAPTER_FILE, OPTIMIZER_FILE
-from electra_convert.tokenizer.of_checkpoint import find_vocabulary, tokenizer_files, vocabulary_files
+from electra_convert.tokenizer.of_checkpoint import (
+    TokenizerOptions,
+    find_vocabulary,
+    tokenizer_files,
+    vocabulary_files,
+)
 from electra_convert.verification.inputs import Limits, Specials
 from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import SideReport
@@ -101,7 +105,7 @@ class Side:
 
         A folder without one is loaded by transformers as if it held an empty one; a file of weights is not loaded so.
         """
-        if self.findings is None or self.checkpoint.variant is not None:
+        if self.findings is None or not self.checkpoint.scheme.described:
             return None
         return self.findings.bases.get(role, {} if self.place.path.is_dir() else None)
 
@@ -128,7 +132,7 @@ class Side:
         model = self.checkpoint.models[role]
         settled = self.place.config is not None
         own, others = (self,), () if other is None else (other,)
-        if self.checkpoint.variant is not None:
+        if self.checkpoint.scheme.loads == "google":
             sides = own + others if settled else others + own
             activations = [side.setting(role, "hidden_act") for side in sides]
             activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
@@ -186,7 +190,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
 
 def _require_no_adapter(checkpoint: Checkpoint) -> None:
     """from_pretrained changes the weights by an adapter that lies in the folder it is given."""
-    if checkpoint.variant is not None or not checkpoint.path.is_dir():
+    if checkpoint.scheme.loads != "transformers" or not checkpoint.path.is_dir():
         return
     for model in checkpoint.models.values():
         if (path := model.folder / ADAPTER_FILE).exists():
@@ -213,7 +217,7 @@ def require_apart(reference: Side, candidate: Side) -> None:
 def _weights_files(side: Side) -> list[Path]:
     """A file of each container of weights; of a TensorFlow checkpoint, which is opened at a prefix, its index."""
     named = [source.path for source in side.checkpoint.sources if source.path.name != OPTIMIZER_FILE]
-    files = [path if path.is_file() else path.with_name(f"{path.name}.index") for path in named]
+    files = [path if path.is_file() else path.with_name(f"{path.name}{BUNDLE_INDEX}") for path in named]
     return [path for path in files if path.is_file()]
 
 
@@ -241,7 +245,7 @@ def find_roles(reference: Side | None, candidate: Side) -> tuple[list[Role], lis
 
 
 def _head_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
-    heads = [side.checkpoint.models[role].task_head for side in (reference, candidate)]
+    heads = [side.checkpoint.models[role].head.unmapped for side in (reference, candidate)]
     names = listing(sorted({name for head in heads for name in head}))
     if all(heads):
         return [f"Of a fine-tuned head the weights are compared, but it is not run: {names}."]
@@ -272,7 +276,8 @@ def find_specials(sides: Sequence[Side], role: Role) -> Specials:
     """The ids of special tokens in the first vocabulary that fits its model, else those of BERT's vocabularies."""
     for side in sides:
         try:
-            vocabulary, _ = find_vocabulary(side.checkpoint, side.checkpoint.models[role], Options(pad_vocab=True))
+            model = side.checkpoint.models[role]
+            vocabulary, _ = find_vocabulary(side.checkpoint, model, TokenizerOptions(pad_vocab=True))
         except ElectraConvertError:
             continue
         if vocabulary is not None:
@@ -291,9 +296,10 @@ def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
     for side in sides:
         if side.findings is None:
             continue
-        files = tokenizer_files(side.checkpoint, side.checkpoint.models[role], side.findings.hparams, Options())
-        if "tokenizer.json" in files.files:
-            return Tokenizer.from_str(files.files["tokenizer.json"].decode())
+        model = side.checkpoint.models[role]
+        files = tokenizer_files(side.checkpoint, model, side.findings.hparams, TokenizerOptions())
+        if TOKENIZER_FILE in files.files:
+            return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())
     raise UsageError(
         "--text needs a tokenizer, and neither side has a vocabulary",
         "Put vocab.txt beside the checkpoint, or give ids with --inputs.",

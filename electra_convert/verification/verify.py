@@ -35,7 +35,7 @@ from electra_convert.verification.sides import (
     require_apart,
     vocabulary_notes,
 )
-from electra_convert.verification.weights import WeightsParity, compare_weights, dtypes_of
+from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, dtypes_of
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _report(
     roles, notes = find_roles(reference, candidate)
     running = not checks.weights_only and candidate.fault is None
     run = (candidate,) if checks.golden is not None else (reference, candidate)
-    if running and any(side is not None and side.checkpoint.variant is not None for side in run):
+    if running and any(side is not None and side.checkpoint.scheme.loads == "google" for side in run):
         session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
     if reference is not None:
         notes += vocabulary_notes(reference, candidate, roles)
@@ -192,7 +192,8 @@ def _weights(
     reference: Side, candidate: Side, roles: Sequence[Role], progress: Progress | None
 ) -> dict[Role, WeightsParity]:
     pairs = {role: (reference.checkpoint.models[role], candidate.checkpoint.models[role]) for role in roles}
-    count = counter(sum(model.nbytes for model, _ in pairs.values()), progress)
+    compared = [weight for pair in pairs.values() for weight in comparable(*pair)[0].values()]
+    count = counter(sum(weight.tensor.nbytes for weight in compared), progress)
     return {role: compare_weights(*pair, count) for role, pair in pairs.items()}
 
 
