@@ -13,6 +13,7 @@ from support.pairs import change_weights
 from electra_convert import verify
 from electra_convert.errors import OutputError, UsageError
 
+pytestmark = pytest.mark.usefixtures("shared_reference")
 DEFAULT = FIXTURES / "default"
 
 
@@ -59,6 +60,7 @@ def test_a_copy_is_another_checkpoint_though_its_optimiser_is_shared(pair_copy, 
     assert verify(pair, copied, weights_only=True, save=True).passed
 
 
+@pytest.mark.slow
 def test_the_record_says_with_what_tolerance_it_was_made(pair_copy):
     pair = pair_copy()
     for tolerance in (None, 0.5):
