@@ -96,14 +96,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some logits of both runs, for a reader to see.
-
-    Attributes:
-        what: which these are.
-        labels: what each is the logit of: a position, or a token's id.
-        reference: the reference's.
-        candidate: the candidate's.
-    """
+    """Some logits of both runs, for a reader to see; the labels are positions, or ids of tokens."""
 
     what: str
     labels: tuple[str, ...]
@@ -170,14 +163,7 @@ class OutputsParity:
 
 @dataclass(frozen=True)
 class Compared:
-    """What came of running one model: a comparison, or why there is none.
-
-    Attributes:
-        outputs: the comparison.
-        versions: of the packages that computed.
-        notes: what the reader should know.
-        not_run: why a side could not be run.
-    """
+    """What came of running one model: a comparison, or why a side could not be run; neither where nothing was."""
 
     outputs: OutputsParity | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -194,14 +180,8 @@ class Compared:
 class Pairing:
     """One model of both sides, and how it is to be run.
 
-    Attributes:
-        role: which of the two models.
-        reference: runs the reference.
-        candidate: runs the candidate.
-        batches: what on.
-        rounded: weights that the candidate holds in a narrower dtype, and that dtype; the reference is rounded
-            likewise, so that the limits need not be looser.
-        tolerance: the limit asked for, or None for the rule.
+    Weights that the candidate holds in a narrower dtype are rounded in the reference too, so that the limits need not
+    be looser. A tolerance of None stands for the rule.
     """
 
     role: Role
@@ -272,13 +252,7 @@ def compare_recording(
 ) -> Compared:
     """Run the candidate, and compare what it computes with what was recorded.
 
-    Args:
-        role: which of the two models.
-        recording: what the reference was given and computed.
-        candidate: runs the candidate.
-        limits: what the candidate can take.
-        dtypes: of the candidate's weights; narrower ones than float32 get looser limits.
-        tolerance: the limit asked for, or None for the rule.
+    Limits are looser where its weights have narrower dtypes than float32; a tolerance of None stands for the rule.
 
     Raises:
         SourceError: the recording is of another model.

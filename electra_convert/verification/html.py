@@ -45,11 +45,9 @@ class Chart:
     """A picture.
 
     Attributes:
-        title: what it shows.
-        ticks: the height and label of each line of its grid.
-        labels: the place and text of each column that is named.
+        ticks: the height in pixels and the label of each line of its grid.
+        labels: the place in pixels and the text of each column that is named.
         lines: the class and the points of each line, as SVG writes them.
-        dots: its marks.
     """
 
     title: str

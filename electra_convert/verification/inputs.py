@@ -27,13 +27,7 @@ _SEGMENT_NAMES = ("segment_ids", "token_type_ids")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model can take.
-
-    Attributes:
-        vocabulary: rows of its word embeddings.
-        positions: rows of its position embeddings.
-        types: rows of its token type embeddings.
-    """
+    """What a model can take: the rows of its word, position and token type embeddings."""
 
     vocabulary: int
     positions: int

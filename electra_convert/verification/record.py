@@ -103,29 +103,17 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
-def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Path, ...]:
-    """Write a report into each folder of the candidate.
-
-    Args:
-        report: the report.
-        folders: where each model of the candidate lies; a TensorFlow checkpoint has both in one folder.
-
-    Returns:
-        The files written.
+def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> None:
+    """Write a report into the folder of each model of the candidate, both in one for a TensorFlow checkpoint.
 
     Raises:
         OutputError: one cannot be written, or a file of a folder cannot be read.
     """
-    written = []
     for folder in dict.fromkeys(folders.values()):
         roles = [role for role, place in folders.items() if place == folder]
         fields = {**report_fields(report.of(roles)), "files": hash_files(folder)}
-        path = folder / PARITY_FILE
-        replace_file(
-            path, (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-        )
-        written.append(path)
-    return tuple(written)
+        content = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+        replace_file(folder / PARITY_FILE, content.encode("utf-8", "backslashreplace"))
 
 
 def check_folders(folders: Iterable[Path]) -> None:

@@ -23,8 +23,7 @@ class Recording:
     """What one model of a reference was given and computed.
 
     Attributes:
-        batch: what it was given.
-        stages: what it computed: the layers' outputs where they were recorded, and the logits.
+        stages: the layers' outputs where they were recorded, and the logits.
         positions: for a generator the (row, column) of each recorded vector of logits, [n, 2]; else None.
     """
 
@@ -92,9 +91,6 @@ def read_golden(path: Path, limits: Mapping[Role, Limits]) -> dict[Role, Recordi
             [rows, length] and where recorded disc_hidden [layers, rows, length, hidden]; of a generator gen_ids,
             gen_positions [n, 2] with (row, column), gen_logits [n, vocabulary] and where recorded gen_hidden.
         limits: what the models of the candidate can take.
-
-    Returns:
-        The recording of each model of the candidate that the file holds.
 
     Raises:
         SourceError: the file cannot be read, or records none of the candidate's models.

@@ -27,13 +27,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side of a comparison.
-
-    Attributes:
-        path: what was pointed at, as it was given.
-        name: its base name, which may be recorded.
-        format: the kind of container, or npz for recorded outputs.
-    """
+    """One side: the path as it was given, the base name, which may be recorded, and the kind of container."""
 
     path: str
     name: str

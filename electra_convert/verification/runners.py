@@ -35,14 +35,7 @@ Rounded = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Run:
-    """What came of running a model.
-
-    Attributes:
-        stages: what it computed.
-        framework: what with, in words.
-        versions: of the packages that computed.
-        notes: what the reader should know.
-    """
+    """What a model computed, with which framework in words, the versions of packages, and notes for the reader."""
 
     stages: Stages
     framework: str
@@ -89,11 +82,9 @@ def stage_name(layer: int) -> str:
 class TensorFlowRunner:
     """A TensorFlow checkpoint, run by the reference model in its own process.
 
+    Of the checkpoint only the place is used, and of the model only the names, to say which variables are rounded.
+
     Attributes:
-        session: the reference model.
-        checkpoint: the checkpoint, of which only its place is used.
-        model: the model, of which only its names are used, to say which variables are to be rounded.
-        hparams: an option that goes before hparams.json, or None.
         settled: whether --config settles heads and activation, whatever lies beside the checkpoint.
         heads: the number of attention heads, where the reference model finds none.
         activation: the activation's name, where it finds none.
@@ -145,7 +136,6 @@ class TransformersRunner:
 
     Attributes:
         path: what was pointed at: the model's folder, or one file of weights.
-        model: its tensors.
         values: its configuration, by transformers' names, for a file that has none beside it.
     """
 

@@ -58,11 +58,8 @@ def compare_settings(
 ) -> tuple[SettingParity, ...]:
     """Compare what two models compute with.
 
-    Args:
-        reference: what the candidate is held to.
-        candidate: the other model's configuration.
-        own: the candidate's own config.json, where it is a transformers model that has one: where this leaves out a
-            size, transformers takes its default, whatever the weights are.
+    Where the candidate's own config.json, if it is to be gone by, leaves out a size, transformers takes its default,
+    whatever the weights are.
     """
     left_out = {} if own is None else {key: size for key, size in SIZE_DEFAULTS.items() if key not in own}
     return tuple(_compare(key, reference, candidate, left_out) for key in (*SIZE_KEYS, *_COMPUTING_KEYS))

@@ -44,7 +44,7 @@ class Place:
     """What to compare, and what is known of it beside its own files.
 
     Attributes:
-        path: what to open: anything convert takes as a source, brought here where it is on the Hub.
+        path: anything convert takes as a source, brought here where it is on the Hub.
         name: what to call it, where that is not the path.
         generator: a folder with the generator that belongs to a discriminator.
         hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
@@ -71,14 +71,7 @@ def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path 
 
 @dataclass(frozen=True)
 class Side:
-    """An opened side.
-
-    Attributes:
-        place: what was pointed at.
-        checkpoint: its models.
-        findings: its configuration, or None where its sources contradict each other.
-        fault: how they do, or None.
-    """
+    """An opened side: its models, and its configuration, or how the sources of that contradict each other."""
 
     place: Place
     checkpoint: Checkpoint
@@ -161,14 +154,9 @@ def _heads(sides: Sequence[Side], role: Role) -> int:
 
 @contextmanager
 def open_side(place: Place, lenient: bool) -> Iterator[Side]:
-    """Open one side.
+    """Open one side, whose tensors can be read until the context ends.
 
-    Args:
-        place: what to open.
-        lenient: whether a configuration that contradicts itself is a finding and not an error.
-
-    Yields:
-        The side; its tensors can be read until the context ends.
+    In a lenient one a configuration that contradicts itself is a finding and not an error.
 
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.

@@ -50,11 +50,7 @@ class TensorParity:
 
 @dataclass(frozen=True)
 class WeightsParity:
-    """All weights of two models.
-
-    Attributes:
-        tensors: one by one, in the order of their names.
-    """
+    """All weights of two models, in the order of their names."""
 
     tensors: tuple[TensorParity, ...]
 
@@ -107,12 +103,7 @@ def comparable(reference: Model, candidate: Model) -> tuple[Mapping[str, Weight]
 def compare_weights(
     reference: Model, candidate: Model, count: Callable[[int], None] = lambda _: None
 ) -> WeightsParity:
-    """Compare the weights of two models of one role.
-
-    Args:
-        reference: what the candidate is held to.
-        candidate: the other model.
-        count: told the bytes of each weight of the reference that has been compared; from several threads.
+    """Compare the weights of two models of one role, and count the bytes of the reference's, from several threads.
 
     Raises:
         CorruptFileError: a tensor failed its container's checks.

@@ -1,4 +1,4 @@
-"""The witness computes what Google's code computed, whatever the layout, and reads heads and activation itself."""
+"""The reference model computes what Google's code did, whatever the layout, and reads heads and activation itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The witness's process: it answers in order, tells why it cannot, and is gone afterwards."""
+"""The reference model's process: it answers in order, tells why it cannot, and is gone afterwards."""
 
 from __future__ import annotations
 

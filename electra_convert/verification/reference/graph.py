@@ -30,13 +30,7 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 @dataclass(frozen=True)
 class Scopes:
-    """Where the variables of one model are.
-
-    Attributes:
-        embeddings: what comes before /embeddings.
-        encoder: what comes before /encoder and /embeddings_project.
-        head: what the head's variables begin with, or None for an encoder without a head.
-    """
+    """What the names of a model's variables begin with: before /embeddings and /encoder, and of its head, if any."""
 
     embeddings: str
     encoder: str

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -26,13 +25,7 @@ from electra_convert.verification.reference.settings import Settings
 
 @dataclass(frozen=True)
 class Answer:
-    """What the reference model answered.
-
-    Attributes:
-        outputs: of each batch.
-        settings: what it found of the settings.
-        version: of TensorFlow.
-    """
+    """What the reference model computed from each batch, the settings it found, and the version of TensorFlow."""
 
     outputs: list[Outputs]
     settings: Settings
@@ -52,9 +45,7 @@ class ReferenceSession:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

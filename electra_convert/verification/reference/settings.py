@@ -23,13 +23,7 @@ _ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What was found.
-
-    Attributes:
-        heads: the number of attention heads, or None where nothing says it.
-        activation: the activation's name, or None where nothing says it.
-        origin: where they were found, or None.
-    """
+    """The number of attention heads and the activation's name, each None where nothing says it, and their origin."""
 
     heads: int | None
     activation: str | None
