@@ -6,6 +6,7 @@ import errno
 import hashlib
 import mmap
 import os
+import re
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Self
 from crc32c import crc32c
 
 from electra_convert.errors import CorruptFileError, SourceError, unwritable
-from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
 from electra_convert.tensors.spec import pieces
 
 if TYPE_CHECKING:
@@ -37,6 +37,20 @@ _FLUSH_EVERY = 1 << 27
 _CHECKED_AT_ONCE = 1 << 22
 # Any other failure to reserve space means that the file system cannot; writing will show what it can.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# What is looked at to tell a file from what a download may leave in its place, and what that begins with.
+_START_BYTES = 64
+_PLACEHOLDERS = (
+    (
+        re.compile(rb"version https://git-lfs\.github\.com/spec/"),
+        "a Git LFS pointer, which stands for a file that was not downloaded",
+        "Run git lfs pull in the repository, or download the file itself.",
+    ),
+    (
+        re.compile(rb"\s*<(!doctype\s+html|html[\s>])", re.IGNORECASE),
+        "a web page, not the file that its name says",
+        "Download it again: the address led to a page that asks for something, or reports an error.",
+    ),
+)
 
 
 class Closing(ABC):
@@ -115,7 +129,7 @@ class ReadFile(Closing):
         if not stat.S_ISREG(mode):
             what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise SourceError(f"{self.path} is {what}, expected a file")
-        refuse_placeholder(self.path, self.read(min(self.size, START_BYTES), 0))
+        _refuse_placeholder(self.path, self.read(min(self.size, _START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
         if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):
@@ -188,6 +202,13 @@ class ReadFile(Closing):
             with suppress(BufferError):
                 self._map.close()
         os.close(self._descriptor)
+
+
+def _refuse_placeholder(path: Path, start: bytes) -> None:
+    """Refuse what a download may leave in a file's place."""
+    for pattern, what, cure in _PLACEHOLDERS:
+        if pattern.match(start):
+            raise CorruptFileError(f"{path} is {what}", cure)
 
 
 class WriteFile:

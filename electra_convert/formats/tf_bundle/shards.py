@@ -11,8 +11,8 @@ from crc32c import crc32c
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.files import ReadFile
-from electra_convert.formats.tf_bundle.damage import AGAIN, shown
 from electra_convert.formats.tf_bundle.entries import BundleEntry
+from electra_convert.formats.tf_bundle.wire import AGAIN, shown
 from electra_convert.tensors.spec import PIECE_BYTES
 
 # Writers with a data_alignment also fill up behind the last tensor (PadAlignment in tensor_bundle.cc).

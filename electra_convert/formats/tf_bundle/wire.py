@@ -1,4 +1,5 @@
-"""Protocol Buffers' wire format and its varints, bounded at every step; knows no message.
+"""What TensorFlow's files are made of: varints and messages of Protocol Buffers, names, masked checksums; bounded at
+every step, and what is said where a bound is broken. Knows no message and no file.
 
 Source: the encoding guide of Protocol Buffers; groups, which no message here uses, count as damage.
 """
@@ -6,15 +7,106 @@ Source: the encoding guide of Protocol Buffers; groups, which no message here us
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from electra_convert.formats.tf_bundle.damage import MalformedError
+from electra_convert.errors import CorruptFileError
 
+AGAIN = "Copy or download the checkpoint again, all of its files from one save."
+# Longer names exist only in hostile files.
+_SHOWN_CHARACTERS = 200
+_MASK_DELTA = 0xA282EAD8
+_WORD = 0xFFFFFFFF
 Bytes = bytes | memoryview
 Value = int | Bytes
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _FIXED_WIDTHS = {_FIXED64: 8, _FIXED32: 4}
 _VARINT_BITS = 64
+
+
+class MalformedError(CorruptFileError):
+    """Bytes break the rules of their encoding; whoever knows the file they come from names it with blame()."""
+
+
+@contextmanager
+def blame(where: object) -> Iterator[None]:
+    """Turn a MalformedError of the block into a CorruptFileError that says where it was found.
+
+    Args:
+        where: the file, and the part of it if that is known.
+
+    Raises:
+        CorruptFileError: the block raised MalformedError.
+    """
+    try:
+        yield
+    except MalformedError as error:
+        raise CorruptFileError(f"{where} is damaged: {error.message}", AGAIN) from error
+
+
+def shown(name: str) -> str:
+    """Make a name fit for one line of a message.
+
+    Args:
+        name: any string, of a hostile file too.
+
+    Returns:
+        The name, escaped where it cannot be printed, and shortened where it is too long.
+    """
+    short = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}..."
+    return short if short.isprintable() else ascii(short)[1:-1]
+
+
+def decode_name(key: bytes) -> str:
+    """Decode a name; bytes that are not UTF-8 become lone surrogates, so that encode_name gives them back.
+
+    Args:
+        key: the name as a file holds it.
+
+    Returns:
+        The name.
+    """
+    return key.decode("utf-8", "surrogateescape")
+
+
+def encode_name(name: str) -> bytes:
+    """Encode a name that decode_name may have made.
+
+    Args:
+        name: the name.
+
+    Returns:
+        The bytes a file holds.
+
+    Raises:
+        UnicodeEncodeError: the name has surrogates that decode_name never makes.
+    """
+    return name.encode("utf-8", "surrogateescape")
+
+
+def mask(checksum: int) -> int:
+    """Mask a CRC32C: rotated right by 15 bits, plus a constant (tensorflow/core/lib/hash/crc32c.h).
+
+    Args:
+        checksum: the CRC32C of some bytes.
+
+    Returns:
+        The word that is stored.
+    """
+    return ((checksum >> 15 | checksum << 17) + _MASK_DELTA) & _WORD
+
+
+def unmask(stored: int) -> int:
+    """Undo mask().
+
+    Args:
+        stored: the word as stored.
+
+    Returns:
+        The CRC32C.
+    """
+    rotated = (stored - _MASK_DELTA) & _WORD
+    return (rotated << 15 | rotated >> 17) & _WORD
 
 
 def decode_varint(data: Bytes, position: int) -> tuple[int, int]:

@@ -11,18 +11,17 @@ from crc32c import crc32c
 
 from electra_convert.errors import OutputError
 from electra_convert.formats.files import WriteFile
-from electra_convert.formats.tf_bundle.damage import shown
-from electra_convert.formats.tf_bundle.data_types import TO_NUMBER
 from electra_convert.formats.tf_bundle.entries import (
     HEADER_KEY,
+    TO_NUMBER,
     BundleEntry,
     BundleHeader,
     encode_entry,
     encode_header,
 )
 from electra_convert.formats.tf_bundle.index import data_path, index_path
-from electra_convert.formats.tf_bundle.names import encode_name
-from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.formats.tf_bundle.table import encode_table
+from electra_convert.formats.tf_bundle.wire import encode_name, shown
 from electra_convert.tensors.spec import TensorSpec
 
 

@@ -8,7 +8,7 @@ from tf_bundle_tables import encode_any_entry
 
 from electra_convert.formats.tf_bundle import index_path, open_source
 from electra_convert.formats.tf_bundle.entries import BundleEntry, Extent
-from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.formats.tf_bundle.table import encode_table
 
 
 @pytest.fixture(scope="module")
