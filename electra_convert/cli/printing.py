@@ -19,14 +19,7 @@ _PATIENCE = 1.0  # seconds
 
 
 def one_line(text: str) -> str:
-    """Escape what would break a line or steer a terminal; names come from files, and may hold anything.
-
-    Args:
-        text: a message, or one line of a result.
-
-    Returns:
-        The text with everything escaped that cannot be printed.
-    """
+    """Escape what would break a line or steer a terminal; names come from files, and may hold anything."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
@@ -50,10 +43,6 @@ def on_terminal(stream: TextIO | None) -> bool:
 
 def print_result(text: str, hint: str | None = None) -> None:
     """Print a result to standard output; what its encoding lacks is escaped.
-
-    Args:
-        text: all of its lines, each made by one_line.
-        hint: what to say where it cannot be printed, such as what was done all the same.
 
     Raises:
         OutputError: it cannot be written there; a reader that has gone away is left to click.
@@ -86,12 +75,7 @@ def _echo(text: str) -> None:
 
 
 def print_message(kind: str, text: str) -> None:
-    """Print one line to standard error.
-
-    Args:
-        kind: what it is, such as Error or Note.
-        text: what is to be said.
-    """
+    """Print one line to standard error."""
     click.echo(f"{kind}: {one_line(text)}", err=True)
 
 
@@ -106,10 +90,6 @@ def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
 @contextmanager
 def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Show how far a transfer is.
-
-    Args:
-        label: what is being done.
-        quiet: whether nothing may be shown.
 
     Yields:
         A function to be told how many bytes of how many are done, or None where nothing is to be shown.

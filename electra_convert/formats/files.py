@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from crc32c import crc32c
 
-from electra_convert.errors import CorruptFileError, SourceError, unwritable
-from electra_convert.tensors.spec import pieces
+from electra_convert.errors import CorruptFileError, OutputError, SourceError, unwritable
+from electra_convert.tensors.spec import TensorSpec, pieces
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -75,9 +75,6 @@ class ReadFile(Closing):
     as a whole before it is used and given up after, so that neither page faults nor memory add up. Where that is not
     to be had, pread does it.
 
-    Args:
-        path: the file.
-
     Raises:
         SourceError: it is missing, may not be read, or is no file.
         CorruptFileError: something else was downloaded in its place.
@@ -105,8 +102,6 @@ class ReadFile(Closing):
 
         Args:
             scratch: writable bytes; each piece but the last is as long.
-            offset: where the range begins.
-            nbytes: how long it is.
 
         Yields:
             The pieces, in the scratch space or read-only in a map; good until the next one is asked for.
@@ -140,10 +135,6 @@ class ReadFile(Closing):
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill the view with the bytes that begin at the offset.
-
-        Args:
-            view: writable bytes.
-            offset: in bytes from the start of the file.
 
         Raises:
             CorruptFileError: the file ends before the view is full, or cannot be read there.
@@ -180,13 +171,6 @@ class ReadFile(Closing):
 
     def read(self, length: int, offset: int) -> bytes:
         """Return length bytes from the offset; for short pieces, the caller having bounded the length.
-
-        Args:
-            length: how many bytes.
-            offset: in bytes from the start of the file.
-
-        Returns:
-            Exactly length bytes.
 
         Raises:
             CorruptFileError: the file ends before.
@@ -250,10 +234,6 @@ class WriteFile:
     def write_at(self, view: memoryview | bytes, offset: int) -> None:
         """Write all the bytes at the offset.
 
-        Args:
-            view: what to write.
-            offset: in bytes from the start of the file.
-
         Raises:
             OutputError: the disk is full, or the file cannot be written.
         """
@@ -299,14 +279,36 @@ class WriteFile:
             raise unwritable(self.path, self._failure) from self._failure
 
 
+class RegionWriter:
+    """Writes one tensor at its place in a file, in order; `missing` is how many of its bytes are still to come."""
+
+    def __init__(self, file: WriteFile, spec: TensorSpec, start: int) -> None:
+        self._file = file
+        self.spec = spec
+        self._position = start
+        self.missing = spec.nbytes
+
+    def write(self, piece: memoryview) -> None:
+        """Append the next bytes of the tensor, C order, little-endian.
+
+        Raises:
+            OutputError: they are more than the tensor has, or cannot be written.
+        """
+        if len(piece) > self.missing:
+            raise self.wrong_length(self.spec.nbytes - self.missing + len(piece))
+        self._file.write_at(piece, self._position)
+        self._position += len(piece)
+        self.missing -= len(piece)
+
+    def wrong_length(self, found: int) -> OutputError:
+        """The error to raise where another number of bytes was written."""
+        return OutputError(
+            f"{self._file.path}: tensor {self.spec.name!r} has {self.spec.nbytes} bytes, {found} were written"
+        )
+
+
 def checksum_of_file(path: Path) -> str:
-    """Read a whole file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The CRC32C of its bytes, in hexadecimal.
+    """The CRC32C of a file's bytes, in hexadecimal.
 
     Raises:
         SourceError: it is missing or may not be read.
@@ -320,14 +322,7 @@ def checksum_of_file(path: Path) -> str:
 
 
 def sha256_of_file(path: Path, *others: Hash) -> str:
-    """Read a whole file.
-
-    Args:
-        path: the file.
-        others: further hashes that the same reading feeds.
-
-    Returns:
-        The SHA-256 of its bytes, in hexadecimal.
+    """The SHA-256 of a file's bytes, in hexadecimal; other hashes are fed by the same reading.
 
     Raises:
         OSError: it cannot be read.

@@ -104,9 +104,6 @@ def locate(path: Path) -> tuple[Location, ...]:
         path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
             transformers folder or pair of them, a .safetensors, .bin, .pt or .pth file, or a shard index.
 
-    Returns:
-        One container, or those of a pair folder.
-
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.
     """
@@ -240,15 +237,7 @@ def _transformers_in(folder: Path) -> list[Location]:
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
-    """What to do about a path that does not exist.
-
-    Args:
-        path: what was pointed at.
-        indices: the indices of checkpoints in the folder that it would lie in.
-
-    Returns:
-        A hint.
-    """
+    """What to do about a path that does not exist."""
     if found := re.match(r"(https?|hf|gs|s3):/+(.*)", str(path)):
         scheme, place = found.groups()
         model = re.match(r"(?:huggingface\.co/)?([\w.-]+/[\w.-]+)", place)
@@ -275,14 +264,7 @@ def _nearest(path: Path) -> tuple[Path, str]:
 
 
 def _about_folder(folder: Path) -> str:
-    """What to do about a folder that holds no checkpoint.
-
-    Args:
-        folder: what was pointed at.
-
-    Returns:
-        A hint.
-    """
+    """What to do about a folder that holds no checkpoint."""
     names = sorted(path.name for path in folder.iterdir())
     for name in names:
         if (suffix := Path(name).suffix) in _UNREADABLE and (folder / name).is_file():

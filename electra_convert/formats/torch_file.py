@@ -62,9 +62,6 @@ def open_source(path: Path) -> Source:
     Args:
         path: a `.bin`, `.pt` or `.pth` file, or the `.index.json` of a sharded checkpoint.
 
-    Returns:
-        The source of its tensors.
-
     Raises:
         SourceError: a file is missing or holds something else than a state dict.
         MissingPackageError: torch is not installed.
@@ -75,9 +72,6 @@ def open_source(path: Path) -> Source:
 
 def open_file(path: Path) -> TorchSource:
     """Open one file that torch.save wrote, a zip archive or the bare pickles it wrote before torch 1.6.
-
-    Args:
-        path: the file.
 
     Returns:
         The source of its tensors, all checksums compared; those of an uncompressed archive are mapped, not loaded.
@@ -204,12 +198,7 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
     """Open the files of a checkpoint for writing: pytorch_model.bin, or shards and their index.
 
     Args:
-        folder: where the files go; it exists.
-        specs: the tensors; they are held in memory until all are there.
         max_bytes: the limit for the tensors of one file, None for no limit.
-
-    Returns:
-        The sink of the tensors.
 
     Raises:
         MissingPackageError: torch is not installed.

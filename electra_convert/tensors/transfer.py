@@ -49,7 +49,6 @@ def run(moves: Sequence[Move], finite: bool, progress: Callable[[int], None] = l
     """Make all the moves, the largest first.
 
     Args:
-        moves: what goes where.
         finite: whether a NaN or an infinity is an error.
         progress: told of every piece read, in bytes; called from several threads.
 
@@ -134,8 +133,6 @@ class Transposer:
         """Make room for a matrix.
 
         Args:
-            rows: its height.
-            columns: its width.
             dtype: its elements, of 16 bytes at the most.
         """
         nbytes = rows * columns * dtype.itemsize

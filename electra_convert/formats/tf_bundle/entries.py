@@ -85,9 +85,6 @@ TO_NUMBER: Mapping[DType, int] = {
 def contents(dtype: DType) -> str:
     """Say what a tensor that cannot be read as numbers holds.
 
-    Args:
-        dtype: one of the opaque kind.
-
     Returns:
         A phrase that completes "it holds ...".
     """
@@ -168,12 +165,6 @@ class BundleEntry:
 def decode_header(message: bytes) -> BundleHeader:
     """Decode a BundleHeaderProto.
 
-    Args:
-        message: its bytes.
-
-    Returns:
-        The header.
-
     Raises:
         MalformedError: it is not such a message.
     """
@@ -211,23 +202,13 @@ def _packed(values: Bytes) -> Iterator[int]:
 
 
 def encode_header(header: BundleHeader) -> bytes:
-    """Encode a BundleHeaderProto as TensorFlow writes it.
-
-    Args:
-        header: what to encode.
-
-    Returns:
-        Its bytes.
-    """
+    """Encode a BundleHeaderProto as TensorFlow writes it."""
     version = encode_number(1, VERSION)
     return encode_number(1, header.num_shards) + encode_number(2, header.big_endian) + encode_content(3, version)
 
 
 def decode_entry(message: bytes) -> BundleEntry:
     """Decode a BundleEntryProto.
-
-    Args:
-        message: its bytes.
 
     Returns:
         The entry; its numbers may be anything.
@@ -263,9 +244,6 @@ def encode_entry(entry: BundleEntry) -> bytes:
 
     Args:
         entry: what to encode, without slices: no tensor is written in parts.
-
-    Returns:
-        Its bytes.
     """
     shape = b"".join(encode_content(2, encode_number(1, dimension)) for dimension in entry.shape)
     return b"".join(
@@ -311,9 +289,6 @@ def _decode_extent(message: Bytes) -> Extent:
 def require_header(header: BundleHeader) -> None:
     """Refuse a header that no save has.
 
-    Args:
-        header: the index's header.
-
     Raises:
         MalformedError: says which number is impossible.
     """
@@ -323,10 +298,6 @@ def require_header(header: BundleHeader) -> None:
 
 def require_entry(entry: BundleEntry, header: BundleHeader) -> None:
     """Refuse an entry that no save has.
-
-    Args:
-        entry: one tensor's entry.
-        header: of the same index.
 
     Raises:
         MalformedError: says which number is impossible.
@@ -360,9 +331,6 @@ def _require_place(entry: BundleEntry, header: BundleHeader) -> None:
 
 def require_apart(entries: Iterable[BundleEntry]) -> None:
     """Refuse tensors that lie over one another in a data file.
-
-    Args:
-        entries: all those of an index.
 
     Raises:
         MalformedError: two of them do.

@@ -42,12 +42,7 @@ def decode_text(stored: bytes, checksum: int, byteorder: Literal["little", "big"
     """Decode a string tensor of one element: its length, a checksum of that, and its bytes.
 
     Args:
-        stored: what the data file holds.
         checksum: the entry's CRC32C; it runs over the length as a 32-bit word in place of the varint.
-        byteorder: of that word.
-
-    Returns:
-        The string.
 
     Raises:
         MalformedError: the lengths do not fit, or the checksum does not match.
@@ -62,11 +57,7 @@ def decode_text(stored: bytes, checksum: int, byteorder: Literal["little", "big"
 
 
 def variable_names(graph: bytes, keys: Collection[bytes]) -> dict[bytes, bytes]:
-    """Find the names that the variables have in the program.
-
-    Args:
-        graph: a TrackableObjectGraph.
-        keys: the keys of the checkpoint.
+    """Find the names that the variables have in the program, in a TrackableObjectGraph.
 
     Returns:
         From keys to names, for the keys whose variable has a name that nothing else goes by.
@@ -108,11 +99,7 @@ def read_nodes(path: Path, wanted: Callable[[str, str], bool]) -> Iterator[Node]
     The file is mapped, not read, so that large ones take no memory.
 
     Args:
-        path: the .meta file.
         wanted: of a name and an op, whether to yield the node.
-
-    Yields:
-        The nodes wanted, in the file's order.
 
     Raises:
         SourceError: the file cannot be read.

@@ -31,51 +31,24 @@ _FIRST_BYTES: Mapping[bytes, Literal[1, 2]] = {b"\x0a": 1, b"\x08": 2}
 
 @dataclass(frozen=True)
 class Index:
-    """What an index says.
-
-    Attributes:
-        header: what holds for the whole checkpoint.
-        entries: by key, in the order of the keys.
-    """
+    """What an index says: what holds for the whole checkpoint, and of each tensor, in the order of the keys."""
 
     header: BundleHeader
     entries: Mapping[bytes, BundleEntry]
 
 
 def index_path(prefix: Path) -> Path:
-    """The path of the index of a checkpoint.
-
-    Args:
-        prefix: what all of its files' names begin with.
-
-    Returns:
-        The path.
-    """
+    """The path of the index of a checkpoint."""
     return Path(f"{prefix}{BUNDLE_INDEX}")
 
 
 def data_path(prefix: Path, shard: int, num_shards: int) -> Path:
-    """The path of a data file of a checkpoint (DataFilename in naming.cc).
-
-    Args:
-        prefix: what all of its files' names begin with.
-        shard: the number of the data file.
-        num_shards: how many there are.
-
-    Returns:
-        The path.
-    """
+    """The path of a data file of a checkpoint (DataFilename in naming.cc)."""
     return Path(f"{prefix}.data-{shard:05d}-of-{num_shards:05d}")
 
 
 def read_index(path: Path) -> Index:
     """Read an index.
-
-    Args:
-        path: the .index file.
-
-    Returns:
-        What it says, every entry possible in itself.
 
     Raises:
         SourceError: it cannot be read, or is of the old format.
@@ -121,9 +94,6 @@ def _entries(path: Path, table: Iterator[Entry], header: BundleHeader) -> Iterat
 def container_version(path: Path) -> Literal[1, 2] | None:
     """Tell TensorFlow's tables from other files, and the two checkpoint formats apart.
 
-    Args:
-        path: any file.
-
     Returns:
         1 for a checkpoint in the old format (one file at the prefix), 2 for the index of one in the present format,
         None for anything else.
@@ -141,9 +111,6 @@ def container_version(path: Path) -> Literal[1, 2] | None:
 
 def refuse_v1(path: Path) -> None:
     """Refuse a checkpoint in the V1 format, and let pass anything else.
-
-    Args:
-        path: a file.
 
     Raises:
         SourceError: it is such a checkpoint, or cannot be read.

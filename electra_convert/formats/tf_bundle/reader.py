@@ -34,7 +34,6 @@ class BundleSource(Closing):
 
     Attributes:
         path: the prefix of its files.
-        format: tensorflow.
         tensors: by name, in the order of their keys. A partitioned variable is one tensor without a checksum. Text
             and other values that are not numbers are listed, and raise CorruptFileError when they are streamed.
         from_object_graph: whether the names come from TensorFlow 2's object graph; where that gives a value no name

@@ -15,7 +15,6 @@ def decompress(block: bytes, limit: int) -> bytes:
     """Decompress a block.
 
     Args:
-        block: the compressed bytes.
         limit: the most bytes it may hold.
 
     Returns:

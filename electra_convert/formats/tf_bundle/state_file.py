@@ -44,12 +44,6 @@ class CheckpointState:
 def read_state(path: Path) -> CheckpointState:
     """Read a `checkpoint` file.
 
-    Args:
-        path: the file.
-
-    Returns:
-        What it says.
-
     Raises:
         SourceError: it cannot be read, or is something else.
     """
@@ -108,9 +102,6 @@ def encode_state(basename: str) -> bytes:
 
     Args:
         basename: the checkpoint's prefix without its folder.
-
-    Returns:
-        The bytes of the file.
     """
     quoted = "".join(_ESCAPED.get(byte) or _printable(byte) for byte in encode_name(basename))
     return "".join(f'{name}: "{quoted}"\n' for name in _STRING_FIELDS).encode("ascii")
@@ -125,12 +116,6 @@ def latest_prefix(state_path: Path) -> Path:
 
     A folder that was copied or moved still names the place it came from, which may even be there; so the checkpoint
     of that base name beside the file comes first.
-
-    Args:
-        state_path: the `checkpoint` file.
-
-    Returns:
-        The prefix of that base name beside the file, or else the one the file names.
 
     Raises:
         SourceError: the file cannot be read, or there is no checkpoint at either place.

@@ -62,22 +62,12 @@ class Handle:
 
 
 def is_table(file: ReadFile) -> bool:
-    """Whether a file ends as a table does.
-
-    Args:
-        file: any file.
-
-    Returns:
-        True if the magic number is there.
-    """
+    """Whether a file ends as a table does."""
     return file.size >= _FOOTER_BYTES and file.read(8, file.size - 8) == MAGIC.to_bytes(8, "little")
 
 
 def read_table(file: ReadFile) -> Iterator[Entry]:
     """Read a whole table in order, each block once and checked against its CRC32C.
-
-    Args:
-        file: the table.
 
     Yields:
         Keys, each greater than the one before, and their values.
@@ -188,9 +178,6 @@ def encode_table(entries: Iterable[Entry]) -> bytes:
 
     Args:
         entries: keys in ascending order, no two the same, and their values.
-
-    Returns:
-        The bytes of the file.
     """
     table = _Table()
     for key, value in entries:

@@ -32,9 +32,6 @@ class MalformedError(CorruptFileError):
 def blame(where: object) -> Iterator[None]:
     """Turn a MalformedError of the block into a CorruptFileError that says where it was found.
 
-    Args:
-        where: the file, and the part of it if that is known.
-
     Raises:
         CorruptFileError: the block raised MalformedError.
     """
@@ -45,38 +42,18 @@ def blame(where: object) -> Iterator[None]:
 
 
 def shown(name: str) -> str:
-    """Make a name fit for one line of a message.
-
-    Args:
-        name: any string, of a hostile file too.
-
-    Returns:
-        The name, escaped where it cannot be printed, and shortened where it is too long.
-    """
+    """Make a name fit for one line of a message."""
     short = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}..."
     return short if short.isprintable() else ascii(short)[1:-1]
 
 
 def decode_name(key: bytes) -> str:
-    """Decode a name; bytes that are not UTF-8 become lone surrogates, so that encode_name gives them back.
-
-    Args:
-        key: the name as a file holds it.
-
-    Returns:
-        The name.
-    """
+    """Decode a name; bytes that are not UTF-8 become lone surrogates, so that encode_name gives them back."""
     return key.decode("utf-8", "surrogateescape")
 
 
 def encode_name(name: str) -> bytes:
     """Encode a name that decode_name may have made.
-
-    Args:
-        name: the name.
-
-    Returns:
-        The bytes a file holds.
 
     Raises:
         UnicodeEncodeError: the name has surrogates that decode_name never makes.
@@ -85,36 +62,18 @@ def encode_name(name: str) -> bytes:
 
 
 def mask(checksum: int) -> int:
-    """Mask a CRC32C: rotated right by 15 bits, plus a constant (tensorflow/core/lib/hash/crc32c.h).
-
-    Args:
-        checksum: the CRC32C of some bytes.
-
-    Returns:
-        The word that is stored.
-    """
+    """Mask a CRC32C: rotated right by 15 bits, plus a constant (tensorflow/core/lib/hash/crc32c.h)."""
     return ((checksum >> 15 | checksum << 17) + _MASK_DELTA) & _WORD
 
 
 def unmask(stored: int) -> int:
-    """Undo mask().
-
-    Args:
-        stored: the word as stored.
-
-    Returns:
-        The CRC32C.
-    """
+    """Undo mask()."""
     rotated = (stored - _MASK_DELTA) & _WORD
     return (rotated << 15 | rotated >> 17) & _WORD
 
 
 def decode_varint(data: Bytes, position: int) -> tuple[int, int]:
     """Decode the varint (LEB128, seven bits a byte, low ones first) at a position.
-
-    Args:
-        data: the bytes it is part of.
-        position: where it begins.
 
     Returns:
         Its value, below 2**64, and the position behind it.
@@ -145,9 +104,6 @@ def encode_varint(value: int) -> bytes:
 
     Args:
         value: at least -2**63 and below 2**64; negative numbers are written as two's complement of 64 bits.
-
-    Returns:
-        One to ten bytes.
     """
     rest = value & ((1 << _VARINT_BITS) - 1)
     encoded = bytearray()
@@ -160,9 +116,6 @@ def encode_varint(value: int) -> bytes:
 
 def fields(message: Bytes) -> Iterator[tuple[int, Value]]:
     """Go through the fields of a message.
-
-    Args:
-        message: the bytes of the whole message.
 
     Yields:
         The number of a field, and its value: an unsigned integer for varints and fixed widths, otherwise bytes of
@@ -201,12 +154,6 @@ def _width(message: Bytes, position: int, wire_type: int) -> tuple[int, int]:
 def integer(value: Value) -> int:
     """Take a field's value for an unsigned integer.
 
-    Args:
-        value: what fields() yielded.
-
-    Returns:
-        The integer.
-
     Raises:
         MalformedError: it is a string of bytes.
     """
@@ -217,9 +164,6 @@ def integer(value: Value) -> int:
 
 def signed(value: Value) -> int:
     """Take a field's value for an int64 or int32, both of which varints hold as 64 bits.
-
-    Args:
-        value: what fields() yielded.
 
     Returns:
         The integer, at least -2**63 and below 2**63.
@@ -234,12 +178,6 @@ def signed(value: Value) -> int:
 def content(value: Value) -> Bytes:
     """Take a field's value for bytes: a string or a message.
 
-    Args:
-        value: what fields() yielded.
-
-    Returns:
-        The bytes.
-
     Raises:
         MalformedError: it is a number.
     """
@@ -250,10 +188,6 @@ def content(value: Value) -> Bytes:
 
 def messages(message: Bytes, number: int) -> Iterator[Bytes]:
     """Go through those fields of a message that have one number and hold bytes: messages or strings.
-
-    Args:
-        message: the bytes of the whole message.
-        number: the fields' number.
 
     Yields:
         The content of each, of the kind the message is given in.
@@ -267,15 +201,7 @@ def messages(message: Bytes, number: int) -> Iterator[Bytes]:
 
 
 def encode_number(number: int, value: int) -> bytes:
-    """Encode a varint field; zero is the default of proto3 and is left out.
-
-    Args:
-        number: the field's number.
-        value: as encode_varint takes it.
-
-    Returns:
-        The field, or nothing.
-    """
+    """Encode a varint field; zero is the default of proto3 and is left out."""
     return encode_varint(number << 3 | _VARINT) + encode_varint(value) if value else b""
 
 
@@ -283,11 +209,7 @@ def encode_fixed32(number: int, value: int) -> bytes:
     """Encode a fixed32 field; zero is the default of proto3 and is left out.
 
     Args:
-        number: the field's number.
         value: at least 0 and below 2**32.
-
-    Returns:
-        The field, or nothing.
     """
     return encode_varint(number << 3 | _FIXED32) + value.to_bytes(4, "little") if value else b""
 
@@ -296,10 +218,6 @@ def encode_content(number: int, value: bytes) -> bytes:
     """Encode a length-delimited field: a string or a message.
 
     Args:
-        number: the field's number.
         value: its bytes; also written when there are none.
-
-    Returns:
-        The field.
     """
     return encode_varint(number << 3 | _LENGTH_DELIMITED) + encode_varint(len(value)) + value
