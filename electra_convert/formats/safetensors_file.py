@@ -224,11 +224,7 @@ class SafetensorsSink:
         self._writers = writers
 
     def writer(self, name: str) -> TensorWriter:
-        """Return the writer of one declared tensor.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """Return the writer of one declared tensor."""
         if name not in self._writers:
             raise OutputError(f"{self._file.path}: tensor {name!r} was not declared")
         return self._writers[name]

@@ -185,11 +185,7 @@ class ShardedSink:
         self._opened = ExitStack()
 
     def writer(self, name: str) -> TensorWriter:
-        """Return the writer of one declared tensor.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """Return the writer of one declared tensor."""
         if name not in self._sinks:
             raise OutputError(f"{self._folder}: tensor {name!r} was not declared")
         return self._sinks[name].writer(name)

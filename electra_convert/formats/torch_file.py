@@ -227,11 +227,7 @@ class TorchSink:
             raise OutputError(f"{self._path}: no memory for tensor {spec.name!r}, {spec.nbytes} bytes") from error
 
     def writer(self, name: str) -> TensorWriter:
-        """Return the writer of one declared tensor.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """Return the writer of one declared tensor."""
         if name not in self._writers:
             raise OutputError(f"{self._path}: tensor {name!r} was not declared")
         return self._writers[name]

@@ -161,7 +161,11 @@ class Sink(AbstractContextManager["Sink"], Protocol):
     """
 
     def writer(self, name: str) -> TensorWriter:
-        """The writer of one declared tensor; several threads may write different tensors at once."""
+        """The writer of one declared tensor; several threads may write different tensors at once.
+
+        Raises:
+            OutputError: it was not declared.
+        """
 
 
 def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]:

@@ -163,11 +163,7 @@ class BundleEntry:
 
 
 def decode_header(message: bytes) -> BundleHeader:
-    """Decode a BundleHeaderProto.
-
-    Raises:
-        MalformedError: it is not such a message.
-    """
+    """Decode a BundleHeaderProto."""
     num_shards = endianness = 0
     version: Bytes = b""
     for number, value in fields(message):
@@ -212,9 +208,6 @@ def decode_entry(message: bytes) -> BundleEntry:
 
     Returns:
         The entry; its numbers may be anything.
-
-    Raises:
-        MalformedError: it is not such a message, or has more dimensions or slices than any tensor.
     """
     data_type = shard = offset = size = masked = 0
     shape: tuple[int, ...] = ()
@@ -287,21 +280,13 @@ def _decode_extent(message: Bytes) -> Extent:
 
 
 def require_header(header: BundleHeader) -> None:
-    """Refuse a header that no save has.
-
-    Raises:
-        MalformedError: says which number is impossible.
-    """
+    """Refuse a header that no save has."""
     if not 0 < header.num_shards <= _MAX_SHARDS:
         raise MalformedError(f"it says there are {header.num_shards} data files")
 
 
 def require_entry(entry: BundleEntry, header: BundleHeader) -> None:
-    """Refuse an entry that no save has.
-
-    Raises:
-        MalformedError: says which number is impossible.
-    """
+    """Refuse an entry that no save has."""
     dtype = BY_NUMBER.get(entry.data_type)
     if dtype is None:
         raise MalformedError(f"its type has the unknown number {entry.data_type}")
@@ -330,11 +315,7 @@ def _require_place(entry: BundleEntry, header: BundleHeader) -> None:
 
 
 def require_apart(entries: Iterable[BundleEntry]) -> None:
-    """Refuse tensors that lie over one another in a data file.
-
-    Raises:
-        MalformedError: two of them do.
-    """
+    """Refuse tensors that lie over one another in a data file."""
     places = sorted((entry.shard, entry.offset, entry.size) for entry in entries if entry.size and not entry.slices)
     for (shard, offset, size), (next_shard, next_offset, _) in pairwise(places):
         if shard == next_shard and offset + size > next_offset:

@@ -61,9 +61,6 @@ def variable_names(graph: bytes, keys: Collection[bytes]) -> dict[bytes, bytes]:
 
     Returns:
         From keys to names, for the keys whose variable has a name that nothing else goes by.
-
-    Raises:
-        MalformedError: it is not such a message.
     """
     names = {key: name for key, name in _attributes(graph) if key in keys and name}
     uses = Counter(names.values())

@@ -58,9 +58,6 @@ def region(part: TensorSlice, shape: tuple[int, ...]) -> tuple[slice, ...]:
 
     Returns:
         A slice a dimension, with start and stop.
-
-    Raises:
-        MalformedError: it reaches beyond the variable.
     """
     if len(part) != len(shape):
         raise MalformedError(f"a slice has {len(part)} dimensions, its variable {len(shape)}")

@@ -1,5 +1,6 @@
 """What TensorFlow's files are made of: varints and messages of Protocol Buffers, names, masked checksums; bounded at
-every step, and what is said where a bound is broken. Knows no message and no file.
+every step, and what is said where a bound is broken. Knows no message and no file; whatever breaks the rules of its
+encoding raises MalformedError, here and in what is decoded with this.
 
 Source: the encoding guide of Protocol Buffers; groups, which no message here uses, count as damage.
 """
@@ -30,11 +31,7 @@ class MalformedError(CorruptFileError):
 
 @contextmanager
 def blame(where: object) -> Iterator[None]:
-    """Turn a MalformedError of the block into a CorruptFileError that says where it was found.
-
-    Raises:
-        CorruptFileError: the block raised MalformedError.
-    """
+    """Turn a MalformedError of the block into a CorruptFileError that says where it was found."""
     try:
         yield
     except MalformedError as error:
@@ -77,9 +74,6 @@ def decode_varint(data: Bytes, position: int) -> tuple[int, int]:
 
     Returns:
         Its value, below 2**64, and the position behind it.
-
-    Raises:
-        MalformedError: the data ends within it, or it is longer than 64 bits.
     """
     value = 0
     for shift in range(0, _VARINT_BITS, 7):
@@ -120,9 +114,6 @@ def fields(message: Bytes) -> Iterator[tuple[int, Value]]:
     Yields:
         The number of a field, and its value: an unsigned integer for varints and fixed widths, otherwise bytes of
         the kind the message is given in (of a memoryview nothing is copied).
-
-    Raises:
-        MalformedError: a field reaches beyond the message, or is of no known wire type.
     """
     position, end = 0, len(message)
     while position < end:
@@ -152,11 +143,7 @@ def _width(message: Bytes, position: int, wire_type: int) -> tuple[int, int]:
 
 
 def integer(value: Value) -> int:
-    """Take a field's value for an unsigned integer.
-
-    Raises:
-        MalformedError: it is a string of bytes.
-    """
+    """Take a field's value for an unsigned integer."""
     if not isinstance(value, int):
         raise MalformedError("a number is stored as bytes")
     return value
@@ -167,20 +154,13 @@ def signed(value: Value) -> int:
 
     Returns:
         The integer, at least -2**63 and below 2**63.
-
-    Raises:
-        MalformedError: it is a string of bytes.
     """
     number = integer(value)
     return number - (1 << _VARINT_BITS) if number >> (_VARINT_BITS - 1) else number
 
 
 def content(value: Value) -> Bytes:
-    """Take a field's value for bytes: a string or a message.
-
-    Raises:
-        MalformedError: it is a number.
-    """
+    """Take a field's value for bytes: a string or a message."""
     if isinstance(value, int):
         raise MalformedError("bytes are stored as a number")
     return value
@@ -191,9 +171,6 @@ def messages(message: Bytes, number: int) -> Iterator[Bytes]:
 
     Yields:
         The content of each, of the kind the message is given in.
-
-    Raises:
-        MalformedError: one of them is a number, or the message is damaged as fields() finds it.
     """
     for found, value in fields(message):
         if found == number:

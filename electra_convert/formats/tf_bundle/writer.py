@@ -65,11 +65,7 @@ class BundleSink:
             offset += specs[key].nbytes
 
     def writer(self, name: str) -> BundleWriter:
-        """The writer of one declared tensor; several threads may write different tensors at once.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """The writer of one declared tensor; several threads may write different tensors at once."""
         try:
             return self._writers[encode_name(name)]
         except (KeyError, UnicodeEncodeError) as error:
