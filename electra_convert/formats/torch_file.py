@@ -81,10 +81,10 @@ def open_file(path: Path) -> TorchSource:
         MissingPackageError: torch is not installed.
         CorruptFileError: it is damaged.
     """
-    torch = import_torch("to read PyTorch files")
     with ReadFile(path) as file:
         is_archive = file.read(min(len(_ZIP_MAGIC), file.size), 0) == _ZIP_MAGIC
         whole = range(file.size + 1)
+    torch = import_torch("to read PyTorch files")
     with _blaming(path):
         lengths, mappable = _check_archive(path) if is_archive else (whole, False)
         state = _state_dict(torch, path, _load(torch, path, mappable))

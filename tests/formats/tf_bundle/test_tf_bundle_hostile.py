@@ -76,7 +76,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.dictionaries(
         st.binary(min_size=1, max_size=8), ENTRIES.map(encode_any_entry) | st.binary(max_size=20), max_size=3
