@@ -27,6 +27,11 @@ class Weight:
         """Its shape after the op."""
         return self.op.shape(self.tensor.shape)
 
+    def read(self) -> NDArray[np.generic]:
+        """Read it whole, after its op: a C-contiguous array in dtype.storage; raises as Tensor.read does."""
+        values = self.tensor.read()
+        return np.ascontiguousarray(values.T) if self.op is Op.TRANSPOSE else values
+
 
 def same_bits(first: Weight, second: Weight) -> bool:
     """Whether two tensors hold the same bits after their ops.
@@ -45,7 +50,7 @@ def same_bits(first: Weight, second: Weight) -> bool:
         return False
     if first.op is second.op:
         return _digest(first.tensor) == _digest(second.tensor)
-    return bool(np.array_equal(_oriented(first).view(np.uint8), _oriented(second).view(np.uint8)))
+    return bool(np.array_equal(first.read().view(np.uint8), second.read().view(np.uint8)))
 
 
 def _digest(tensor: Tensor) -> bytes:
@@ -53,11 +58,6 @@ def _digest(tensor: Tensor) -> bytes:
     for piece in tensor.stream(memoryview(bytearray(PIECE_BYTES))):
         digest.update(piece)
     return digest.digest()
-
-
-def _oriented(weight: Weight) -> NDArray[np.generic]:
-    values = weight.tensor.read()
-    return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
 
 
 def constant(spec: TensorSpec, values: bytes) -> Tensor:
