@@ -147,7 +147,7 @@ def with_arguments(text: str, **renamed: str) -> str:
         return f"{renamed.get(name, name)}={value}"
 
     # The subject of a sentence, before a verb such as is or says, is the name alone.
-    return re.sub(r"(\w)= (?=(?:i|[a-z]{2,})s )", r"\1 ", re.sub(f"{_COMMAND}|{_OPTION}", argument, text))
+    return re.sub(r"(\w)= (?=(?:(?:i|[a-z]{2,})s|cannot) )", r"\1 ", re.sub(f"{_COMMAND}|{_OPTION}", argument, text))
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

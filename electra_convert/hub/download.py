@@ -53,8 +53,8 @@ def as_source(
         raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
     here = not (isinstance(given, str) and given.startswith((SCHEME, *_WEB)))
     parts = {"revision": revision, "token": token, "subfolder": subfolder}
-    if here and (names := [f"{name}=" for name, value in parts.items() if value is not None]):
-        raise UsageError(f"{' and '.join(names)} goes with a source on the Hub, and {given} is a path")
+    if here and (names := [name for name, value in parts.items() if value is not None]):
+        raise UsageError(f"{given} is a path; a source on the Hub alone has a {' and a '.join(names)}")
     if here:
         return Path(given)
     return str(given) if revision is subfolder is None else _completed(str(given), revision, subfolder)

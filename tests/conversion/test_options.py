@@ -195,5 +195,5 @@ def test_a_python_caller_may_pass_text_for_paths_and_a_mapping_for_hparams():
 def test_what_is_no_path_and_no_json_is_refused():
     with pytest.raises(UsageError, match="--vocab is 3, expected a path"):
         read_path("vocab", 3)
-    with pytest.raises(UsageError, match="--hparams cannot be written as JSON: .*set"):
+    with pytest.raises(UsageError, match=r"--hparams cannot be written as JSON: .*set"):
         hparams_text({"debug": {1}})
