@@ -13,7 +13,6 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import gather
-from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.conversion.options import hparams_text, read_path
 from electra_convert.conversion.plan import Progress
 from electra_convert.errors import arguments_for_options
@@ -50,7 +49,7 @@ class Inspection:
     Attributes:
         source: what was pointed at.
         format: the kind of container.
-        variant: the layout of a TensorFlow checkpoint, or None.
+        layout: the layout of a TensorFlow checkpoint, or None.
         step: the global step, or None where it is not known.
         slots: none, partial or full.
         models: by role; a model that is not there is absent.
@@ -61,7 +60,7 @@ class Inspection:
 
     source: str | Path
     format: str
-    variant: str | None
+    layout: str | None
     step: int | None
     slots: str
     models: Mapping[Role, ModelReport]
@@ -80,7 +79,7 @@ class Inspection:
         return {role: origins(model.config) for role, model in self.models.items()}
 
     def __repr__(self) -> str:
-        kind = f"{self.format}, {self.variant} layout" if self.variant else self.format
+        kind = f"{self.format}, {self.layout} layout" if self.layout else self.format
         models = ", ".join(f"{role} of {model.parameters:,} parameters" for role, model in self.models.items())
         return f"<Inspection of {str(self.source)!r}: {kind}; {models}>"
 
@@ -140,11 +139,11 @@ def run_inspection(
         return Inspection(
             source=pointed_at,
             format=checkpoint.format,
-            variant=checkpoint.variant.name if checkpoint.variant else None,
+            layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
             slots=checkpoint.slot_state,
             models={
-                role: ModelReport(ARCHITECTURES[role, model.head], findings.configs[role].values, model.parameters)
+                role: ModelReport(model.head.architecture(), findings.configs[role].values, model.parameters)
                 for role, model in checkpoint.models.items()
             },
             unmapped=tuple(collapse(checkpoint.unmapped)),

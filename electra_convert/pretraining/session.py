@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from electra_convert.checkpoint import Checkpoint, open_checkpoint
+from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.errors import ConfigError, TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.options import PretrainOptions
@@ -62,7 +62,7 @@ def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, 
         for line in notices:
             reporter.noticed(line)
         source = saved.models if saved else options.init_from
-        start = stack.enter_context(open_checkpoint(source)) if source else None
+        start = stack.enter_context(open_path(source)) if source else None
         standing = identity(output) if options.overwrite else None
         if options.resume and accelerator.is_main_process:
             stack.enter_context(locked(output))
@@ -205,13 +205,13 @@ def _check_split(preparation: Preparation, options: PretrainOptions, accelerator
 
 def _trained(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> Trained:  # noqa: ANN401
     own_dropout = accelerator.device.type == "cpu" and not options.compile
-    networks = make_networks(preparation.configs, preparation.variant, ATTENTION if own_dropout else "sdpa")
+    networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
     for network in networks.values():
         network.to(accelerator.device)
     named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
     optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)
-    return Trained(networks, optimizer, preparation.variant, preparation.findings)
+    return Trained(networks, optimizer, preparation.layout, preparation.findings)
 
 
 def _begun(
