@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.demo.scores import ScoredText as ScoredText
     from electra_convert.demo.scores import score as score
     from electra_convert.errors import ElectraConvertError as ElectraConvertError
-    from electra_convert.errors import ElectraConvertWarning as ElectraConvertWarning
+    from electra_convert.errors import ElectraWarning as ElectraWarning
     from electra_convert.hub.card.writing import Card as Card
     from electra_convert.hub.card.writing import write_card as write_card
     from electra_convert.hub.uploading import Upload as Upload
@@ -71,7 +71,7 @@ _API = {
     "Checkpoint": "schemes.models",
     "Conversion": "conversion.convert",
     "ElectraConvertError": "errors",
-    "ElectraConvertWarning": "errors",
+    "ElectraWarning": "errors",
     "Filling": "demo.filling",
     "Inspection": "conversion.inspect",
     "LoadedModel": "demo.models",

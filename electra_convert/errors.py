@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -100,14 +101,16 @@ class UsageError(ElectraConvertError):
     """Options that do not go together."""
 
 
-class ElectraConvertWarning(UserWarning):
-    """What was guessed or put aside, where a function's result has no place to say so."""
+class ElectraWarning(UserWarning):
+    """What may not be as it was meant, issued to Python callers."""
 
 
-def warn_caller(lines: Iterable[str]) -> None:
-    """Warn whoever called the public function, decorated with arguments_for_options, that calls this."""
-    for line in lines:
-        warnings.warn(with_arguments(line), ElectraConvertWarning, stacklevel=4)
+def warn_caller(line: str) -> None:
+    """Issue a warning at the line that called this package, however deep in it this is known."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith(("electra_convert.", "contextlib")):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(with_arguments(line), ElectraWarning, stacklevel=depth)
 
 
 @contextmanager

@@ -318,6 +318,13 @@ def test_results_are_short_to_look_at_and_plain_dictionaries_to_read(reader: Pat
             assert one.origins[role] == {key: value.origin for key, value in config.items()}
 
 
+def test_a_checkpoint_is_short_to_look_at_too(reader: Path):
+    with electra_convert.open_checkpoint("fixtures/default") as checkpoint:
+        models = "discriminator of 158,529 parameters, generator of 80,252 parameters"
+        assert repr(checkpoint) == f"<Checkpoint 'fixtures/default': tensorflow; {models}>"
+        assert repr(checkpoint.models["generator"]) == "<Model generator: ElectraForMaskedLM, 80,252 parameters>"
+
+
 def test_a_dry_run_says_that_nothing_is_written(reader: Path):
     assert repr(electra_convert.convert("fixtures/default", "my-pair", dry_run=True)).endswith(" bytes, not written>")
     assert not (reader / "my-pair").exists()

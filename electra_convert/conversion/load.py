@@ -154,7 +154,7 @@ def load_model(
         MissingPackageError: PyTorch or transformers is not installed.
 
     Warns:
-        ElectraConvertWarning: a value of the configuration was guessed or put aside.
+        ElectraWarning: a value of the configuration was guessed or put aside.
     """
     import_transformers("to load a model")
     settled = read_path("config", config)
@@ -162,7 +162,9 @@ def load_model(
         findings = gather(checkpoint, hparams_text(hparams), settled, (role,))
         plan = plan_transformers(checkpoint, findings, (role,), "safetensors", Options(), ())
         tensors = _read(checkpoint, plan.containers[0].entries, allow_nonfinite, _tensor)
-    warn_caller([*findings.warnings, *(electric_notice(checkpoint, findings) if role == "discriminator" else [])])
+    electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
+    for line in (*findings.warnings, *electric):
+        warn_caller(line)
     return load_tensors(str(source), json.loads(plan.files["config.json"]), tensors)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from electra_convert.errors import SourceError, UsageError, listing
 from electra_convert.frameworks import import_huggingface_hub
@@ -38,35 +39,35 @@ def as_source(
 
     Args:
         given: a path, hf://OWNER/REPO[@REVISION][/PATH], or an address on the web.
-        revision: a branch, a tag or a commit on the Hub, where the address has none.
-        token: the account's, which only the Hub is given.
-        subfolder: a folder of the repository; one within PATH where there is one.
-
-    Returns:
-        The whole address, or the path.
+        revision: what is to be @REVISION.
+        token: the account's, which goes to the Hub alone.
+        subfolder: what is to be PATH, or lies within it.
 
     Raises:
-        UsageError: there is no text, which a Path would take for the folder one is in; or what is of the Hub alone
-            is given with a path, or twice.
+        UsageError: there is no text, which a Path would take for the folder one is in; what is the Hub's alone is
+            given with a path; or the revision is given twice.
     """
     if given == "":
         raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
-    here = not (isinstance(given, str) and given.startswith((SCHEME, *_WEB)))
+    if isinstance(given, str) and given.startswith((SCHEME, *_WEB)):
+        return _completed(given, revision, subfolder)
     parts = {"revision": revision, "token": token, "subfolder": subfolder}
-    if here and (names := [name for name, value in parts.items() if value is not None]):
+    if names := [name for name, value in parts.items() if value is not None]:
         raise UsageError(f"{given} is a path; a source on the Hub alone has a {' and a '.join(names)}")
-    if here:
-        return Path(given)
-    return str(given) if revision is subfolder is None else _completed(str(given), revision, subfolder)
+    return Path(given)
 
 
 def _completed(source: str, revision: str | None, subfolder: str | None) -> str:
-    uri: Any = _parsed(source)
-    if revision is not None and uri.revision is not None:
-        raise UsageError(f"{source} names a revision already, and so does revision={revision!r}", "Give one of them.")
-    path = "/".join(part.strip("/") for part in (uri.path_in_repo, subfolder or "") if part.strip("/"))
-    whole: str = replace(uri, revision=revision or uri.revision, path_in_repo=path).to_uri()
-    return whole.replace(f"{SCHEME}models/", SCHEME, 1)
+    if revision is subfolder is None or source.startswith(_WEB):
+        return source
+    address = parse_address(source)
+    named = f"{address.repo_id}@" in source
+    if named and revision is not None:
+        raise UsageError(f"{source} names a revision, and so does revision={revision!r}", "Give one of them.")
+    whole = f"{SCHEME}{address.repo_id}"
+    if at := revision or (named and address.revision):
+        whole += f"@{quote(at, safe='').replace('refs%2Fpr%2F', 'refs/pr/')}"
+    return "/".join(part.strip("/") for part in (whole, address.path, subfolder or "") if part.strip("/"))
 
 
 def local_source(source: str | Path, tell: Tell = lambda _: None, token: str | None = None) -> Path:
@@ -93,8 +94,11 @@ def local_source(source: str | Path, tell: Tell = lambda _: None, token: str | N
 
 
 def _brought(source: str, tell: Tell, token: str | None) -> Path:
-    address = parse_address(source)
+    if source.startswith(_WEB):
+        named = "/".join(source.split("/")[3:5])
+        raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
     hub = Hub(token, tell, reading=True)
+    address = parse_address(source)
     names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path)
     if not wanted:
@@ -104,19 +108,17 @@ def _brought(source: str, tell: Tell, token: str | None) -> Path:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address, hf://OWNER/REPO[@REVISION][/PATH], as huggingface_hub does.
+    """Read an address as huggingface_hub does.
+
+    Args:
+        text: hf://OWNER/REPO[@REVISION][/PATH].
+
+    Returns:
+        Its parts.
 
     Raises:
         UsageError: it is malformed, or not of a model.
     """
-    uri = _parsed(text)
-    return Address(uri.id, uri.revision or "main", uri.path_in_repo)
-
-
-def _parsed(text: str) -> Any:  # noqa: ANN401 - huggingface_hub's HfUri
-    if text.startswith(_WEB):
-        named = "/".join(text.split("/")[3:5])
-        raise UsageError(f"{text} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
     library: Any = import_huggingface_hub("to read from the Hub")
     try:
         uri = library.utils.parse_hf_uri(text.rstrip("/"))
@@ -127,7 +129,7 @@ def _parsed(text: str) -> Any:  # noqa: ANN401 - huggingface_hub's HfUri
         raise UsageError(f"{text} is a {uri.type}, expected a model", "Such as hf://OWNER/REPO@main.")
     if ".." in uri.path_in_repo.split("/"):
         raise UsageError(f"{text} leaves the repository", "Such as hf://OWNER/REPO/FOLDER.")
-    return uri
+    return Address(uri.id, uri.revision or "main", uri.path_in_repo)
 
 
 def _listed(hub: Hub, source: str, address: Address) -> list[str]:

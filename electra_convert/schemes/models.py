@@ -50,7 +50,7 @@ class Scheme:
     loads: Literal["google", "transformers", "nothing"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """One model of a checkpoint.
 
@@ -90,8 +90,11 @@ class Model:
         """The length of its weights in bytes."""
         return sum(weight.tensor.nbytes for weight in self.weights.values())
 
+    def __repr__(self) -> str:
+        return f"<Model {self.role}: {self.head.architecture()}, {self.parameters:,} parameters>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """What a source holds.
 
@@ -131,6 +134,10 @@ class Checkpoint:
     def slot_state(self) -> str:
         """How many of the weights have both their optimiser slots: none, partial or full."""
         return slot_state(self.models.values())
+
+    def __repr__(self) -> str:
+        models = ", ".join(f"{role} of {model.parameters:,} parameters" for role, model in self.models.items())
+        return f"<Checkpoint {str(self.path)!r}: {self.format}; {models}>"
 
     def require_mapped(self) -> None:
         """Refuse to go on while a tensor is unaccounted for.

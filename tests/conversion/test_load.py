@@ -11,7 +11,7 @@ from conftest import FIXTURES, VARIANT_SIZES
 from safetensors.numpy import load_file
 
 from electra_convert import ElectraConvertError, convert, inspect, load_model, load_state_dict
-from electra_convert.errors import ElectraConvertWarning, MissingPackageError, NamesError, SourceError, UsageError
+from electra_convert.errors import ElectraWarning, MissingPackageError, NamesError, SourceError, UsageError
 from electra_convert.pytorch import load_tensors
 
 DEFAULT = FIXTURES / "default"
@@ -178,12 +178,12 @@ def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.slow
 def test_a_guess_is_warned_of_where_it_is_made_and_an_argument_settles_it(golden_copy, recwarn):
     source = golden_copy(without=("hparams.json", "model.ckpt-4000.meta"))
-    with pytest.warns(ElectraConvertWarning, match="guess") as told:
+    with pytest.warns(ElectraWarning, match="guess") as told:
         assert load_model(source).config.num_attention_heads == 1
     assert {warning.filename for warning in told} == {__file__}
     recwarn.clear()
     assert load_model(source, hparams=(DEFAULT / "hparams.json")).config.num_attention_heads == 2
-    assert not [one for one in recwarn if one.category is ElectraConvertWarning]
+    assert not [one for one in recwarn if one.category is ElectraWarning]
 
 
 @pytest.mark.slow

@@ -289,9 +289,8 @@ def test_a_program_names_a_revision_and_a_folder_and_brings_its_own_token(hub, g
 @pytest.mark.parametrize(
     ("source", "options", "said"),
     [
-        ("hf://alice/run@main", {"revision": "main"}, "names a revision already, and so does revision='main'"),
+        ("hf://alice/run@main", {"revision": "main"}, "names a revision, and so does revision='main'"),
         ("hf://alice/run", {"subfolder": "../other"}, "leaves the repository"),
-        ("https://huggingface.co/alice/run", {"revision": "main"}, "is the address of a page"),
         ("hf://datasets/alice/run", {"revision": "main"}, "is a dataset, expected a model"),
         ("alice/run", {"revision": "main", "token": "secret"}, "alone has a revision and a token"),
     ],
@@ -309,6 +308,7 @@ def test_a_place_on_the_hub_is_named_once_and_there_alone(source, options, said)
         ("hf://alice/run", {"revision": "v1"}, "hf://alice/run@v1"),
         ("hf://alice/run", {"revision": "feature/x"}, "hf://alice/run@feature%2Fx"),
         ("hf://alice/run@v1", {"subfolder": "a/b/"}, "hf://alice/run@v1/a/b"),
+        ("hf://models/alice/run@v1/a", {"subfolder": "b"}, "hf://alice/run@v1/a/b"),
         ("hf://alice/run/a", {"revision": "refs/pr/2", "subfolder": "b"}, "hf://alice/run@refs/pr/2/a/b"),
     ],
 )
