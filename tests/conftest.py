@@ -20,9 +20,9 @@ from support.pairs import copy_pair
 from support.pretraining import TINY
 
 if TYPE_CHECKING:
-    from electra_convert.verification.reference.session import WitnessSession
+    from electra_convert.verification.reference.session import ReferenceSession
 
-pytest_plugins = ["support.fake_hub.fixtures"]
+pytest_plugins = ["support.browser", "support.fake_hub.fixtures"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
 settings.register_profile(
@@ -121,19 +121,21 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def witness_session() -> Iterator[WitnessSession]:
-    """One witness's process, since starting TensorFlow takes seconds."""
-    from electra_convert.verification.reference.session import WitnessSession
+def reference_session() -> Iterator[ReferenceSession]:
+    """One process of the reference model, since starting TensorFlow takes seconds."""
+    from electra_convert.verification.reference.session import ReferenceSession
 
-    with WitnessSession() as opened:
+    with ReferenceSession() as opened:
         yield opened
 
 
 @pytest.fixture
-def shared_witness(witness_session: WitnessSession, monkeypatch: pytest.MonkeyPatch) -> WitnessSession:
-    """Has every verify of a test ask the same witness."""
-    monkeypatch.setattr("electra_convert.verification.verify.WitnessSession", lambda: nullcontext(witness_session))
-    return witness_session
+def shared_reference(reference_session: ReferenceSession, monkeypatch: pytest.MonkeyPatch) -> ReferenceSession:
+    """Has every verify of a test ask the same reference model."""
+    monkeypatch.setattr(
+        "electra_convert.verification.verify.ReferenceSession", lambda: nullcontext(reference_session)
+    )
+    return reference_session
 
 
 @pytest.fixture(scope="session")

@@ -133,8 +133,8 @@ def test_no_module_imports_anything_heavy_before_it_is_used(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_frameworks_are_imported_in_one_place_by_the_witness_and_in_pretraining(path):
-    # The witness finds the names in object-based checkpoints through a module that TensorFlow's own does not show.
+def test_frameworks_are_imported_in_one_place_by_the_reference_model_and_in_pretraining(path):
+    # The reference model finds the names in object-based checkpoints through a module that tensorflow does not show.
     allowed = {"frameworks": {"torch", "transformers", "tensorflow"}, "verification.reference.graph": {"tensorflow"}}
     expected = allowed.get(part_of(path), set())
     found = {name.partition(".")[0] for name in when_run(ast.parse(path.read_text()))} & FRAMEWORKS
@@ -199,10 +199,8 @@ def test_containers_know_no_names_of_models(path):
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "verification" / "reference").glob("*.py")), ids=name_of)
-def test_the_witness_shares_no_names_readers_or_configurations_with_the_rest(path):
+def test_the_reference_model_shares_no_names_readers_or_configurations_with_the_rest(path):
     allowed = {"errors", "frameworks", "verification.reference.graph", "verification.reference.settings"}
-    if path.name == "session.py":
-        allowed |= {"verification.inputs"}
     ours = {
         name.removeprefix("electra_convert.") for name in when_run(ast.parse(path.read_text())) if "electra" in name
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.cli.printing import as_text, table
 
 if TYPE_CHECKING:
-    from electra_convert.verification.forward import ForwardParity
+    from electra_convert.verification.compare import OutputsParity
     from electra_convert.verification.report import ModelParity, ParityReport
     from electra_convert.verification.settings import SettingParity
     from electra_convert.verification.weights import WeightsParity
@@ -18,7 +18,7 @@ _ROWS = 30  # rows of a table of weights
 
 def parity_fields(report: ParityReport) -> dict[str, Any]:
     """What `verify --json` prints."""
-    from electra_convert.verification.report import report_fields
+    from electra_convert.verification.record import report_fields
 
     fields = report_fields(report)
     for side in (report.reference, report.candidate):
@@ -28,14 +28,12 @@ def parity_fields(report: ParityReport) -> dict[str, Any]:
 
 def parity_text(report: ParityReport) -> str:
     """What `verify` prints: what was compared, then the verdict."""
-    from electra_convert.verification.words import batch_words
-
     lines = [
         f"Reference: {report.reference.path} ({report.reference.format})",
         f"Candidate: {report.candidate.path} ({report.candidate.format})",
     ]
     if report.batches:
-        lines += ["Inputs:", *table([(batch.name, batch_words(batch)) for batch in report.batches])]
+        lines += ["Inputs:", *table([batch.cells for batch in report.batches])]
     for role, model in report.models.items():
         lines += ["", role, *_model_lines(model)]
     lines += ["", report.summary]
@@ -50,9 +48,9 @@ def _model_lines(model: ModelParity) -> list[str]:
         lines += _weights_lines(model.weights)
     if model.settings:
         lines += _settings_lines(model.settings)
-    lines += [f"  Not run: {reason}" for reason in (model.fault, model.obstacle) if reason is not None]
-    if model.forward is not None:
-        lines += _forward_lines(model.forward)
+    lines += [f"  Not run: {reason}" for reason in (model.fault, model.not_run) if reason is not None]
+    if model.outputs is not None:
+        lines += _outputs_lines(model.outputs)
     return lines
 
 
@@ -80,27 +78,14 @@ def _settings_lines(settings: Sequence[SettingParity]) -> list[str]:
     return lines + [f"  {line}" for line in table(rows)]
 
 
-def _forward_lines(forward: ForwardParity) -> list[str]:
-    from electra_convert.verification.words import noticed_words, rounding_words
+def _outputs_lines(outputs: OutputsParity) -> list[str]:
+    from electra_convert.verification.compare import STAGE_HEADER
 
-    header = ("", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
-    rows = [
-        (
-            stage.name,
-            *(f"{value:.2g}" for value in (stage.figures.max_abs, stage.figures.mean_abs, stage.figures.relative)),
-            f"{stage.figures.cosine:.7f}",
-            *(f"{value:.2g}" for value in (stage.limit, stage.reference_error, stage.candidate_error)),
-            "" if stage.passed else "beyond the limit",
-        )
-        for stage in forward.stages
-    ]
-    lines = [f"  Reference run: {forward.reference}", f"  Candidate run: {forward.candidate}"]
-    lines += [f"  {line}" for line in table([header, *rows])]
+    rows = [(*stage.cells[:-1], "" if stage.passed else stage.cells[-1]) for stage in outputs.stages]
+    lines = [f"  Reference run: {outputs.reference}", f"  Candidate run: {outputs.candidate}"]
+    lines += [f"  {line}" for line in table([("", *STAGE_HEADER[1:]), *rows])]
     lines.append("  * the largest distance from the candidate's run in float64")
-    if forward.noticed is not None:
-        lines.append(f"  {noticed_words(forward.noticed)}")
-    if forward.rounding:
-        lines.append(f"  {rounding_words(forward.rounding)}")
-    if forward.blind:
-        lines += ["  What this comparison cannot see:", *(f"    {line}" for line in forward.blind)]
+    lines += [f"  {line}" for line in outputs.remarks]
+    if outputs.not_covered:
+        lines += ["  What this comparison cannot see:", *(f"    {line}" for line in outputs.not_covered)]
     return lines

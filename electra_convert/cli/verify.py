@@ -71,10 +71,9 @@ def command(
     from electra_convert.cli.parity import parity_fields, parity_text
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.errors import UsageError
-    from electra_convert.pages import check_page, save_page
-    from electra_convert.verification.checks import Checks
+    from electra_convert.pages import check_page
     from electra_convert.verification.sides import find_place
-    from electra_convert.verification.verify import run_verification
+    from electra_convert.verification.verify import Checks, run_verification
 
     if candidate is None and golden is None:
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
@@ -90,9 +89,7 @@ def command(
     with progress_bar("Comparing weights", quiet or as_json) as progress:
         report = run_verification(known, find_place(candidate or reference), checks, save, progress)
     if html is not None:
-        from electra_convert.verification.html import report_page
-
-        save_page(html, report_page(report), overwrite)
+        report.to_html(html, overwrite)
     if as_json:
         print_json(parity_fields(report))
     else:

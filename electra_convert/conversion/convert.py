@@ -227,9 +227,8 @@ def run_conversion(
 
 def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
     """Refuse what was written unless it is the same model as the source, and keep the report in it."""
-    from electra_convert.verification.checks import Checks
     from electra_convert.verification.sides import Place
-    from electra_convert.verification.verify import run_verification
+    from electra_convert.verification.verify import Checks, run_verification
 
     name = None if isinstance(source, Path) else source
     reference = Place(opened, name, options.generator, options.hparams, options.config)

@@ -1,160 +1,154 @@
-"""The report as a page that needs nothing else: verdict, tables and pictures; decides and computes nothing."""
+"""The report as a page that needs nothing else, filled into report.html, and where its pictures have their marks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from electra_convert.pages import CLOSED_POLICY, page_file
-from electra_convert.verification.forward import ForwardParity
-from electra_convert.verification.pictures import errors_by_layer, logits_side_by_side
-from electra_convert.verification.report import ModelParity, ParityReport, SideReport
-from electra_convert.verification.words import batch_words, noticed_words, rounding_words
+from electra_convert.pages import render
+from electra_convert.verification.compare import STAGE_HEADER, OutputsParity, Sample
 from electra_convert.version import __version__
 
-_STAGE_HEADER = ("stage", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
-_ERRORS_KEY = (
-    '<span class="key key-0"><i>●</i> reference to candidate</span>'
-    '<span class="key key-1"><i>●</i> reference to float64</span>'
-    '<span class="key key-2"><i>●</i> candidate to float64</span>'
-    '<span class="key key-limit"><i>- -</i> limit</span>'
-)
-_LOGITS_KEY = '<span class="key key-1"><i>○</i> reference</span><span class="key key-0"><i>●</i> candidate</span>'
+_WIDTH, _HEIGHT = 640, 320
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 90
+_MOST_LABELS = 16
+_SMALLEST = 1e-10  # what a logarithmic axis shows a difference of nothing as
 
 
-def report_page(report: ParityReport) -> str:
-    """Make the page.
+def report_page(report: object) -> str:
+    """The page of a ParityReport, which makes its own page and is therefore not imported here."""
+    return render(
+        "electra_convert.verification",
+        "report.html",
+        report=report,
+        stage_header=STAGE_HEADER,
+        errors_by_layer=errors_by_layer,
+        logits_side_by_side=logits_side_by_side,
+        version=__version__,
+    )
 
-    Args:
-        report: what verify found.
 
-    Returns:
-        HTML, complete in itself.
+@dataclass(frozen=True)
+class Dot:
+    """A mark: its place and radius in pixels, the class of its colour, and what pointing at it shows."""
+
+    x: float
+    y: float
+    radius: float
+    style: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture.
+
+    Attributes:
+        ticks: the height in pixels and the label of each line of its grid.
+        labels: the place in pixels and the text of each column that is named.
+        lines: the class and the points of each line, as SVG writes them.
     """
-    body = [_verdict(report), _sides(report.reference, report.candidate)]
-    body += [_model(role, model) for role, model in report.models.items()]
-    body += [_inputs(report), _list("What the reader should know", report.notes)]
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    styles = page_file("electra_convert.pages", "style.css") + page_file("electra_convert.verification", "report.css")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{CLOSED_POLICY}">
-<title>{escape(f"{report.title}: {report.candidate.name}")}</title>
-<style>
-{styles}</style>
-</head>
-<body>
-<main>
-<h1 class="soft">electra_convert parity report</h1>
-{"".join(body)}
-<footer>electra_convert {__version__}{", " if versions else ""}{escape(versions)}.</footer>
-</main>
-</body>
-</html>
-"""
+
+    title: str
+    ticks: Sequence[tuple[float, str]]
+    labels: Sequence[tuple[float, str]]
+    lines: Sequence[tuple[str, str]]
+    dots: Sequence[Dot]
+
+    width, height, left, right = _WIDTH, _HEIGHT, _LEFT, _WIDTH - _RIGHT
+    foot = _HEIGHT - _BOTTOM + 12
 
 
-def _verdict(report: ParityReport) -> str:
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons)
-    told = f"<ul>{reasons}</ul>" if reasons else escape(report.summary)
-    return f'<section class="verdict {report.verdict}" id="verdict"><strong>{report.title}</strong>{told}</section>'
+@dataclass(frozen=True)
+class _Axis:
+    """A vertical axis: values on a line from the bottom to the top of the picture."""
+
+    low: float
+    high: float
+
+    def place(self, value: float) -> float:
+        share = (min(max(value, self.low), self.high) - self.low) / ((self.high - self.low) or 1.0)
+        return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def _sides(reference: SideReport, candidate: SideReport) -> str:
-    cards = (
-        f'<div class="side"><b>{name}</b>{escape(side.name)} ({escape(side.format)})</div>'
-        for name, side in (("Reference", reference), ("Candidate", candidate))
-    )
-    return f'<div class="sides">{"".join(cards)}</div>'
-
-
-def _model(role: str, model: ModelParity) -> str:
-    parts = [f"<h2>{role}</h2>"]
-    parts += [f"<p>Not run: {escape(reason)}</p>" for reason in (model.fault, model.obstacle) if reason is not None]
-    if model.forward is not None:
-        parts.append(_forward(model.forward))
-    if model.settings:
-        parts.append("<h3>Configuration values that change what is computed</h3>" + _settings(model))
-    if model.weights is not None:
-        weights = model.weights
-        told = f"{weights.equal} of {len(weights.tensors)} weights equal"
-        rows = _table(("weight", "found"), weights.rows, {0: "name"}, lambda row: _marked(row[1].startswith("equal")))
-        opened = " open" if weights.differing else ""
-        parts.append(f"<h3>Weights</h3><details{opened}><summary>{told}</summary>{rows}</details>")
-    return f"<section>{''.join(parts)}</section>"
-
-
-def _forward(forward: ForwardParity) -> str:
-    figures = [_figure(errors_by_layer(forward), f"Largest absolute difference by layer. {_ERRORS_KEY}")]
-    if forward.sample is not None:
-        told = f"Logits side by side. {escape(forward.sample.what)}. {_LOGITS_KEY}"
-        figures.append(_figure(logits_side_by_side(forward.sample), told))
-    rows = [
-        (
-            stage.name,
-            *(f"{value:.2g}" for value in (stage.figures.max_abs, stage.figures.mean_abs, stage.figures.relative)),
-            f"{stage.figures.cosine:.7f}",
-            *(f"{value:.2g}" for value in (stage.limit, stage.reference_error, stage.candidate_error)),
-            "within the limit" if stage.passed else "beyond the limit",
-        )
-        for stage in forward.stages
+def errors_by_layer(outputs: OutputsParity) -> Chart:
+    """The largest differences of every stage, on a logarithmic scale."""
+    names = [stage.name for stage in outputs.stages]
+    series = {
+        "reference to candidate": [stage.figures.max_abs for stage in outputs.stages],
+        "reference to float64": [stage.reference_error for stage in outputs.stages],
+        "candidate to float64": [stage.candidate_error for stage in outputs.stages],
+    }
+    limits = [_logarithm(stage.limit) for stage in outputs.stages]
+    heights = [[_logarithm(value) for value in values] for values in series.values()]
+    every = [value for values in (limits, *heights) for value in values]
+    axis = _Axis(math.floor(min(every)), math.ceil(max(every) + 0.1))
+    columns = _columns(len(names))
+    dots = [
+        Dot(x, axis.place(height), 3.5, f"series-{number}", f"{stage}, {name}: {value:.3g}")
+        for number, (name, values) in enumerate(series.items())
+        for x, height, stage, value in zip(columns, heights[number], names, values, strict=True)
     ]
-    numbers = dict.fromkeys(range(1, 8), "number")
-    noticed = "" if forward.noticed is None else f"<p>{escape(noticed_words(forward.noticed))}</p>"
-    rounding = f"<p>{escape(rounding_words(forward.rounding))}</p>" if forward.rounding else ""
-    return (
-        f"<p>{escape(forward.candidate)} against {escape(forward.reference)}, {forward.positions:,} positions, "
-        f"float32 on the CPU.</p>{noticed}{rounding}"
-        f'<div class="pictures">{"".join(figures)}</div><h3>Stage by stage</h3>'
-        + _table(_STAGE_HEADER, rows, numbers, lambda row: _marked(row[-1].startswith("within")))
-        + "<p>* the largest distance from the candidate's run in float64</p>"
-        + _list("What this comparison cannot see", forward.blind)
+    return Chart(
+        "Largest absolute difference by layer, on a logarithmic scale",
+        [(axis.place(power), f"1e{power}") for power in range(int(axis.low), int(axis.high) + 1)],
+        _labels(names, columns),
+        [
+            ("limit", _points(limits, columns, axis)),
+            *((f"series series-{number}", _points(line, columns, axis)) for number, line in enumerate(heights)),
+        ],
+        dots,
     )
 
 
-def _figure(picture: str, caption: str) -> str:
-    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+def logits_side_by_side(sample: Sample) -> Chart:
+    """Logits of both sides in the same places: rings for the reference, dots for the candidate."""
+    every = [value for value in (*sample.reference, *sample.candidate) if math.isfinite(value)] or [0.0]
+    margin = 0.06 * (max(every) - min(every)) or 1.0
+    axis = _Axis(min(every) - margin, max(every) + margin)
+    columns = _columns(len(sample.labels))
+    dots = []
+    for label, x, one, other in zip(sample.labels, columns, sample.reference, sample.candidate, strict=True):
+        told = f"{label}: reference {one:.6g}, candidate {other:.6g}"
+        marks = ((one, 6, "ring"), (other, 3.5, "series-0"))
+        dots += [Dot(x, axis.place(value), size, style, told) for value, size, style in marks if math.isfinite(value)]
+    return Chart(
+        f"{sample.what}: logits of the reference and of the candidate",
+        [(axis.place(tick), f"{tick:g}") for tick in _ticks(axis)],
+        _labels(sample.labels, columns),
+        [],
+        dots,
+    )
 
 
-def _settings(model: ModelParity) -> str:
-    rows = [
-        (setting.key, str(setting.reference), setting.origin, str(setting.candidate), setting.state)
-        for setting in model.settings
-    ]
-    header = ("value", "reference", "from", "candidate", "")
-    return _table(header, rows, {0: "name"}, lambda row: _marked(row[-1] == "equal"))
+def _ticks(axis: _Axis) -> list[float]:
+    """Round numbers within an axis: multiples of 1, 2 or 5 times a power of ten."""
+    span = axis.high - axis.low
+    power = 10.0 ** math.floor(math.log10(span / 4))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if span / step <= 6)
+    first = math.ceil(axis.low / step)
+    return [round(place * step, 12) for place in range(first, math.floor(axis.high / step) + 1)]
 
 
-def _inputs(report: ParityReport) -> str:
-    rows = [(batch.name, batch_words(batch)) for batch in report.batches]
-    return "<h2>Inputs</h2>" + _table(("batch", "rows"), rows, {}, lambda _: "") if rows else ""
+def _logarithm(value: float) -> float:
+    return math.log10(max(value, _SMALLEST)) if math.isfinite(value) else 2.0
 
 
-def _marked(good: bool) -> str:
-    return "equal" if good else "bad"
+def _columns(count: int) -> list[float]:
+    step = (_WIDTH - _LEFT - _RIGHT) / count
+    return [round(_LEFT + step * (place + 0.5), 1) for place in range(count)]
 
 
-def _table(
-    header: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    classes: Mapping[int, str],
-    last: Callable[[Sequence[str]], str],
-) -> str:
-    """A table; classes of its columns by their places, and of the last cell by what the row says."""
-    heads = "".join(f'<th class="{classes.get(place, "")}">{escape(name)}</th>' for place, name in enumerate(header))
-    lines = []
-    for row in rows:
-        names = [*(classes.get(place, "") for place in range(len(row) - 1)), last(row)]
-        lines.append(
-            "".join(f'<td class="{name}">{escape(cell)}</td>' for name, cell in zip(names, row, strict=True))
-        )
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+def _labels(names: Sequence[str], columns: Sequence[float]) -> list[tuple[float, str]]:
+    """The last name, and as many of those before it as can be read beside each other."""
+    step = max(1, math.ceil(len(names) / _MOST_LABELS))
+    last = len(names) - 1
+    shown = [place for place in range(len(names)) if (place % step == 0 and last - place >= step) or place == last]
+    return [(columns[place], names[place]) for place in shown]
 
 
-def _list(title: str, lines: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<h3>{title}</h3><ul>{items}</ul>" if items else ""
+def _points(values: Sequence[float], columns: Sequence[float], axis: _Axis) -> str:
+    if len(columns) == 1:  # a line from side to side
+        values, columns = [*values, *values], [_LEFT, _WIDTH - _RIGHT]
+    return " ".join(f"{column},{axis.place(value)}" for column, value in zip(columns, values, strict=True))

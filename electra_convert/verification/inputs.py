@@ -1,4 +1,4 @@
-"""What the models are run on: a built-in set that exercises what goes wrong, and the user's own; runs nothing."""
+"""What models are run on: built-in inputs that exercise what goes wrong, and the user's own ids and sentences."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import SourceError, UsageError, listing
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 Ids = NDArray[np.int32]
 _SHORT = 48
+_NAME_LENGTH = 40
+_SHOWN_ROWS = 8
 _MASK_NAMES = ("input_mask", "attention_mask")
 _SEGMENT_NAMES = ("segment_ids", "token_type_ids")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model can take.
-
-    Attributes:
-        vocabulary: rows of its word embeddings.
-        positions: rows of its position embeddings.
-        types: rows of its token type embeddings.
-    """
+    """What a model can take: the rows of its word, position and token type embeddings."""
 
     vocabulary: int
     positions: int
@@ -73,18 +72,21 @@ class Batch:
         """The number of positions that are not padding."""
         return int(self.input_mask.sum())
 
+    @property
+    def arrays(self) -> tuple[Ids, Ids, Ids]:
+        """What a model takes: ids, mask and segments, each [rows, length]."""
+        return self.input_ids, self.input_mask, self.segment_ids
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        """What a table shows: its name, and its rows in words."""
+        rest = len(self.rows) - _SHOWN_ROWS
+        shown = ", ".join(self.rows[:_SHOWN_ROWS]) + (f" and {rest} more" if rest > 0 else "")
+        return self.name, f"{len(self.rows)} x {self.length} positions: {shown}"
+
 
 def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
-    """Make the built-in inputs: the same for the same arguments.
-
-    Args:
-        limits: what the models can take.
-        specials: the ids of special tokens.
-
-    Returns:
-        Short rows (single, paired, padded, one token, masked, random ids over the whole vocabulary), and one of the
-        full length, so that every position is used.
-    """
+    """Short rows, and one of the full length, so that every position is used; the same for the same arguments."""
     random = np.random.default_rng(1)
     short = min(_SHORT, limits.positions)
     rows = [
@@ -110,17 +112,7 @@ def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
 def rows_batch(
     name: str, rows: Sequence[tuple[str, NDArray[np.integer]]], specials: Specials, limits: Limits
 ) -> Batch:
-    """Pad rows of ids to one length.
-
-    Args:
-        name: what the batch is.
-        rows: what each row is, and its ids [length].
-        specials: the ids of special tokens.
-        limits: what the models can take.
-
-    Returns:
-        The batch, all of one segment.
-    """
+    """Pad rows, each with what it is and its ids [length], to one length; all of one segment."""
     length = max(len(ids) for _, ids in rows)
     padding = min(specials.pad, limits.vocabulary - 1)
     input_ids = np.full((len(rows), length), padding, np.int32)
@@ -151,6 +143,38 @@ def _clipped(ids: NDArray[np.integer], limits: Limits) -> NDArray[np.integer]:
     return clipped
 
 
+def text_batch(
+    texts: Sequence[str], tokenizer: Tokenizer, specials: Specials, limits: Limits
+) -> tuple[Batch, tuple[str, ...]]:
+    """Make one row of each sentence, and say which of them were cut off.
+
+    Raises:
+        UsageError: a sentence is no text, or the tokenizer is of a larger vocabulary than the models.
+    """
+    rows: list[tuple[str, NDArray[np.integer]]] = []
+    notes = []
+    for text in texts:
+        ids = np.array(_encode(tokenizer, text))
+        name = text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
+        if len(ids) > limits.positions:
+            notes.append(f"“{name}” has {len(ids)} tokens; the first {limits.positions} were used.")
+        if ids.max(initial=0) >= limits.vocabulary:
+            raise UsageError(
+                f"the tokenizer makes ids up to {ids.max()}, the model has {limits.vocabulary} embeddings"
+            )
+        rows.append((name, ids[: limits.positions]))
+    return rows_batch("your own text", rows, specials, limits), tuple(notes)
+
+
+def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"--text {ascii(text)[:60]} is no text: it holds half of a character") from error
+    ids: list[int] = tokenizer.encode(text).ids
+    return ids
+
+
 def read_inputs(path: Path, limits: Limits) -> Batch:
     """Read ids from a file.
 
@@ -158,9 +182,6 @@ def read_inputs(path: Path, limits: Limits) -> Batch:
         path: an .npz with input_ids [rows, length] or [length], and where wanted input_mask (or attention_mask) and
             segment_ids (or token_type_ids) of the same shape.
         limits: what the models can take.
-
-    Returns:
-        The batch.
 
     Raises:
         SourceError: the file cannot be read, or lacks input_ids.
@@ -181,16 +202,10 @@ def read_inputs(path: Path, limits: Limits) -> Batch:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read an .npz.
-
-    Args:
-        path: the file; pickled objects in it are refused.
-
-    Returns:
-        Its arrays by name.
+    """Read the arrays of an .npz by name.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or holds pickled objects.
     """
     try:
         with path.open("rb") as opened:

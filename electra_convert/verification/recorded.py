@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import SourceError
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.forward import LOGITS, Stages, stage_name
 from electra_convert.verification.inputs import Batch, Limits, checked, read_arrays
+from electra_convert.verification.runners import LOGITS, Stages, stage_name
 
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
 
@@ -23,8 +23,7 @@ class Recording:
     """What one model of a reference was given and computed.
 
     Attributes:
-        batch: what it was given.
-        stages: what it computed: the layers' outputs where they were recorded, and the logits.
+        stages: the layers' outputs where they were recorded, and the logits.
         positions: for a generator the (row, column) of each recorded vector of logits, [n, 2]; else None.
     """
 
@@ -33,13 +32,7 @@ class Recording:
     positions: NDArray[np.integer] | None
 
     def select(self, candidate: Stages) -> Stages:
-        """The candidate's arrays at the places that were recorded.
-
-        Args:
-            candidate: its stages on the batch.
-
-        Returns:
-            The stages of the recording alone, of the same shapes.
+        """The candidate's arrays on the batch, of the stages and at the places that were recorded.
 
         Raises:
             SourceError: a shape differs, so that the recording is of another model.
@@ -62,16 +55,8 @@ class Recording:
         """1 where there is a token of which logits were recorded."""
         return self.batch.input_mask if self.positions is None else np.ones((1, len(self.positions)), np.int32)
 
-    def blind(self, limits: Limits, layers: int) -> tuple[str, ...]:
-        """What a comparison with this recording cannot see.
-
-        Args:
-            limits: what the model can take.
-            layers: how many layers it has.
-
-        Returns:
-            One line each.
-        """
+    def not_covered(self, limits: Limits, layers: int) -> tuple[str, ...]:
+        """What a comparison of a model of so many layers with this recording cannot see, one line each."""
         seen = np.unique(self.batch.input_ids[self.batch.input_mask > 0])
         types = np.unique(self.batch.segment_ids[self.batch.input_mask > 0])
         lines = ["biases of keys, which no softmax lets through"]
@@ -106,9 +91,6 @@ def read_golden(path: Path, limits: Mapping[Role, Limits]) -> dict[Role, Recordi
             [rows, length] and where recorded disc_hidden [layers, rows, length, hidden]; of a generator gen_ids,
             gen_positions [n, 2] with (row, column), gen_logits [n, vocabulary] and where recorded gen_hidden.
         limits: what the models of the candidate can take.
-
-    Returns:
-        The recording of each model of the candidate that the file holds.
 
     Raises:
         SourceError: the file cannot be read, or records none of the candidate's models.

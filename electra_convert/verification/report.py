@@ -1,34 +1,33 @@
-"""What verify found, as values: every comparison, and the verdict that follows from them; compares nothing itself."""
+"""What verify found: every comparison as a value, the verdict that follows from them, and why, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from math import isfinite
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 from electra_convert.errors import counted, listing
+from electra_convert.pages import framed, save_page
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.forward import ForwardParity
+from electra_convert.verification.compare import OutputsParity
+from electra_convert.verification.html import report_page
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.settings import SettingParity
 from electra_convert.verification.weights import WeightsParity
-from electra_convert.version import __version__
 
-SCHEMA = 1
 _SHOWN = 3
+_TITLES = {
+    "same": "Same model",
+    "different": "Not the same model",
+    "unproven": "Not shown to be the same model",
+}
 
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side of a comparison.
-
-    Attributes:
-        path: what was pointed at, as it was given.
-        name: its base name, which may be recorded.
-        format: the kind of container, or npz for recorded outputs.
-    """
+    """One side: the path as it was given, the base name, which may be recorded, and the kind of container."""
 
     path: str
     name: str
@@ -42,15 +41,15 @@ class ModelParity:
     Attributes:
         weights: its weights compared, or None where there is no reference to compare them with.
         settings: its configuration compared.
-        forward: what the two compute, or None where that was not looked at.
-        obstacle: why a side could not be run, or None.
+        outputs: what the two compute, or None where that was not looked at.
+        not_run: why a side could not be run, or None.
         fault: how the candidate's configuration contradicts itself or its weights, or None.
     """
 
     weights: WeightsParity | None
     settings: tuple[SettingParity, ...]
-    forward: ForwardParity | None = None
-    obstacle: str | None = None
+    outputs: OutputsParity | None = None
+    not_run: str | None = None
     fault: str | None = None
 
     @property
@@ -59,18 +58,17 @@ class ModelParity:
         found = [*_weight_reasons(self.weights), *_setting_reasons(self.settings)]
         if self.fault is not None:
             found.append(self.fault)
-        if self.forward is not None and (parted := self.forward.first_parted) is not None:
-            stage = next(stage for stage in self.forward.stages if stage.name == parted)
-            found.append(f"the outputs part at {parted}: {stage.fault}")
+        if self.outputs is not None and (stage := self.outputs.first_differing) is not None:
+            found.append(f"the outputs part at {stage.name}: {stage.fault}")
         return tuple(found)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the two are not shown to be the same model; empty if they are."""
-        return self.differences + (() if self.obstacle is None else (f"not run: {self.obstacle}",))
+        return self.differences + (() if self.not_run is None else (f"not run: {self.not_run}",))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParityReport:
     """The answer to whether two checkpoints are the same model.
 
@@ -94,6 +92,29 @@ class ParityReport:
     notes: tuple[str, ...]
     tolerance: float | None = None
 
+    def __repr__(self) -> str:
+        sides = f"{' and '.join(self.models)} of {self.candidate.name} against {self.reference.name}"
+        return f"<ParityReport: {self.title[0].lower()}{self.title[1:]}, {sides}>"
+
+    def _repr_html_(self) -> str:
+        return framed(report_page(self))
+
+    def to_html(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the report as a web page that needs nothing else.
+
+        Args:
+            path: the file to be made.
+            overwrite: whether an existing file may be replaced.
+
+        Raises:
+            OutputError: it exists, or cannot be written.
+
+        >>> from electra_convert import convert, verify
+        >>> converted = convert("fixtures/default", "my-electra")
+        >>> verify("fixtures/default", "my-electra", weights_only=True).to_html("report.html")
+        """
+        save_page(Path(path), report_page(self), overwrite)
+
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the two are not the same; empty if they are."""
@@ -114,12 +135,7 @@ class ParityReport:
     @property
     def title(self) -> str:
         """The verdict in a few words."""
-        titles = {
-            "same": "Same model",
-            "different": "Not the same model",
-            "unproven": "Not shown to be the same model",
-        }
-        return titles[self.verdict]
+        return _TITLES[self.verdict]
 
     @property
     def summary(self) -> str:
@@ -127,7 +143,7 @@ class ParityReport:
         if not self.passed:
             return f"{self.title}: {self.reasons[0]}" + _rest(len(self.reasons) - 1)
         return (
-            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_forward_summary(self.models)}"
+            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_outputs_summary(self.models)}"
         )
 
     def of(self, roles: Collection[Role]) -> ParityReport:
@@ -169,104 +185,18 @@ def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
     )
 
 
-def _forward_summary(models: Mapping[Role, ModelParity]) -> str:
-    ran = {role: model.forward for role, model in models.items() if model.forward is not None}
+def _outputs_summary(models: Mapping[Role, ModelParity]) -> str:
+    ran = {role: model.outputs for role, model in models.items() if model.outputs is not None}
     if not ran:
         return "Nothing was run."
     first = next(iter(ran.values()))
     told = [f"Run in float32 on the CPU, {first.candidate} against {first.reference}."]
     for role in models:
-        if forward := ran.get(role):
-            limit = max(stage.limit for stage in forward.stages)
+        if outputs := ran.get(role):
+            limit = max(stage.limit for stage in outputs.stages)
             told.append(
-                f"{role.capitalize()}: {forward.what}: within {forward.worst:.2g} (the limit is {limit:.2g})."
+                f"{role.capitalize()}: {outputs.what}: within {outputs.worst:.2g} (the limit is {limit:.2g})."
             )
         else:
             told.append(f"{role.capitalize()}: not run.")
     return " ".join(told)
-
-
-def report_fields(report: ParityReport) -> dict[str, Any]:
-    """A report as JSON: no times, no paths, base names only.
-
-    Args:
-        report: the report.
-
-    Returns:
-        Plain values; a number that is NaN or infinite is told as text.
-    """
-    fields = {
-        "schema": SCHEMA,
-        "tool": {"name": "electra_convert", "version": __version__},
-        "verdict": report.verdict,
-        "weights_only": report.weights_only,
-        "tolerance": report.tolerance,
-        "reference": {"name": report.reference.name, "format": report.reference.format},
-        "candidate": {"name": report.candidate.name, "format": report.candidate.format},
-        "summary": report.summary,
-        "reasons": list(report.reasons),
-        "inputs": [_batch_fields(batch) for batch in report.batches],
-        "models": {role: _model_fields(model) for role, model in report.models.items()},
-        "versions": dict(report.versions),
-        "notes": list(report.notes),
-    }
-    plain: dict[str, Any] = _plain(fields)
-    return plain
-
-
-def _batch_fields(batch: Batch) -> dict[str, Any]:
-    return {"name": batch.name, "rows": list(batch.rows), "length": batch.length, "tokens": batch.tokens}
-
-
-def _model_fields(model: ModelParity) -> dict[str, Any]:
-    return {
-        "weights": None if model.weights is None else _weights_fields(model.weights),
-        "settings": {
-            setting.key: {key: value for key, value in asdict(setting).items() if key != "key"}
-            for setting in model.settings
-        },
-        "forward": None if model.forward is None else _forward_fields(model.forward),
-        "obstacle": model.obstacle,
-        "fault": model.fault,
-    }
-
-
-def _weights_fields(weights: WeightsParity) -> dict[str, Any]:
-    return {
-        "tensors": len(weights.tensors),
-        "equal": weights.equal,
-        "rounded_to": sorted(set(weights.rounded.values())),
-        "differing": [asdict(tensor) for tensor in weights.differing],
-    }
-
-
-def _forward_fields(forward: ForwardParity) -> dict[str, Any]:
-    return {
-        "reference": forward.reference,
-        "candidate": forward.candidate,
-        "positions": forward.positions,
-        "positions_of_logits": forward.positions_of_logits,
-        "first_parted": forward.first_parted,
-        "stages": {
-            stage.name: {
-                **asdict(stage.figures),
-                "limit": stage.limit,
-                "reference_from_float64": stage.reference_error,
-                "candidate_from_float64": stage.candidate_error,
-                "both_in_float64": stage.exact,
-            }
-            for stage in forward.stages
-        },
-        "noticed": None if forward.noticed is None else asdict(forward.noticed),
-        "rounding": {name: asdict(figures) for name, figures in forward.rounding.items()},
-        "blind": list(forward.blind),
-    }
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and not isfinite(value) else value

@@ -1,4 +1,4 @@
-"""One model of one side made to compute, by the witness or by transformers in PyTorch; compares nothing."""
+"""A model of one side made to compute, by the reference model or by transformers: its outputs, stage by stage."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.transformers import encode_config
@@ -20,26 +21,21 @@ from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_folder
 from electra_convert.schemes.transformers import BUFFERS
 from electra_convert.tensors.cast import widen
-from electra_convert.verification.forward import Stages, stages_of
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic, Outputs
-from electra_convert.verification.reference.session import Testimony, WitnessSession
+from electra_convert.verification.reference.session import Answer, ReferenceSession
 from electra_convert.verification.reference.settings import Settings
 from electra_convert.verification.weights import dtypes_of
 
+# What a model computes, from the embeddings to the logits: the arrays of every batch, by the stage's name.
+Stages = Mapping[str, Sequence[NDArray[np.floating]]]
+LOGITS = "logits"
 Rounded = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of running a model.
-
-    Attributes:
-        stages: what it computed.
-        framework: what with, in words.
-        versions: of the packages that computed.
-        notes: what the reader should know.
-    """
+    """What a model computed, with which framework in words, the versions of packages, and notes for the reader."""
 
     stages: Stages
     framework: str
@@ -69,21 +65,32 @@ class Runner(Protocol):
         """
 
 
+def stages_of(outputs: Sequence[Outputs]) -> Stages:
+    """The arrays of every stage, batch by batch, in the order of computation."""
+    layers = len(outputs[0].hidden)
+    named = {stage_name(layer): [output.hidden[layer] for output in outputs] for layer in range(layers)}
+    logits = [output.logits for output in outputs if output.logits is not None]
+    return {**named, LOGITS: logits} if logits else named
+
+
+def stage_name(layer: int) -> str:
+    """What the output of a layer is called; layer 0 stands for the embeddings."""
+    return f"layer {layer}" if layer else "embeddings"
+
+
 @dataclass(frozen=True)
-class WitnessRunner:
-    """A TensorFlow checkpoint, run by the witness in its own process.
+class TensorFlowRunner:
+    """A TensorFlow checkpoint, run by the reference model in its own process.
+
+    Of the checkpoint only the place is used, and of the model only the names, to say which variables are rounded.
 
     Attributes:
-        session: the witness.
-        checkpoint: the checkpoint, of which only its place is used.
-        model: the model, of which only its names are used, to say which variables are to be rounded.
-        hparams: an option that goes before hparams.json, or None.
         settled: whether --config settles heads and activation, whatever lies beside the checkpoint.
-        heads: the number of attention heads, where the witness finds none.
+        heads: the number of attention heads, where the reference model finds none.
         activation: the activation's name, where it finds none.
     """
 
-    session: WitnessSession
+    session: ReferenceSession
     checkpoint: Checkpoint
     model: Model
     hparams: str | None
@@ -97,16 +104,17 @@ class WitnessRunner:
         """Begin to run the model, as Runner.start has it."""
         variables = {self.model.weights[name].tensor.name: dtype for name, dtype in rounded.items()}
         place = (self.checkpoint.sources[0].path, self.checkpoint.folder, self.hparams, self.settled)
-        testimonies = []
+        inputs = [batch.arrays for batch in batches]
+        answers = []
         for precision in precisions:
             arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
-            testimonies.append(self.session.submit(*place, self.model.role, arithmetic, batches))
-        return lambda: [self._run(testimony()) for testimony in testimonies]
+            answers.append(self.session.submit(*place, self.model.role, arithmetic, inputs))
+        return lambda: [self._run(answer()) for answer in answers]
 
-    def _run(self, testimony: Testimony) -> Run:
-        framework = f"Google's graph on TensorFlow {testimony.version}"
-        notes = self._unverified(testimony.settings)
-        return Run(stages_of(testimony.outputs), framework, {"tensorflow": testimony.version}, notes)
+    def _run(self, answer: Answer) -> Run:
+        framework = f"Google's graph on TensorFlow {answer.version}"
+        notes = self._unverified(answer.settings)
+        return Run(stages_of(answer.outputs), framework, {"tensorflow": answer.version}, notes)
 
     def _unverified(self, found: Settings) -> tuple[str, ...]:
         role, name = self.model.role, self.checkpoint.name
@@ -128,7 +136,6 @@ class TransformersRunner:
 
     Attributes:
         path: what was pointed at: the model's folder, or one file of weights.
-        model: its tensors.
         values: its configuration, by transformers' names, for a file that has none beside it.
     """
 
@@ -219,9 +226,7 @@ def _round(model: Any, torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - 
 
 
 def _outputs(torch: Any, model: Any, batch: Batch, path: Path) -> Outputs:  # noqa: ANN401 - torch
-    ids, mask, segments = (
-        torch.from_numpy(array).long() for array in (batch.input_ids, batch.input_mask, batch.segment_ids)
-    )
+    ids, mask, segments = (torch.from_numpy(array).long() for array in batch.arrays)
     try:
         with torch.inference_mode():
             computed = model(

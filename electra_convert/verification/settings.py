@@ -40,6 +40,11 @@ class SettingParity:
     state: State
 
     @property
+    def cells(self) -> tuple[str, ...]:
+        """What a table shows: the value's name, the reference's with its origin, the candidate's, and the state."""
+        return self.key, str(self.reference), self.origin, str(self.candidate), self.state
+
+    @property
     def fault(self) -> str:
         """How a value that differs does, in words."""
         if self.origin == _OWN_WEIGHTS:
@@ -53,29 +58,15 @@ def compare_settings(
 ) -> tuple[SettingParity, ...]:
     """Compare what two models compute with.
 
-    Args:
-        reference: what the candidate is held to.
-        candidate: the other model's configuration.
-        own: the candidate's own config.json, where it is a transformers model that has one: where this leaves out a
-            size, transformers takes its default, whatever the weights are.
-
-    Returns:
-        Every value that changes the computation.
+    Where the candidate's own config.json, if it is to be gone by, leaves out a size, transformers takes its default,
+    whatever the weights are.
     """
     left_out = {} if own is None else {key: size for key, size in SIZE_DEFAULTS.items() if key not in own}
     return tuple(_compare(key, reference, candidate, left_out) for key in (*SIZE_KEYS, *_COMPUTING_KEYS))
 
 
 def compare_own(config: Mapping[str, Any], model: Model) -> tuple[SettingParity, ...]:
-    """Compare what a config.json says with the weights beside it, where transformers would go by what it says.
-
-    Args:
-        config: the config.json.
-        model: the model beside it.
-
-    Returns:
-        A row for each disagreement.
-    """
+    """Find where a config.json disagrees with the weights beside it, and transformers would go by the config.json."""
     return (*_compare_dtype(dtypes_of(model), config), *_compare_tying(model, config))
 
 

@@ -1,29 +1,42 @@
-"""One side of a comparison: the checkpoint, its configuration, and what runs each of its models; compares nothing."""
+"""The sides of a comparison, opened: what each of them is, and which models and vocabularies they have in common."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.errors import ConfigError, UsageError
-from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE
+from electra_convert.errors import ConfigError, ElectraConvertError, NamesError, UsageError, listing
+from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE, TOKENIZER_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
-from electra_convert.verification.inputs import Limits
-from electra_convert.verification.reference.session import WitnessSession
+from electra_convert.tokenizer.of_checkpoint import (
+    TokenizerOptions,
+    find_vocabulary,
+    tokenizer_files,
+    vocabulary_files,
+)
+from electra_convert.verification.inputs import Limits, Specials
+from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import SideReport
-from electra_convert.verification.runners import Runner, TransformersRunner, WitnessRunner
+from electra_convert.verification.runners import Runner, TensorFlowRunner, TransformersRunner
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 # What Google's code computes; modeling.get_activation.
 _KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
+_SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
+Ids = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Place:
     """What to compare, and what is known of it beside its own files.
 
     Attributes:
-        path: what to open: anything convert takes as a source, brought here where it is on the Hub.
+        path: anything convert takes as a source, brought here where it is on the Hub.
         name: what to call it, where that is not the path.
         generator: a folder with the generator that belongs to a discriminator.
         hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
@@ -48,14 +61,6 @@ class Place:
 def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path | None = None) -> Place:
     """Find what was pointed at, and bring it here if it is on the Hub.
 
-    Args:
-        pointed_at: anything convert takes as a source.
-        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
-        config: a transformers config.json.
-
-    Returns:
-        The place.
-
     Raises:
         ElectraConvertError: it is on the Hub, and cannot be brought here.
     """
@@ -66,14 +71,7 @@ def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path 
 
 @dataclass(frozen=True)
 class Side:
-    """An opened side.
-
-    Attributes:
-        place: what was pointed at.
-        checkpoint: its models.
-        findings: its configuration, or None where its sources contradict each other.
-        fault: how they do, or None.
-    """
+    """An opened side: its models, and its configuration, or how the sources of that contradict each other."""
 
     place: Place
     checkpoint: Checkpoint
@@ -122,17 +120,8 @@ class Side:
         config = None if self.findings is None else self.findings.configs[role]
         return None if config is None or key in config.guessed else config[key]
 
-    def runner(self, role: Role, other: Side | None, session: WitnessSession) -> Runner:
-        """Make what runs one of its models.
-
-        Args:
-            role: which.
-            other: the other side, whose head count is used where nothing says this side's.
-            session: runs TensorFlow checkpoints.
-
-        Returns:
-            The runner.
-        """
+    def runner(self, role: Role, other: Side | None, session: ReferenceSession) -> Runner:
+        """Make what runs one of its models, with the other side's head count where nothing says this side's."""
         model = self.checkpoint.models[role]
         settled = self.place.config is not None
         own, others = (self,), () if other is None else (other,)
@@ -141,11 +130,50 @@ class Side:
             activations = [side.setting(role, "hidden_act") for side in sides]
             activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
             heads = _heads(sides, role)
-            return WitnessRunner(session, self.checkpoint, model, self.place.hparams, settled, heads, activation)
+            return TensorFlowRunner(session, self.checkpoint, model, self.place.hparams, settled, heads, activation)
         assert self.findings is not None
         values = {key: value.value for key, value in self.findings.configs[role].values.items()}
         values["num_attention_heads"] = _heads(own + others, role)
         return TransformersRunner(self.place.path, model, values)
+
+    def vocabularies(self, role: Role, read: Callable[[str, bytes], Ids]) -> dict[str, Ids]:
+        """The ids of pieces by the file's name; what is damaged or no vocabulary of ELECTRA's is passed over."""
+        found = {}
+        for path in vocabulary_files(self.checkpoint, self.checkpoint.models[role]):
+            with suppress(ElectraConvertError):
+                found[path.name] = read(path.name, tokenizer.read_small(path))
+        return found
+
+
+def _heads(sides: Sequence[Side], role: Role) -> int:
+    """The head count that the first of the sides has which is no guess, else Google's rule."""
+    known = (side.setting(role, "num_attention_heads") for side in sides)
+    hidden = sides[0].checkpoint.models[role].sizes.hidden
+    return next((int(value) for value in known if value is not None), max(1, hidden // 64))
+
+
+@contextmanager
+def open_side(place: Place, lenient: bool) -> Iterator[Side]:
+    """Open one side, whose tensors can be read until the context ends.
+
+    In a lenient one a configuration that contradicts itself is a finding and not an error.
+
+    Raises:
+        ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
+    """
+    with open_path(place.path, place.generator) as checkpoint:
+        checkpoint.require_mapped()
+        for model in checkpoint.models.values():
+            require_tied(checkpoint.path, model)
+        try:
+            _require_no_adapter(checkpoint)
+            findings, fault = gather(checkpoint, place.hparams, place.config), None
+        except ConfigError as error:
+            if not lenient:
+                raise
+            findings, fault = None, error.message
+        side = Side(place, checkpoint, findings, fault)
+        yield side if fault is None else replace(side, fault=side.by_name(fault))
 
 
 def _require_no_adapter(checkpoint: Checkpoint) -> None:
@@ -162,10 +190,6 @@ def _require_no_adapter(checkpoint: Checkpoint) -> None:
 
 def require_apart(reference: Side, candidate: Side) -> None:
     """Refuse to keep a record of a model that was compared with itself.
-
-    Args:
-        reference: what the candidate is held to.
-        candidate: the other side.
 
     Raises:
         UsageError: a file of weights is of both.
@@ -185,37 +209,86 @@ def _weights_files(side: Side) -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-def _heads(sides: Sequence[Side], role: Role) -> int:
-    """The head count that the first of the sides has which is no guess, else Google's rule."""
-    known = (side.setting(role, "num_attention_heads") for side in sides)
-    hidden = sides[0].checkpoint.models[role].sizes.hidden
-    return next((int(value) for value in known if value is not None), max(1, hidden // 64))
-
-
-@contextmanager
-def open_side(place: Place, lenient: bool) -> Iterator[Side]:
-    """Open one side.
-
-    Args:
-        place: what to open.
-        lenient: whether a configuration that contradicts itself is a finding and not an error.
-
-    Yields:
-        The side; its tensors can be read until the context ends.
+def find_roles(reference: Side | None, candidate: Side) -> tuple[list[Role], list[str]]:
+    """Find the models that both sides have, and tell what is not compared.
 
     Raises:
-        ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
+        NamesError: the sides have no model in common.
     """
-    with open_path(place.path, place.generator) as checkpoint:
-        checkpoint.require_mapped()
-        for model in checkpoint.models.values():
-            require_tied(checkpoint.path, model)
+    there = list(candidate.checkpoint.models)
+    if reference is None:
+        return there, list(candidate.notes)
+    expected = list(reference.checkpoint.models)
+    roles = [role for role in there if role in expected]
+    if not roles:
+        raise NamesError(
+            f"{candidate.place.path} holds a {there[0]}, {reference.place.path} a {expected[0]}: "
+            "they have no model in common"
+        )
+    notes = [note for side in (reference, candidate) for note in side.notes]
+    for side, other, name in ((there, expected, "candidate"), (expected, there, "reference")):
+        alone = [role for role in side if role not in other]
+        notes += [f"The {role} of the {name} is not compared: the other side has none." for role in alone]
+    return roles, [*notes, *(note for role in roles for note in _head_notes(reference, candidate, role))]
+
+
+def _head_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
+    heads = [side.checkpoint.models[role].head.unmapped for side in (reference, candidate)]
+    names = listing(sorted({name for head in heads for name in head}))
+    if all(heads):
+        return [f"Of a fine-tuned head the weights are compared, but it is not run: {names}."]
+    return [f"A fine-tuned head is not compared, since the other side has none: {names}."] if any(heads) else []
+
+
+def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) -> list[str]:
+    """Tell which of the candidate's vocabularies differ: no part of a model, yet they decide what a text becomes."""
+    read = cache(tokenizer.ids_of_file)  # both models of a pair have the same files
+    notes = []
+    for role in roles:
+        expected, *_ = [*reference.vocabularies(role, read).values(), {}]
+        for name, found in candidate.vocabularies(role, read).items():
+            if expected and found != expected:
+                told = f"The {role}'s vocabulary differs, which the verdict does not count"
+                notes.append(f"{told}: {_difference(expected, found)} in the candidate's {name}.")
+    return notes
+
+
+def _difference(expected: Ids, found: Ids) -> str:
+    sides = [{index: piece for piece, index in ids.items()} for ids in (expected, found)]
+    place = min(index for index in {*sides[0], *sides[1]} if sides[0].get(index) != sides[1].get(index))
+    one, other = (f"“{side[place]}”" if place in side else "no piece" for side in sides)
+    return f"id {place} is {one} in the reference, {other}"
+
+
+def find_specials(sides: Sequence[Side], role: Role) -> Specials:
+    """The ids of special tokens in the first vocabulary that fits its model, else those of BERT's vocabularies."""
+    for side in sides:
         try:
-            _require_no_adapter(checkpoint)
-            findings, fault = gather(checkpoint, place.hparams, place.config), None
-        except ConfigError as error:
-            if not lenient:
-                raise
-            findings, fault = None, error.message
-        side = Side(place, checkpoint, findings, fault)
-        yield side if fault is None else replace(side, fault=side.by_name(fault))
+            model = side.checkpoint.models[role]
+            vocabulary, _ = find_vocabulary(side.checkpoint, model, TokenizerOptions(pad_vocab=True))
+        except ElectraConvertError:
+            continue
+        if vocabulary is not None:
+            return Specials(*(vocabulary.ids[token] for token in _SPECIALS))
+    return Specials()
+
+
+def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
+    """Make the tokenizer of the first side that has one.
+
+    Raises:
+        UsageError: no side has a vocabulary.
+    """
+    from tokenizers import Tokenizer
+
+    for side in sides:
+        if side.findings is None:
+            continue
+        model = side.checkpoint.models[role]
+        files = tokenizer_files(side.checkpoint, model, side.findings.hparams, TokenizerOptions())
+        if TOKENIZER_FILE in files.files:
+            return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())
+    raise UsageError(
+        "--text needs a tokenizer, and neither side has a vocabulary",
+        "Put vocab.txt beside the checkpoint, or give ids with --inputs.",
+    )

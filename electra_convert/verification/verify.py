@@ -1,4 +1,4 @@
-"""verify: whether two checkpoints are the same model; ties the comparisons of parity/ together and makes none itself.
+"""verify: whether two checkpoints are the same model; has weights, settings and outputs compared, and compares none.
 
 Named apart from the function, which is electra_convert.verify.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,46 @@ from electra_convert.conversion.options import hparams_text
 from electra_convert.conversion.plan import Progress, counter
 from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.checks import Checks
-from electra_convert.verification.computation import Compared, Pairing, compare_recording, start_forward
-from electra_convert.verification.forward import ForwardParity
-from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs
+from electra_convert.verification.compare import Compared, Pairing, compare_recording, start_comparisons
+from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs, text_batch
+from electra_convert.verification.record import check_folders, save_report
 from electra_convert.verification.recorded import read_golden
-from electra_convert.verification.reference.session import WitnessSession
+from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import ModelParity, ParityReport, SideReport
-from electra_convert.verification.saved import check_folders, save_report
-from electra_convert.verification.scope import find_roles, vocabulary_notes
 from electra_convert.verification.settings import SettingParity, compare_own, compare_settings
-from electra_convert.verification.sides import Place, Side, find_place, open_side, require_apart
-from electra_convert.verification.texts import find_specials, text_batch
-from electra_convert.verification.weights import WeightsParity, compare_weights, dtypes_of
+from electra_convert.verification.sides import (
+    Place,
+    Side,
+    find_place,
+    find_roles,
+    find_specials,
+    find_tokenizer,
+    open_side,
+    require_apart,
+    vocabulary_notes,
+)
+from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, dtypes_of
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What verify is to look at, as its arguments say it."""
+
+    weights_only: bool = False
+    texts: tuple[str, ...] = ()
+    inputs: Path | None = None
+    golden: Path | None = None
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        others = {"--text": self.texts, "--inputs": self.inputs}
+        given = [name for name, value in others.items() if value]
+        if self.weights_only and (self.golden is not None or given or self.tolerance is not None):
+            raise UsageError("--weights-only runs nothing: it goes with no --text, --inputs, --golden or --tolerance")
+        if self.golden is not None and given:
+            raise UsageError(f"{given[0]} does not go with --golden, which has the inputs its outputs were made of")
+        if self.tolerance is not None and not (isfinite(self.tolerance) and self.tolerance >= 0):
+            raise UsageError(f"--tolerance is {self.tolerance}, expected a number from 0 up")
 
 
 def verify(
@@ -51,8 +79,8 @@ def verify(
         candidate: the other side, anything that convert takes.
         weights_only: compare weights and configurations, and run nothing.
         text: sentences to run both on, beside the built-in inputs.
-        inputs: an .npz with input_ids, and where wanted input_mask and segment_ids, [rows, length].
-        golden: an .npz of what the reference computed, in place of running it; see parity.golden.read_golden.
+        inputs: an .npz with input_ids, and where wanted input_mask and segment_ids, integers [rows, length].
+        golden: an .npz of what the reference computed, in place of running it, as docs/verification.md has it.
         tolerance: the largest absolute difference that passes, in place of 1e-4 or four times the reference's own
             distance from its float64 run where that is more.
         hparams: google-research/electra's hparams of the reference: a mapping, JSON, or the name of a file.
@@ -66,6 +94,14 @@ def verify(
     Raises:
         MissingPackageError: a framework that is needed is not installed.
         ElectraConvertError: a side is no complete ELECTRA checkpoint, or an argument makes no sense.
+
+    >>> from electra_convert import convert, verify
+    >>> converted = convert("fixtures/default", "my-electra")
+    >>> report = verify("fixtures/default", "my-electra", weights_only=True)
+    >>> report
+    <ParityReport: same model, discriminator and generator of my-electra against default>
+    >>> report.models["generator"].weights.equal
+    42
     """
     texts = (text,) if isinstance(text, str) else tuple(text)
     paths = (None if path is None else Path(path) for path in (inputs, golden, config))
@@ -82,27 +118,13 @@ def verify(
 def run_verification(
     reference: Place | None, candidate: Place, checks: Checks, save: bool = False, progress: Progress | None = None
 ) -> ParityReport:
-    """Find out whether a checkpoint is the same model as another, with everything already in one place.
-
-    Args:
-        reference: what the candidate is held to; None with golden outputs alone.
-        candidate: the other side.
-        checks: what is to be looked at.
-        save: write parity.json beside each model of the candidate.
-        progress: told how many bytes of weights of how many have been compared, from several threads.
-
-    Returns:
-        The report.
-
-    Raises:
-        ElectraConvertError: as verify.
-    """
+    """verify with everything already in one place; a reference is needed unless there are golden outputs."""
     if reference is None and checks.golden is None:
         raise UsageError(
             "there is nothing to compare with", "Give REFERENCE and CANDIDATE, or --golden FILE CANDIDATE."
         )
     with ExitStack() as stack:
-        session = stack.enter_context(WitnessSession())
+        session = stack.enter_context(ReferenceSession())
         known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
         side = stack.enter_context(open_side(candidate, lenient=True))
         folders = {role: model.folder for role, model in side.checkpoint.models.items()}
@@ -117,7 +139,7 @@ def run_verification(
 
 
 def _report(
-    reference: Side | None, candidate: Side, checks: Checks, session: WitnessSession, progress: Progress | None
+    reference: Side | None, candidate: Side, checks: Checks, session: ReferenceSession, progress: Progress | None
 ) -> ParityReport:
     roles, notes = find_roles(reference, candidate)
     running = not checks.weights_only and candidate.fault is None
@@ -128,19 +150,19 @@ def _report(
         notes += vocabulary_notes(reference, candidate, roles)
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
-    ran = {role: _Ran(None, None) for role in roles}
+    ran = dict.fromkeys(roles, Compared())
     if running and checks.golden is not None:
         ran = _run_recorded(reference, candidate, roles, checks.golden, checks.tolerance, session)
     elif running and reference is not None:
-        batches, noted = _batches(reference, candidate, roles, checks)
-        notes += noted
+        batches, cut_off = _batches(reference, candidate, roles, checks)
+        notes += cut_off
         ran = _run_both(reference, candidate, weights, batches, checks.tolerance, session)
     models = {
         role: ModelParity(
             weights.get(role),
             _settings(reference, candidate, role),
-            ran[role].forward,
-            ran[role].obstacle,
+            ran[role].outputs,
+            ran[role].not_run,
             candidate.fault,
         )
         for role in roles
@@ -158,26 +180,12 @@ def _report(
     )
 
 
-@dataclass(frozen=True)
-class _Ran:
-    """What came of running one model: a comparison, or why there is none."""
-
-    forward: ForwardParity | None
-    obstacle: str | None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def was_looked_at(self) -> bool:
-        """Whether anything came of it."""
-        return self.forward is not None or self.obstacle is not None
-
-
 def _weights(
     reference: Side, candidate: Side, roles: Sequence[Role], progress: Progress | None
 ) -> dict[Role, WeightsParity]:
     pairs = {role: (reference.checkpoint.models[role], candidate.checkpoint.models[role]) for role in roles}
-    count = counter(sum(model.nbytes for model, _ in pairs.values()), progress)
+    compared = [weight for pair in pairs.values() for weight in comparable(*pair)[0].values()]
+    count = counter(sum(weight.tensor.nbytes for weight in compared), progress)
     return {role: compare_weights(*pair, count) for role, pair in pairs.items()}
 
 
@@ -200,19 +208,20 @@ def _reference_report(reference: Side | None, checks: Checks) -> SideReport:
 
 def _batches(
     reference: Side, candidate: Side, roles: Sequence[Role], checks: Checks
-) -> tuple[tuple[Batch, ...], list[str]]:
-    """What the models are run on; none of them is given more than it can take."""
+) -> tuple[tuple[Batch, ...], tuple[str, ...]]:
+    """What the models are run on, none of them given more than it can take; and which sentences were cut off."""
     sides = (candidate, reference)
     every = [side.limits(role) for side in sides for role in roles]
     limits = Limits(*(min(values) for values in zip(*(astuple(limit) for limit in every), strict=True)))
     specials = find_specials(sides, roles[0])
-    batches, notes = builtin_batches(limits, specials), []
+    batches = builtin_batches(limits, specials)
+    cut_off: tuple[str, ...] = ()
     if checks.texts:
-        batch, cut = text_batch(checks.texts, sides, roles[0], specials, limits)
-        batches, notes = (batch, *batches), list(cut)
+        batch, cut_off = text_batch(checks.texts, find_tokenizer(sides, roles[0]), specials, limits)
+        batches = (batch, *batches)
     if checks.inputs is not None:
         batches = (read_inputs(checks.inputs, limits), *batches)
-    return batches, notes
+    return batches, cut_off
 
 
 def _run_both(
@@ -221,16 +230,18 @@ def _run_both(
     weights: Mapping[Role, WeightsParity],
     batches: Sequence[Batch],
     tolerance: float | None,
-    session: WitnessSession,
-) -> dict[Role, _Ran]:
+    session: ReferenceSession,
+) -> dict[Role, Compared]:
     pairings = []
     for role, compared in weights.items():
         expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
-        pairings.append(Pairing(role, expected, found, batches, compared.rounded, tolerance))
+        run = candidate.checkpoint.models[role].mapped  # a fine-tuned head is not
+        rounded = {name: dtype for name, dtype in compared.rounded.items() if name in run}
+        pairings.append(Pairing(role, expected, found, batches, rounded, tolerance))
     try:
-        started = start_forward(pairings)
+        started = start_comparisons(pairings)
         sides = (reference, candidate)
-        return {role: _ran(finish, sides) for role, finish in zip(weights, started, strict=True)}
+        return {role: _compared(finish, sides) for role, finish in zip(weights, started, strict=True)}
     except MissingPackageError as error:
         raise MissingPackageError(
             error.message, f"{error.hint}, or verify --weights-only, which needs none"
@@ -243,30 +254,29 @@ def _run_recorded(
     roles: Sequence[Role],
     golden: Path,
     tolerance: float | None,
-    session: WitnessSession,
-) -> dict[Role, _Ran]:
+    session: ReferenceSession,
+) -> dict[Role, Compared]:
     recordings = read_golden(golden, {role: candidate.limits(role) for role in roles})
     ran = {}
     for role in roles:
         if role not in recordings:
-            ran[role] = _Ran(None, None, notes=(f"The {role} was not run: {golden.name} does not record it.",))
+            ran[role] = Compared(notes=(f"The {role} was not run: {golden.name} does not record it.",))
             continue
         runner = candidate.runner(role, reference, session)
         dtypes, limits = dtypes_of(candidate.checkpoint.models[role]), candidate.limits(role)
         compare = partial(compare_recording, role, recordings[role], runner, limits, dtypes, tolerance)
-        ran[role] = _ran(compare, (candidate,))
+        ran[role] = _compared(compare, (candidate,))
     return ran
 
 
-def _ran(compare: Callable[[], Compared], sides: Sequence[Side]) -> _Ran:
+def _compared(compare: Callable[[], Compared], sides: Sequence[Side]) -> Compared:
     """Compare; a side that cannot be run is a finding, a framework that is not installed is an error."""
     try:
-        compared = compare()
+        return compare()
     except MissingPackageError:
         raise
     except ElectraConvertError as error:
-        obstacle = error.message
+        message = error.message
         for side in sides:
-            obstacle = side.by_name(obstacle)
-        return _Ran(None, obstacle)
-    return _Ran(compared.forward, None, compared.versions, compared.notes)
+            message = side.by_name(message)
+        return Compared(not_run=message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ from electra_convert.checkpoint import Model
 from electra_convert.schemes.layouts import collapsed
 from electra_convert.tensors.cast import WEIGHT_DTYPES, WIDER, all_finite, cast, widen
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, DType, Tensor
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.weight import Weight
 
 # Elements widened at a time when two tensors are not equal.
 _CHUNK = 1 << 20
@@ -50,11 +50,7 @@ class TensorParity:
 
 @dataclass(frozen=True)
 class WeightsParity:
-    """All weights of two models.
-
-    Attributes:
-        tensors: one by one, in the order of their names.
-    """
+    """All weights of two models, in the order of their names."""
 
     tensors: tuple[TensorParity, ...]
 
@@ -97,29 +93,26 @@ def _described(tensors: list[TensorParity]) -> str:
     return f"{len(tensors)} tensors differ, by up to {max(tensor.max_abs for tensor in tensors):.3g}"
 
 
+def comparable(reference: Model, candidate: Model) -> tuple[Mapping[str, Weight], Mapping[str, Weight]]:
+    """The weights of two models by name; those of a head that no rule describes only if both have such a head."""
+    if reference.head.unmapped and candidate.head.unmapped:
+        return reference.weights, candidate.weights
+    return reference.mapped, candidate.mapped
+
+
 def compare_weights(
     reference: Model, candidate: Model, count: Callable[[int], None] = lambda _: None
 ) -> WeightsParity:
-    """Compare every weight of two models of one role, and those of a fine-tuned head that both have.
-
-    Args:
-        reference: what the candidate is held to.
-        candidate: the other model.
-        count: told the bytes of each weight of the reference that has been compared; from several threads.
-
-    Returns:
-        What was found, weight by weight.
+    """Compare the weights of two models of one role, and count the bytes of the reference's, from several threads.
 
     Raises:
         CorruptFileError: a tensor failed its container's checks.
     """
-    expected, found = reference.mapped, candidate.mapped
-    if reference.head.unmapped and candidate.head.unmapped:
-        expected, found = dict(reference.weights), dict(candidate.weights)
+    expected, found = comparable(reference, candidate)
 
     def compare(name: str) -> TensorParity:
         result = _compare(name, expected.get(name), found.get(name))
-        count(reference.weights[name].tensor.nbytes if name in reference.weights else 0)
+        count(expected[name].tensor.nbytes if name in expected else 0)
         return result
 
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -178,24 +171,18 @@ def _same_streams(reference: Tensor, candidate: Tensor) -> tuple[bool, bool]:
 def _same_values(reference: Weight, candidate: Weight) -> tuple[bool, bool]:
     """The same after bringing the reference to the candidate's dtype, and both to one orientation."""
     dtype = candidate.tensor.dtype
-    sides = [_read(weight, dtype) for weight in (reference, candidate)]
-    finite = all(all_finite(values.reshape(-1).view(np.uint8).data, dtype) for values in sides)
-    one, other = (_oriented(values, weight) for values, weight in zip(sides, (reference, candidate), strict=True))
+    one, other = (_bits(weight, dtype) for weight in (reference, candidate))
+    finite = all(all_finite(values.reshape(-1).view(np.uint8).data, dtype) for values in (one, other))
     return finite, bool(np.array_equal(one, other))
 
 
-def _read(weight: Weight, dtype: DType) -> NDArray[np.generic]:
-    """The bits of a tensor as it lies, in a dtype."""
-    tensor = weight.tensor
-    values = tensor.read()
+def _bits(weight: Weight, dtype: DType) -> NDArray[np.generic]:
+    """The bits of a weight after its op, in a dtype."""
+    tensor, values = weight.tensor, weight.tensor.read()
     if dtype != tensor.dtype:
         cast_bytes = cast(values.reshape(-1).view(np.uint8).data, tensor, dtype, finite=False)
         values = np.frombuffer(cast_bytes, dtype.storage).reshape(tensor.shape)
-    return values.view(f"<u{values.dtype.itemsize}")
-
-
-def _oriented(values: NDArray[np.generic], weight: Weight) -> NDArray[np.generic]:
-    return values.T if weight.op is Op.TRANSPOSE else values
+    return weight.op.apply(values.view(f"<u{values.dtype.itemsize}"))
 
 
 def _difference(name: str, reference: Weight, candidate: Weight, rounded_to: str | None) -> TensorParity:
@@ -216,13 +203,13 @@ def _difference(name: str, reference: Weight, candidate: Weight, rounded_to: str
 
 def _chunks(weight: Weight, dtype: DType) -> Iterator[NDArray[np.floating]]:
     """The values in transformers' order and a dtype, widened so that their difference is exact."""
-    values = _oriented(_read(weight, dtype), weight).reshape(-1)
+    values = _bits(weight, dtype).reshape(-1)
     for start in range(0, len(values), _CHUNK):
-        piece = np.ascontiguousarray(values[start : start + _CHUNK])
+        piece = values[start : start + _CHUNK]
         yield widen(piece.view(np.uint8).data, dtype).astype(np.float64)
 
 
 def dtypes_of(model: Model) -> tuple[str, ...]:
-    """The dtypes of a model's weights, in the order of the table of dtypes."""
-    found = {weight.tensor.dtype.name for weight in model.weights.values()}
+    """The dtypes of the weights that are run, in the order of the table of dtypes."""
+    found = {weight.tensor.dtype.name for weight in model.mapped.values()}
     return tuple(name for name in DTYPES if name in found)

@@ -11,7 +11,7 @@ from support.pairs import change_config, change_weights
 
 from electra_convert.errors import SourceError
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_witness")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_reference")]
 DEFAULT = FIXTURES / "default"
 
 

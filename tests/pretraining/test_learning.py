@@ -86,7 +86,7 @@ def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
     assert exported.read_bytes() == (tmp_path / "tf" / exported.name).read_bytes()
 
 
-def test_what_was_learnt_is_verified_against_what_went_to_tensorflow(learnt, shared_witness):
+def test_what_was_learnt_is_verified_against_what_went_to_tensorflow(learnt, shared_reference):
     _, output = learnt
     report = verify(output / "tensorflow", output / "model")
     assert report.passed, report.reasons

@@ -14,11 +14,10 @@ from conftest import FIXTURES
 from safetensors.numpy import load_file
 from support.pairs import Weights, change_weights, copy_pair
 
-from electra_convert.verification.computation import Pairing, start_forward
+from electra_convert.verification.compare import Pairing, start_comparisons
 from electra_convert.verification.inputs import builtin_batches
 from electra_convert.verification.runners import Run
-from electra_convert.verification.sides import Place, Side, open_side
-from electra_convert.verification.texts import find_specials
+from electra_convert.verification.sides import Place, Side, find_specials, open_side
 from electra_convert.verification.weights import compare_weights
 
 pytestmark = pytest.mark.slow
@@ -129,7 +128,7 @@ class Truth:
 
 
 @pytest.fixture(scope="module")
-def truth(witness_session) -> Iterator[Truth]:
+def truth(reference_session) -> Iterator[Truth]:
     import torch
 
     threads = torch.get_num_threads()
@@ -138,7 +137,7 @@ def truth(witness_session) -> Iterator[Truth]:
         batches = builtin_batches(side.limits("discriminator"), find_specials([side], "discriminator"))
         runs = {}
         for role in ROLES:
-            runner = side.runner(role, None, witness_session)
+            runner = side.runner(role, None, reference_session)
             for precision in ("float32", "float64"):
                 runs[role, precision] = runner.start(batches, (precision,), {})()
         yield Truth(side, runs, batches)
@@ -161,14 +160,15 @@ def found(truth: Truth, session, pair: Path, role: str) -> tuple[list[str], str 
     with open_side(Place(pair), lenient=True) as side:
         weights = compare_weights(truth.side.checkpoint.models[role], side.checkpoint.models[role])
         candidate = side.runner(role, truth.side, session)
-        (finish,) = start_forward([Pairing(role, Recorded(truth, role), candidate, truth.batches, {}, None)])
+        (finish,) = start_comparisons([Pairing(role, Recorded(truth, role), candidate, truth.batches, {}, None)])
         compared = finish()
-    return [tensor.name for tensor in weights.differing], compared.forward.first_parted
+    stage = compared.outputs.first_differing
+    return [tensor.name for tensor in weights.differing], stage and stage.name
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_without_a_mistake_nothing_is_named(truth, witness_session, pairs, role):
-    assert found(truth, witness_session, pairs[NAME], role) == ([], None)
+def test_without_a_mistake_nothing_is_named(truth, reference_session, pairs, role):
+    assert found(truth, reference_session, pairs[NAME], role) == ([], None)
 
 
 def test_the_names_here_are_those_there_are(pairs):
@@ -177,19 +177,19 @@ def test_the_names_here_are_those_there_are(pairs):
 
 
 @pytest.mark.parametrize("title", MISTAKES)
-def test_a_mistake_is_named_and_the_outputs_part_where_it_was_made(truth, witness_session, pairs, tmp_path, title):
+def test_a_mistake_is_named_and_the_outputs_part_where_it_was_made(truth, reference_session, pairs, tmp_path, title):
     mistake = MISTAKES[title]
     pair = copy_pair(pairs[NAME], tmp_path / "pair")
     change_weights(pair / mistake.role, mistake.change)
-    named, parted = found(truth, witness_session, pair, mistake.role)
+    named, parted = found(truth, reference_session, pair, mistake.role)
     assert named == sorted(mistake.names)
     assert parted == first_affected(mistake.names)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_other_model_s_projection_is_named(truth, witness_session, pairs, tmp_path, role):
+def test_the_other_model_s_projection_is_named(truth, reference_session, pairs, tmp_path, role):
     pair = copy_pair(pairs[NAME], tmp_path / "pair")
     other = load_file(pair / ("generator" if role == "discriminator" else "discriminator") / "model.safetensors")
     names = [name for name in other if name.startswith("electra.embeddings_project.")]
     change_weights(pair / role, lambda weights: weights.update({name: other[name] for name in names}))
-    assert found(truth, witness_session, pair, role) == (sorted(names), "embeddings")
+    assert found(truth, reference_session, pair, role) == (sorted(names), "embeddings")

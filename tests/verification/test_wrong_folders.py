@@ -158,6 +158,20 @@ def test_a_fine_tuned_head_that_both_sides_have_is_compared_and_said_not_to_be_r
     assert any(note.startswith("Of a fine-tuned head the weights are compared, but") for note in report.notes)
 
 
+@pytest.mark.slow
+def test_the_rounding_of_a_fine_tuned_head_that_is_not_run_is_no_obstacle(pairs, tmp_path):
+    sides = [fine_tuned(copy_pair(pairs["default"] / "discriminator", tmp_path / name)) for name in ("one", "other")]
+    half = {np.dtype(np.float32): np.float16}
+    change_weights(
+        sides[1],
+        lambda weights: weights.update({n: a.astype(half.get(a.dtype, a.dtype)) for n, a in weights.items()}),
+    )
+    change_config(sides[1], dtype="float16")
+    report = verify(*sides)
+    assert report.passed, report.reasons
+    assert report.models["discriminator"].outputs.worst < 1e-5
+
+
 @pytest.mark.parametrize(
     ("name", "values", "told"),
     [

@@ -16,7 +16,7 @@ from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.formats.names import CONVERSION_FILE, TRAINING_FILE
 from electra_convert.output import write_file
 from electra_convert.pretraining.outputs.exchange import Trained, as_checkpoint
-from electra_convert.verification.saved import hash_files
+from electra_convert.verification.record import hash_files
 from electra_convert.version import __version__
 
 SCHEMA = 1

@@ -1,4 +1,4 @@
-"""The forward pass of google-research/electra in TensorFlow: the witness that a conversion is held to.
+"""The reference model: the forward pass of google-research/electra in TensorFlow, which conversions are held to.
 
 Written from model/modeling.py and run_pretraining.py, over variables that TensorFlow's own reader finds by their own
 names. It shares no table of names, no reader and no configuration with the rest of this package, so that a mistake
@@ -30,13 +30,7 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 @dataclass(frozen=True)
 class Scopes:
-    """Where the variables of one model are.
-
-    Attributes:
-        embeddings: what comes before /embeddings.
-        encoder: what comes before /encoder and /embeddings_project.
-        head: what the head's variables begin with, or None for an encoder without a head.
-    """
+    """What the names of a model's variables begin with: before /embeddings and /encoder, and of its head, if any."""
 
     embeddings: str
     encoder: str
@@ -64,10 +58,7 @@ class Variables:
     """The variables of a checkpoint, read by TensorFlow."""
 
     def __init__(self, prefix: Path) -> None:
-        """Open a checkpoint.
-
-        Args:
-            prefix: its path without .index.
+        """Open a checkpoint at its path without .index.
 
         Raises:
             MissingPackageError: TensorFlow is not installed.
@@ -112,15 +103,7 @@ class Variables:
 
 
 def find_scopes(variables: Variables, role: Role) -> Scopes:
-    """Find where a model lives, as PretrainingModel.__init__ of run_pretraining.py decides it.
-
-    Args:
-        variables: of the checkpoint.
-        role: which of its models.
-
-    Returns:
-        The scopes.
-    """
+    """Find where a model lives, as PretrainingModel.__init__ of run_pretraining.py decides it."""
     head = f"{role}_predictions" if variables.holds_scope(f"{role}_predictions/") else None
     if role == "discriminator":
         return Scopes("electra", "electra", head)
@@ -143,7 +126,7 @@ class Outputs:
     logits: NDArray[np.floating] | None
 
 
-def run_witness(
+def run_reference(
     prefix: Path, role: Role, arithmetic: Arithmetic, inputs: Sequence[tuple[NDArray[np.int32], ...]]
 ) -> list[Outputs]:
     """Run one model of a checkpoint.

@@ -1,4 +1,4 @@
-"""The witness in a process of its own, so that TensorFlow and PyTorch share neither threads nor memory.
+"""The reference model in a process of its own, so that TensorFlow and PyTorch share neither threads nor memory.
 
 It reads one JSON job a line from standard input, writes one answer a line to standard output, and compares nothing.
 """
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from electra_convert.errors import ElectraConvertError
-from electra_convert.verification.reference.graph import Arithmetic, Outputs, run_witness
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, run_reference
 from electra_convert.verification.reference.settings import Settings, read_settings
 
 
@@ -45,7 +45,7 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
                 tuple(file[f"{name}_{batch}"] for name in ("ids", "mask", "segments"))
                 for batch in range(job["batches"])
             ]
-        outputs = run_witness(prefix, role, arithmetic, batches)
+        outputs = run_reference(prefix, role, arithmetic, batches)
         _save(Path(job["outputs"]), outputs)
     except ElectraConvertError as error:
         return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
@@ -62,12 +62,7 @@ def _save(path: Path, outputs: list[Outputs]) -> None:
 
 
 def serve(jobs: TextIO, answers: TextIO) -> None:
-    """Answer jobs until there are no more.
-
-    Args:
-        jobs: one JSON object a line.
-        answers: gets one JSON object a line.
-    """
+    """Answer jobs, one JSON object a line, until there are no more."""
     for line in jobs:
         answers.write(json.dumps(answer(json.loads(line))) + "\n")
         answers.flush()

@@ -1,4 +1,4 @@
-"""The witness's process as its users see it: started early, given jobs, and ended; computes nothing itself."""
+"""The reference model's process as its users see it: started early, given jobs, and ended; computes nothing here."""
 
 from __future__ import annotations
 
@@ -12,34 +12,27 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from electra_convert import errors
 from electra_convert.errors import ElectraConvertError, OutputError, SourceError
-from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role
 from electra_convert.verification.reference.settings import Settings
 
 
 @dataclass(frozen=True)
-class Testimony:
-    """What the witness answered.
-
-    Attributes:
-        outputs: of each batch.
-        settings: what it found of the settings.
-        version: of TensorFlow.
-    """
+class Answer:
+    """What the reference model computed from each batch, the settings it found, and the version of TensorFlow."""
 
     outputs: list[Outputs]
     settings: Settings
     version: str
 
 
-class WitnessSession:
+class ReferenceSession:
     """A process that runs TensorFlow checkpoints, one job after the other; ended with the context."""
 
     def __init__(self) -> None:
@@ -52,9 +45,7 @@ class WitnessSession:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -92,8 +83,8 @@ class WitnessSession:
         settled: bool,
         role: Role,
         arithmetic: Arithmetic,
-        batches: Sequence[Batch],
-    ) -> Callable[[], Testimony]:
+        batches: Sequence[tuple[NDArray[np.int32], ...]],
+    ) -> Callable[[], Answer]:
         """Have a model run.
 
         Args:
@@ -102,8 +93,8 @@ class WitnessSession:
             hparams: an option that goes before that file, or None.
             settled: whether the arithmetic is to be used as it is, whatever lies there.
             role: which of the models.
-            arithmetic: the precision and rounding wanted; the rest is used where the witness finds no settings.
-            batches: what to run it on.
+            arithmetic: the precision and rounding wanted; the rest is used where no settings are found.
+            batches: what to run it on: ids, mask and segments, each [rows, length].
 
         Returns:
             A function that waits for the answer. It raises MissingPackageError without TensorFlow, and SourceError or
@@ -125,7 +116,7 @@ class WitnessSession:
             "batches": len(batches),
         }
         self._send(job)
-        return lambda: self._testimony(number, outputs, len(batches))
+        return lambda: self._read_answer(number, outputs, len(batches))
 
     def _send(self, job: Mapping[str, Any]) -> None:
         assert self._process is not None
@@ -134,7 +125,7 @@ class WitnessSession:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
 
-    def _testimony(self, number: int, path: Path, batches: int) -> Testimony:
+    def _read_answer(self, number: int, path: Path, batches: int) -> Answer:
         reply = self._answer(number)
         if "error" in reply:
             kind = getattr(errors, reply["error"], ElectraConvertError)
@@ -142,7 +133,7 @@ class WitnessSession:
         with np.load(path) as file:
             outputs = [_outputs(file, batch) for batch in range(batches)]
         path.unlink()
-        return Testimony(outputs, Settings(**reply["settings"]), reply["version"])
+        return Answer(outputs, Settings(**reply["settings"]), reply["version"])
 
     def _answer(self, number: int) -> Mapping[str, Any]:
         """The answers come in the order of the jobs."""
@@ -168,13 +159,12 @@ def _search_path() -> list[str]:
     return [*(path for path in sys.path if path), own]
 
 
-def _arrays(batches: Sequence[Batch]) -> dict[str, Any]:
-    arrays = {}
-    for number, batch in enumerate(batches):
-        arrays[f"ids_{number}"] = batch.input_ids
-        arrays[f"mask_{number}"] = batch.input_mask
-        arrays[f"segments_{number}"] = batch.segment_ids
-    return arrays
+def _arrays(batches: Sequence[tuple[NDArray[np.int32], ...]]) -> dict[str, Any]:
+    return {
+        f"{name}_{number}": array
+        for number, batch in enumerate(batches)
+        for name, array in zip(("ids", "mask", "segments"), batch, strict=True)
+    }
 
 
 def _outputs(file: Mapping[str, Any], batch: int) -> Outputs:

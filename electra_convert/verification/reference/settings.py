@@ -1,4 +1,4 @@
-"""What the variables do not say, as the witness reads it for itself, from hparams or, through TensorFlow, the graph.
+"""What the variables do not say, as the reference model reads it: from hparams or, through TensorFlow, the graph.
 
 Written from util/training_utils.py (get_bert_config), run_pretraining.py (get_generator_config) and
 configure_pretraining.py; shares no code with the package's own reading of the same.
@@ -23,13 +23,7 @@ _ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What the witness found.
-
-    Attributes:
-        heads: the number of attention heads, or None where nothing says it.
-        activation: the activation's name, or None where nothing says it.
-        origin: where they were found, or None.
-    """
+    """The number of attention heads and the activation's name, each None where nothing says it, and their origin."""
 
     heads: int | None
     activation: str | None
@@ -44,9 +38,6 @@ def read_settings(prefix: Path, folder: Path, role: Role, hparams: str | None = 
         folder: where its hparams.json would lie.
         role: which of its models.
         hparams: JSON, or the name of a file that holds it, which goes before what lies beside the checkpoint.
-
-    Returns:
-        What was found.
 
     Raises:
         MissingPackageError: TensorFlow is not installed.

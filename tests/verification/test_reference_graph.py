@@ -1,4 +1,4 @@
-"""The witness computes what Google's code computed, whatever the layout, and reads heads and activation itself."""
+"""The reference model computes what Google's code did, whatever the layout, and reads heads and activation itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support import checkpoints, forward
 from support.checkpoints import SIZES
 
 from electra_convert.errors import ConfigError, SourceError
-from electra_convert.verification.reference.graph import Arithmetic, run_witness
+from electra_convert.verification.reference.graph import Arithmetic, run_reference
 from electra_convert.verification.reference.settings import Settings, read_settings
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def run_golden(name: str, role: str, golden) -> tuple:
     settings = read_settings(prefix_of(name), FIXTURES / name, role)
     ids = golden["disc_ids" if role == "discriminator" else "gen_ids"]
     inputs = [(ids, golden["input_mask"], golden["segment_ids"])]
-    return run_witness(prefix_of(name), role, Arithmetic(settings.heads, settings.activation), inputs)[0]
+    return run_reference(prefix_of(name), role, Arithmetic(settings.heads, settings.activation), inputs)[0]
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -58,7 +58,7 @@ def test_it_computes_what_the_oracle_does_in_every_layout(variant_folders, varia
     for role, network in forward.NETWORKS[variant].items():
         settings = read_settings(prefix, folder, role)
         assert settings.heads == checkpoints.sizes_of(variant, role, made).heads
-        found = run_witness(prefix, role, Arithmetic(settings.heads, settings.activation), [batch])[0]
+        found = run_reference(prefix, role, Arithmetic(settings.heads, settings.activation), [batch])[0]
         expected = forward.forward(variables, network, settings.heads, activation=made.activation, **inputs)
         np.testing.assert_allclose(np.stack(found.hidden[1:]), expected.hidden, rtol=0, atol=TOLERANCE)
         if expected.logits is not None:
@@ -70,7 +70,7 @@ def test_in_float64_it_is_closer_to_the_better_answer():
     ids = tuple(np.minimum(arrays[key], 1) if key == "segment_ids" else arrays[key] for key in arrays)
     batch = [tuple(np.asarray(array, np.int32) for array in ids)]
     single, double = (
-        run_witness(prefix_of("default"), "discriminator", Arithmetic(2, "gelu", precision), batch)[0]
+        run_reference(prefix_of("default"), "discriminator", Arithmetic(2, "gelu", precision), batch)[0]
         for precision in ("float32", "float64")
     )
     assert double.logits.dtype == np.float64
@@ -79,9 +79,11 @@ def test_in_float64_it_is_closer_to_the_better_answer():
 
 def test_weights_are_rounded_as_told():
     batch = [tuple(np.ones((1, 4), np.int32) for _ in range(3))]
-    plain = run_witness(prefix_of("default"), "discriminator", Arithmetic(2), batch)[0]
+    plain = run_reference(prefix_of("default"), "discriminator", Arithmetic(2), batch)[0]
     name = "electra/encoder/layer_1/output/dense/kernel"
-    rounded = run_witness(prefix_of("default"), "discriminator", Arithmetic(2, rounded={name: "bfloat16"}), batch)[0]
+    rounded = run_reference(prefix_of("default"), "discriminator", Arithmetic(2, rounded={name: "bfloat16"}), batch)[
+        0
+    ]
     np.testing.assert_array_equal(rounded.hidden[1], plain.hidden[1])
     assert np.abs(rounded.hidden[2] - plain.hidden[2]).max() > 1e-4
 
@@ -140,4 +142,4 @@ def test_damaged_settings_are_refused(tmp_path):
 
 def test_a_checkpoint_tensorflow_cannot_read_is_refused(tmp_path):
     with pytest.raises(SourceError, match="TensorFlow cannot read it"):
-        run_witness(tmp_path / "nothing", "discriminator", Arithmetic(1), [])
+        run_reference(tmp_path / "nothing", "discriminator", Arithmetic(1), [])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from electra_convert.checkpoint import Model
+from electra_convert.schemes.heads import REPLACED_TOKEN_DETECTION
 from electra_convert.schemes.mapping import Sizes
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
 from electra_convert.tensors.weight import Op, Weight
@@ -34,7 +35,7 @@ def weight(values: np.ndarray, op: Op = Op.KEEP) -> Weight:
 
 
 def model(weights: Mapping[str, Weight]) -> Model:
-    return Model("discriminator", True, SIZES, weights, {}, Path())
+    return Model("discriminator", REPLACED_TOKEN_DETECTION, SIZES, weights, {}, Path())
 
 
 def compared(reference: Weight | None, candidate: Weight | None) -> WeightsParity:

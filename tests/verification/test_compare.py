@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from electra_convert.errors import NamesError
-from electra_convert.verification.forward import Stage, Stages, compare_stages
+from electra_convert.verification.compare import Stage, compare_stages
+from electra_convert.verification.runners import Stages
 
 
 def stages(values: float) -> Stages:

@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from electra_convert.verification import measures
-from electra_convert.verification.measures import distance, largest_difference, noticed_decisions, noticed_tokens
+from electra_convert.verification import metrics
+from electra_convert.verification.metrics import (
+    agreement_of_decisions,
+    agreement_of_tokens,
+    distance,
+    largest_difference,
+)
 
 numbers = st.floats(-1e3, 1e3, width=32)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 9)).flatmap(
@@ -31,11 +36,11 @@ def test_the_figures_are_what_their_definitions_say(pair):
 @given(pairs)
 def test_how_much_is_looked_at_in_one_go_makes_no_difference(pair):
     whole = distance([pair[0]], [pair[1]])
-    elements, measures._ELEMENTS = measures._ELEMENTS, 1
+    elements, metrics._ELEMENTS = metrics._ELEMENTS, 1
     try:
         pieces = distance([pair[0]], [pair[1]])
     finally:
-        measures._ELEMENTS = elements
+        metrics._ELEMENTS = elements
     assert (pieces.max_abs, pieces.cosine) == (whole.max_abs, pytest.approx(whole.cosine))
     assert (pieces.mean_abs, pieces.relative) == (pytest.approx(whole.mean_abs), pytest.approx(whole.relative))
 
@@ -64,14 +69,14 @@ def test_a_nan_or_an_infinity_is_seen_in_either_side(side, bad):
 
 def test_decisions_are_counted_where_there_are_tokens():
     one, other = np.array([[1.0, -1.0, 1.0]]), np.array([[2.0, 1.0, -1.0]])
-    assert noticed_decisions([one], [other], [np.array([[1, 1, 0]])]).decisions == 0.5
+    assert agreement_of_decisions([one], [other], [np.array([[1, 1, 0]])]).decisions == 0.5
 
 
 def test_tokens_and_divergence_are_by_their_definitions():
     random = np.random.default_rng(0)
     one, other = random.normal(size=(2, 1, 5, 11)).astype(np.float32)
     mask = np.array([[1, 1, 1, 1, 0]])
-    found = noticed_tokens([one], [other], [mask])
+    found = agreement_of_tokens([one], [other], [mask])
     first, second = one[mask > 0].astype(np.float64), other[mask > 0].astype(np.float64)
     probabilities = [np.exp(side) / np.exp(side).sum(axis=1, keepdims=True) for side in (first, second)]
     divergence = (probabilities[0] * np.log(probabilities[0] / probabilities[1])).sum(axis=1)
@@ -83,5 +88,5 @@ def test_tokens_and_divergence_are_by_their_definitions():
     assert found.top_1 == (first.argmax(axis=1) == second.argmax(axis=1)).mean()
     assert found.top_5 == pytest.approx(np.mean(tops))
     assert found.divergence == pytest.approx(divergence.max())
-    same = noticed_tokens([one], [one], [mask])
+    same = agreement_of_tokens([one], [one], [mask])
     assert (same.top_1, same.top_5, same.divergence) == (1.0, 1.0, 0.0)

@@ -1,4 +1,4 @@
-"""The witness's process: it answers in order, tells why it cannot, and is gone afterwards."""
+"""The reference model's process: it answers in order, tells why it cannot, and is gone afterwards."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ from conftest import FIXTURES
 from support.command_line import run_program
 
 from electra_convert.errors import MissingPackageError, SourceError
-from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic
-from electra_convert.verification.reference.session import WitnessSession
+from electra_convert.verification.reference.session import ReferenceSession
 
 pytestmark = pytest.mark.slow
 PREFIX = FIXTURES / "default" / "model.ckpt-4000"
 ONES = np.ones((1, 4), np.int32)
-BATCH = Batch("one", ("row",), ONES, ONES, ONES)
+BATCH = (ONES, ONES, ONES)
 
 
 def submit(session, prefix=PREFIX, role="discriminator"):
     return session.submit(prefix, FIXTURES / "default", None, False, role, Arithmetic(7, "relu"), [BATCH])
 
 
-def test_answers_belong_to_their_jobs_whatever_the_order_they_are_asked_for(witness_session):
-    first, second = submit(witness_session), submit(witness_session, role="generator")
+def test_answers_belong_to_their_jobs_whatever_the_order_they_are_asked_for(reference_session):
+    first, second = submit(reference_session), submit(reference_session, role="generator")
     assert second().outputs[0].logits.shape == (1, 4, 1500)
-    testimony = first()
-    assert testimony.outputs[0].logits.shape == (1, 4)
-    assert (testimony.settings.heads, testimony.settings.activation) == (2, "gelu")
+    answer = first()
+    assert answer.outputs[0].logits.shape == (1, 4)
+    assert (answer.settings.heads, answer.settings.activation) == (2, "gelu")
 
 
-def test_an_error_there_is_an_error_here_and_the_next_job_is_answered(witness_session, tmp_path):
+def test_an_error_there_is_an_error_here_and_the_next_job_is_answered(reference_session, tmp_path):
     with pytest.raises(SourceError, match="TensorFlow cannot read it"):
-        submit(witness_session, tmp_path / "nothing")()
-    assert submit(witness_session)().version
+        submit(reference_session, tmp_path / "nothing")()
+    assert submit(reference_session)().version
 
 
 def test_a_process_that_dies_is_told_of_and_not_waited_for():
-    with WitnessSession() as session:
+    with ReferenceSession() as session:
         job = submit(session)
         os.kill(session._process.pid, signal.SIGKILL)
         with pytest.raises(SourceError, match="the TensorFlow process ended with status -9"):
@@ -50,7 +49,7 @@ def test_a_process_that_dies_is_told_of_and_not_waited_for():
 
 
 def test_it_is_gone_when_the_session_is_over():
-    with WitnessSession() as session:
+    with ReferenceSession() as session:
         session.begin()
         process = session._process
     assert process.poll() is not None
@@ -60,7 +59,7 @@ def test_it_is_gone_when_the_session_is_over():
 def test_without_tensorflow_it_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "tensorflow.py").write_text("raise ImportError('No module named tensorflow')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with WitnessSession() as session, pytest.raises(MissingPackageError, match="TensorFlow is needed") as caught:
+    with ReferenceSession() as session, pytest.raises(MissingPackageError, match="TensorFlow is needed") as caught:
         submit(session)()
     assert caught.value.hint == "pip install 'electra-convert[tensorflow]'"
 

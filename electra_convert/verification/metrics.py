@@ -1,4 +1,4 @@
-"""How far two results are from each other, in numbers and in what a user would notice; judges nothing."""
+"""How far two results are from each other, in numbers and in how often a user would see the same; sets no limits."""
 
 from __future__ import annotations
 
@@ -32,15 +32,7 @@ class Figures:
 
 
 def distance(reference: Sequence[Array], candidate: Sequence[Array]) -> Figures:
-    """Measure how far arrays are from each other.
-
-    Args:
-        reference: arrays [rows, length, width], or [rows, length] of single numbers.
-        candidate: arrays of the same shapes.
-
-    Returns:
-        The figures over all of them.
-    """
+    """Measure how far arrays [rows, length, width], or [rows, length] of single numbers, are from each other."""
     worst, total, count, squares, norm, cosine = 0.0, 0.0, 0, 0.0, 0.0, 1.0
     with np.errstate(invalid="ignore", over="ignore"):  # a NaN or an infinity shows in the figures
         for one, other in _rows(reference, candidate):
@@ -56,15 +48,7 @@ def distance(reference: Sequence[Array], candidate: Sequence[Array]) -> Figures:
 
 
 def largest_difference(one: Sequence[Array], other: Sequence[Array]) -> float:
-    """The largest absolute difference, as in Figures.max_abs.
-
-    Args:
-        one: arrays of any shape.
-        other: arrays of the same shapes.
-
-    Returns:
-        The difference; NaN where one of the arrays holds a NaN.
-    """
+    """The largest absolute difference of arrays of the same shapes; NaN where one of them holds a NaN."""
     worst = 0.0
     with np.errstate(invalid="ignore", over="ignore"):
         for first, second in _rows(one, other):
@@ -93,8 +77,8 @@ def _cosine(one: Array, other: Array) -> float:
 
 
 @dataclass(frozen=True)
-class Noticed:
-    """What a user of the model would notice.
+class Agreement:
+    """How often a user of the models would see the same.
 
     Attributes:
         positions: how many positions were looked at; padding is not.
@@ -110,35 +94,39 @@ class Noticed:
     top_5: float | None = None
     divergence: float | None = None
 
+    def __str__(self) -> str:
+        if self.decisions is not None:
+            return f"Replaced or original: {self.decisions:.2%} of {self.positions:,} decisions alike."
+        return (
+            f"Likeliest token alike: {self.top_1:.2%}, five likeliest: {self.top_5:.2%} "
+            f"of {self.positions:,} positions; largest KL divergence {self.divergence:.2g} nats."
+        )
 
-def noticed_decisions(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Noticed:
+
+def agreement_of_decisions(
+    reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]
+) -> Agreement:
     """Compare a discriminator's decisions, which run_pretraining.py makes at a logit of 0.
 
     Args:
         reference: logits [rows, length].
         candidate: logits of the same shapes.
         masks: [rows, length], 1 where there is a token.
-
-    Returns:
-        The share of equal decisions.
     """
     equal, positions = 0, 0
     for expected, found, mask in zip(reference, candidate, masks, strict=True):
         equal += int(((expected > 0) == (found > 0))[mask > 0].sum())
         positions += int((mask > 0).sum())
-    return Noticed(positions, decisions=equal / positions)
+    return Agreement(positions, decisions=equal / positions)
 
 
-def noticed_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Noticed:
+def agreement_of_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks: Sequence[Masks]) -> Agreement:
     """Compare what a generator proposes.
 
     Args:
         reference: logits [rows, length, vocabulary].
         candidate: logits of the same shapes.
         masks: [rows, length], 1 where there is a token.
-
-    Returns:
-        The agreement of the likeliest tokens, and the divergence of the distributions.
     """
     first, five, divergence, positions = 0, 0.0, 0.0, 0
     for expected, found, mask in zip(reference, candidate, masks, strict=True):
@@ -149,11 +137,10 @@ def noticed_tokens(reference: Sequence[Array], candidate: Sequence[Array], masks
             one, other = expected[places], found[places]
             top, same = _likeliest(one), _likeliest(other)
             first += int((one.argmax(axis=1) == other.argmax(axis=1)).sum())
-            shared = (top[:, :, None] == same[:, None, :]).any(axis=2).mean(axis=1)
-            five += float(shared.sum())
+            five += float((top[:, :, None] == same[:, None, :]).any(axis=2).mean(axis=1).sum())
             divergence = float(np.maximum(divergence, _divergence(one, other).max()))
             positions += len(one)
-    return Noticed(positions, top_1=first / positions, top_5=five / positions, divergence=divergence)
+    return Agreement(positions, top_1=first / positions, top_5=five / positions, divergence=divergence)
 
 
 def _likeliest(logits: Array) -> NDArray[np.intp]:

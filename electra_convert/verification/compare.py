@@ -1,0 +1,362 @@
+"""Two runs of one model held against each other, stage by stage: which runs are made, and each stage's limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electra_convert.errors import NamesError
+from electra_convert.pytorch import Precision
+from electra_convert.schemes.mapping import Role
+from electra_convert.verification.inputs import Batch, Limits
+from electra_convert.verification.metrics import (
+    Agreement,
+    Array,
+    Figures,
+    agreement_of_decisions,
+    agreement_of_tokens,
+    distance,
+    largest_difference,
+)
+from electra_convert.verification.recorded import Recording
+from electra_convert.verification.runners import LOGITS, Rounded, Run, Runner, Stages, stage_name
+
+TOLERANCE = 1e-4
+BOTH: tuple[Precision, ...] = ("float32", "float64")
+# Two correct float32 runs each err by about as much; four times one of them is beyond what rounding does.
+_OWN_ERRORS = 4.0
+# Two correct float64 runs agree far better than this, and a wrong weight seldom moves anything by less.
+_EXACT = 1e-6
+# Against outputs recorded of weights that were not rounded: eight steps of the narrower dtype, of the stage's largest
+# value.
+_LOOSER = {"float16": 8 * 2.0**-11, "bfloat16": 8 * 2.0**-8}
+_SAMPLES = 40
+STAGE_HEADER = ("stage", "max abs", "mean abs", "relative", "cosine", "limit", "reference*", "candidate*", "")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a model, from the embeddings to the logits, in two runs.
+
+    Attributes:
+        name: embeddings, layer 1 and so on, logits.
+        figures: how far the runs are from each other.
+        limit: the largest absolute difference that passes.
+        reference_error: the largest distance of the reference from the candidate's float64 run.
+        candidate_error: that of the candidate.
+        exact: the largest difference of the two in float64, or None where the reference was not run in it.
+    """
+
+    name: str
+    figures: Figures
+    limit: float
+    reference_error: float
+    candidate_error: float
+    exact: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the runs agree; never with a NaN."""
+        within = math.isfinite(self.limit) and self.figures.max_abs <= self.limit
+        return within and (self.exact is None or self.exact <= _EXACT)
+
+    @property
+    def exceeds_rounding(self) -> bool:
+        """Whether the runs are further from each other than the candidate's rounding accounts for."""
+        return _EXACT < self.figures.max_abs < math.inf and (
+            self.figures.max_abs > min(self.limit, _OWN_ERRORS * self.candidate_error)
+        )
+
+    @property
+    def fault(self) -> str:
+        """How a stage that does not pass differs, in words."""
+        apart, exact = f"{self.figures.max_abs:.3g} apart", self.exact
+        if exact is not None and exact > _EXACT:
+            return f"{apart} in float32 (the limit is {self.limit:.3g}), and {exact:.3g} in float64: not by rounding"
+        told = "" if exact is None else f"; {exact:.3g} apart in float64, so by rounding alone"
+        return f"{apart}, the limit is {self.limit:.3g}{told}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What a table shows under STAGE_HEADER."""
+        figures = self.figures
+        return (
+            self.name,
+            *(f"{value:.2g}" for value in (figures.max_abs, figures.mean_abs, figures.relative)),
+            f"{figures.cosine:.7f}",
+            *(f"{value:.2g}" for value in (self.limit, self.reference_error, self.candidate_error)),
+            "within the limit" if self.passed else "beyond the limit",
+        )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some logits of both runs, for a reader to see; the labels are positions, or ids of tokens."""
+
+    what: str
+    labels: tuple[str, ...]
+    reference: tuple[float, ...]
+    candidate: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class OutputsParity:
+    """What one model computes, in two runs.
+
+    Attributes:
+        reference: what the reference was computed with, or where it was recorded.
+        candidate: what the candidate was computed with.
+        positions: at how many positions hidden states were compared, padding included.
+        positions_of_logits: at how many positions logits were.
+        stages: from the embeddings to the logits.
+        agreement: how often a user would see the same; None for a model without a head.
+        sample: some logits; None for a model without a head.
+        not_covered: what this comparison cannot see.
+        rounding: what the rounding to the declared dtype does to each stage by itself; empty where there is none.
+    """
+
+    reference: str
+    candidate: str
+    positions: int
+    positions_of_logits: int
+    stages: tuple[Stage, ...]
+    agreement: Agreement | None
+    sample: Sample | None
+    not_covered: tuple[str, ...] = ()
+    rounding: Mapping[str, Figures] = field(default_factory=dict)
+
+    @property
+    def first_differing(self) -> Stage | None:
+        """The first stage at which the runs do not agree."""
+        return next((stage for stage in self.stages if not stage.passed), None)
+
+    @property
+    def worst(self) -> float:
+        """The largest absolute difference of any stage."""
+        return float(np.max([stage.figures.max_abs for stage in self.stages]))
+
+    @property
+    def what(self) -> str:
+        """What was compared, in words."""
+        names = [stage.name for stage in self.stages]
+        layers = sum(name.startswith("layer") for name in names)
+        parts = [f"the {names[0]}"] if names[0] == stage_name(0) else []
+        parts += [f"the hidden states of {layers} layers at {self.positions:,} positions"] if layers else []
+        parts += [f"the logits at {self.positions_of_logits:,} positions"] if LOGITS in names else []
+        return ", ".join(parts)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How often a user would see the same, and what the rounding does by itself, in words."""
+        told = [] if self.agreement is None else [str(self.agreement)]
+        for name, figures in list(self.rounding.items())[-1:]:
+            told.append(
+                f"The rounding itself moves the {name} by up to {figures.max_abs:.2g} (not part of the verdict)."
+            )
+        return tuple(told)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of running one model: a comparison, or why a side could not be run; neither where nothing was."""
+
+    outputs: OutputsParity | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    not_run: str | None = None
+
+    @property
+    def was_looked_at(self) -> bool:
+        """Whether anything came of it."""
+        return self.outputs is not None or self.not_run is not None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One model of both sides, and how it is to be run.
+
+    Weights that the candidate holds in a narrower dtype are rounded in the reference too, so that the limits need not
+    be looser. A tolerance of None stands for the rule.
+    """
+
+    role: Role
+    reference: Runner
+    candidate: Runner
+    batches: Sequence[Batch]
+    rounded: Rounded
+    tolerance: float | None
+
+
+def start_comparisons(pairings: Sequence[Pairing]) -> list[Callable[[], Compared]]:
+    """Begin to run both sides of each model; references may compute in their own process while PyTorch is imported.
+
+    Returns:
+        For each a function that waits for its runs, and compares what they computed. It too raises the errors below.
+
+    Raises:
+        MissingPackageError: a framework is not installed.
+        ElectraConvertError: a side cannot be run.
+    """
+    expected = [pairing.reference.start(pairing.batches, ("float32",), pairing.rounded) for pairing in pairings]
+    found = [pairing.candidate.start(pairing.batches, BOTH, pairing.rounded) for pairing in pairings]
+    return [partial(_finish, *each) for each in zip(pairings, expected, found, strict=True)]
+
+
+def _finish(pairing: Pairing, reference: Callable[[], list[Run]], candidate: Callable[[], list[Run]]) -> Compared:
+    (expected,), (found, exact) = reference(), candidate()  # in turn: two at a time get into each other's way
+    limit, own = pairing.tolerance, None
+    if limit is None:
+        limit, own = TOLERANCE, partial(_exact_stages, pairing)
+    headed = LOGITS in expected.stages
+    sides = (expected.stages, found.stages)
+    positions = sum(batch.input_ids.size for batch in pairing.batches)
+    outputs = OutputsParity(
+        reference=expected.framework,
+        candidate=found.framework,
+        positions=positions,
+        positions_of_logits=positions,
+        stages=compare_stages(*sides, exact.stages, lambda _: limit, own),
+        agreement=_agreement(pairing.role, *sides, [batch.input_mask for batch in pairing.batches])
+        if headed
+        else None,
+        sample=_sample(pairing.role, *sides) if headed else None,
+        rounding=_rounding(pairing) if pairing.rounded else {},
+    )
+    return Compared(outputs, {**expected.versions, **found.versions}, expected.notes + found.notes)
+
+
+def _exact_stages(pairing: Pairing) -> Stages:
+    (run,) = pairing.reference.start(pairing.batches, ("float64",), pairing.rounded)()
+    return run.stages
+
+
+def _rounding(pairing: Pairing) -> dict[str, Figures]:
+    """What the rounding does by itself: the two sides as they are."""
+    runners = (pairing.reference, pairing.candidate)
+    (plain,), (other,) = (runner.start(pairing.batches, ("float32",), {})() for runner in runners)
+    return {name: distance(arrays, other.stages[name]) for name, arrays in plain.stages.items()}
+
+
+def compare_recording(
+    role: Role,
+    recording: Recording,
+    candidate: Runner,
+    limits: Limits,
+    dtypes: Sequence[str],
+    tolerance: float | None,
+) -> Compared:
+    """Run the candidate, and compare what it computes with what was recorded.
+
+    Limits are looser where its weights have narrower dtypes than float32; a tolerance of None stands for the rule.
+
+    Raises:
+        SourceError: the recording is of another model.
+        ElectraConvertError: a framework is not installed, or the candidate cannot be run.
+    """
+    expected = recording.stages
+    ran, more = candidate.start([recording.batch], BOTH, {})()
+    found, exact = recording.select(ran.stages), recording.select(more.stages)
+    share = max((_LOOSER.get(dtype, 0.0) for dtype in dtypes), default=0.0)
+
+    def limit(name: str) -> float:
+        largest = max(float(np.abs(array).max()) for array in expected[name])
+        return max(TOLERANCE, share * largest) if tolerance is None else tolerance
+
+    layers = sum(name.startswith("layer") for name in ran.stages)
+    not_covered = recording.not_covered(limits, layers)
+    if share and tolerance is None:
+        rounding = f"differences within the rounding of {', '.join(dtypes)}"
+        not_covered += (f"{rounding}, which was not recorded: see the limits",)
+    outputs = OutputsParity(
+        reference=f"what {recording.batch.name} records",
+        candidate=ran.framework,
+        positions=recording.batch.input_ids.size,
+        positions_of_logits=recording.positions_of_logits,
+        stages=compare_stages(expected, found, exact, limit),
+        agreement=_agreement(role, expected, found, [recording.mask]),
+        sample=_sample(role, expected, found),
+        not_covered=not_covered,
+    )
+    return Compared(outputs, ran.versions, ran.notes)
+
+
+def compare_stages(
+    reference: Stages,
+    candidate: Stages,
+    exact: Stages,
+    limit: Callable[[str], float],
+    own: Callable[[], Stages] | None = None,
+) -> tuple[Stage, ...]:
+    """Compare two runs, stage by stage.
+
+    Args:
+        reference: the reference's arrays.
+        candidate: the candidate's; stages that the reference lacks are passed over.
+        exact: the candidate's in float64.
+        limit: the largest absolute difference that passes, by the stage's name.
+        own: runs the reference in float64; called only if a stage is beyond its limit, or further apart than rounding
+            accounts for. Its distance from the reference says what rounding does to that; the candidate's float64 run
+            would not do, since a wrong candidate is far from the reference in any precision. Its distance from the
+            candidate's float64 run says what no rounding accounts for. None where limits are to hold as they are.
+
+    Returns:
+        Every stage of the reference with its figures and its limit.
+
+    Raises:
+        NamesError: the candidate has no such stage, or one of another shape.
+    """
+    _require_shapes(reference, candidate)
+    stages = [
+        Stage(
+            name,
+            distance(arrays, candidate[name]),
+            limit(name),
+            largest_difference(arrays, exact[name]),
+            largest_difference(candidate[name], exact[name]),
+        )
+        for name, arrays in reference.items()
+    ]
+    if own is not None and any(stage.exceeds_rounding for stage in stages):
+        better = own()
+        stages = [_arbitrated(stage, *(side[stage.name] for side in (reference, better, exact))) for stage in stages]
+    return tuple(stages)
+
+
+def _require_shapes(reference: Stages, candidate: Stages) -> None:
+    for name, arrays in reference.items():
+        expected, found = ([array.shape for array in side] for side in (arrays, candidate.get(name, ())))
+        if expected != found:
+            told = f"are of shape {list(found[0])}" if found else "are not there"
+            raise NamesError(f"the candidate's {name} {told}, the reference's of shape {list(expected[0])}")
+
+
+def _arbitrated(stage: Stage, reference: Sequence[Array], better: Sequence[Array], exact: Sequence[Array]) -> Stage:
+    """A stage with the limit that the reference's own rounding makes, and with what no rounding explains."""
+    own_error = largest_difference(reference, better)
+    limit = max(stage.limit, _OWN_ERRORS * own_error) if math.isfinite(own_error) else stage.limit
+    return replace(stage, limit=limit, exact=largest_difference(better, exact))
+
+
+def _agreement(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]) -> Agreement:
+    measure = agreement_of_decisions if role == "discriminator" else agreement_of_tokens
+    return measure(reference[LOGITS], candidate[LOGITS], masks)
+
+
+def _sample(role: Role, reference: Stages, candidate: Stages) -> Sample:
+    """Of the first input: a discriminator's logits, or a generator's of the likeliest tokens at its second place."""
+    one, other = reference[LOGITS][0][0], candidate[LOGITS][0][0]
+    if role == "discriminator":
+        what = "The first positions of the first input"
+        shown = list(range(min(len(one), _SAMPLES)))
+    else:
+        place = min(1, len(one) - 1)
+        one, other = one[place], other[place]
+        shown = np.argsort(-one, kind="stable")[:_SAMPLES].tolist()
+        what = f"The likeliest tokens at position {place} of the first input, by their ids"
+    sides = (tuple(float(side[index]) for index in shown) for side in (one, other))
+    return Sample(what, tuple(str(index) for index in shown), *sides)
