@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from electra_convert.config.hparams import Hparams
+from electra_convert.pretraining.batches import Batches, weights_seed
 from electra_convert.pretraining.corpus.cache import Inputs
+from electra_convert.pretraining.dropout import ATTENTION
+from electra_convert.pretraining.initial import initialise
+from electra_convert.pretraining.loop import Hooks, train
+from electra_convert.pretraining.model import Electra, make_networks
+from electra_convert.pretraining.optimizer import make_optimizer
 from electra_convert.pretraining.settings import training_settings
-from electra_convert.pretraining.training.batches import Batches, weights_seed
-from electra_convert.pretraining.training.dropout import ATTENTION
-from electra_convert.pretraining.training.initial import initialise
-from electra_convert.pretraining.training.loop import Hooks, train
-from electra_convert.pretraining.training.model import Electra, make_networks
-from electra_convert.pretraining.training.optimizer import make_optimizer
 from electra_convert.schemes.layouts import VARIANTS
 
 IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}

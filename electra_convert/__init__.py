@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from electra_convert.errors import ElectraConvertError
     from electra_convert.hub.card.writing import Card, write_card
     from electra_convert.hub.uploading import Upload, upload
-    from electra_convert.pretraining.outputs.records import Pretraining
     from electra_convert.pretraining.run import pretrain
+    from electra_convert.pretraining.run_record import Pretraining
     from electra_convert.verification.report import ParityReport
     from electra_convert.verification.verify import verify
 
@@ -58,7 +58,7 @@ _HOMES = {
     "ParityReport": "verification.report",
     "ScoredText": "demo.scores",
     "Upload": "hub.uploading",
-    "Pretraining": "pretraining.outputs.records",
+    "Pretraining": "pretraining.run_record",
     "Value": "config.resolve",
     "convert": "conversion.convert",
     "fill": "demo.filling",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.convert import Conversion
     from electra_convert.conversion.inspect import Inspection
-    from electra_convert.pretraining.outputs.records import Pretraining
+    from electra_convert.pretraining.run_record import Pretraining
 
 
 def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:

@@ -37,7 +37,7 @@ def _bars() -> Any:  # noqa: ANN401 - rich.progress.Progress
 
 
 class TrainingDisplay:
-    """Is told how a run goes (pretraining.reporting.Reporter), and shows it on standard error."""
+    """Is told how a run goes (pretraining.progress.Reporter), and shows it on standard error."""
 
     def __init__(self, bars: Any, quiet: bool) -> None:  # noqa: ANN401 - rich.progress.Progress
         self._bars, self._quiet = bars, quiet

@@ -18,9 +18,9 @@ from electra_convert.frameworks import (
     import_transformers,
 )
 from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
-from electra_convert.pretraining.outputs.place import require_place
-from electra_convert.pretraining.outputs.records import Pretraining
-from electra_convert.pretraining.reporting import Reporter, Silent
+from electra_convert.pretraining.progress import Reporter, Silent
+from electra_convert.pretraining.run_folder import require_place
+from electra_convert.pretraining.run_record import Pretraining
 
 _TRANSFORMERS = 5
 # What gloo and NCCL say where another process has ended.

@@ -14,12 +14,19 @@ import torch
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.errors import ConfigError, TrainingError
 from electra_convert.frameworks import import_accelerate
+from electra_convert.pretraining.batches import Batches, weights_seed
+from electra_convert.pretraining.checkpoints import last_step, latest
+from electra_convert.pretraining.dropout import ATTENTION
+from electra_convert.pretraining.initial import initialise
+from electra_convert.pretraining.loop import Hooks, train
+from electra_convert.pretraining.model import Electra, make_networks
+from electra_convert.pretraining.optimizer import make_optimizer
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.outputs.checkpoints import last_step, latest
-from electra_convert.pretraining.outputs.exchange import Trained, restore_moments, restore_weights
-from electra_convert.pretraining.outputs.files import CHECKPOINTS, RunFiles
-from electra_convert.pretraining.outputs.place import begun, identity
-from electra_convert.pretraining.outputs.records import (
+from electra_convert.pretraining.prepare import Decided, Preparation, described, prepare
+from electra_convert.pretraining.progress import Reporter, Silent
+from electra_convert.pretraining.run_files import CHECKPOINTS, RunFiles
+from electra_convert.pretraining.run_folder import begun, identity
+from electra_convert.pretraining.run_record import (
     Pretraining,
     changed,
     locked,
@@ -28,14 +35,7 @@ from electra_convert.pretraining.outputs.records import (
     require_same_tokenizer,
     write_run,
 )
-from electra_convert.pretraining.preparation import Decided, Preparation, described, prepare
-from electra_convert.pretraining.reporting import Reporter, Silent
-from electra_convert.pretraining.training.batches import Batches, weights_seed
-from electra_convert.pretraining.training.dropout import ATTENTION
-from electra_convert.pretraining.training.initial import initialise
-from electra_convert.pretraining.training.loop import Hooks, train
-from electra_convert.pretraining.training.model import Electra, make_networks
-from electra_convert.pretraining.training.optimizer import make_optimizer
+from electra_convert.pretraining.train_state import Trained, restore_moments, restore_weights
 
 _PATIENCE = timedelta(days=2)
 

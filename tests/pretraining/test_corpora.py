@@ -13,7 +13,8 @@ from conftest import FIXTURES
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.errors import CorpusError, CorruptFileError, VocabularyError
-from electra_convert.pretraining import preparation
+from electra_convert.pretraining import prepare as preparation
+from electra_convert.pretraining.batches import Batches
 from electra_convert.pretraining.corpus import cache as caches
 from electra_convert.pretraining.corpus import tokenising
 from electra_convert.pretraining.corpus.cache import open_corpus
@@ -21,7 +22,6 @@ from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.tokenising import Tokenisation, make_builder
 from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.settings import training_settings
-from electra_convert.pretraining.training.batches import Batches
 
 CORPUS = FIXTURES / "corpus"
 RECORDS = FIXTURES / "pretraining" / "tfrecords"

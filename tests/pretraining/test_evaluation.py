@@ -14,7 +14,7 @@ SCORES = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=1, max_
 
 @given(pairs=SCORES)
 def test_the_area_is_the_share_of_pairs_that_are_in_order(pairs):
-    from electra_convert.pretraining.training.evaluation import area_under_curve
+    from electra_convert.pretraining.metrics import area_under_curve
 
     scores, positive = (np.array(column) for column in zip(*pairs, strict=True))
     ups, downs = scores[positive], scores[~positive]
@@ -26,8 +26,8 @@ def test_the_area_is_the_share_of_pairs_that_are_in_order(pairs):
 def test_the_metrics_of_a_batch_that_can_be_counted_by_hand():
     import torch
 
-    from electra_convert.pretraining.training.evaluation import Tally, merged
-    from electra_convert.pretraining.training.model import Outputs, Tensors
+    from electra_convert.pretraining.metrics import Tally, merged
+    from electra_convert.pretraining.model import Outputs, Tensors
 
     ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])
     present = ids > 0

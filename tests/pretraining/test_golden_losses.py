@@ -20,10 +20,10 @@ def electra():
     from electra_convert.checkpoint import open_checkpoint
     from electra_convert.config.hparams import Hparams
     from electra_convert.config.sources import gather
-    from electra_convert.pretraining.outputs.exchange import restore_weights
+    from electra_convert.pretraining.dropout import ATTENTION
+    from electra_convert.pretraining.model import Electra, make_networks
     from electra_convert.pretraining.settings import training_settings
-    from electra_convert.pretraining.training.dropout import ATTENTION
-    from electra_convert.pretraining.training.model import Electra, make_networks
+    from electra_convert.pretraining.train_state import restore_weights
 
     def load(name: str, attention: str = ATTENTION, **hparams):
         with open_checkpoint(FIXTURES / name) as checkpoint:
@@ -48,7 +48,7 @@ def batch_of(data):
     """The recorded inputs as a batch: the positions are those of every [MASK], filled up with zeros."""
     import torch
 
-    from electra_convert.pretraining.training.model import Tensors
+    from electra_convert.pretraining.model import Tensors
 
     width = max(np.bincount(data["gen_positions"][:, 0]))
     positions = np.zeros((8, width), np.int64)
@@ -94,7 +94,7 @@ def test_the_generators_loss_is_that_of_the_recorded_logits(electra, name, atten
 def test_the_discriminators_loss_is_that_of_the_recorded_logits(electra, name, attention):
     import torch
 
-    from electra_convert.pretraining.training.model import disc_losses
+    from electra_convert.pretraining.model import disc_losses
 
     data = golden(name)
     tensors, present = batch_of(data)
@@ -177,7 +177,7 @@ def test_only_chosen_places_are_ever_replaced(electra):
 def test_a_column_without_weight_is_never_drawn(uniform):
     import torch
 
-    from electra_convert.pretraining.training.model import sample
+    from electra_convert.pretraining.model import sample
 
     random = torch.Generator().manual_seed(3)
     weights = torch.rand(500, 37, generator=random) * (torch.rand(500, 37, generator=random) < 0.2)
@@ -189,7 +189,7 @@ def test_a_column_without_weight_is_never_drawn(uniform):
 def test_dropout_drops_the_share_it_says_and_keeps_the_mean():
     import torch
 
-    from electra_convert.pretraining.training.dropout import Dropout
+    from electra_convert.pretraining.dropout import Dropout
 
     torch.manual_seed(0)
     layer = Dropout(0.1).train()
@@ -206,7 +206,7 @@ def test_dropout_drops_the_share_it_says_and_keeps_the_mean():
 def test_attention_with_dropout_is_attention_on_average():
     import torch
 
-    from electra_convert.pretraining.training.dropout import attend
+    from electra_convert.pretraining.dropout import attend
 
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 1, 2, 6, 8).unbind()

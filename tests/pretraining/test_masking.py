@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.pretraining.corpus.cache import Inputs
+from electra_convert.pretraining.masking import draw, mask
 from electra_convert.pretraining.settings import training_settings
-from electra_convert.pretraining.training.masking import draw, mask
 
 IDS = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
 NEVER = [0, 2, 3, 4]

@@ -10,8 +10,8 @@ from conftest import FIXTURES
 from electra_convert.checkpoint import open_checkpoint
 from electra_convert.errors import ConfigError, UsageError, VocabularyError
 from electra_convert.pretraining.options import make_pretrain_options
-from electra_convert.pretraining.preparation import prepare
-from electra_convert.pretraining.reporting import Silent
+from electra_convert.pretraining.prepare import prepare
+from electra_convert.pretraining.progress import Silent
 
 DROPOUT = {"model_hparam_overrides": {"hidden_dropout_prob": 0.0}}
 

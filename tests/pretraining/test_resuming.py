@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import json, os, signal, sys
 import electra_convert
-from electra_convert.pretraining.outputs import checkpoints
-from electra_convert.pretraining.reporting import Silent
+from electra_convert.pretraining import checkpoints
+from electra_convert.pretraining.progress import Silent
 
 corpus, output, cache, vocab, hparams, killed_at, while_saving, resume = sys.argv[1:]
 
@@ -140,7 +140,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished_run, tmp_path, damage):
-    from electra_convert.pretraining.outputs.checkpoints import latest
+    from electra_convert.pretraining.checkpoints import latest
 
     DAMAGE[damage](finished_run / "checkpoints" / "step-12")
     saved, notices = latest(finished_run / "checkpoints")
@@ -253,14 +253,14 @@ def test_a_run_may_be_replaced(finished_run, pretrained):
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(finished_run, pretrained):
-    from electra_convert.pretraining.outputs.records import locked
+    from electra_convert.pretraining.run_record import locked
 
     with locked(finished_run), pytest.raises(OutputError, match="is being written to by another run"):
         pretrained(resume=True, held_out=0.0)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(pretrained, monkeypatch, tmp_path):
-    from electra_convert.pretraining.training import loop
+    from electra_convert.pretraining import loop
 
     genuine = loop.set_learning_rate
     steps = iter(range(1, 100))
@@ -279,7 +279,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(
 
 def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch, tmp_path):
     """The last update before a checkpoint is looked at by no later step, but by the evaluation."""
-    from electra_convert.pretraining.training import loop
+    from electra_convert.pretraining import loop
 
     genuine = loop.set_learning_rate
     steps = iter(range(1, 100))

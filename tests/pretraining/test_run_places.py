@@ -10,9 +10,9 @@ from conftest import FIXTURES
 from support.pretraining import TINY
 
 from electra_convert.errors import ElectraConvertError, OutputError, TrainingError
+from electra_convert.pretraining import run_folder as place
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.outputs import place
-from electra_convert.pretraining.outputs.place import begun, identity
+from electra_convert.pretraining.run_folder import begun, identity
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_a_start_that_fails_leaves_the_old_run_and_no_new_one(finished_run, pret
 def test_training_that_fails_before_a_checkpoint_leaves_all_as_it_was(
     finished_run, pretrained, tmp_path, monkeypatch
 ):
-    from electra_convert.pretraining.training import loop
+    from electra_convert.pretraining import loop
 
     before = contents(finished_run)
     with monkeypatch.context() as patch:
@@ -96,7 +96,7 @@ def exploding(optimizer, rate):
 
 
 def test_the_old_run_goes_with_the_first_checkpoint_of_the_new(finished_run, pretrained, tmp_path, monkeypatch):
-    from electra_convert.pretraining.outputs import checkpoints
+    from electra_convert.pretraining import checkpoints
 
     seen = []
     genuine = checkpoints.save

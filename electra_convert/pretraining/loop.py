@@ -14,12 +14,12 @@ import torch
 
 from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
+from electra_convert.pretraining.batches import Batches, dropout_seed
+from electra_convert.pretraining.masking import Batch
+from electra_convert.pretraining.metrics import Tally, merged
+from electra_convert.pretraining.model import Electra, Outputs, Tensors
+from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.settings import Settings
-from electra_convert.pretraining.training.batches import Batches, dropout_seed
-from electra_convert.pretraining.training.evaluation import Tally, merged
-from electra_convert.pretraining.training.masking import Batch
-from electra_convert.pretraining.training.model import Electra, Outputs, Tensors
-from electra_convert.pretraining.training.optimizer import clip_gradients, learning_rate, set_learning_rate
 
 Losses = list[list[float]]
 

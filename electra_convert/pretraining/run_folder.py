@@ -19,8 +19,8 @@ from electra_convert.output import (
     remove_abandoned,
 )
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.outputs.records import RUN_FILE, locked
-from electra_convert.pretraining.preparation import default_cache
+from electra_convert.pretraining.prepare import default_cache
+from electra_convert.pretraining.run_record import RUN_FILE, locked
 
 
 def require_place(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:

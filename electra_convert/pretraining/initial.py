@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from electra_convert.pretraining.training.model import named_weights
+from electra_convert.pretraining.model import named_weights
 from electra_convert.schemes.mapping import Role
 
 # tf.layers.dense without an initialiser (modeling.BertModel, run_pretraining._get_discriminator_output).

@@ -13,8 +13,8 @@ from torch import nn
 
 from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.frameworks import import_transformers
+from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.pretraining.settings import Settings
-from electra_convert.pretraining.training.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.schemes.layouts import Variant
 from electra_convert.schemes.mapping import TIED_HEAD, Role
 

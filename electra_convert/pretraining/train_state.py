@@ -16,8 +16,8 @@ from torch import nn
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.sources import Findings
 from electra_convert.errors import NamesError, TrainingError, listing
-from electra_convert.pretraining.training.model import named_weights
-from electra_convert.pretraining.training.optimizer import moments_of
+from electra_convert.pretraining.model import named_weights
+from electra_convert.pretraining.optimizer import moments_of
 from electra_convert.schemes.layouts import Variant, collapse
 from electra_convert.schemes.mapping import SLOT_NAMES, Role
 from electra_convert.schemes.plan import Sizes

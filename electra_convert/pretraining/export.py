@@ -14,7 +14,7 @@ from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.output import write_file
-from electra_convert.pretraining.outputs.exchange import Trained, as_checkpoint
+from electra_convert.pretraining.train_state import Trained, as_checkpoint
 from electra_convert.schemes.transformers import RECORD_FILE, TRAINING_RECORD
 from electra_convert.verification.saved import hash_files
 from electra_convert.version import __version__

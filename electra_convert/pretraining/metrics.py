@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from electra_convert.pretraining.training.model import Outputs, Tensors
+from electra_convert.pretraining.model import Outputs, Tensors
 
 
 @dataclass

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.pretraining.corpus.cache import Corpus
+from electra_convert.pretraining.masking import Batch, draw, mask
 from electra_convert.pretraining.settings import Settings
-from electra_convert.pretraining.training.masking import Batch, draw, mask
 
 # Streams of random numbers that one seed gives, kept apart by their first number.
 _HELD_OUT, _ORDER, _TRAINING, _EVALUATION, _DROPOUT, _WEIGHTS = range(6)

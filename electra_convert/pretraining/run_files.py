@@ -7,17 +7,17 @@ from typing import Any
 
 import torch
 
+from electra_convert.pretraining import checkpoints
+from electra_convert.pretraining.export import Tokens, write_models, write_tensorflow
+from electra_convert.pretraining.loop import LOSSES, Losses
+from electra_convert.pretraining.optimizer import learning_rate
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.outputs import checkpoints
-from electra_convert.pretraining.outputs.exchange import Trained
-from electra_convert.pretraining.outputs.export import Tokens, write_models, write_tensorflow
-from electra_convert.pretraining.outputs.metrics import MetricsLog, draw_curves, last_evaluation
-from electra_convert.pretraining.outputs.place import Start
-from electra_convert.pretraining.outputs.records import VOCABULARY, Pretraining
-from electra_convert.pretraining.preparation import Preparation, described
-from electra_convert.pretraining.reporting import Reporter
-from electra_convert.pretraining.training.loop import LOSSES, Losses
-from electra_convert.pretraining.training.optimizer import learning_rate
+from electra_convert.pretraining.prepare import Preparation, described
+from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_evaluation
+from electra_convert.pretraining.run_folder import Start
+from electra_convert.pretraining.run_record import VOCABULARY, Pretraining
+from electra_convert.pretraining.train_state import Trained
 
 CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"
 

@@ -16,8 +16,8 @@ from electra_convert.errors import ElectraConvertError, TrainingError
 from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
-from electra_convert.pretraining.outputs.exchange import Trained
-from electra_convert.pretraining.outputs.export import Tokens, write_models
+from electra_convert.pretraining.export import Tokens, write_models
+from electra_convert.pretraining.train_state import Trained
 
 MODEL = "model"
 _STATE = "state.json"

@@ -27,7 +27,7 @@ from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
 from electra_convert.pretraining.corpus.tokenising import Tokenisation
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.reporting import Reporter
+from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.settings import Settings, training_settings
 from electra_convert.schemes.layouts import VARIANTS, Variant
 from electra_convert.schemes.mapping import Role

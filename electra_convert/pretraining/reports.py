@@ -12,7 +12,7 @@ from typing import Any
 from electra_convert.errors import unwritable
 from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
-from electra_convert.pretraining.outputs.events import EventsFile
+from electra_convert.pretraining.events import EventsFile
 
 METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "curves.png"
