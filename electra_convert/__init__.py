@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from electra_convert.errors import ElectraConvertError
     from electra_convert.hub.card.writing import Card, write_card
     from electra_convert.hub.uploading import Upload, upload
-    from electra_convert.pretraining.run import pretrain
-    from electra_convert.pretraining.run_record import Pretraining
+    from electra_convert.pretraining.run import Pretraining, pretrain
     from electra_convert.verification.report import ParityReport
     from electra_convert.verification.verify import verify
 
@@ -58,7 +57,7 @@ _HOMES = {
     "ParityReport": "verification.report",
     "ScoredText": "demo.scores",
     "Upload": "hub.uploading",
-    "Pretraining": "pretraining.run_record",
+    "Pretraining": "pretraining.run",
     "Value": "config.resolve",
     "convert": "conversion.convert",
     "fill": "demo.filling",

@@ -81,6 +81,10 @@ class UsageError(ElectraConvertError):
     """Options that do not go together."""
 
 
+class ElectraWarning(UserWarning):
+    """What may not be as it was meant, issued to Python callers."""
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error to raise where a file cannot be written.
 

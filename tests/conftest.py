@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,8 @@ from support import checkpoints
 from support.checkpoints import SIZES
 from support.pairs import copy_pair
 from support.pretraining import TINY
+
+from electra_convert.errors import ElectraWarning
 
 if TYPE_CHECKING:
     from electra_convert.verification.reference.session import WitnessSession
@@ -194,7 +197,10 @@ def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thr
     def run(name: str = "run", corpus: Path = FIXTURES / "corpus", **options: Any):
         given = {"vocab": FIXTURES / "vocab.txt", "hparams": TINY, "log_steps": 4, "held_out": 0.1}
         cache = tmp_path_factory.getbasetemp() / "tokenised"
-        return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
+        with warnings.catch_warnings():
+            # Runs as short as these are shorter than their warm-up, and what else they are warned of.
+            warnings.simplefilter("ignore", ElectraWarning)
+            return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
 
     return run
 

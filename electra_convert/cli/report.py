@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.convert import Conversion
     from electra_convert.conversion.inspect import Inspection
-    from electra_convert.pretraining.run_record import Pretraining
+    from electra_convert.pretraining.run import Pretraining
 
 
 def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:
@@ -96,6 +96,8 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
         "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
         "step": result.step,
         "metrics": result.metrics,
+        "notices": result.notes,
+        "warnings": result.warnings,
     }
 
 

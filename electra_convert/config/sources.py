@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.activations import ACTIVATION_OPERATIONS
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
 from electra_convert.config.record import recorded_variant
 from electra_convert.config.resolve import (
@@ -32,7 +33,6 @@ CONFIG_FILE = "config.json"
 HPARAMS_FILE = "hparams.json"
 Given = tuple[Hparams, Rank]
 Read = TypeVar("Read")
-_ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _heads(graph: Path, model: Model, width: int) -> int:
 def _activation(ops: set[str]) -> dict[str, Any]:
     if {"Tanh", "Pow"} <= ops:
         return {"hidden_act": "gelu_new"}
-    known = {activation for op, activation in _ACTIVATION_OPS.items() if op in ops}
+    known = {activation for op, activation in ACTIVATION_OPERATIONS.items() if op in ops}
     if len(known) == 1:
         return {"hidden_act": known.pop()}
     return {"hidden_act": "linear"} if "BiasAdd" in ops and not known else {}

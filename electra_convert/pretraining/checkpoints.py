@@ -1,4 +1,7 @@
-"""The checkpoints of a run: written whole or not at all, checked before they are used, the last few kept."""
+"""The models of a run and its checkpoints, as files: laid out by the code that convert uses, whole or not at all.
+
+A checkpoint is checked before it is used, and the last few are kept.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,28 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crc32c import crc32c
 
+from electra_convert.config.keys import LOCATIONS
+from electra_convert.conversion.layout_tensorflow import plan_tensorflow
+from electra_convert.conversion.layout_transformers import plan_transformers
+from electra_convert.conversion.options import Options
+from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.errors import ElectraConvertError, TrainingError
 from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
-from electra_convert.pretraining.export import Tokens, write_models
-from electra_convert.pretraining.train_state import Trained
+from electra_convert.pretraining.run_folder import MODEL
+from electra_convert.pretraining.train_state import Losses, TrainState, as_checkpoint
+from electra_convert.schemes.transformers import RECORD_FILE, TRAINING_RECORD
+from electra_convert.verification.saved import hash_files
+from electra_convert.version import __version__
 
-MODEL = "model"
+_SCHEMA = 1
 _STATE = "state.json"
 _NAME = re.compile(r"step-(\d{1,18})")
 
@@ -36,39 +47,28 @@ class Saved:
 
     models: Path
     step: int
-    pending: list[list[float]]
+    pending: Losses
 
 
-def save(
-    folder: Path,
-    trained: Trained,
-    step: int,
-    tokens: Tokens,
-    described: Mapping[str, Any],
-    pending: list[list[float]],
-    keep: int,
-) -> None:
+def save(folder: Path, state: TrainState, options: Options, described: Mapping[str, Any], keep: int) -> None:
     """Write a checkpoint, and remove the oldest beyond those that are kept.
 
     Args:
         folder: the folder of checkpoints.
-        trained: the networks and their optimiser.
-        step: the global step they are at.
-        tokens: their tokenizer.
-        described: what training.json is to say of the run.
-        pending: losses of steps that have not been reported yet.
+        state: what is written.
+        options: as write_models takes them.
+        described: as write_models takes it.
         keep: how many checkpoints are kept; 0 for all.
 
     Raises:
         OutputError: it cannot be written; what was there before still is.
     """
-    with new_folder(folder / f"step-{step}", overwrite=True) as place:
-        write_models(trained, step, tokens, described, place / MODEL)
+    with new_folder(folder / f"step-{state.step}", overwrite=True) as place:
+        write_models(state, options, described, place / MODEL)
         paths = sorted(path for path in (place / MODEL).rglob("*") if path.is_file())
         files = {str(path.relative_to(place)): _fingerprint(path) for path in paths}
-        state = {"schema": 1, "step": step, "pending": pending, "files": files}
-        content = json.dumps({"crc32c": _checksum(state), **state}, indent=2)
-        write_file(place / _STATE, f"{content}\n".encode())
+        content = {"schema": _SCHEMA, "step": state.step, "pending": state.pending, "files": files}
+        write_file(place / _STATE, _as_json({"crc32c": _checksum(content), **content}))
     found = _found(folder)
     for old in sorted(found)[:-keep] if keep else []:
         _remove(found[old])
@@ -77,29 +77,90 @@ def save(
         shutil.rmtree(left, ignore_errors=True)
 
 
-def latest(folder: Path) -> tuple[Saved | None, list[str]]:
-    """Find the last checkpoint that is whole.
+def write_models(state: TrainState, options: Options, described: Mapping[str, Any], folder: Path) -> None:
+    """Write the models and the optimiser's state as convert does, with training.json in place of conversion.json.
 
     Args:
-        folder: the folder of checkpoints.
+        state: what is written.
+        options: of convert: the tokenizer, and what is carried over.
+        described: what training.json is to say of the run beside step, layout and hparams.
+        folder: the folder to make; a pair gets a folder each within it.
+
+    Raises:
+        NamesError: a weight is not finite.
+        OutputError: it cannot be written.
+    """
+    plan = plan_transformers(as_checkpoint(state), state.findings, tuple(state.networks), "safetensors", options, ())
+    record = _record(state, described)
+    files, records = _apart(plan.files)
+
+    def write_records(staging: Path) -> None:
+        for name in records:
+            path = staging / name
+            write_file(path, _as_json({**record, "files": hash_files(path.parent)}))
+
+    models = OutputPlan(plan.containers, files, plan.notices)
+    write(models, folder, overwrite=True, finite=True, progress=None, inspect=write_records)
+
+
+def write_tensorflow(state: TrainState, options: Options, folder: Path) -> None:
+    """Write a checkpoint that google-research/electra's code reads and resumes.
+
+    Args:
+        state: what is written.
+        options: as write_models takes them.
+        folder: the folder to make.
+
+    Raises:
+        ConfigError: Google's code cannot express a model.
+        OutputError: it cannot be written.
+    """
+    # Google's code has no choice of accents.
+    given = replace(options, strip_accents=None)
+    plan = plan_tensorflow(as_checkpoint(state), state.findings, tuple(state.networks), given, ())
+    write(plan, folder, overwrite=True, finite=True, progress=None)
+
+
+def _apart(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
+    """Small files as they are, and where each training.json goes: it is written last, with the hashes of the rest."""
+    records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == RECORD_FILE]
+    others = {name: content for name, content in files.items() if PurePosixPath(name) not in records}
+    return others, [str(record.with_name(TRAINING_RECORD)) for record in records]
+
+
+def _record(state: TrainState, described: Mapping[str, Any]) -> dict[str, Any]:
+    """training.json: no times and no paths; a later convert finds layout, step and hparams in it."""
+    hparams = state.findings.hparams
+    return {
+        "schema": _SCHEMA,
+        "tool": {"name": "electra_convert", "version": __version__},
+        "variant": state.variant.name,
+        "step": state.step,
+        "hparams": {key: value for key, value in (hparams.given if hparams else {}).items() if key not in LOCATIONS},
+        **described,
+    }
+
+
+def latest(folder: Path) -> tuple[Saved | None, list[str]]:
+    """Find the last checkpoint in a folder of them that is whole.
 
     Returns:
-        The checkpoint, None where there are none at all, and a notice for each that is damaged.
+        The checkpoint, None where there are none at all, and a line for each that is damaged.
 
     Raises:
         TrainingError: there are checkpoints, and all of them are damaged.
     """
-    notices: list[str] = []
+    damaged: list[str] = []
     found = _found(folder)
     for step in sorted(found, reverse=True):
         try:
-            return _checked(found[step], step), notices
+            return _checked(found[step], step), damaged
         except (ElectraConvertError, OSError, KeyError, TypeError, ValueError) as error:
             reason = error.message if isinstance(error, ElectraConvertError) else f"{type(error).__name__}: {error}"
-            notices.append(f"{found[step]} is damaged and passed over: {reason}.")
-    if notices:
+            damaged.append(f"{found[step]} is damaged and passed over: {reason}.")
+    if damaged:
         raise TrainingError(
-            f"every checkpoint in {folder} is damaged: {' '.join(notices)}", "--overwrite starts anew."
+            f"every checkpoint in {folder} is damaged: {' '.join(damaged)}", "--overwrite starts anew."
         )
     return None, []
 
@@ -147,3 +208,7 @@ def _remove(place: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
     place.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _as_json(fields: Mapping[str, Any]) -> bytes:
+    return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()

@@ -24,14 +24,7 @@ class Dropout(nn.Module):
         self.p = probability
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Drop elements and scale the others up.
-
-        Args:
-            values: floats of any shape.
-
-        Returns:
-            The values in evaluation, else those kept, divided by the share that is kept.
-        """
+        """Drop elements and divide the others by the share that is kept; nothing in evaluation."""
         if not self.training or not self.p:
             return values
         kept, scale = draw_kept(values.shape, self.p)
@@ -39,14 +32,11 @@ class Dropout(nn.Module):
 
 
 def draw_kept(shape: torch.Size, probability: float) -> tuple[torch.Tensor, float]:
-    """Draw which elements are kept.
+    """Draw which elements are kept: an int8 mask, 1 where one is, and what to multiply those by.
 
     Args:
         shape: of the mask.
         probability: that an element is dropped, above 0 and below 1.
-
-    Returns:
-        An int8 mask, 1 where an element is kept, and what to multiply the kept ones by.
     """
     dropped = min(max(round(probability * _LEVELS), 1), _LEVELS - 1)
     count = shape.numel()
@@ -92,11 +82,7 @@ def attend(
 
 
 def use_fast_dropout(model: nn.Module) -> None:
-    """Replace every nn.Dropout of a model, in place.
-
-    Args:
-        model: any module.
-    """
+    """Replace every nn.Dropout of a model, in place."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Dropout):

@@ -1,7 +1,8 @@
 """How good both models are at held-out sequences, under the names of Google's metrics; trains nothing.
 
-Metrics are those of PretrainingModel.metric_fn (run_pretraining.py), with one deviation: disc_auc is the exact area
-under the curve over tokens, where tf.metrics.auc goes by 200 thresholds and counts padding as originals.
+They are those of metric_fn in run_pretraining.py (google-research/electra, 8a46635), with one deviation: disc_auc is
+the exact area under the curve over tokens, where tf.metrics.auc goes by 200 thresholds and counts padding as
+original.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from electra_convert.metrics import binary_metrics
 from electra_convert.pretraining.model import Outputs, Tensors
 
 
@@ -56,15 +58,15 @@ class Tally:
         if not self.tokens:
             return found
         logits, labels = _joined(self.tokens, 2).T
-        replaced, said = labels > 0, logits > 0
-        right = replaced == said
+        judged = binary_metrics(logits, labels > 0, threshold=0.0)
         return found | {
             "sampled_masked_lm_accuracy": _mean(sampled),
             "disc_loss": _mean(_joined(self.sequences, 1)),
-            "disc_accuracy": _mean(right),
-            "disc_precision": _mean(right[said]),
-            "disc_recall": _mean(right[replaced]),
-            "disc_auc": area_under_curve(logits, replaced),
+            # What has no meaning is 0, as tf.metrics has it, and an area that nothing spans is a half.
+            "disc_accuracy": judged.accuracy or 0.0,
+            "disc_precision": judged.precision or 0.0,
+            "disc_recall": judged.recall or 0.0,
+            "disc_auc": 0.5 if judged.auc is None else judged.auc,
         }
 
 
@@ -78,24 +80,6 @@ def merged(tallies: Iterable[Tally]) -> Tally:
     return whole
 
 
-def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """The chance that a positive scores higher than a negative, ties counted half.
-
-    Args:
-        scores: [n] of any floats.
-        positive: [n] which of them are positives.
-
-    Returns:
-        From 0 to 1; 0.5 where one of the two kinds is missing.
-    """
-    ordered, places = np.unique(scores, return_inverse=True)
-    positives = np.bincount(places[positive], minlength=len(ordered))
-    negatives = np.bincount(places[~positive], minlength=len(ordered))
-    pairs = int(positives.sum()) * int(negatives.sum())
-    below = np.cumsum(negatives) - negatives / 2
-    return float((positives * below).sum() / pairs) if pairs else 0.5
-
-
 def _columns(*columns: torch.Tensor) -> NDArray[np.float64]:
     table: NDArray[np.float64] = torch.stack([column.double() for column in columns], dim=1).cpu().numpy()
     return table
@@ -105,6 +89,6 @@ def _joined(parts: list[NDArray[np.float64]], width: int) -> NDArray[np.float64]
     return np.concatenate([np.empty((0, width)), *parts])
 
 
-def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
+def _mean(values: NDArray[np.float64]) -> float:
     """The mean; 0 of nothing, as tf.metrics has it."""
     return float(values.mean()) if values.size else 0.0

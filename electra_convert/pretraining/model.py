@@ -1,12 +1,12 @@
-"""The two networks trained together: tied as Google ties them, and the losses; knows no data and no optimiser.
+"""The two networks trained together, tied and initialised as Google's are, and their losses; no data, no optimiser.
 
-The objective is that of run_pretraining.py (PretrainingModel) of google-research/electra.
+The objective is that of PretrainingModel in run_pretraining.py (google-research/electra, 8a46635).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,13 +14,17 @@ from torch import nn
 from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.frameworks import import_transformers
 from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
-from electra_convert.pretraining.settings import Settings
+from electra_convert.pretraining.options import Settings
 from electra_convert.schemes.layouts import Variant
 from electra_convert.schemes.mapping import TIED_HEAD, Role
 
+# The two kernels that Google leaves to tf.layers.dense's own initialiser (modeling.BertModel,
+# run_pretraining._get_discriminator_output).
+_GLOROT = ("electra.embeddings_project.weight", "discriminator_predictions.dense_prediction.weight")
+
 
 class Tensors(NamedTuple):
-    """A batch on its device; masking.Batch says what each is."""
+    """A batch on its device; batches.Batch says what each is. No attention mask where there is no padding."""
 
     input_ids: torch.Tensor
     masked_ids: torch.Tensor
@@ -62,8 +66,8 @@ class Electra(nn.Module):
 
     def __init__(self, networks: Mapping[Role, nn.Module], settings: Settings) -> None:
         super().__init__()
-        self.networks = nn.ModuleDict(networks)
-        self.vocabulary = next(iter(networks.values())).config.vocab_size
+        self.networks = nn.ModuleDict({str(role): network for role, network in networks.items()})
+        self.vocabulary: int = config_of(next(iter(networks.values()))).vocab_size
         self.temperature = settings.temperature
         self.disallow_correct = settings.disallow_correct
 
@@ -88,32 +92,23 @@ class Electra(nn.Module):
         return Outputs(log_probs, losses, sampled, labels, logits, disc_losses(logits, labels))
 
     def masked_lm_log_probs(self, batch: Tensors) -> torch.Tensor:
-        """What the generator expects in the chosen places.
-
-        Args:
-            batch: the sequences, and the places.
-
-        Returns:
-            [batch * predictions, vocabulary] float32; only these rows are projected to the vocabulary.
-        """
-        generator = self.networks["generator"]
+        """What the generator expects in the chosen places: [batch * predictions, vocabulary] float32, in nats."""
+        generator: Any = self.networks["generator"]
         hidden = generator.electra(batch.masked_ids, batch.attention_mask, batch.segment_ids)[0]
+        # Only these rows are projected to the vocabulary.
         places = batch.positions.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
         chosen = hidden.gather(1, places).flatten(0, 1)
-        logits = generator.generator_lm_head(generator.generator_predictions(chosen))
+        logits: torch.Tensor = generator.generator_lm_head(generator.generator_predictions(chosen))
         return logits.float().log_softmax(dim=-1)
 
     def disc_logits(self, input_ids: torch.Tensor, batch: Tensors) -> torch.Tensor:
-        """How much each token looks replaced.
+        """How much each of [batch, length] tokens looks replaced: float32 of the same shape, positive where it does.
 
         Args:
-            input_ids: [batch, length], some of them replaced.
+            input_ids: the tokens, some of them replaced.
             batch: the sequences they were made from.
-
-        Returns:
-            [batch, length] float32, positive where it looks replaced.
         """
-        discriminator = self.networks["discriminator"]
+        discriminator: Any = self.networks["discriminator"]
         hidden = discriminator.electra(input_ids, batch.attention_mask, batch.segment_ids)[0]
         logits: torch.Tensor = discriminator.discriminator_predictions(hidden).float()
         return logits
@@ -161,27 +156,24 @@ def disc_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def make_networks(
     configs: Mapping[Role, Mapping[str, Any]], variant: Variant, attention: str
 ) -> dict[Role, nn.Module]:
-    """Make transformers' models, and tie them as a layout of google-research/electra has it.
+    """Make transformers' models, tied as a layout of google-research/electra has it; `initialise` is yet to come.
 
     Args:
         configs: the configuration of each model, by transformers' names.
         variant: the layout.
         attention: the implementation of attention, such as sdpa, or dropout.ATTENTION.
-
-    Returns:
-        The models, their weights not yet initialised as Google does.
     """
     transformers = import_transformers("to pretrain")
     transformers.AttentionInterface.register(ATTENTION, attend)
     networks: dict[Role, nn.Module] = {}
     for role, values in configs.items():
         config = transformers.ElectraConfig(**values, attn_implementation=attention)
-        networks[role] = getattr(transformers, ARCHITECTURES[role, True])(config)
+        network = networks[role] = getattr(transformers, ARCHITECTURES[role, True])(config)
         # transformers keeps gradients from the row of [PAD]; Google's code has no such exception (embedding_lookup of
         # model/modeling.py), and [PAD] may be sampled.
-        cast(Any, networks[role]).electra.embeddings.word_embeddings.padding_idx = None
+        network.electra.embeddings.word_embeddings.padding_idx = None
         if attention == ATTENTION:
-            use_fast_dropout(networks[role])
+            use_fast_dropout(network)
     if len(networks) == 2:
         _tie(networks["discriminator"], networks["generator"], variant)
     return networks
@@ -196,7 +188,45 @@ def _tie(discriminator: Any, generator: Any, variant: Variant) -> None:  # noqa:
     generator.generator_lm_head.weight = generator.electra.embeddings.word_embeddings.weight
 
 
+def config_of(network: nn.Module) -> Any:  # noqa: ANN401 - transformers.ElectraConfig
+    """The configuration of a transformers model."""
+    return network.config
+
+
 def named_weights(network: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters of a model by transformers' names, without the word embeddings' second name."""
     named = network.named_parameters(remove_duplicate=False)
     return {name: parameter for name, parameter in named if name != TIED_HEAD}
+
+
+def initialise(networks: Mapping[Role, nn.Module], seed: int) -> None:
+    """Draw all weights, in place; what the models share is drawn once.
+
+    Kernels and embeddings come from a normal distribution cut off at two standard deviations (create_initializer of
+    model/modeling.py), but for two kernels that Google leaves to TensorFlow's default; norms are 1 and biases 0.
+
+    Args:
+        networks: the models, tied.
+        seed: the same seed gives the same weights, on any device.
+    """
+    random = torch.Generator().manual_seed(seed)
+    drawn: set[int] = set()
+    for network in networks.values():
+        deviation = config_of(network).initializer_range
+        for name, parameter in sorted(named_weights(network).items()):
+            if id(parameter) not in drawn:
+                drawn.add(id(parameter))
+                parameter.data.copy_(_initial(name, parameter.shape, deviation, random))
+
+
+def _initial(name: str, shape: torch.Size, deviation: float, random: torch.Generator) -> torch.Tensor:
+    values = torch.empty(shape)
+    if name.endswith(".bias"):
+        return values.zero_()
+    if "LayerNorm" in name:
+        return values.fill_(1.0)
+    if name in _GLOROT:
+        return nn.init.xavier_uniform_(values, generator=random)
+    if not deviation:
+        return values.zero_()
+    return nn.init.trunc_normal_(values, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)

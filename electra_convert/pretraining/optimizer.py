@@ -1,6 +1,7 @@
 """Google's optimiser on top of torch's fused AdamW, and its schedule; knows no model and no loss.
 
-The formulas are those of model/optimization.py (create_optimizer, AdamWeightDecayOptimizer).
+The formulas are those of create_optimizer and AdamWeightDecayOptimizer in model/optimization.py
+(google-research/electra, 8a46635).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from electra_convert.pretraining.settings import Settings
+from electra_convert.pretraining.options import Settings
 from electra_convert.schemes.mapping import SLOT_NAMES
 
 # Google's Adam corrects no bias. AdamW divides by 1 - beta ** step, which at such a step is exactly 1; a float32 as
@@ -32,9 +33,6 @@ def learning_rate(settings: Settings, step: int) -> float:
     Args:
         settings: the training hparams.
         step: the global step before the update, from 0.
-
-    Returns:
-        The rate.
     """
     total = np.float32(settings.num_train_steps)
     # TensorFlow turns the division by a constant into a multiplication; the last bit of some rates depends on it.
@@ -58,7 +56,7 @@ def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], weight_decay_ra
         weight_decay_rate: the decoupled decay.
 
     Returns:
-        The optimiser; set_learning_rate before each step.
+        The optimiser; its learning rate is 0 until set_learning_rate.
     """
     decayed = [parameter for name, parameter in parameters.items() if is_decayed(name)]
     others = [parameter for name, parameter in parameters.items() if not is_decayed(name)]

@@ -4,65 +4,46 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from electra_convert.errors import OutputError
-from electra_convert.output import (
-    REPLACED,
-    follow,
-    make_parents,
-    partial_folder,
-    put_back,
-    remove_abandoned,
-)
+from electra_convert.output import discard, follow, locked, nearest_parent, put_back, put_in_place, staging_folder
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import default_cache
-from electra_convert.pretraining.run_record import RUN_FILE, locked
+
+RUN_FILE, VOCABULARY = "run.json", "vocab.txt"
+CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"
 
 
 def require_place(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:
     """Refuse an output that holds something else than what the options say, or anything that the run reads.
 
-    Args:
-        places: the corpus.
-        output: the folder of the run.
-        options: what was asked for.
-
     Raises:
         OutputError: says what is in the way.
     """
-    cache = options.cache or default_cache()
-    _require_apart(places, output, cache, options)
+    _require_apart(places, output, options)
     if not os.path.lexists(output):
         if options.resume:
             raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
-        _require_writable(output)
-        return
-    if not (output / RUN_FILE).is_file():
+        # Looked at before a corpus is tokenised, which may take hours.
+        parent = nearest_parent(output)
+        if not os.access(parent, os.W_OK):
+            raise OutputError(f"{parent} may not be written to, so {output} cannot be made", "Choose another folder.")
+    elif not (output / RUN_FILE).is_file():
         raise OutputError(f"{output} already exists, and holds no pretraining run", "Choose another name.")
-    if options.resume:
-        return
-    if not options.overwrite:
-        raise OutputError(
-            f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew."
-        )
-    if output.is_symlink():
-        raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
+    elif not options.resume:
+        if not options.overwrite:
+            raise OutputError(
+                f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew."
+            )
+        if output.is_symlink():
+            raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
 
 
-def _require_writable(output: Path) -> None:
-    """Look before a corpus is tokenised, which may take hours."""
-    parent = next(parent for parent in output.absolute().parents if os.path.lexists(parent))
-    if not parent.is_dir():
-        raise OutputError(f"{parent} is not a folder, so {output} cannot be made", "Choose another name.")
-    if not os.access(parent, os.W_OK):
-        raise OutputError(f"{parent} may not be written to, so {output} cannot be made", "Choose another folder.")
-
-
-def _require_apart(places: Sequence[Path], output: Path, cache: Path, options: PretrainOptions) -> None:
+def _require_apart(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:
+    cache = options.cache or default_cache()
     read = [("corpus", place) for place in places]
     read += [("vocabulary", options.vocab)] if options.vocab else []
     read += [("checkpoint", options.init_from)] if options.init_from else []
@@ -89,14 +70,7 @@ Identity = tuple[int, int]
 
 
 def identity(folder: Path) -> Identity | None:
-    """Tell a folder from another that has its name later.
-
-    Args:
-        folder: which need not be there.
-
-    Returns:
-        Its device and its inode; None where there is nothing.
-    """
+    """Device and inode, which tell a folder from another that has its name later; None where there is nothing."""
     try:
         found = folder.stat()
     except OSError:
@@ -115,7 +89,7 @@ class Start:
         """Delete what was replaced, now that the new run can be resumed."""
         self._settled = True
         if self._old is not None:
-            shutil.rmtree(self._old.parent, ignore_errors=True)
+            discard(self._old)
             self._old = None
 
     def undo(self) -> None:
@@ -129,8 +103,6 @@ class Start:
         shutil.rmtree(self._output, ignore_errors=True)
         if self._old is not None:
             put_back(self._old, self._output)
-            with suppress(OSError):
-                self._old.parent.rmdir()
 
 
 @contextmanager
@@ -148,41 +120,22 @@ def begun(output: Path, replaced: Identity | None, fill: Callable[[Path], None])
     Raises:
         OutputError: something else was made there meanwhile, another run has it, or it cannot be written.
     """
-    made: list[Path] = []
-    try:
-        make_parents(output.absolute().parent, made)
-        remove_abandoned(output)
-        with partial_folder(output) as partial:
-            fill(partial)
-            start = _placed(partial, output, replaced)
-            try:
-                yield start
-            except BaseException:
-                start.undo()
-                raise
-    except BaseException:
-        for parent in reversed(made):
-            with suppress(OSError):
-                parent.rmdir()
-        raise
+    with staging_folder(output) as staging:
+        fill(staging)
+        start = _placed(staging, output, replaced)
+        try:
+            yield start
+        except BaseException:
+            start.undo()
+            raise
 
 
-def _placed(partial: Path, output: Path, replaced: Identity | None) -> Start:
-    if os.path.lexists(output) and (replaced is None or identity(output) != replaced):
+def _placed(staging: Path, output: Path, replaced: Identity | None) -> Start:
+    there = os.path.lexists(output)
+    if there and (replaced is None or identity(output) != replaced):
         raise OutputError(f"{output} was made by something else meanwhile", "Choose another name.")
-    old: Path | None = None
     try:
-        if os.path.lexists(output):
-            with locked(output):
-                old = _moved_aside(output)
-        partial.rename(output)
+        with locked(output) if there else nullcontext():
+            return Start(output, put_in_place(staging, output))
     except OSError as error:
-        if old is not None:
-            put_back(old, output)
         raise OutputError(f"{output} cannot be made: {error.strerror}") from error
-    return Start(output, old)
-
-
-def _moved_aside(output: Path) -> Path:
-    aside = Path(tempfile.mkdtemp(REPLACED, f".{output.name}.", output.absolute().parent))
-    return output.rename(aside / output.name)

@@ -11,9 +11,9 @@ import pytest
 from support.pretraining import TINY
 
 from electra_convert.errors import OutputError
+from electra_convert.output import locked
 from electra_convert.pretraining.checkpoints import latest
 from electra_convert.pretraining.reports import last_evaluation, read_metrics
-from electra_convert.pretraining.run_record import locked
 
 pytestmark = pytest.mark.slow
 

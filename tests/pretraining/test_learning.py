@@ -151,13 +151,13 @@ def test_what_was_trained_may_be_uploaded_without_a_source_as_long_as_nothing_ch
 )
 def test_every_variant_trains_and_goes_to_tensorflow_and_back(pretrained, tmp_path, variant, hparams, roles):
     given = {**TINY, **hparams, "num_train_steps": 4}
-    result = pretrained(hparams=given, export_tf=True)
+    result = pretrained(hparams=given, export="tf")
     with open_checkpoint(result.tensorflow) as checkpoint:
         assert checkpoint.variant.name == variant
         assert checkpoint.models.keys() == roles
         assert (checkpoint.step, checkpoint.slot_state) == (4, "full")
     data = "model.ckpt-4.data-00000-of-00001"
-    again = pretrained("again", init_from=result.tensorflow, vocab=None, hparams=None, export_tf=True)
+    again = pretrained("again", init_from=result.tensorflow, vocab=None, hparams=None, export="tf")
     assert again.step == 4
     assert (again.tensorflow / data).read_bytes() == (result.tensorflow / data).read_bytes()
     convert(result.model, tmp_path / "converted", to="tf", optimizer=True)

@@ -7,7 +7,7 @@ import pytest
 from conftest import FIXTURES
 
 from electra_convert.config.hparams import Hparams
-from electra_convert.pretraining.settings import training_settings
+from electra_convert.pretraining.options import training_settings
 
 pytestmark = pytest.mark.slow
 

@@ -74,7 +74,7 @@ def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained):
 
 def test_accelerates_environment_changes_nothing_that_is_an_option_here(monkeypatch):
     from electra_convert.pretraining.options import PretrainOptions
-    from electra_convert.pretraining.session import _accelerator
+    from electra_convert.pretraining.run import _accelerator
 
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
     monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
@@ -89,7 +89,7 @@ def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeyp
     import accelerate
 
     from electra_convert.pretraining.options import PretrainOptions
-    from electra_convert.pretraining.session import _accelerator
+    from electra_convert.pretraining.run import _accelerator
 
     asked = {}
 
@@ -105,12 +105,12 @@ def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeyp
 
 @pytest.mark.parametrize("distribution", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA"])
 def test_processes_that_do_not_hold_whole_models_are_refused(distribution):
-    from electra_convert.pretraining.session import require_whole_copies
+    from electra_convert.pretraining.run import _require_whole_copies
 
-    require_whole_copies("MULTI_GPU")
-    require_whole_copies("NO")
+    _require_whole_copies("MULTI_GPU")
+    _require_whole_copies("NO")
     with pytest.raises(ConfigError, match=f"accelerate is configured for {distribution}") as raised:
-        require_whole_copies(distribution)
+        _require_whole_copies(distribution)
     assert "--multi_gpu" in raised.value.hint
 
 

@@ -107,6 +107,8 @@ class Notes:
     def noticed(self, line: str) -> None:
         self.lines.append(line)
 
+    warned = noticed
+
     def tokenised(self, done: int, total: int) -> None: ...
 
     def stepped(self, step: int, total: int, losses: dict[str, float]) -> None: ...
@@ -181,7 +183,7 @@ def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished
 
 @pytest.mark.parametrize("source", [None, "default"])
 def test_a_run_that_was_resumed_leaves_the_same_files(pretrained, tmp_path, source):
-    given = {"held_out": 0.0, "export_tf": True}
+    given = {"held_out": 0.0, "export": "tf"}
     if source is not None:
         hparams = {"num_train_steps": 4004, "save_checkpoints_steps": 2, "train_batch_size": 4}
         given |= {"init_from": FIXTURES / source, "hparams": hparams}
@@ -253,7 +255,7 @@ def test_a_run_may_be_replaced(finished_run, pretrained):
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(finished_run, pretrained):
-    from electra_convert.pretraining.run_record import locked
+    from electra_convert.output import locked
 
     with locked(finished_run), pytest.raises(OutputError, match="is being written to by another run"):
         pretrained(resume=True, held_out=0.0)
@@ -341,7 +343,7 @@ def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint
     [
         ({"vocab": "other.txt"}, r"other\.txt is not the vocabulary that the run began with"),
         ({"vocab": None, "train_vocab": 300}, "--train-vocab was null when the run began, and is 300 now"),
-        ({"lower_case": False}, "lower_case was true when the run began, and is false now"),
+        ({"cased": True}, "lower_case was true when the run began, and is false now"),
         ({"strip_accents": False}, "strip_accents was true when the run began, and is false now"),
     ],
 )
@@ -355,7 +357,7 @@ def test_a_run_is_not_resumed_with_another_tokenizer(finished_run, pretrained, t
 
 
 def test_a_run_is_resumed_with_the_tokenizer_it_began_with_given_again(pretrained):
-    options = {"vocab": None, "train_vocab": 300, "lower_case": False, "strip_accents": True, "held_out": 0.0}
+    options = {"vocab": None, "train_vocab": 300, "cased": True, "strip_accents": True, "held_out": 0.0}
     pretrained(**options)
     assert pretrained(**options, resume=True).step == 12
 

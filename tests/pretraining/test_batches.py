@@ -1,16 +1,20 @@
-"""Masking against its probabilities, over many draws; never a special token, never padding, never one twice."""
+"""Batches follow from the seed alone; masking against its probabilities, and never what must not be masked."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import FIXTURES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_convert.config.hparams import Hparams
-from electra_convert.pretraining.corpus.cache import Inputs
-from electra_convert.pretraining.masking import draw, mask
-from electra_convert.pretraining.settings import training_settings
+from electra_convert.pretraining.batches import Batches, draw, mask
+from electra_convert.pretraining.corpus.cache import Inputs, open_corpus
+from electra_convert.pretraining.corpus.sequences import Tokenisation
+from electra_convert.pretraining.corpus.text import corpus_files
+from electra_convert.pretraining.corpus.vocabulary import read_word_pieces
+from electra_convert.pretraining.options import training_settings
 
 IDS = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
 NEVER = [0, 2, 3, 4]
@@ -113,3 +117,57 @@ def test_a_sequence_of_special_tokens_alone_is_left_as_it_is():
     batch = masked(Inputs(ids, ids > 0, np.zeros_like(ids)), max_seq_length=8)
     assert batch.weights.sum() == 0
     np.testing.assert_array_equal(batch.masked_ids, ids)
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return read_word_pieces(FIXTURES / "vocab.txt", None, None, None)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, pieces):
+    """The corpus of the fixtures in sequences of 32 tokens."""
+    how = Tokenisation(pieces, 32, True)
+    return open_corpus(corpus_files([FIXTURES / "corpus"]), how, tmp_path_factory.mktemp("cache"), None)
+
+
+def batches(corpus, pieces, seed=0, held_out=0.1, **hparams):
+    settings = training_settings(Hparams({"max_seq_length": 32, "train_batch_size": 16, **hparams}, "test"))
+    return Batches(corpus, pieces.vocabulary.ids, settings, seed, held_out)
+
+
+def rows_of(batch):
+    return [tuple(row) for row in batch.inputs.input_ids.tolist()]
+
+
+def test_an_epoch_has_every_sequence_once_and_never_one_that_is_held_out(corpus, pieces):
+    made = batches(corpus, pieces, train_batch_size=8, eval_batch_size=4)
+    trained, held_out = made.sequences
+    assert trained + held_out == len(corpus)
+    assert held_out == round(0.1 * len(corpus))
+    seen = [one for step in range(-(-2 * trained // 8)) for one in rows_of(made.training(step, slice(None)))]
+    everything = sorted(tuple(row) for row in corpus.read(np.arange(len(corpus))).input_ids.tolist())
+    kept = [one for batch in made.evaluation() for one in rows_of(batch)]
+    assert sorted(seen[:trained] + kept) == everything
+    assert sorted(seen[trained : 2 * trained] + kept) == everything
+    assert seen[:trained] != seen[trained : 2 * trained]
+
+
+def test_a_seed_gives_the_same_batches_and_another_gives_others(corpus, pieces):
+    one, same, other = (batches(corpus, pieces, seed).training(7, slice(None)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.masked_ids, same.masked_ids)
+    np.testing.assert_array_equal(one.sample, same.sample)
+    assert rows_of(one) != rows_of(other)
+
+
+def test_the_parts_of_a_batch_are_the_batch(corpus, pieces):
+    made = batches(corpus, pieces)
+    whole = made.training(3, slice(None))
+    parts = [made.training(3, slice(first, first + 4)) for first in range(0, 16, 4)]
+    for name in ("masked_ids", "positions", "weights", "sample"):
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+def test_a_batch_may_be_larger_than_the_corpus(corpus, pieces):
+    made = batches(corpus, pieces, train_batch_size=3 * len(corpus))
+    assert len(made.training(1, slice(None)).masked_ids) == 3 * len(corpus)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from electra_convert.errors import OutputError
-from electra_convert.pretraining.events import EventsFile
+from electra_convert.pretraining.reports import EventsFile
 
 
 def test_scalars_are_read_back_from_the_file(tmp_path):

@@ -9,21 +9,22 @@ from conftest import FIXTURES
 
 from electra_convert.checkpoint import open_checkpoint
 from electra_convert.errors import ConfigError, UsageError, VocabularyError
-from electra_convert.pretraining.options import make_pretrain_options
+from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import prepare
-from electra_convert.pretraining.progress import Silent
+from electra_convert.pretraining.progress import Relay, Silent
 
 DROPOUT = {"model_hparam_overrides": {"hidden_dropout_prob": 0.0}}
 
 
-class Notes(Silent):
-    """Keeps what is noticed."""
+class Notes(Relay):
+    """Keeps what is noticed, and what is warned of."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        super().__init__(Silent())
 
-    def noticed(self, line: str) -> None:
-        self.lines.append(line)
+    @property
+    def lines(self) -> list[str]:
+        return [*self.notes, *self.warnings]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def prepared(tmp_path):
 
     def decide(source, **given):
         notes = Notes()
-        options = make_pretrain_options({"init_from": source, "steps": 4000, "cache": tmp_path / "cache", **given})
+        options = PretrainOptions(**{"init_from": source, "steps": 4000, "cache": tmp_path / "cache", **given})
         with open_checkpoint(source) as start:
             return prepare([FIXTURES / "corpus" / "english.txt"], options, start, None, notes), notes.lines
 
@@ -92,4 +93,25 @@ def test_a_vocabulary_that_is_too_short_is_refused_with_what_can_be_done(golden_
 )
 def test_options_of_a_wrong_value_are_refused_by_their_own_names(given, error, said):
     with pytest.raises(error, match=said):
-        make_pretrain_options(given)
+        PretrainOptions(**given)
+
+
+@pytest.mark.parametrize(("words", "cut"), [(8, False), (400, True)])
+def test_a_corpus_of_lines_longer_than_sequences_is_told_how_much_is_cut(tmp_path, words, cut):
+    (tmp_path / "text.txt").write_text(f"{'the bird ' * words}\n" * 50)
+    notes = Notes()
+    options = PretrainOptions(
+        vocab=FIXTURES / "vocab.txt", max_length=32, steps=10, warmup_steps=1, cache=tmp_path / "c"
+    )
+    prepare([tmp_path / "text.txt"], options, None, None, notes)
+    assert any("write one sentence per line" in line for line in notes.warnings) == cut
+
+
+def test_a_vocabulary_that_is_not_the_corpuses_is_warned_of(tmp_path):
+    (tmp_path / "text.txt").write_text("鳥が歌う庭 the bird\n" * 50)
+    notes = Notes()
+    options = PretrainOptions(vocab=FIXTURES / "vocab.txt", max_length=32, steps=10, cache=tmp_path / "c")
+    prepare([tmp_path / "text.txt"], options, None, None, notes)
+    unknown, slow = notes.warnings
+    assert "of the tokens are [UNK]: the vocabulary, or its casing, may not be the corpus's." in unknown
+    assert slow.startswith("The warm-up of 10,000 steps is no shorter than the run of 10: the learning rate stays")

@@ -22,7 +22,7 @@ def electra():
     from electra_convert.config.sources import gather
     from electra_convert.pretraining.dropout import ATTENTION
     from electra_convert.pretraining.model import Electra, make_networks
-    from electra_convert.pretraining.settings import training_settings
+    from electra_convert.pretraining.options import training_settings
     from electra_convert.pretraining.train_state import restore_weights
 
     def load(name: str, attention: str = ATTENTION, **hparams):
