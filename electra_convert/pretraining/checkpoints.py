@@ -23,10 +23,10 @@ from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.errors import ElectraConvertError, TrainingError
 from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import CONVERSION_FILE, TRAINING_FILE
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.run_folder import MODEL
 from electra_convert.pretraining.train_state import Losses, TrainState, as_checkpoint
-from electra_convert.schemes.transformers import RECORD_FILE, TRAINING_RECORD
 from electra_convert.verification.saved import hash_files
 from electra_convert.version import __version__
 
@@ -123,9 +123,9 @@ def write_tensorflow(state: TrainState, options: Options, folder: Path) -> None:
 
 def _apart(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
     """Small files as they are, and where each training.json goes: it is written last, with the hashes of the rest."""
-    records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == RECORD_FILE]
+    records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == CONVERSION_FILE]
     others = {name: content for name, content in files.items() if PurePosixPath(name) not in records}
-    return others, [str(record.with_name(TRAINING_RECORD)) for record in records]
+    return others, [str(record.with_name(TRAINING_FILE)) for record in records]
 
 
 def _record(state: TrainState, described: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _record(state: TrainState, described: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
-        "variant": state.variant.name,
+        "variant": state.layout.name,
         "step": state.step,
         "hparams": {key: value for key, value in (hparams.given if hparams else {}).items() if key not in LOCATIONS},
         **described,

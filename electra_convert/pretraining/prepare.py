@@ -18,10 +18,10 @@ from electra_convert.config.hparams import Hparams, read_hparams_file
 from electra_convert.config.keys import HANDLED
 from electra_convert.config.record import recorded_hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
-from electra_convert.config.sources import HPARAMS_FILE, Findings, gather
-from electra_convert.conversion.layout_tensorflow import choose_variant
-from electra_convert.conversion.options import Options
+from electra_convert.config.sources import Findings, gather
+from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
+from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
@@ -29,11 +29,11 @@ from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
-from electra_convert.schemes.layouts import VARIANTS, Variant
+from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer import accents_of_folder, check_size
-from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
 
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 _SEGMENTS = 2
@@ -49,14 +49,14 @@ class Preparation:
 
     Attributes:
         settings: the training hparams.
-        variant: the layout of the models in google-research/electra.
+        layout: the layout of the models in google-research/electra.
         findings: the configuration of each model, and all hparams.
         pieces: the vocabulary.
         corpus: the sequences.
     """
 
     settings: Settings
-    variant: Variant
+    layout: Layout
     findings: Findings
     pieces: WordPieces
     corpus: Corpus
@@ -115,22 +115,22 @@ def prepare(
     hparams = _run_hparams(given, start, decided.hparams if decided else None)
     training_settings(hparams)
     if start is not None:
-        variant, findings = _found_models(start, given, hparams)
+        layout, findings = _found_models(start, given, hparams)
         pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
         rows = next(iter(start.models.values())).sizes.vocabulary
         _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
-        variant = VARIANTS[hparams.layout or "default"]
-        findings = _designed_models(hparams, variant)
+        layout = LAYOUTS[hparams.layout or "default"]
+        findings = _designed_models(hparams, layout)
     if decided is not None:
         findings = _with_origins(findings, decided.origins)
     settings = training_settings(hparams)
     _check_models(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
-    preparation = Preparation(settings, variant, findings, pieces, corpus)
+    preparation = Preparation(settings, layout, findings, pieces, corpus)
     _tell(preparation, reporter)
     return preparation
 
@@ -171,7 +171,7 @@ def _run_hparams(given: Hparams, start: Checkpoint | None, decided: Mapping[str,
     if start is None:
         return given
     beside = start.folder / HPARAMS_FILE
-    if start.variant is not None and beside.is_file():
+    if not start.scheme.described and beside.is_file():
         return _changed(read_hparams_file(beside, HPARAMS_FILE).given, given)
     return _changed(recorded_hparams(start.record) or {}, given)
 
@@ -183,7 +183,7 @@ def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:
     return Hparams({**merged, "model_hparam_overrides": overrides} if overrides else merged, given.origin)
 
 
-def _found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Variant, Findings]:
+def _found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Layout, Findings]:
     """Take the models of a checkpoint.
 
     Raises:
@@ -197,23 +197,23 @@ def _found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[
     # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
     option = json.dumps(dict(hparams.given)) if given.given.keys() & HANDLED.keys() else None
     findings = replace(gather(start, option, changes=given), hparams=hparams)
-    variant = start.variant or choose_variant(start, findings, start.models)
-    if start.variant is not None and hparams.layout is None and variant.hparams:
+    layout = start.layout or choose_layout(start, findings, start.models)
+    if start.layout is not None and hparams.layout is None and layout.hparams:
         # What the variables say, and a checkpoint of this run must say again when it is resumed.
-        stated = Hparams({**hparams.given, **variant.hparams}, hparams.origin)
+        stated = Hparams({**hparams.given, **layout.hparams}, hparams.origin)
         findings = replace(findings, hparams=stated)
-    _require_trainable(start, variant, findings)
-    return variant, findings
+    _require_trainable(start, layout, findings)
+    return layout, findings
 
 
-def _require_trainable(start: Checkpoint, variant: Variant, findings: Findings) -> None:
+def _require_trainable(start: Checkpoint, layout: Layout, findings: Findings) -> None:
     hparams = findings.hparams or Hparams({}, "")
-    if variant.name not in _TRAINABLE:
+    if layout.name not in _TRAINABLE:
         raise TrainingError(
-            f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
+            f"{start.path} is of the {layout.name} layout, which has no pretraining heads to go on with"
         )
     alone = next(iter(start.models)) if len(start.models) == 1 else None
-    if start.variant is None and alone is not None and hparams.layout != variant.name:
+    if start.scheme.described and alone is not None and hparams.layout != layout.name:
         needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
         raise TrainingError(
             f"{start.path} holds a {alone} alone; ELECTRA trains two models",
@@ -223,15 +223,15 @@ def _require_trainable(start: Checkpoint, variant: Variant, findings: Findings) 
         raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
 
 
-def _designed_models(hparams: Hparams, variant: Variant) -> Findings:
+def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
     """Make the configurations that hparams ask for.
 
     Raises:
         ConfigError: a size is zero or does not fit another, or transformers has no such model.
     """
     configs: dict[Role, Resolved] = {}
-    for network in variant.networks:
-        values = {**DEFAULTS, **hparams.expected(network.role, variant.shares_config)}
+    for network in layout.networks:
+        values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
         heads, hidden = values["num_attention_heads"], values["hidden_size"]
         if not hidden or not values["num_hidden_layers"] or hidden % heads:
             raise ConfigError(
@@ -325,12 +325,12 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
     if options.vocab is not None:
         return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, hparams["do_lower_case"])
     model = next(iter(start.models.values()))
-    vocabulary, notices = find_vocabulary(start, model, Options())
+    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
     if vocabulary is None:
         raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    casing = find_casing(start, model, vocabulary, hparams, Options(lower_case=options.lower_case))
+    casing = find_casing(start, model, vocabulary, hparams, TokenizerOptions(lower_case=options.lower_case))
     assert casing is not None  # a vocabulary always speaks for one
-    saved = accents_of_folder(model.folder) if start.variant is None else None
+    saved = accents_of_folder(model.folder) if start.scheme.described else None
     strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
     return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
 

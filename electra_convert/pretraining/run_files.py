@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from electra_convert.conversion.options import Options
+from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining import checkpoints
 from electra_convert.pretraining.loop import LOSSES
 from electra_convert.pretraining.optimizer import learning_rate
@@ -15,7 +16,7 @@ from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Preparation, described
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_evaluation
-from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, VOCABULARY, Start
+from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, Start
 from electra_convert.pretraining.train_state import Losses, TrainState
 
 
@@ -50,7 +51,7 @@ class RunFiles:
         self._described = described(preparation, options)
         # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
         self._conversion = Options(
-            vocab=output / VOCABULARY,
+            vocab=output / VOCABULARY_FILE,
             lower_case=preparation.pieces.lower_case,
             strip_accents=preparation.pieces.strip_accents,
             optimizer=True,

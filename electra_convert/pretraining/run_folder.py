@@ -13,7 +13,7 @@ from electra_convert.output import discard, follow, locked, nearest_parent, put_
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import default_cache
 
-RUN_FILE, VOCABULARY = "run.json", "vocab.txt"
+RUN_FILE = "run.json"
 CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from electra_convert.config.keys import check_keys
 from electra_convert.errors import CorruptFileError, TrainingError
 from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.output import write_file
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Decided, Preparation, described
-from electra_convert.pretraining.run_folder import RUN_FILE, VOCABULARY
+from electra_convert.pretraining.run_folder import RUN_FILE
 from electra_convert.tokenizer import read_vocabulary
 
 _AS_IT_BEGAN = "Resume it as it began; or start another from its models with --init-from."
@@ -44,7 +45,7 @@ def write_run(folder: Path, preparation: Preparation, options: PretrainOptions, 
         "computed": dict(computed),
         "hparams": preparation.hparams,
     }
-    write_file(folder / VOCABULARY, pieces.vocabulary.raw)
+    write_file(folder / VOCABULARY_FILE, pieces.vocabulary.raw)
     write_file(folder / RUN_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -65,7 +66,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
         raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
     check_keys(record["hparams"], str(path))
     pieces = WordPieces(
-        read_vocabulary(output / VOCABULARY), bool(record.get("lower_case")), bool(record.get("strip_accents"))
+        read_vocabulary(output / VOCABULARY_FILE), bool(record.get("lower_case")), bool(record.get("strip_accents"))
     )
     return record, Decided(pieces, record["hparams"], record["origins"])
 

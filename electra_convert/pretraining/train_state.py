@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from electra_convert.checkpoint import Checkpoint, Model
@@ -22,13 +21,13 @@ from electra_convert.pretraining.optimizer import make_optimizer, moments_of
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.prepare import Preparation
 from electra_convert.pretraining.progress import Reporter
-from electra_convert.schemes.layouts import Variant, collapse
-from electra_convert.schemes.mapping import SLOT_NAMES, Role
-from electra_convert.schemes.plan import Sizes
-from electra_convert.tensors.cast import cast, require_finite
-from electra_convert.tensors.ops import Op
+from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.heads import PRETRAINING
+from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.mapping import SLOT_NAMES, Role, Sizes
+from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
-from electra_convert.tensors.weight import Weight, step_constant
+from electra_convert.tensors.weight import Weight
 
 Losses = list[list[float]]
 
@@ -40,7 +39,7 @@ class TrainState:
     Attributes:
         networks: transformers' models, tied.
         optimizer: the optimiser of all their parameters.
-        variant: their layout in google-research/electra.
+        layout: their layout in google-research/electra.
         findings: their configurations, and the hparams of the run.
         step: the global step they are at.
         pending: losses of the last steps, which have not been reported yet.
@@ -48,7 +47,7 @@ class TrainState:
 
     networks: Mapping[Role, nn.Module]
     optimizer: torch.optim.AdamW
-    variant: Variant
+    layout: Layout
     findings: Findings
     step: int = 0
     pending: Losses = field(default_factory=list)
@@ -57,13 +56,13 @@ class TrainState:
 def make_state(preparation: Preparation, device: torch.device, compiled: bool) -> TrainState:
     """Make the models of a run on a device, their weights not yet set, and their optimiser, its moments zero."""
     own_dropout = device.type == "cpu" and not compiled
-    networks = make_networks(preparation.configs, preparation.variant, ATTENTION if own_dropout else "sdpa")
+    networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
     for network in networks.values():
         network.to(device)
     named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
     optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)
-    return TrainState(networks, optimizer, preparation.variant, preparation.findings)
+    return TrainState(networks, optimizer, preparation.layout, preparation.findings)
 
 
 def begin(
@@ -118,7 +117,8 @@ def as_checkpoint(state: TrainState) -> Checkpoint:
         path=Path("the run"),
         name="pretraining",
         format="pretraining",
-        variant=state.variant,
+        scheme=GOOGLE,
+        layout=state.layout,
         models={role: _model(role, network, state.optimizer) for role, network in state.networks.items()},
         step=state.step,
         step_tensor=step_constant(state.step),
@@ -145,7 +145,7 @@ def _model(role: Role, network: nn.Module, optimizer: torch.optim.AdamW) -> Mode
         intermediate=config.intermediate_size,
         layers=config.num_hidden_layers,
     )
-    return Model(role=role, head=True, sizes=sizes, weights=weights, slots=slots, folder=Path())
+    return Model(role=role, head=PRETRAINING[role], sizes=sizes, weights=weights, slots=slots, folder=Path())
 
 
 def _tensor(name: str, values: torch.Tensor) -> Tensor:
@@ -194,12 +194,7 @@ def _restore_moments(checkpoint: Checkpoint, state: TrainState) -> None:
 
 
 def _values(weight: Weight) -> torch.Tensor:
-    tensor = weight.tensor
-    piece = np.ascontiguousarray(tensor.read()).reshape(-1).view(np.uint8).data
     try:
-        require_finite(piece, tensor)
+        return torch.from_numpy(np.array(weight.read_float32()))
     except NamesError as error:
         raise NamesError(error.message, "Use an earlier checkpoint.") from error
-    values: NDArray[np.float32] = np.frombuffer(cast(piece, tensor, DTYPES["float32"], True), "<f4")
-    oriented = values.reshape(tensor.shape)
-    return torch.from_numpy(np.array(oriented.T if weight.op is Op.TRANSPOSE else oriented, order="C"))
