@@ -81,8 +81,8 @@ class UsageError(ElectraConvertError):
     """Options that do not go together."""
 
 
-class ElectraWarning(UserWarning):
-    """What may not be as it was meant, issued to Python callers."""
+class ElectraConvertWarning(UserWarning):
+    """What was guessed or put aside, or may not be as it was meant; issued to Python callers."""
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

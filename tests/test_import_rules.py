@@ -213,7 +213,9 @@ def test_the_witness_shares_no_names_readers_or_configurations_with_the_rest(pat
 def test_nothing_prints_or_ends_the_program_outside_the_command_line(path):
     tree = ast.parse(path.read_text())
     called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    assert not called & {"print", "exit", "quit", "input", "sys.exit", "os._exit", "warnings.warn"}
+    # What a long run is warned of cannot wait for its result.
+    allowed = {"warnings.warn"} if part_of(path) == "pretraining.run" else set()
+    assert not called & {"print", "exit", "quit", "input", "sys.exit", "os._exit", "warnings.warn"} - allowed
     assert not [node for node in ast.walk(tree) if ast.unparse(node) in {"sys.stdout", "sys.stderr"}]
     if path.name != "__main__.py":
         assert not [name for name in imports(tree) if name == "click" or name.startswith("electra_convert.cli")]

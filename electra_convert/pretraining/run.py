@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
-from electra_convert.errors import ConfigError, ElectraWarning, MissingPackageError, TrainingError
+from electra_convert.errors import ConfigError, ElectraConvertWarning, MissingPackageError, TrainingError
 from electra_convert.frameworks import (
     import_accelerate,
     import_matplotlib_figure,
@@ -27,7 +27,13 @@ from electra_convert.frameworks import (
 from electra_convert.hub.download import local_source
 from electra_convert.output import locked
 from electra_convert.pretraining.batches import Batches
-from electra_convert.pretraining.options import ModelSize, Precision, PretrainOptions
+from electra_convert.pretraining.options import (
+    ModelSize,
+    Precision,
+    PretrainOptions,
+    exports_tensorflow,
+    lowers_case,
+)
 from electra_convert.pretraining.prepare import Preparation, prepare
 from electra_convert.pretraining.progress import Relay, Reporter, Silent, default_reporter
 from electra_convert.pretraining.run_folder import (
@@ -41,12 +47,14 @@ from electra_convert.pretraining.run_folder import (
 from electra_convert.pretraining.run_record import changed, read_run, require_same, require_same_tokenizer, write_run
 
 _TRANSFORMERS = 5
+# What the short form of a result tells of its metrics.
+_SHOWN = ("masked_lm_loss", "disc_auc")
 _PATIENCE = timedelta(days=2)
 # What gloo and NCCL say where another process has ended.
 _PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pretraining:
     """What a run left behind.
 
@@ -71,10 +79,8 @@ class Pretraining:
     is_main_process: bool = True
 
     def __repr__(self) -> str:
-        shown = [
-            f"{name} {self.metrics[name]:.3f}" for name in ("masked_lm_loss", "disc_auc") if name in self.metrics
-        ]
-        return f"<Pretraining: {', '.join([f'{self.model} at step {self.step:,}', *shown])}>"
+        shown = [f"{name} {self.metrics[name]:.3f}" for name in _SHOWN if name in self.metrics]
+        return f"<Pretraining {str(self.model)!r}: {', '.join([f'step {self.step:,}', *shown])}>"
 
 
 def pretrain(
@@ -85,6 +91,7 @@ def pretrain(
     vocab: str | Path | None = None,
     train_vocab: int | None = None,
     cased: bool | None = None,
+    uncased: bool | None = None,
     strip_accents: bool | None = None,
     one_sentence_per_line: bool = False,
     model_size: ModelSize | None = None,
@@ -99,7 +106,7 @@ def pretrain(
     reset_optimizer: bool = False,
     resume: bool = False,
     overwrite: bool = False,
-    export: Literal["tf"] | None = None,
+    export: Literal["tf", "tensorflow"] | None = None,
     seed: int = 0,
     held_out: float = 0.01,
     accumulate: int = 1,
@@ -111,10 +118,13 @@ def pretrain(
     """Pretrain an ELECTRA generator and discriminator.
 
     >>> from electra_convert import pretrain
-    >>> run = pretrain("fixtures/corpus", "my-electra", vocab="fixtures/vocab.txt", steps=2, warmup_steps=1,
-    ...     batch_size=4, max_length=32, held_out=0.0, hparams={"model_hparam_overrides": {"num_hidden_layers": 1}})
-    >>> run.step, run.model
-    (2, PosixPath('my-electra/model'))
+    >>> tiny = {"model_hparam_overrides": {"hidden_size": 64, "num_hidden_layers": 3}, "generator_layers": 0.34}
+    >>> run = pretrain("fixtures/corpus", "my-electra", vocab="fixtures/vocab.txt", steps=4, warmup_steps=2,
+    ...     batch_size=4, max_length=64, hparams=tiny, cache="cache")
+    >>> run
+    <Pretraining 'my-electra/model': step 4, masked_lm_loss ..., disc_auc ...>
+    >>> run.notes[0]
+    'The corpus has ... tokens in ... sequences.'
 
     Args:
         corpus: text files, folders of them, or TFRecords of google-research/electra.
@@ -123,6 +133,7 @@ def pretrain(
         vocab: a vocab.txt, or a tokenizer's folder, to borrow the vocabulary of.
         train_vocab: train a vocabulary of so many pieces on the corpus.
         cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
+        uncased: the opposite of cased, for those who would rather say it so.
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
         one_sentence_per_line: blank lines end no document.
         model_size: the discriminator's size; small by default.
@@ -147,7 +158,7 @@ def pretrain(
         cache: the folder of tokenised corpora; by default in the user's cache folder.
 
     Returns:
-        What was left behind. Warnings are in it, and issued as ElectraWarning when they arise.
+        What was left behind. Warnings are in it, and issued as ElectraConvertWarning when they arise.
 
     Raises:
         ElectraConvertError: the message says why; a run that had begun can be resumed from its last checkpoint.
@@ -163,7 +174,7 @@ def pretrain(
         save_steps=save_steps,
         vocab=None if vocab is None else Path(vocab),
         train_vocab=train_vocab,
-        lower_case=None if cased is None else not cased,
+        lower_case=lowers_case(cased, uncased),
         strip_accents=strip_accents,
         one_sentence_per_line=one_sentence_per_line,
         init_from=None if init_from is None else local_source(init_from),
@@ -176,7 +187,7 @@ def pretrain(
         precision=precision,
         compile=compile,
         log_steps=log_steps,
-        export_tf=export == "tf",
+        export_tf=exports_tensorflow(export),
         cache=None if cache is None else Path(cache),
     )
     places = [corpus] if isinstance(corpus, str | Path) else corpus
@@ -193,7 +204,7 @@ class _Warning(Relay):
         depth, frame = 1, sys._getframe()
         while frame.f_back and frame.f_globals["__name__"].startswith("electra_convert."):
             depth, frame = depth + 1, frame.f_back
-        warnings.warn(line, ElectraWarning, stacklevel=depth)
+        warnings.warn(line, ElectraConvertWarning, stacklevel=depth)
 
 
 def run_pretraining(

@@ -108,27 +108,45 @@ def test_the_discriminators_loss_is_that_of_the_recorded_logits(electra, name, a
 
 
 def sampled(electra, repeats: int, **hparams):
-    """Samples of the generator in the first sequence's masks: [repeats, masks], the originals, the probabilities."""
+    """Samples of the generator in the first sequence's masks: [repeats, masks], the originals, the probabilities.
+
+    The generator sees the sequence once, with each of its masks to be predicted as often as it is asked to sample.
+    """
     import torch
 
     data = golden("default")
     tensors, _ = batch_of(data)
     count = int(tensors.weights[0].sum())
+    uniforms = torch.rand(1, repeats * count, generator=torch.Generator().manual_seed(1))
+    again = {name: getattr(tensors, name)[:1, :count].repeat(1, repeats) for name in ("positions", "weights")}
+    row = {name: tensor[:1] for name, tensor in tensors._asdict().items()}
+    with torch.no_grad():
+        outputs = electra("default", **hparams)(type(tensors)(**{**row, **again, "sample": uniforms}))
+    probs = outputs.masked_lm_log_probs[:count].exp().numpy().astype(np.float64)
+    original = data["input_ids"][0][tensors.positions[0, :count]]
+    return outputs.sampled_ids.view(repeats, count).numpy(), original, probs
+
+
+def labels_of(electra, **hparams):
+    """For each mask of many copies of the first sequence: the labels, what was sampled, and what was there."""
+    import torch
+
+    data = golden("default")
+    tensors, _ = batch_of(data)
+    count, repeats = int(tensors.weights[0].sum()), 100
     row = [tensor[:1].expand(repeats, *tensor.shape[1:]) for tensor in tensors[:-1]]
     uniforms = torch.rand(repeats, tensors.weights.shape[1], generator=torch.Generator().manual_seed(1))
-    model = electra("default", **hparams)
     with torch.no_grad():
-        outputs = model(type(tensors)(*row, uniforms))
-        probs = model.masked_lm_log_probs(type(tensors)(*[one[:1] for one in row], uniforms[:1])).exp()
+        outputs = electra("default", **hparams)(type(tensors)(*row, uniforms))
     original = data["input_ids"][0][tensors.positions[0, :count]]
-    return outputs, outputs.sampled_ids[:, :count].numpy(), original, probs[:count].numpy().astype(np.float64)
+    return outputs.labels, outputs.sampled_ids[:, :count].numpy(), original
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_samples_are_as_frequent_as_the_generator_says(electra, temperature):
     """A chi-squared test over the pieces likely enough to be counted, one false alarm in a million."""
     repeats = 2000
-    _, found, _, probs = sampled(electra, repeats, temperature=temperature)
+    found, _, probs = sampled(electra, repeats, temperature=temperature)
     probs = probs ** (1 / temperature)
     probs /= probs.sum(1, keepdims=True)
     for place in range(len(probs)):
@@ -141,15 +159,19 @@ def test_samples_are_as_frequent_as_the_generator_says(electra, temperature):
 
 
 def test_what_is_disallowed_is_never_sampled(electra):
-    outputs, found, original, probs = sampled(electra, 1000, disallow_correct=True)
+    found, original, probs = sampled(electra, 1000, disallow_correct=True)
     assert probs[np.arange(len(original)), original].max() > 0.05
     assert not (found == original).any()
-    assert outputs.labels.sum() == found.size
+
+
+def test_where_originals_are_disallowed_every_sample_is_a_replacement(electra):
+    labels, found, _ = labels_of(electra, disallow_correct=True)
+    assert labels.sum() == found.size
 
 
 def test_what_is_disallowed_is_never_sampled_of_a_generator_that_is_sure_of_it(electra):
     """At this temperature its second choice is the one; cut out of probabilities, the originals left nothing."""
-    _, found, original, probs = sampled(electra, 50, disallow_correct=True, temperature=1e-3)
+    found, original, probs = sampled(electra, 50, disallow_correct=True, temperature=1e-3)
     sure = probs.argmax(1) == original
     assert sure.any()
     probs[np.arange(len(original)), original] = 0
@@ -157,10 +179,10 @@ def test_what_is_disallowed_is_never_sampled_of_a_generator_that_is_sure_of_it(e
 
 
 def test_a_lucky_sample_counts_as_an_original(electra):
-    outputs, found, original, _ = sampled(electra, 2000)
+    labels, found, original = labels_of(electra)
     lucky = found == original
     assert lucky.any()
-    assert outputs.labels.sum() == (~lucky).sum()
+    assert labels.sum() == (~lucky).sum()
 
 
 def test_only_chosen_places_are_ever_replaced(electra):

@@ -1,13 +1,19 @@
-"""What torch raises, told in words that a user can do something with; the rest is left as it is."""
+"""pretrain as Python calls it: its arguments, its result and warnings; and what torch raises, told in plain words."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+import warnings
+from pathlib import Path
 
 import pytest
+from conftest import FIXTURES
+from support.pretraining import TINY
 
-from electra_convert import pretrain
-from electra_convert.errors import MissingPackageError
+from electra_convert import Pretraining, pretrain
+from electra_convert.cli.pretrain import command
+from electra_convert.errors import ConfigError, ElectraConvertWarning, MissingPackageError, UsageError
 from electra_convert.pretraining.run import _require_recent, _told
 
 
@@ -55,3 +61,69 @@ def test_a_package_that_is_missing_is_named_before_anything_is_done(tmp_path, mo
     with pytest.raises(MissingPackageError, match=f"{package} is needed to") as raised:
         pretrain(tmp_path / "nowhere", tmp_path / "run", vocab="vocab.txt")
     assert raised.value.hint == "pip install 'electra-convert[pretrain]'"
+
+
+def test_arguments_are_the_options_of_the_command():
+    given = command.make_context("pretrain", ["corpus", "output"]).params
+    options = {name: value for name, value in given.items() if name not in {"corpus", "output", "as_json", "quiet"}}
+    arguments = {name: one.default for name, one in inspect.signature(pretrain).parameters.items()}
+    assert {name: arguments.get(name, "missing") for name in options} == options
+    assert arguments.keys() - options.keys() == {"corpus", "output", "reporter", "uncased"}
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"export": "torch"}, UsageError, "--export is 'torch', expected tf"),
+        ({"cased": True, "uncased": True}, UsageError, "are each other's opposites"),
+        (
+            {"hparams": {"learning_rate": 1}, "learning_rate": 0.5},
+            ConfigError,
+            "learning_rate is 1, an option says 0.5",
+        ),
+    ],
+)
+@pytest.mark.slow
+def test_arguments_that_cannot_be_are_refused(tmp_path, given, error, said):
+    with pytest.raises(error, match=said):
+        pretrain(FIXTURES / "corpus", tmp_path / "run", vocab=FIXTURES / "vocab.txt", **given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_result_is_told_in_a_line():
+    result = Pretraining(
+        Path("run"), Path("run/model"), None, 4000, {"masked_lm_loss": 2.5, "disc_auc": 0.875}, ("a",)
+    )
+    assert repr(result) == "<Pretraining 'run/model': step 4,000, masked_lm_loss 2.500, disc_auc 0.875>"
+
+
+@pytest.fixture
+def short(tmp_path, one_thread):
+    """Pretrains for a step, with a warm-up that is longer."""
+
+    def run():
+        hparams = {**TINY, "num_train_steps": 1}
+        return pretrain(
+            FIXTURES / "corpus", tmp_path / "run", vocab=FIXTURES / "vocab.txt", hparams=hparams, cache=tmp_path / "c"
+        )
+
+    return run
+
+
+@pytest.mark.slow
+def test_warnings_and_notes_reach_a_python_caller(short):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = short()
+    [warning] = [one for one in caught if one.category is ElectraConvertWarning]
+    assert str(warning.message).startswith("The warm-up of 4 steps is no shorter than the run of 1:")
+    assert warning.filename == __file__
+    assert result.warnings == (str(warning.message),)
+    assert result.notes[0].startswith("The corpus has ")
+
+
+@pytest.mark.slow
+def test_a_warning_that_is_made_an_error_ends_a_run_before_it_begins(short, tmp_path):
+    with pytest.raises(ElectraConvertWarning, match="The warm-up of 4 steps"):
+        short()
+    assert not (tmp_path / "run").exists()
