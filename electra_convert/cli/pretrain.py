@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.printing import on_terminal, one_line, print_message, print_result
+from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
 from electra_convert.cli.shared import PATH, output_options, parse_source, prepare_hub
 
 
@@ -106,7 +106,7 @@ def command(
     build_pretraining_dataset.py. OUTPUT/model will hold the trained pair, and OUTPUT/checkpoints what --resume
     continues from.
     """
-    from electra_convert.cli.report import pretraining_fields, pretraining_text, print_json
+    from electra_convert.cli.report import pretraining_fields, pretraining_text
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.run import run_pretraining
