@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.hub.card.writing import write_card as write_card
     from electra_convert.hub.uploading import Upload as Upload
     from electra_convert.hub.uploading import upload as upload
-    from electra_convert.pretraining.outputs.records import Pretraining as Pretraining
+    from electra_convert.pretraining.run import Pretraining as Pretraining
     from electra_convert.pretraining.run import pretrain as pretrain
     from electra_convert.schemes.models import Checkpoint as Checkpoint
     from electra_convert.verification.report import ParityReport as ParityReport
@@ -77,7 +77,7 @@ _API = {
     "LoadedModel": "demo.models",
     "ModelReport": "conversion.inspect",
     "ParityReport": "verification.report",
-    "Pretraining": "pretraining.outputs.records",
+    "Pretraining": "pretraining.run",
     "ScoredText": "demo.scores",
     "Upload": "hub.uploading",
     "Value": "config.resolve",

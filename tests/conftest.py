@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +20,8 @@ from support import checkpoints
 from support.checkpoints import SIZES
 from support.pairs import copy_pair
 from support.pretraining import TINY
+
+from electra_convert.errors import ElectraConvertWarning
 
 if TYPE_CHECKING:
     from electra_convert.verification.reference.session import ReferenceSession
@@ -196,16 +200,29 @@ def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thr
     def run(name: str = "run", corpus: Path = FIXTURES / "corpus", **options: Any):
         given = {"vocab": FIXTURES / "vocab.txt", "hparams": TINY, "log_steps": 4, "held_out": 0.1}
         cache = tmp_path_factory.getbasetemp() / "tokenised"
-        return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
+        with warnings.catch_warnings():
+            # Runs as short as these are shorter than their warm-up, and what else they are warned of.
+            warnings.simplefilter("ignore", ElectraConvertWarning)
+            return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
 
     return run
 
 
 @pytest.fixture
-def finished_run(pretrained: Callable[..., Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run without held-out sequences, made once a session and copied to where `pretrained` finds it again."""
-    kept = tmp_path_factory.getbasetemp() / "finished_run"
-    if not kept.exists():
-        pretrained("first", held_out=0.0).output.rename(kept)
-    shutil.copytree(kept, tmp_path / "run")
-    return tmp_path / "run"
+def kept_run(pretrained: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A run as `pretrained` makes it, made once a session; not to be changed."""
+
+    def run(**options: Any) -> Path:
+        name = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]
+        kept = tmp_path_factory.getbasetemp() / f"kept_{name}"
+        if not kept.exists():
+            pretrained("first", **options).output.rename(kept)
+        return kept
+
+    return run
+
+
+@pytest.fixture
+def finished_run(kept_run: Callable[..., Path], tmp_path: Path) -> Path:
+    """A run without held-out sequences, copied to where `pretrained` finds it again."""
+    return shutil.copytree(kept_run(held_out=0.0, export="tf"), tmp_path / "run")

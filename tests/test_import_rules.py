@@ -150,7 +150,7 @@ def test_pretraining_is_imported_by_its_command_alone_and_only_when_it_runs(path
 
 
 def test_a_corpus_is_tokenised_and_a_run_prepared_with_every_framework_blocked():
-    parts = ("run", "preparation", "corpus.cache", "training.batches", "outputs.place", "outputs.records")
+    parts = ("run", "prepare", "corpus.cache", "batches", "run_folder", "run_record", "progress")
     statement = ", ".join(f"electra_convert.pretraining.{part}" for part in parts)
     ran = run_program(f"{BLOCKED}import {statement}")
     assert (ran.code, ran.err) == (0, "")

@@ -207,7 +207,6 @@ def _array(array: NDArray[Any], dtype: DType) -> NDArray[Any]:
 
 
 def _tensor(array: NDArray[Any], dtype: DType) -> torch.Tensor:
-    torch = import_torch("to make tensors")
-    if dtype.name != "bfloat16":
-        return torch.from_numpy(array)
-    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    library = import_torch("to make tensors")
+    made: torch.Tensor = library.from_numpy(array.view(np.int16) if dtype.name == "bfloat16" else array)
+    return made.view(library.bfloat16) if dtype.name == "bfloat16" else made

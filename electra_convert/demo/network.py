@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.config.activations import ACTIVATIONS as GOOGLE
 from electra_convert.frameworks import import_torch
 from electra_convert.schemes.mapping import Role
 
 # A torch.Tensor; mypy does not see torch.
 Values = Any
-ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh", "linear")
+ACTIVATIONS = (*GOOGLE, "gelu_new")
 
 
 @dataclass(frozen=True)

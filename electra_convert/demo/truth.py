@@ -10,10 +10,10 @@ from itertools import groupby, takewhile
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from electra_convert.demo.scores import ScoredText
 from electra_convert.demo.texts import EncodedText
+from electra_convert.metrics import binary_metrics
 
 Outcome = Literal["hit", "miss", "false alarm", "passed"]
 _Word = tuple[str, ...]
@@ -132,28 +132,12 @@ def evaluate(scored: Sequence[tuple[ScoredText, Truth]], threshold: float) -> Ev
     tokens = [token for text, _ in scored for token in text.tokens]
     probabilities = np.array([token.probability for token in tokens], np.float64)
     replaced = np.array([value for _, truth in scored for value in truth.replaced], bool)
-    called = probabilities > threshold
-    right = int((called & replaced).sum())
+    found = binary_metrics(probabilities, replaced, threshold)
     return Evaluation(
         tokens=len(tokens),
         replaced=int(replaced.sum()),
-        accuracy=_share(int((called == replaced).sum()), len(tokens)),
-        precision=_share(right, int(called.sum())),
-        recall=_share(right, int(replaced.sum())),
-        auc=_auc(probabilities, replaced),
+        accuracy=found.accuracy,
+        precision=found.precision,
+        recall=found.recall,
+        auc=found.auc,
     )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _auc(probabilities: NDArray[np.float64], replaced: NDArray[np.bool_]) -> float | None:
-    """The area under the ROC curve is Mann and Whitney's U over the number of pairs."""
-    positive = int(replaced.sum())
-    negative = len(replaced) - positive
-    if not positive or not negative:
-        return None
-    _, place, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return float((ranks[replaced].sum() - positive * (positive + 1) / 2) / (positive * negative))
