@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from electra_convert.demo.scores import ScoredText, score
     from electra_convert.errors import ElectraConvertError
     from electra_convert.hub.card.writing import Card, write_card
-    from electra_convert.hub.uploading import Upload, upload
+    from electra_convert.hub.upload import Upload, upload
     from electra_convert.pretraining.outputs.records import Pretraining
     from electra_convert.pretraining.run import pretrain
     from electra_convert.verification.report import ParityReport
@@ -57,7 +57,7 @@ _HOMES = {
     "ModelReport": "conversion.inspect",
     "ParityReport": "verification.report",
     "ScoredText": "demo.scores",
-    "Upload": "hub.uploading",
+    "Upload": "hub.upload",
     "Pretraining": "pretraining.outputs.records",
     "Value": "config.resolve",
     "convert": "conversion.convert",
@@ -66,7 +66,7 @@ _HOMES = {
     "verify": "verification.verify",
     "open_model": "demo.models",
     "score": "demo.scores",
-    "upload": "hub.uploading",
+    "upload": "hub.upload",
     "write_card": "hub.card.writing",
     "pretrain": "pretraining.run",
 }

@@ -11,9 +11,9 @@ from electra_convert.cli.report import as_text, table
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
-    from electra_convert.hub.card.contents import PublishedFile
+    from electra_convert.hub.card.model_folder import PublishedFile
     from electra_convert.hub.card.writing import Card
-    from electra_convert.hub.uploading import Upload
+    from electra_convert.hub.upload import Upload
 
 
 def card_fields(cards: Sequence[Card], dry_run: bool) -> dict[str, Any]:

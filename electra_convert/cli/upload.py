@@ -63,9 +63,9 @@ def command(
     from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text
     from electra_convert.cli.printing import print_message, print_result
     from electra_convert.cli.report import print_json
-    from electra_convert.hub.card.front_matter import Metadata
-    from electra_convert.hub.shipment import Choice
-    from electra_convert.hub.uploading import Request, Upload, run_upload
+    from electra_convert.hub.card.metadata import Metadata
+    from electra_convert.hub.plan import Choice
+    from electra_convert.hub.upload import Request, Upload, run_upload
 
     def tell(text: str) -> None:
         if not quiet:

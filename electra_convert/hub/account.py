@@ -8,7 +8,7 @@ from typing import Any
 from electra_convert.errors import CardError, HubError
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import Hub
-from electra_convert.hub.faults import OFFLINE
+from electra_convert.hub.errors import OFFLINE
 
 
 def account_name(hub: Hub) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from electra_convert.errors import ElectraConvertError, HubError
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.faults import Fault, diagnose
+from electra_convert.hub.errors import Fault, diagnose
 from electra_convert.hub.secrets import betrays, find_token, hide, secrets_of, shown_endpoint
 from electra_convert.version import __version__
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import CardError, listing
-from electra_convert.hub.card.contents import CARD
+from electra_convert.hub.card.model_folder import CARD
 from electra_convert.hub.client import Hub
 from electra_convert.hub.repository import MAIN, Listing, list_revision
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from electra_convert.errors import HubError
-from electra_convert.hub.card.contents import PublishedFile
+from electra_convert.hub.card.model_folder import PublishedFile
 from electra_convert.hub.client import Hub
 
 MAIN = "main"

@@ -142,7 +142,7 @@ def test_a_folder_on_the_hub_is_wrong_usage(command):
 
 def test_a_file_that_changes_while_it_is_sent_is_found_out(hub, generator, tmp_path):
     program = (
-        "import sys\nfrom pathlib import Path\nfrom electra_convert.hub import repository, uploading\n"
+        "import sys\nfrom pathlib import Path\nfrom electra_convert.hub import repository, upload as uploading\n"
         "folder = Path(sys.argv[1])\nbefore = uploading.create\n"
         "def create(*given):\n"
         "    with (folder / 'vocab.txt').open('a') as file: file.write('late\\n')\n"

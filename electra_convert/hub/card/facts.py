@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
-from electra_convert.hub.card.contents import ModelFolder
+from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.hub.card.proof import Proof, read_record
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 

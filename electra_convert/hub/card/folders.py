@@ -9,7 +9,7 @@ from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import SourceError, UsageError
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import CONFIG_FILE
-from electra_convert.hub.card.contents import PICKLES, SAFETENSORS
+from electra_convert.hub.card.model_folder import PICKLES, SAFETENSORS
 from electra_convert.schemes.mapping import Role
 
 

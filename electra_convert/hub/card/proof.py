@@ -10,7 +10,7 @@ from typing import Any, Literal
 from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import CONVERSION_FILE
-from electra_convert.hub.card.contents import CARD, PARITY, TRAINING, ModelFolder
+from electra_convert.hub.card.model_folder import CARD, PARITY, TRAINING, ModelFolder
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import read_small
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from electra_convert.errors import CardError, UsageError
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.card.contents import CARD, has_safetensors, read_folder
 from electra_convert.hub.card.facts import Facts, gather_facts
 from electra_convert.hub.card.folders import find_models, pair_name
-from electra_convert.hub.card.front_matter import Metadata, complete, parse, split_card
+from electra_convert.hub.card.metadata import Metadata, complete, parse, split_card
+from electra_convert.hub.card.model_folder import CARD, has_safetensors, read_folder
 from electra_convert.hub.card.proof import describe_proof
 from electra_convert.hub.card.sections import fill_sections, marked, section_names
-from electra_convert.hub.card.texts import section_texts
+from electra_convert.hub.card.template import section_texts
 from electra_convert.output import replace_file
 
 # A reader must not miss it, whatever else the user has taken out of the card.

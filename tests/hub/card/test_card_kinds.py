@@ -14,7 +14,7 @@ from support.parity_records import write_parity, write_training
 
 from electra_convert import convert, write_card
 from electra_convert.errors import ConfigError
-from electra_convert.hub.card.contents import read_folder
+from electra_convert.hub.card.model_folder import read_folder
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ from support.parity_records import write_parity, write_training
 
 from electra_convert import write_card
 from electra_convert.errors import CorruptFileError, ParityError, SourceError
-from electra_convert.hub.card.contents import read_folder
 from electra_convert.hub.card.facts import gather_facts
 from electra_convert.hub.card.figures import verification
 from electra_convert.hub.card.folders import find_models
+from electra_convert.hub.card.model_folder import read_folder
 from electra_convert.hub.card.proof import describe_proof, require_proof
 
 MODEL = ("models", "generator")

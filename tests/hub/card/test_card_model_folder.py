@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_convert.errors import ConfigError, ElectraConvertError, SourceError
-from electra_convert.hub.card.contents import hashed_file, hashed_text, is_weights, read_folder
 from electra_convert.hub.card.folders import find_models
+from electra_convert.hub.card.model_folder import hashed_file, hashed_text, is_weights, read_folder
 
 
 def test_a_folder_and_a_pair_are_told_apart(pair):

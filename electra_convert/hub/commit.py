@@ -9,9 +9,9 @@ from typing import Any
 
 from electra_convert.errors import ElectraConvertError, HubError, listing
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.card.contents import CARD, PublishedFile, is_stale
+from electra_convert.hub.card.model_folder import CARD, PublishedFile, is_stale
 from electra_convert.hub.client import WAITS, Hub, warnings_told
-from electra_convert.hub.faults import Fault, diagnose
+from electra_convert.hub.errors import Fault, diagnose
 from electra_convert.hub.repository import MAIN, Listing, create_branch, find_pull_request, list_revision
 
 

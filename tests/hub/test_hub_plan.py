@@ -7,7 +7,7 @@ import json
 import pytest
 from support.command_line import run
 
-from electra_convert.hub.shipment import Choice, plan_shipments
+from electra_convert.hub.plan import Choice, plan_shipments
 
 pytestmark = pytest.mark.slow
 

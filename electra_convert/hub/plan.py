@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from electra_convert.hub.card.contents import (
+from electra_convert.hub.card.facts import Facts, gather_facts
+from electra_convert.hub.card.folders import find_models
+from electra_convert.hub.card.metadata import Metadata
+from electra_convert.hub.card.model_folder import (
     CARD,
     PARITY,
     ModelFolder,
@@ -14,12 +17,9 @@ from electra_convert.hub.card.contents import (
     hashed_text,
     read_folder,
 )
-from electra_convert.hub.card.facts import Facts, gather_facts
-from electra_convert.hub.card.folders import find_models
-from electra_convert.hub.card.front_matter import Metadata
 from electra_convert.hub.card.proof import Proof, require_proof
 from electra_convert.hub.card.writing import Card, make_card, repo_ids
-from electra_convert.hub.push import Message
+from electra_convert.hub.commit import Message
 from electra_convert.hub.remote_card import RemoteCard, require_kept
 from electra_convert.hub.repository import MAIN
 from electra_convert.version import __version__

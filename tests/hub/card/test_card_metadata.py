@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.fake_hub.metadata import faults_of
 
 from electra_convert.errors import CardError
-from electra_convert.hub.card.front_matter import Metadata, check_values, complete, parse, split_card
 from electra_convert.hub.card.licences import LICENCES
+from electra_convert.hub.card.metadata import Metadata, check_values, complete, parse, split_card
 
 pytestmark = pytest.mark.slow
 

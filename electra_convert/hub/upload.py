@@ -14,10 +14,11 @@ from electra_convert.errors import ElectraConvertError, HubError, UsageError
 from electra_convert.hub.account import account_name, require_valid_card
 from electra_convert.hub.branches import require_branch
 from electra_convert.hub.card.folders import find_models, strays_beside
-from electra_convert.hub.card.front_matter import Metadata
+from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.writing import save_card
 from electra_convert.hub.client import Hub, Tell
-from electra_convert.hub.push import Destination, find_change, push
+from electra_convert.hub.commit import Destination, find_change, push
+from electra_convert.hub.plan import Choice, Shipment, plan_shipments, with_remote_card
 from electra_convert.hub.remote_card import read_remote_card
 from electra_convert.hub.repository import (
     MAIN,
@@ -27,7 +28,6 @@ from electra_convert.hub.repository import (
     require_visibility,
     visibility,
 )
-from electra_convert.hub.shipment import Choice, Shipment, plan_shipments, with_remote_card
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from huggingface_hub import errors
 
 from electra_convert.errors import HubError
 from electra_convert.hub.client import Hub
-from electra_convert.hub.faults import diagnose
+from electra_convert.hub.errors import diagnose
 
 pytestmark = pytest.mark.slow
 
