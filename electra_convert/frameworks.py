@@ -87,18 +87,6 @@ def _require_address(endpoint: str) -> None:
     ) from None
 
 
-def import_iso639(purpose: str) -> ModuleType:
-    """Import iso639, the table of language codes.
-
-    Args:
-        purpose: what for, such as "to check a language code".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
-    return _imported("iso639-lang", "hub", purpose, lambda: import_module("iso639"))
-
-
 def _load_transformers() -> ModuleType:
     """Its ELECTRA classes, and most of what they need, are imported only once they are asked for."""
     import_module("transformers.models.electra.modeling_electra")

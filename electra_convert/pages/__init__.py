@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,12 +27,13 @@ def page_file(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def render(package: str, name: str, **values: object) -> str:
+def render(package: str, name: str, escape: Callable[[object], str] | None = None, **values: object) -> str:
     """Fill in a template that lies beside a package's modules; what ends in .html escapes all it is given.
 
     Args:
         package: such as electra_convert.pages.
         name: such as report.html.
+        escape: what every value that the template names goes through, where it is not HTML.
         values: what the template names; a name that is not given is an error, never nothing.
 
     Returns:
@@ -42,6 +44,7 @@ def render(package: str, name: str, **values: object) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda template: page_file(package, template)),
         autoescape=jinja2.select_autoescape(["html", "svg"]),
+        finalize=escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from support.fake_hub.process import ALICE, FakeHub, fake_hub, interrupt, wait_until
+from support.fake_hub.process import ALICE, FakeHub, interrupt, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -208,9 +208,8 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(hub, generator, moment):
     require_interruptible(hub, generator, moment)
 
 
-def test_ctrl_c_ends_at_once_with_xet_too(tmp_path, generator):
-    with fake_hub(tmp_path / "xet_hub", xet=True) as hub:
-        require_interruptible(hub, generator, COMMIT)
+def test_ctrl_c_ends_at_once_with_xet_too(xet_hub, generator):
+    require_interruptible(xet_hub, generator, COMMIT)
 
 
 def require_interruptible(hub: FakeHub, folder, moment: tuple[str, str]) -> None:

@@ -12,10 +12,9 @@ from support.parity_records import write_parity, write_training
 from electra_convert import write_card
 from electra_convert.errors import CorruptFileError, ParityError, SourceError
 from electra_convert.hub.card.facts import gather_facts
-from electra_convert.hub.card.figures import verification
-from electra_convert.hub.card.folders import find_models
-from electra_convert.hub.card.model_folder import read_folder
-from electra_convert.hub.card.proof import describe_proof, require_proof
+from electra_convert.hub.card.model_folder import find_models, read_folder
+from electra_convert.hub.card.proof import require_proof
+from electra_convert.hub.card.template import render_card
 
 MODEL = ("models", "generator")
 STAGE = (*MODEL, "forward", "stages", "logits")
@@ -138,7 +137,7 @@ def test_without_a_record_there_is_no_proof(generator):
         prove(generator)
     assert "verify" in str(refusal.value.hint)
     assert "--unverified" in str(refusal.value.hint)
-    assert describe_proof(read_folder(generator)).state == "unverified"
+    assert prove(generator, unverified=True).state == "unverified"
 
 
 def test_what_was_pretrained_here_needs_none_unless_it_was_converted_since(generator):
@@ -208,7 +207,7 @@ def test_any_json_at_all_in_a_record_makes_no_crash(generator):
             except SourceError:
                 assert key == "schema"
             else:
-                assert "## Verification" in verification(facts)
+                assert "## Verification" in render_card(facts)
 
 
 def inner(record, place):
