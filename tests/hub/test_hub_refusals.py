@@ -38,6 +38,23 @@ def test_a_card_that_the_hub_does_not_accept_is_refused(hub, generator):
     assert "README.md" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--license", "made-up"], '"license" must be one of the listed ones'),
+        (["--language", "xx"], '"language" with value'),
+    ],
+)
+def test_a_licence_or_language_that_the_hub_does_not_know_is_refused_by_it(hub, generator, options, said):
+    assert said in refusal(hub, "alice/small", generator, *options)
+    assert not (generator / "README.md").exists()
+
+
+def test_a_licence_in_capitals_goes_as_the_hub_lists_it(hub, generator):
+    assert hub.run("upload", "alice/small", generator, "--license", "MIT", "--language", "EN").code == 0
+    assert "license: mit\nlanguage:\n- en\n" in (generator / "README.md").read_text()
+
+
 @pytest.mark.parametrize("token", [READER, None])
 def test_without_the_network_the_upload_is_refused_plainly(hub, generator, token):
     said = refusal(hub, "alice/small", generator, HF_HUB_OFFLINE="1", HF_TOKEN=token)

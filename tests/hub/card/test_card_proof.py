@@ -196,18 +196,21 @@ def test_a_damaged_record_is_told_and_never_passed_over(generator, name, content
 
 def test_any_json_at_all_in_a_record_makes_no_crash(generator):
     whole = json.loads((generator / "parity.json").read_text())
-    folder = read_folder(generator)
+    folder, shown = read_folder(generator), 0
     for place in ([], ["models"], [*MODEL], [*MODEL, "forward"], [*MODEL, "forward", "stages"], STAGE, ["reference"]):
-        for key, value in product(inner(whole, place), (None, [], {}, "x", 3, True, [{}], {"a": [1]})):
+        for key, value in product(inner(whole, place), (None, [], "x", 3, [{}], {"a": [1]})):
             changed = copy.deepcopy(whole)
             inner(changed, place)[key] = value
             (generator / "parity.json").write_text(json.dumps(changed))
             try:
-                facts = gather_facts(folder, require_proof(folder, unverified=True), None, None)
+                proof = require_proof(folder, unverified=True)
             except SourceError:
                 assert key == "schema"
-            else:
-                assert "## Verification" in render_card(facts)
+                continue
+            if proof.state == "verified":  # what proves nothing is not shown
+                shown += 1
+                assert "## Verification" in render_card(gather_facts(folder, proof, None, None))
+    assert shown > 100
 
 
 def inner(record, place):
