@@ -11,17 +11,12 @@ from typing import Any
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
 from electra_convert.errors import ConfigError
 from electra_convert.formats.names import CONFIG_FILE
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.mapping import Role
 
-ARCHITECTURES: Mapping[tuple[Role, bool], str] = {
-    ("discriminator", True): "ElectraForPreTraining",
-    ("generator", True): "ElectraForMaskedLM",
-    ("discriminator", False): "ElectraModel",
-    ("generator", False): "ElectraModel",
-}
 # Settings that would make another computation of the same weights, and the only value that is ELECTRA's.
 _FIXED = {
-    "model_type": "electra",
+    "model_type": ELECTRA.model_type,
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
@@ -47,12 +42,6 @@ _KEYS = (*SIZE_KEYS, "num_attention_heads", *DEFAULTS)
 
 def read_config(path: Path) -> Mapping[str, Any]:
     """Read a config.json, and refuse one that is not an ELECTRA model's.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its keys and values.
 
     Raises:
         ConfigError: it cannot be read, is no JSON object, is of another model, or has a value of the wrong kind.
@@ -95,9 +84,6 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
 def model_evidence(config: Mapping[str, Any]) -> Evidence:
     """What the config.json of a transformers model says of it, its class's defaults included.
 
-    Args:
-        config: as read_config returns it.
-
     Returns:
         The evidence; the defaults are not stated.
     """
@@ -106,16 +92,7 @@ def model_evidence(config: Mapping[str, Any]) -> Evidence:
 
 
 def config_evidence(config: Mapping[str, Any], origin: str, rank: Rank) -> Evidence:
-    """What a config.json says of its model.
-
-    Args:
-        config: as read_config returns it.
-        origin: what to call it in messages and the record.
-        rank: its authority.
-
-    Returns:
-        The evidence.
-    """
+    """What a config.json says of its model."""
     values = {key: config[key] for key in _KEYS if key in config}
     return Evidence(origin, rank, values, frozenset(values))
 
@@ -134,9 +111,6 @@ def encode_config(
     """Write a config.json as transformers' save_pretrained lays it out.
 
     Args:
-        architecture: the class that the weights are of.
-        values: every configuration value, by transformers' names.
-        dtype: the dtype of the weights.
         base: the config.json the model had before; what it says beyond the values is kept.
 
     Returns:
@@ -146,7 +120,12 @@ def encode_config(
         ConfigError: the config.json before holds what JSON cannot, such as NaN.
     """
     kept = {key: value for key, value in (base or {}).items() if key not in {"torch_dtype", "transformers_version"}}
-    fixed = {"architectures": [architecture], "model_type": "electra", "dtype": dtype, "tie_word_embeddings": True}
+    fixed = {
+        "architectures": [architecture],
+        "model_type": ELECTRA.model_type,
+        "dtype": dtype,
+        "tie_word_embeddings": True,
+    }
     try:
         text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError) as error:
