@@ -78,10 +78,12 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
         MissingPackageError: huggingface_hub is not installed.
     """
     pointed = as_source(source)
-    return pointed if isinstance(pointed, Path) else _downloaded(pointed, tell)
+    if isinstance(pointed, Path):
+        return pointed
+    return _brought(pointed, tell)
 
 
-def _downloaded(source: str, tell: Tell) -> Path:
+def _brought(source: str, tell: Tell) -> Path:
     if source.startswith(_WEB):
         named = "/".join(source.split("/")[3:5])
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
