@@ -35,7 +35,7 @@ def card_fields(cards: Sequence[Card], dry_run: bool) -> dict[str, Any]:
 def card_text(cards: Sequence[Card], dry_run: bool) -> str:
     """What `card` prints: where the cards are, or, of a dry run, the cards."""
     if dry_run:
-        return "\n".join(f"{one_line(str(card.path))}\n\n{_escaped(card.text)}" for card in cards)
+        return "\n".join(f"{one_line(str(card.path))}\n\n{as_text(card.text.splitlines())}" for card in cards)
     return as_text(f"Wrote {card.path}" if card.changed else f"{card.path} is as it should be" for card in cards)
 
 
@@ -83,7 +83,7 @@ def _fields(one: Upload) -> dict[str, Any]:
 
 
 def _dry(upload: Upload) -> str:
-    return f"Would upload to {plan_text(upload)}\n\n{_escaped(upload.plan.card.text)}"
+    return f"Would upload to {plan_text(upload)}\n\n{as_text(upload.plan.card.text.splitlines())}"
 
 
 def _done(one: Upload) -> str:
@@ -108,7 +108,3 @@ def _state(upload: Upload, file: PublishedFile) -> str:
     if isinstance(file.source, Path) and file.source.is_symlink():
         words.append(f"a link to {file.source.resolve()}")
     return f"({', '.join(words)})" if words else ""
-
-
-def _escaped(text: str) -> str:
-    return "\n".join(one_line(line) for line in text.splitlines())

@@ -82,6 +82,12 @@ def upload(
 ) -> tuple[Upload, ...]:
     """Upload a verified model to the Hugging Face Hub, or both models of a pair to a repository each.
 
+    >>> pair = convert("fixtures/default", "my-electra", vocab="fixtures/vocab.txt").output
+    >>> for one in upload("alice/my-electra", pair, unverified=True, dry_run=True):
+    ...     print(one.plan.repo_id, one.sent[:3])
+    alice/my-electra-discriminator ('README.md', 'config.json', 'model.safetensors')
+    alice/my-electra-generator ('README.md', 'config.json', 'model.safetensors')
+
     Args:
         repo_id: OWNER/NAME; the models of a pair go to OWNER/NAME-discriminator and OWNER/NAME-generator.
         folder: a transformers model folder, or a pair of them.
@@ -106,13 +112,6 @@ def upload(
 
     Raises:
         ElectraConvertError: the message says why, and what is on the Hub already.
-
-    >>> import electra_convert
-    >>> _ = electra_convert.convert("fixtures/default", "pair", vocab="fixtures/vocab.txt")
-    >>> for one in electra_convert.upload("alice/electra-tiny", "pair", unverified=True, dry_run=True):
-    ...     print(one.plan.repo_id, one.sent[:3])
-    alice/electra-tiny-discriminator ('README.md', 'config.json', 'model.safetensors')
-    alice/electra-tiny-generator ('README.md', 'config.json', 'model.safetensors')
     """
     options = UploadOptions(
         Metadata(license, language, base_model),

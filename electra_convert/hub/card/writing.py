@@ -54,6 +54,11 @@ def write_card(
 ) -> tuple[Card, ...]:
     """Write the README.md of a model folder, or of both models of a pair.
 
+    >>> pair = convert("fixtures/default", "my-models", vocab="fixtures/vocab.txt").output
+    >>> discriminator, generator = write_card(pair, license="apache-2.0", language="en")
+    >>> discriminator.verification, generator.path.name
+    ('unverified', 'README.md')
+
     Args:
         folder: a transformers model folder, or a pair of them.
         repo_id: where it is or will be on the Hub; the models of a pair get a suffix each.
@@ -71,12 +76,6 @@ def write_card(
         CardError: the card there is malformed or contradicts an option, or a value has a form that the Hub does not
             take.
         OutputError: it cannot be written.
-
-    >>> import electra_convert
-    >>> _ = electra_convert.convert("fixtures/default", "my-models", vocab="fixtures/vocab.txt")
-    >>> discriminator, generator = electra_convert.write_card("my-models", license="apache-2.0", language="en")
-    >>> discriminator.verification, generator.path.name
-    ('unverified', 'README.md')
     """
     models = find_models(Path(folder))
     names = [None] * len(models) if repo_id is None else repo_ids(models, Path(folder), repo_id)
