@@ -44,8 +44,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.errors import ElectraWarning as ElectraWarning
     from electra_convert.hub.card.writing import Card as Card
     from electra_convert.hub.card.writing import write_card as write_card
-    from electra_convert.hub.uploading import Upload as Upload
-    from electra_convert.hub.uploading import upload as upload
+    from electra_convert.hub.upload import Upload as Upload
+    from electra_convert.hub.upload import upload as upload
     from electra_convert.pretraining.run import Pretraining as Pretraining
     from electra_convert.pretraining.run import pretrain as pretrain
     from electra_convert.schemes.models import Checkpoint as Checkpoint
@@ -65,7 +65,7 @@ _API = {
     "score": "demo.scores",
     "fill": "demo.filling",
     "write_card": "hub.card.writing",
-    "upload": "hub.uploading",
+    "upload": "hub.upload",
     "pretrain": "pretraining.run",
     "Card": "hub.card.writing",
     "Checkpoint": "schemes.models",
@@ -79,7 +79,7 @@ _API = {
     "ParityReport": "verification.report",
     "Pretraining": "pretraining.run",
     "ScoredText": "demo.scores",
-    "Upload": "hub.uploading",
+    "Upload": "hub.upload",
     "Value": "config.resolve",
     "__version__": "version",
 }

@@ -58,11 +58,6 @@ def _require_address(endpoint: str) -> None:
     ) from None
 
 
-def import_iso639(purpose: str) -> ModuleType:
-    """Import iso639, the table of language codes."""
-    return _imported("iso639-lang", "hub", purpose, lambda: import_module("iso639"))
-
-
 def import_ml_dtypes(purpose: str) -> ModuleType:
     """Import ml_dtypes, numpy's bfloat16, which comes with TensorFlow and JAX."""
     try:

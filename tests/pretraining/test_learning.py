@@ -133,7 +133,7 @@ def test_the_record_of_a_model_says_how_it_was_trained(learnt):
 
 
 def test_what_was_trained_may_be_uploaded_without_a_source_as_long_as_nothing_changed(learnt, tmp_path):
-    from electra_convert.hub.card.contents import read_folder
+    from electra_convert.hub.card.model_folder import read_folder
     from electra_convert.hub.card.proof import require_proof
 
     _, output = learnt

@@ -12,7 +12,7 @@ from huggingface_hub import errors
 
 from electra_convert.errors import HubError
 from electra_convert.hub.client import Hub
-from electra_convert.hub.faults import diagnose
+from electra_convert.hub.errors import diagnose
 
 pytestmark = pytest.mark.slow
 
@@ -46,22 +46,22 @@ def test_who_only_reads_is_not_told_to_get_write_access(status):
 
 
 @pytest.mark.parametrize(
-    ("status", "passing"),
+    ("status", "transient"),
     [
-        *((status, False) for status in (400, 401, 402, 403, 404, 409, 412, 413, 418, 501)),
-        *((status, True) for status in (408, 429, 500, 502, 503, 504)),
+        *((status, False) for status in (400, 401, 402, 403, 404, 409, 413, 418, 501)),
+        *((status, True) for status in (408, 412, 429, 500, 502, 503, 504)),
     ],
 )
-def test_every_status_is_told_with_what_the_server_said(status, passing):
-    fault = diagnose(answered(status))
-    assert fault is not None
-    assert f"({status}: said so)" in fault.message
-    assert fault.passing is passing
-    assert fault.hint or status in {400, 408, 418}
+def test_every_status_is_told_with_what_the_server_said(status, transient):
+    failure = diagnose(answered(status))
+    assert failure is not None
+    assert f"({status}: said so)" in failure.message
+    assert failure.transient is transient
+    assert failure.hint or status in {400, 408, 418}
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "passing"),
+    ("error", "said", "transient"),
     [
         (answered(403, errors.GatedRepoError), "has to be asked for", False),
         (answered(404, errors.RevisionNotFoundError), "no such revision", False),
@@ -86,11 +86,11 @@ def test_every_status_is_told_with_what_the_server_said(status, passing):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_every_kind_of_error_is_told_apart(error, said, passing):
-    fault = diagnose(error)
-    assert fault is not None
-    assert said in fault.message
-    assert fault.passing is passing
+def test_every_kind_of_error_is_told_apart(error, said, transient):
+    failure = diagnose(error)
+    assert failure is not None
+    assert said in failure.message
+    assert failure.transient is transient
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_every_kind_of_error_is_told_apart(error, said, passing):
         caused(RuntimeError("while uploading"), PermissionError(errno.EACCES, "denied")),
     ],
 )
-def test_what_is_no_fault_of_the_hub_is_not_called_one(error):
+def test_what_is_no_failure_of_the_hub_is_not_called_one(error):
     assert diagnose(error) is None
     hub = Hub("hf_secret", lambda _: None)
     with pytest.raises(type(error)):
@@ -112,9 +112,9 @@ def test_what_is_no_fault_of_the_hub_is_not_called_one(error):
 
 @pytest.mark.parametrize(("header", "wait"), [("3", 3.0), ("", None), ("soon", None), ("Fri, 01 Jan 2027", None)])
 def test_how_long_the_server_asks_to_wait_is_known(header, wait):
-    fault = diagnose(answered(429, **{"Retry-After": header}))
-    assert fault is not None
-    assert fault.wait == wait
+    failure = diagnose(answered(429, **{"Retry-After": header}))
+    assert failure is not None
+    assert failure.retry_after == wait
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_how_long_the_server_asks_to_wait_is_known(header, wait):
     [('"api";r=0;t=55', 56.0), ('"api"; r = 0; t = 7', 8.0), ('"api";r=3;t=55', None), ("x", None)],
 )
 def test_the_header_in_which_the_hub_tells_of_its_limits_is_known_too(header, wait):
-    fault = diagnose(answered(429, RateLimit=header))
-    assert fault is not None
-    assert fault.wait == wait
-    assert fault.hint.startswith("Wait 56 s, then run" if wait == 56 else "Wait")
+    failure = diagnose(answered(429, RateLimit=header))
+    assert failure is not None
+    assert failure.retry_after == wait
+    assert failure.hint.startswith("Wait 56 s, then run" if wait == 56 else "Wait")
 
 
 def test_a_bug_that_would_show_the_token_is_told_without_it():

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from electra_convert.errors import ElectraConvertError, HubError, listing
+from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.card.contents import CARD, PublishedFile, is_stale
-from electra_convert.hub.client import WAITS, Hub, warnings_told
-from electra_convert.hub.faults import Fault, diagnose
+from electra_convert.hub.card.model_folder import PublishedFile, is_stale
+from electra_convert.hub.client import Hub
 from electra_convert.hub.repository import MAIN, Listing, create_branch, find_pull_request, list_revision
 
 
@@ -20,8 +20,8 @@ class Destination:
     """Where files go.
 
     Attributes:
-        repo_id: the repository.
-        revision: a branch, or a pull request's reference.
+        repo_id: a repository that is there.
+        revision: a branch, made where it is missing.
         author: the account, where a pull request is to be opened or added to, else None.
         card: git's SHA-1 of the card that may be replaced there, or None where there is none.
     """
@@ -41,44 +41,37 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Pushed:
-    """What a push did.
-
-    Attributes:
-        commit: the head of the revision afterwards.
-        revision: that which holds the files now: a branch, or a pull request's reference.
-        sent: names of files that were committed; empty where all of them were there.
-        removed: names of files that belonged to the model before, and were removed.
-    """
-
-    commit: str
-    revision: str
-    sent: tuple[str, ...]
-    removed: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Change:
     """What a revision lacks of the files, and has too much."""
 
-    put: tuple[PublishedFile, ...]
-    remove: tuple[str, ...]
+    put: tuple[PublishedFile, ...] = ()
+    remove: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.put or self.remove)
 
 
+@dataclass(frozen=True)
+class Commit:
+    """What holds the files now.
+
+    Attributes:
+        oid: the head of the revision.
+        revision: a branch, or a pull request's reference.
+        change: what was committed; nothing where all of it was there.
+    """
+
+    oid: str
+    revision: str
+    change: Change
+
+
 def find_change(files: Sequence[PublishedFile], there: Listing | None) -> Change:
-    """Compare the files with what a revision holds.
+    """Compare the files with what a revision holds, where it is there.
 
-    Args:
-        files: all that is to be there.
-        there: the revision, or None where it is not there yet.
-
-    Returns:
-        The change. What is not among the files but bears the name of a model's go: weights in safetensors, since
-        from_pretrained might load them in the place of those, settings, tokenizers and records, since they are of a
-        model before. All else stays.
+    What is not among the files but bears the name of a model's goes: weights in safetensors, since from_pretrained
+    might load them in the place of those, settings, tokenizers and records, since they are of a model before. All
+    else stays.
     """
     held = there.files if there else {}
     names = {file.name for file in files}
@@ -86,7 +79,7 @@ def find_change(files: Sequence[PublishedFile], there: Listing | None) -> Change
     return Change(put, tuple(sorted(name for name in held if is_stale(name) and name not in names)))
 
 
-def push(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Message) -> Pushed:
+def commit_files(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Message) -> Commit:
     """Bring files into a revision, by one commit.
 
     A commit whose answer is lost is not made twice: before each try the revision is read again, and a commit names
@@ -94,64 +87,45 @@ def push(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Mes
 
     Args:
         hub: the Hub.
-        to: a repository that is there.
+        to: where they go.
         files: all that is to be there.
         message: of the commit, and of a pull request.
 
     Returns:
-        What was done; every file has been found there, by size and hash.
+        The commit; every file has been found there, by size and hash.
 
     Raises:
-        HubError: it was not done, or what is there is not what was sent.
+        HubError: it was not made, or what is there is not what was sent.
     """
-    doing = f"committing to {to.repo_id}"
-    tried: Change | None = None
-    for wait in (*WAITS, None):
+    tried = Change()
+
+    def attempt() -> Commit:
+        nonlocal tried
         revision, there = _state(hub, to, message)
         change = find_change(files, there)
         if there is not None:
             _require_known_card(to, there, change)
-        if there is not None and not change:
-            return _pushed(there.head, revision, tried)
+            if not change:
+                return Commit(there.head, revision, tried)
         tried = tried or change
-        try:
-            with warnings_told(hub.tell):
-                info = _commit(hub, to, revision, there, change, message)
-        except Exception as error:  # noqa: BLE001 - told apart by what it was caused by
-            fault = _passing(hub, error)
-            if fault is None or wait is None:
-                hub.fail(doing, error)
-            hub.pause(doing, fault, wait)
-        else:
-            _require_there(hub, to.repo_id, info.oid, files)
-            return _pushed(info.oid, info.pr_revision or revision, tried)
-    raise AssertionError("the last try returns or raises")
+        info = _commit(hub, to, revision, there, change, message)
+        _require_there(hub, to.repo_id, info.oid, files)
+        return Commit(info.oid, info.pr_revision or revision, tried)
+
+    return hub.ask(f"committing to {to.repo_id}", attempt)
 
 
 def _require_known_card(to: Destination, there: Listing, change: Change) -> None:
     """Replace only the card that was looked at, and not one that was written since."""
-    card = there.files.get(CARD)
-    if card is not None and card.blob != to.card and any(file.name == CARD for file in change.put):
-        raise HubError(f"{CARD} of {to.repo_id} was changed meanwhile", "Run the same command again.")
-
-
-def _pushed(commit: str, revision: str, change: Change | None) -> Pushed:
-    if change is None:
-        return Pushed(commit, revision, (), ())
-    return Pushed(commit, revision, tuple(file.name for file in change.put), change.remove)
-
-
-def _passing(hub: Hub, error: Exception) -> Fault | None:
-    """A stale parent is worth another try too: the revision is read again before."""
-    stale = getattr(getattr(error, "response", None), "status_code", None) == 412
-    return diagnose(error) if stale else hub.passing_fault(error)
+    card = there.files.get(CARD_FILE)
+    if card is not None and card.blob != to.card and any(file.name == CARD_FILE for file in change.put):
+        raise HubError(f"{CARD_FILE} of {to.repo_id} was changed meanwhile", "Run the same command again.")
 
 
 def _state(hub: Hub, to: Destination, message: Message) -> tuple[str, Listing | None]:
     """The revision to commit to, and what it holds; of a pull request that is not open yet, what its base holds."""
     if to.author is not None:
-        pull_request = find_pull_request(hub, to.repo_id, to.author, message.title)
-        revision = pull_request.revision if pull_request else MAIN
+        revision = find_pull_request(hub, to.repo_id, to.author, message.title) or MAIN
         return revision, list_revision(hub, to.repo_id, revision)
     there = list_revision(hub, to.repo_id, to.revision)
     if there is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
-from support.fake_hub.process import ALICE, FakeHub, fake_hub, interrupt, wait_until
+from support.fake_hub.process import ALICE, FakeHub, interrupt, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +28,8 @@ def require_all_or_none(hub: FakeHub) -> None:
             assert len({name in commit["files"] for name in NEVER}) == 1, commit
 
 
-def uploaded(hub: FakeHub, folder, *options: str) -> str:
-    ran = hub.run("upload", "alice/small", folder, *options)
+def uploaded(hub: FakeHub, folder) -> str:
+    ran = hub.run_without_waiting("upload", "alice/small", folder)
     assert ran.code == 0, ran
     require_all_or_none(hub)
     assert len(commits(hub)) == 2
@@ -62,7 +63,9 @@ def test_two_errors_of_the_server_and_then_none_are_waited_out(hub, generator, r
 def test_a_request_to_come_back_later_is_followed(hub, generator):
     hub.order("status", *COMMIT, status=429, headers={"Retry-After": "3"})
     start = time.monotonic()
-    assert "too many requests (429: ordered); trying again in 3 s" in uploaded(hub, generator)
+    ran = hub.run("upload", "alice/small", generator)
+    assert "too many requests (429: ordered); trying again in 3 s" in ran.err
+    assert (ran.code, len(commits(hub))) == (0, 2)
     assert time.monotonic() - start > 3
 
 
@@ -146,8 +149,10 @@ def test_a_commit_that_is_refused_is_told_with_what_to_do(hub, generator, status
 
 def test_a_server_that_stays_broken_is_given_up_on(hub, generator):
     hub.order("status", "POST", "/repos/create", times=99, status=503)
-    said = hub.run("upload", "alice/small", generator, "-q").refusal()
-    assert "creating alice/small: the Hub is in trouble (503: ordered)" in said
+    ran = hub.run_without_waiting("upload", "alice/small", generator)
+    assert re.findall(r"\(503: ordered\); trying again in (\d) s", ran.err) == ["1", "2", "4", "8"]
+    assert "Error: creating alice/small: the Hub is in trouble (503: ordered)" in ran.err
+    assert ran.code == 1
     assert len(hub.requests("POST", "/repos/create")) == 5
 
 
@@ -208,9 +213,8 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(hub, generator, moment):
     require_interruptible(hub, generator, moment)
 
 
-def test_ctrl_c_ends_at_once_with_xet_too(tmp_path, generator):
-    with fake_hub(tmp_path / "xet_hub", xet=True) as hub:
-        require_interruptible(hub, generator, COMMIT)
+def test_ctrl_c_ends_at_once_with_xet_too(xet_hub, generator):
+    require_interruptible(xet_hub, generator, COMMIT)
 
 
 def require_interruptible(hub: FakeHub, folder, moment: tuple[str, str]) -> None:

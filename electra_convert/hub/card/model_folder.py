@@ -1,16 +1,17 @@
-"""Which files of a model folder are published, with their sizes and hashes; judges none of them."""
+"""The model folders that a folder stands for, and which of their files are published, with sizes and hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
-from electra_convert.errors import ConfigError, SourceError
+from electra_convert.errors import ConfigError, SourceError, UsageError
 from electra_convert.formats.files import sha256_of_file
+from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
@@ -30,10 +31,9 @@ from electra_convert.formats.names import (
 from electra_convert.formats.shards import shard_names
 from electra_convert.schemes.mapping import Role
 
-CARD, PARITY, TRAINING, OPTIMIZER = CARD_FILE, PARITY_FILE, TRAINING_FILE, OPTIMIZER_FILE
 # What convert, verify, card and pretrain make, weights aside, in the order it is listed.
 _KNOWN = (
-    CARD,
+    CARD_FILE,
     CONFIG_FILE,
     TOKENIZER_FILE,
     TOKENIZER_CONFIG_FILE,
@@ -41,13 +41,14 @@ _KNOWN = (
     SPECIAL_TOKENS_FILE,
     ADDED_TOKENS_FILE,
     CONVERSION_FILE,
-    PARITY,
-    TRAINING,
+    PARITY_FILE,
+    TRAINING_FILE,
 )
-SAFETENSORS = (SAFETENSORS_FILE, f"{SAFETENSORS_FILE}{SHARD_INDEX}")
-PICKLES = (TORCH_FILE, f"{TORCH_FILE}{SHARD_INDEX}")
+_SAFETENSORS = (SAFETENSORS_FILE, f"{SAFETENSORS_FILE}{SHARD_INDEX}")
+_PICKLES = (TORCH_FILE, f"{TORCH_FILE}{SHARD_INDEX}")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 _CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
+_ROLES: tuple[Role, ...] = ("discriminator", "generator")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class ModelFolder:
         architecture: the transformers class that its config.json names.
         config: its config.json.
         files: what is published of it.
-        strays: names of what is left: files that no part of this tool made, or that were not asked for.
+        left: names of what is left: files that no part of this tool made, or that were not asked for.
     """
 
     path: Path
@@ -87,7 +88,7 @@ class ModelFolder:
     architecture: str
     config: dict[str, object]
     files: tuple[PublishedFile, ...]
-    strays: tuple[str, ...]
+    left: tuple[str, ...]
 
     def has(self, name: str) -> bool:
         """Whether a file of this name is published."""
@@ -97,14 +98,75 @@ class ModelFolder:
     def pickles_beside(self) -> tuple[str, ...]:
         """Names of pickles that are published beside weights in safetensors."""
         names = tuple(file.name for file in self.files)
-        return tuple(name for name in names if _is_pickle(name)) if any(map(is_weights, names)) else ()
+        return (
+            tuple(name for name in names if name.startswith("pytorch_model")) if any(map(_is_weights, names)) else ()
+        )
 
     def without(self, name: str) -> ModelFolder:
         """The same with one file less that is published, and one more that is left if it is there."""
         if not self.has(name):
             return self
         files = tuple(file for file in self.files if file.name != name)
-        return replace(self, files=files, strays=tuple(sorted((*self.strays, name))))
+        return replace(self, files=files, left=tuple(sorted((*self.left, name))))
+
+
+def find_models(folder: Path) -> tuple[Path, ...]:
+    """Find the model folders that a folder stands for.
+
+    Args:
+        folder: a transformers model folder, or a pair of them.
+
+    Returns:
+        The folder itself, or the two of a pair, the discriminator first.
+
+    Raises:
+        SourceError: it is not such a folder, or a half of the pair holds what the other should.
+        ConfigError: the config.json of a half is not an ELECTRA model's.
+        UsageError: it is on the Hub.
+    """
+    if folder.parts[:1] == ("hf:",) and not folder.exists():
+        raise UsageError(
+            f"FOLDER is {folder}, which is on the Hub, expected a folder here",
+            "Convert it first: electra-convert convert hf://OWNER/REPO OUTPUT, then verify it.",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder", "Give the model's folder.")
+    locations = locate(folder)
+    for location in locations:
+        _require_model(location)
+        _require_half(location.folder, folder)
+    return tuple(location.folder for location in locations)
+
+
+def _require_model(location: Location) -> None:
+    if location.container == "tensorflow":
+        raise SourceError(
+            f"{location.folder} holds a TensorFlow checkpoint, which no reader of the Hub loads",
+            "Convert it first: electra-convert convert SOURCE OUTPUT, then verify it.",
+        )
+    if location.path.name not in {*_SAFETENSORS, *_PICKLES}:
+        raise SourceError(
+            f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
+        )
+    if not (location.folder / CONFIG_FILE).is_file():
+        raise SourceError(f"{location.folder} has no config.json", "Convert the model into a folder of its own.")
+
+
+def _require_half(path: Path, folder: Path) -> None:
+    """The folder's name decides what the repository is called."""
+    half = pair_name(path, folder)
+    if half is not None and (role := role_of_config(read_config(path / CONFIG_FILE))) != half:
+        raise SourceError(f"{path} holds a {role}, expected a {half}", "Call each half of a pair what it is.")
+
+
+def pair_name(path: Path, folder: Path) -> Role | None:
+    """Which half of a pair a model folder is, or None where it stands alone."""
+    return next((role for role in _ROLES if path == folder / role), None)
+
+
+def left_beside(models: Sequence[Path], folder: Path) -> list[str]:
+    """Names of what stands beside the models of a pair; nobody looks for it there."""
+    return [] if tuple(models) == (folder,) else sorted(one.name for one in folder.iterdir() if one not in models)
 
 
 def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> ModelFolder:
@@ -115,25 +177,22 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
         optimizer: whether the optimiser's state is published.
         pickles: whether PyTorch's pickles are published.
 
-    Returns:
-        What goes, and what is left.
-
     Raises:
         SourceError: the folder cannot be read, or holds no weights that may be published.
         ConfigError: its config.json is not an ELECTRA model's.
         CorruptFileError: its shards are not complete.
     """
     config = dict(read_config(path / CONFIG_FILE))
-    names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER] if optimizer else [])]
+    names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER_FILE] if optimizer else [])]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
     architecture = _architecture(config, path / CONFIG_FILE)
     try:
-        files = tuple(hashed_file(path, name) for name in present)
-        strays = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
+        files = tuple(_hashed_file(path, name) for name in present)
+        left = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return ModelFolder(path, role, architecture, config, files, strays)
+    return ModelFolder(path, role, architecture, config, files, left)
 
 
 def _architecture(config: dict[str, object], path: Path) -> str:
@@ -148,8 +207,8 @@ def _architecture(config: dict[str, object], path: Path) -> str:
 
 
 def _weights(path: Path, pickles: bool) -> list[str]:
-    names = list(_files_of(path, SAFETENSORS))
-    pickled = list(_files_of(path, PICKLES))
+    names = list(_files_of(path, _SAFETENSORS))
+    pickled = list(_files_of(path, _PICKLES))
     if not names and not pickled:
         raise SourceError(f"{path} holds no weights that can be read", "Convert the model again.")
     if not names and not pickles:
@@ -158,11 +217,6 @@ def _weights(path: Path, pickles: bool) -> list[str]:
             "Convert it to safetensors, or publish them all the same with --include-pickles.",
         )
     return names + (pickled if pickles else [])
-
-
-def has_safetensors(path: Path) -> bool:
-    """Whether a model folder holds weights in safetensors, which transformers and verify prefer to pickles."""
-    return any((path / name).is_file() for name in SAFETENSORS)
 
 
 def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
@@ -175,26 +229,23 @@ def _files_of(path: Path, forms: tuple[str, str]) -> Iterable[str]:
         yield index
 
 
+def has_safetensors(path: Path) -> bool:
+    """Whether a model folder holds weights in safetensors, which transformers and verify prefer to pickles."""
+    return any((path / name).is_file() for name in _SAFETENSORS)
+
+
 def is_stale(name: str) -> bool:
     """Whether a file of this name that is not of the model published beside it is of another, and misleads."""
-    return is_weights(name) or (name in _KNOWN and name != CARD)
+    return _is_weights(name) or (name in _KNOWN and name != CARD_FILE)
 
 
-def is_weights(name: str) -> bool:
+def _is_weights(name: str) -> bool:
     """Whether from_pretrained might take a file of this name for the safetensors weights of the model."""
     return _SAFETENSORS_NAME.fullmatch(name) is not None
 
 
-def _is_pickle(name: str) -> bool:
-    return name.startswith("pytorch_model")
-
-
-def hashed_file(folder: Path, name: str) -> PublishedFile:
-    """Read a file once, and hash it as the Hub does.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+def _hashed_file(folder: Path, name: str) -> PublishedFile:
+    """Read a file once, and hash it as the Hub does."""
     path = folder / name
     size = path.stat().st_size
     blob = _git_blob(size)

@@ -1,4 +1,4 @@
-"""What the errors of the Hub and of the network mean, in a sentence and a hint; it catches nothing."""
+"""What errors of huggingface_hub and of the network mean, in a sentence and a hint; catches none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-# Worth another try: the server is busy or broken for a moment, or the connection was lost.
-_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+# Worth another try: the server is busy or broken for a moment, or the branch has to be read again.
+_TRANSIENT = frozenset({408, 412, 429, 500, 502, 503, 504})
 _ACCESS = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access to the repository."
 _AGAIN = "then run the same command again; what is there is not sent again."
 _STATUS = {
@@ -38,26 +38,26 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What went wrong.
+class Failure:
+    """Why a request failed.
 
     Attributes:
-        message: it, without where and when.
+        message: why, without where and when.
         hint: what to do, or None.
-        passing: whether the same request may well succeed in a moment.
-        wait: for how long the server asks to wait, in seconds, or None.
+        transient: whether the same request may well succeed in a moment.
+        retry_after: for how long the server asks to wait, in seconds, or None.
     """
 
     message: str
     hint: str | None
-    passing: bool = False
-    wait: float | None = None
+    transient: bool = False
+    retry_after: float | None = None
 
 
-OFFLINE = Fault("HF_HUB_OFFLINE is set, so the Hub may not be reached", "Unset HF_HUB_OFFLINE.")
+OFFLINE = Failure("HF_HUB_OFFLINE is set, so the Hub may not be reached", "Unset HF_HUB_OFFLINE.")
 
 
-def diagnose(error: BaseException, reading: bool = False) -> Fault | None:
+def diagnose(error: BaseException, reading: bool = False) -> Failure | None:
     """Find out what an error of huggingface_hub means.
 
     Args:
@@ -65,7 +65,7 @@ def diagnose(error: BaseException, reading: bool = False) -> Fault | None:
         reading: whether nothing was to be written, which needs less of a token.
 
     Returns:
-        The fault, or None for what is no fault of the Hub or the network.
+        The failure, or None for what is none of the Hub or the network.
     """
     chain = list(_causes(error))
     for cause in chain:
@@ -73,8 +73,8 @@ def diagnose(error: BaseException, reading: bool = False) -> Fault | None:
         if response is not None:
             return _of_response(cause, response, reading)
     for cause in chain:
-        if fault := _of_connection(cause, chain):
-            return fault
+        if failure := _of_connection(cause, chain):
+            return failure
     return _of_disk(chain) or _of_xet(chain) or _of_answer(chain)
 
 
@@ -85,18 +85,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _of_response(error: BaseException, response: object, reading: bool) -> Fault:
+def _of_response(error: BaseException, response: object, reading: bool) -> Failure:
     status = int(getattr(response, "status_code", 0))
     message, hint = _meaning(type(error).__name__, status, reading)
     said = " ".join(str(getattr(error, "server_message", None) or "").split())
     words = f"{message} ({status}{f': {said}' if said else ''})"
-    wait = _wait(getattr(response, "headers", {}))
+    wait = _retry_after(getattr(response, "headers", {}))
     if status == 429 and wait is not None:
         hint = f"Wait {wait:g} s, {_AGAIN}"
-    return Fault(words, hint, status in _PASSING, wait)
+    return Failure(words, hint, status in _TRANSIENT, wait)
 
 
-def _wait(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """How long a server asks to wait, in the old header or in the one that the Hub sends when a limit is reached."""
     after = headers.get("Retry-After", "")
     if after.isdigit():
@@ -116,31 +116,31 @@ def _meaning(name: str, status: int, reading: bool) -> tuple[str, str | None]:
     return message, _HINTS_TO_READ.get(known, hint) if reading else hint
 
 
-def _of_connection(error: BaseException, chain: list[BaseException]) -> Fault | None:
+def _of_connection(error: BaseException, chain: list[BaseException]) -> Failure | None:
     names = {base.__name__ for base in type(error).__mro__}
     if "OfflineModeIsEnabled" in names:
         return OFFLINE
     if isinstance(error, socket.gaierror) or (
         "ConnectError" in names and any(isinstance(cause, socket.gaierror) for cause in chain)
     ):
-        return Fault("the Hub's name cannot be resolved", "Check the network, the DNS and HF_ENDPOINT.")
+        return Failure("the Hub's name cannot be resolved", "Check the network, the DNS and HF_ENDPOINT.")
     if "TimeoutException" in names:
-        return Fault("the Hub does not answer in time", "Check the network, and run the same command again.", True)
+        return Failure("the Hub does not answer in time", "Check the network, and run the same command again.", True)
     reason = " ".join(str(error).split()) or type(error).__name__
     if type(error) is ConnectionError:
-        return Fault(f"no connection: {reason}", _WITHOUT_XET)  # hf_xet, which has tried for minutes
+        return Failure(f"no connection: {reason}", _WITHOUT_XET)  # hf_xet, which has tried for minutes
     if "TransportError" in names or isinstance(error, ConnectionError):
         # What was connected once is worth another try; where nothing answers, all that can be resumed is.
         lost = "ConnectError" not in names
-        return Fault(f"no connection: {reason}", "Check the network, and run the same command again.", lost)
+        return Failure(f"no connection: {reason}", "Check the network, and run the same command again.", lost)
     return None
 
 
-def _of_disk(chain: list[BaseException]) -> Fault | None:
+def _of_disk(chain: list[BaseException]) -> Failure | None:
     for cause in chain:
         error = cause if isinstance(cause, OSError) else _system_error(cause)
         if error is not None and error.errno in _NO_SPACE:
-            return Fault(
+            return Failure(
                 f"the disk is full ({error.strerror})",
                 "Make room, or set HF_HOME to a folder on a larger disk; what was received is kept.",
             )
@@ -153,25 +153,25 @@ def _system_error(error: BaseException) -> OSError | None:
     return OSError(int(told[1]), os.strerror(int(told[1]))) if told else None
 
 
-def _of_xet(chain: list[BaseException]) -> Fault | None:
+def _of_xet(chain: list[BaseException]) -> Failure | None:
     """What hf_xet raises has no type of its own; it comes out of a function of huggingface_hub, with no cause."""
     for cause in chain:
         if type(cause) is RuntimeError and cause.__cause__ is None and cause.__traceback__ is not None:
             *_, (frame, _) = traceback.walk_tb(cause.__traceback__)
             if str(frame.f_globals.get("__name__")).startswith("huggingface_hub."):
-                return Fault(f"the transfer failed: {' '.join(str(cause).split())}", _WITHOUT_XET)
+                return Failure(f"the transfer failed: {' '.join(str(cause).split())}", _WITHOUT_XET)
     return None
 
 
-def _of_answer(chain: list[BaseException]) -> Fault | None:
+def _of_answer(chain: list[BaseException]) -> Failure | None:
     """What the library finds in an answer that has no status of an error."""
     for cause in chain:
         if isinstance(cause, json.JSONDecodeError):
-            return Fault(
+            return Failure(
                 "what answers is no Hub: it sends no JSON",
                 "Check HF_ENDPOINT, and whether the network wants a login in the browser first.",
             )
         if isinstance(cause, ValueError) and str(cause).startswith(_REFUSED_FILES):
             said = " ".join(str(cause).removeprefix(_REFUSED_FILES).split())
-            return Fault(f"the Hub does not take a file: {said}", "Storage and its limits are on the billing page.")
+            return Failure(f"the Hub does not take a file: {said}", "Storage and its limits are on the billing page.")
     return None

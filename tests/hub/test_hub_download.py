@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.hub.needed import needed_files
+from electra_convert.hub.download import needed_files
 
 BESIDE = ["config.json", "vocab.txt"]
 SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
@@ -51,9 +51,13 @@ def test_the_weights_that_transformers_would_take_are_chosen(names, path, wanted
     assert (sorted(set(chosen)), place) == (sorted({*wanted, *extra}), pointed_at)
 
 
-@given(st.lists(st.sampled_from([*SHARDS, *BUNDLE, *BESIDE, *PAIR, "checkpoint", "a/b", "x.h5"]), unique=True))
-def test_nothing_is_chosen_that_is_not_there_or_twice(names):
+WEIGHTS = {*SHARDS, *BUNDLE, *PAIR[1::2], "checkpoint"}
+OTHERS = ["README.md", "generator/README.md", "a/b", "tf_model.h5", "notes.txt", ".gitattributes"]
+
+
+@given(st.lists(st.sampled_from([*WEIGHTS, *BESIDE, *PAIR[::2], *OTHERS]), unique=True))
+def test_nothing_is_chosen_that_is_not_there_or_twice_or_of_no_use(names):
     chosen, _ = needed_files(names, "")
-    assert set(chosen) <= set(names)
+    assert set(chosen) <= set(names) - set(OTHERS)
     assert len(chosen) == len(set(chosen))
-    assert all("README" not in name for name in chosen)
+    assert bool(chosen) is bool(WEIGHTS & set(names)) is bool(WEIGHTS & set(chosen))

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_convert.errors import ConfigError, ElectraConvertError, SourceError
-from electra_convert.hub.card.contents import hashed_file, hashed_text, is_weights, read_folder
-from electra_convert.hub.card.folders import find_models
+from electra_convert.hub.card.model_folder import find_models, hashed_text, is_stale, read_folder
 
 
 def test_a_folder_and_a_pair_are_told_apart(pair):
@@ -34,10 +33,11 @@ def test_hashes_are_those_of_git_and_of_sha256(content):
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_git_itself_gives_the_same_hash(tmp_path):
-    (tmp_path / "a").write_bytes(b"some text\n" * 100_000)
-    said = subprocess.run(["git", "hash-object", tmp_path / "a"], capture_output=True, text=True, check=True).stdout
-    assert hashed_file(tmp_path, "a").blob == said.strip()
+def test_git_itself_gives_the_same_hashes(generator):
+    files = read_folder(generator, optimizer=True).files
+    command = ["git", "hash-object", *(file.source for file in files)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [file.blob for file in files] == said.split()
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,13 @@ def test_git_itself_gives_the_same_hash(tmp_path):
         ("pytorch_model.bin", False),
         ("model.safetensors.bak", False),
         ("sub/model.safetensors", False),
+        ("config.json", True),
+        ("README.md", False),
+        ("NOTES.md", False),
     ],
 )
-def test_weights_that_from_pretrained_may_take_are_known(name, expected):
-    assert is_weights(name) is expected
+def test_files_of_a_model_before_that_mislead_are_known(name, expected):
+    assert is_stale(name) is expected
 
 
 def damage(folder, how):

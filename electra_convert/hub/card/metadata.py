@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from electra_convert.errors import CardError, listing
-from electra_convert.frameworks import import_huggingface_hub, import_iso639
-from electra_convert.hub.card.licences import LICENCES
+from electra_convert.errors import CardError
+from electra_convert.frameworks import import_huggingface_hub
 
 _BLOCK = re.compile(r"\A\s*---[ \t\r]*\n(.*?)(?:^---[ \t\r]*(?:\n|\Z))", re.DOTALL | re.MULTILINE)
 _NOTHING = re.compile(r"\s*(~|null|Null|NULL)?\s*(#.*)?")
-_PARTS = ("pt1", "pt2b", "pt2t", "pt3")
-_NO_LANGUAGES = {"code", "multilingual"}
+# Forms alone: which licences and languages there are is asked of the Hub, before an upload sends anything.
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}|multilingual|code")
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_LICENCES = "https://huggingface.co/docs/hub/repositories-licenses"
 
 
 @dataclass(frozen=True)
@@ -23,31 +24,28 @@ class Metadata:
     """What the user says of a model that its files do not.
 
     Attributes:
-        license: an identifier of the Hub's list.
-        languages: ISO 639 codes.
+        license: an identifier of the Hub's list; capitals count as small letters, of which they all are.
+        language: ISO 639 codes, or one.
         base_model: the repository of the model this one was made from.
     """
 
     license: str | None = None
-    languages: tuple[str, ...] = ()
+    language: str | Sequence[str] = ()
     base_model: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """The same under the names of the front matter, what is not said left out."""
-        languages = list(dict.fromkeys(self.languages)) or None
-        given = {"license": self.license, "language": languages, "base_model": self.base_model}
+        languages = [self.language] if isinstance(self.language, str) else self.language
+        given = {
+            "license": None if self.license is None else self.license.lower(),
+            "language": list(dict.fromkeys(code.lower() for code in languages)) or None,
+            "base_model": self.base_model,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
 
 def split_card(text: str) -> tuple[str, str]:
-    """Part a card into its front matter, without the lines of dashes, and the rest.
-
-    Args:
-        text: the card, lines ended by newlines.
-
-    Returns:
-        Both; the first is empty where there is none.
-    """
+    """Part a card, its lines ended by newlines, into its front matter without the lines of dashes, and the rest."""
     block = _BLOCK.match(text)
     return (block[1], text[block.end() :]) if block else ("", text)
 
@@ -65,7 +63,7 @@ def complete(front: str, given: Mapping[str, Any], derived: Mapping[str, Any], w
         The YAML; keys without a value have got one, and lines were added at its end.
 
     Raises:
-        CardError: it is not YAML, says otherwise than what is given, or has a value the Hub does not know.
+        CardError: it is not YAML, says otherwise than what is given, or has a value of a form the Hub does not take.
     """
     present = parse(front, where)
     for name, value in given.items():
@@ -97,13 +95,6 @@ def _with_field(front: str, name: str, value: object, where: str) -> str:
 def parse(front: str, where: str) -> dict[str, Any]:
     """Read a front matter as the Hub's client does.
 
-    Args:
-        front: YAML.
-        where: the card's file, for messages.
-
-    Returns:
-        Its keys and values.
-
     Raises:
         CardError: it is not YAML, or not a table.
     """
@@ -127,11 +118,7 @@ def _yaml(fields: Mapping[str, Any]) -> str:
 
 
 def check_values(fields: Mapping[str, Any], where: str) -> None:
-    """Check the values that the Hub has lists of.
-
-    Args:
-        fields: of a front matter.
-        where: what to call it in a message.
+    """Refuse values of a form that the Hub does not take, which can be told without asking it.
 
     Raises:
         CardError: names the value.
@@ -149,13 +136,10 @@ def check_values(fields: Mapping[str, Any], where: str) -> None:
 
 
 def _check_licence(licence: object, fields: Mapping[str, Any], where: str) -> None:
-    if licence not in LICENCES:
-        near = [known for known in LICENCES if str(licence).lower().rstrip("0123456789.- ") in known][:6]
+    if not isinstance(licence, str) or not _LICENCE.fullmatch(licence):
         raise CardError(
-            f"{where}: license is {_shown(licence)}, which is not in the Hub's list",
-            f"Do you mean one of {listing(near)}? For any other: license: other, with license_name and license_link."
-            if near
-            else "For a licence that is not listed: license: other, with license_name and license_link.",
+            f"{where}: license is {_shown(licence)}, expected an identifier such as apache-2.0",
+            f"{_LICENCES} lists them. For any other: license: other, with license_name and license_link.",
         )
     if licence == "other" and not fields.get("license_name"):
         raise CardError(
@@ -165,14 +149,13 @@ def _check_licence(licence: object, fields: Mapping[str, Any], where: str) -> No
 
 
 def _check_language(code: object, where: str) -> None:
-    table = import_iso639("to check a language code")
-    if code in _NO_LANGUAGES or (isinstance(code, str) and code.islower() and table.is_language(code, _PARTS)):
+    if isinstance(code, str) and _LANGUAGE.fullmatch(code):
         return
     raise CardError(
         f"{where}: language is {_shown(code)}, which is no ISO 639 code",
         'In YAML, no means false; write "no" in quotes.'
         if code is False
-        else "Two or three letters, such as en, ko or yue; or multilingual, or code.",
+        else "Two or three small letters, such as en, ko or yue; or multilingual, or code.",
     )
 
 

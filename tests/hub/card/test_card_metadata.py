@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from support.fake_hub.metadata import faults_of
 
 from electra_convert.errors import CardError
-from electra_convert.hub.card.front_matter import Metadata, check_values, complete, parse, split_card
-from electra_convert.hub.card.licences import LICENCES
+from electra_convert.hub.card.metadata import Metadata, check_values, complete, parse, split_card
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +21,7 @@ def completed(front: str = "", **given) -> str:
 
 
 def test_what_is_said_is_read_back_by_the_hubs_client():
-    front = completed(license="apache-2.0", languages=("en", "no"), base_model="google/electra-small-discriminator")
+    front = completed(license="apache-2.0", language=("en", "no"), base_model="google/electra-small-discriminator")
     data = ModelCard(f"---\n{front}---\n").data
     assert (data.license, data.language, data.library_name) == ("apache-2.0", ["en", "no"], "transformers")
     assert (data.base_model, data.tags) == ("google/electra-small-discriminator", ["electra"])
@@ -31,7 +30,7 @@ def test_what_is_said_is_read_back_by_the_hubs_client():
 
 def test_lines_of_the_user_stay_as_they_are_and_win():
     mine = "# mine\ntags: [a, 'b']   # two\nlibrary_name: other\nlicense:   mit\nlanguage: ko\n"
-    front = completed(mine, license="mit", languages=("ko",))
+    front = completed(mine, license="mit", language=("ko",))
     assert front == mine
 
 
@@ -43,7 +42,7 @@ def test_only_what_is_missing_is_added():
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_a_key_without_a_value_gets_it_where_it_stands(nothing, quote):
     front = completed(
-        f"{quote}license{quote}:{nothing}\nx: 1\nlanguage:\ntags:{nothing}\n", license="mit", languages=("en",)
+        f"{quote}license{quote}:{nothing}\nx: 1\nlanguage:\ntags:{nothing}\n", license="mit", language=("en",)
     )
     assert front == "license: mit\nx: 1\nlanguage:\n- en\ntags:\n- electra\nlibrary_name: transformers\n"
     assert faults_of(f"---\n{front}---\n") == []
@@ -55,15 +54,15 @@ def test_a_key_whose_nothing_is_written_in_other_words_is_named():
 
 
 def test_completing_twice_is_completing_once():
-    once = completed(license="mit", languages=("en",))
-    assert completed(once, license="mit", languages=("en",)) == once
+    once = completed(license="mit", language=("en",))
+    assert completed(once, license="mit", language=("en",)) == once
 
 
 @pytest.mark.parametrize(
     ("front", "given", "said"),
     [
         ("license: mit\n", {"license": "apache-2.0"}, "says license: mit, the option says apache-2.0"),
-        ("language: [en, de]\n", {"languages": ("en",)}, "says language: en, de, the option says en"),
+        ("language: [en, de]\n", {"language": ("en",)}, "says language: en, de, the option says en"),
         ("base_model: a/b\n", {"base_model": "c/d"}, "says base_model: a/b, the option says c/d"),
     ],
 )
@@ -89,17 +88,22 @@ def test_a_front_matter_that_nothing_can_be_added_to_is_refused(front):
         completed(front)
 
 
-@pytest.mark.parametrize("licence", sorted(LICENCES))
-def test_every_listed_licence_is_accepted(licence):
-    check_values({"license": licence, "license_name": "x"}, "README.md")
+@pytest.mark.parametrize("licence", ["apache-2.0", "mit", "openrail++", "cc-by-nc-sa-4.0", "made-up-tomorrow"])
+def test_an_identifier_of_any_licence_is_left_to_the_hub(licence):
+    check_values({"license": licence}, "README.md")
 
 
-@pytest.mark.parametrize("licence", ["Apache-2.0", "apache", "apache 2.0", "GPL", "none", "", 3, True])
-def test_a_licence_that_is_not_listed_is_refused(licence):
-    with pytest.raises(CardError, match="not in the Hub's list") as refusal:
+@pytest.mark.parametrize("licence", ["Apache-2.0", "apache 2.0", "GPL", "", "-x", 3, True])
+def test_what_is_no_identifier_of_a_licence_is_refused(licence):
+    with pytest.raises(CardError, match=r"expected an identifier such as apache-2\.0") as refusal:
         check_values({"license": licence}, "README.md")
-    if str(licence).lower().startswith("apache"):
-        assert "apache-2.0" in str(refusal.value.hint)
+    assert "license: other" in str(refusal.value.hint)
+
+
+def test_an_option_in_capitals_is_what_the_hub_lists_in_small_letters():
+    assert Metadata("MIT", ("EN", "en", "De")).fields() == {"license": "mit", "language": ["en", "de"]}
+    assert Metadata(language="Ko").fields() == {"language": ["ko"]}
+    assert Metadata().fields() == {}
 
 
 def test_another_licence_needs_a_name():
@@ -109,10 +113,10 @@ def test_another_licence_needs_a_name():
 
 @pytest.mark.parametrize("code", ["en", "ko", "no", "yue", "ger", "deu", "fre", "multilingual", "code"])
 def test_codes_of_languages_are_accepted(code):
-    assert parse(completed(languages=(code,)), "README.md")["language"] == [code]
+    assert parse(completed(language=(code,)), "README.md")["language"] == [code]
 
 
-@pytest.mark.parametrize("code", ["EN", "english", "zh-CN", "xx", "zzz", "", "e", "iw", True, 3])
+@pytest.mark.parametrize("code", ["EN", "english", "zh-CN", "", "e", "e1", True, 3])
 def test_what_is_no_code_of_a_language_is_refused(code):
     with pytest.raises(CardError, match="no ISO 639 code"):
         check_values({"language": [code]}, "README.md")
