@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from electra_convert.conversion.convert import Conversion, convert
     from electra_convert.conversion.inspect import Inspection, ModelReport, inspect
     from electra_convert.demo.filling import Filling, fill
-    from electra_convert.demo.models import LoadedModel, open_model
-    from electra_convert.demo.scores import ScoredText, score
+    from electra_convert.demo.model import LoadedModel, open_model
+    from electra_convert.demo.scoring import ScoredText, score
     from electra_convert.errors import ElectraConvertError
     from electra_convert.hub.card.writing import Card, write_card
     from electra_convert.hub.uploading import Upload, upload
@@ -53,10 +53,10 @@ _HOMES = {
     "ElectraConvertError": "errors",
     "Filling": "demo.filling",
     "Inspection": "conversion.inspect",
-    "LoadedModel": "demo.models",
+    "LoadedModel": "demo.model",
     "ModelReport": "conversion.inspect",
     "ParityReport": "verification.report",
-    "ScoredText": "demo.scores",
+    "ScoredText": "demo.scoring",
     "Upload": "hub.uploading",
     "Pretraining": "pretraining.outputs.records",
     "Value": "config.resolve",
@@ -64,8 +64,8 @@ _HOMES = {
     "fill": "demo.filling",
     "inspect": "conversion.inspect",
     "verify": "verification.verify",
-    "open_model": "demo.models",
-    "score": "demo.scores",
+    "open_model": "demo.model",
+    "score": "demo.scoring",
     "upload": "hub.uploading",
     "write_card": "hub.card.writing",
     "pretrain": "pretraining.run",

@@ -17,8 +17,8 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
-    from electra_convert.demo.judging import Labelled
-    from electra_convert.demo.models import LoadedModel
+    from electra_convert.demo.examples import Labelled
+    from electra_convert.demo.model import LoadedModel
     from electra_convert.demo.results import Judged, Unit
     from electra_convert.schemes.mapping import Role
 
@@ -42,7 +42,7 @@ class Opener:
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
         from electra_convert.cli.printing import print_message
-        from electra_convert.demo.models import open_model
+        from electra_convert.demo.model import open_model
 
         model = open_model(self.source, role, **self.settings)
         for notice in () if self.quiet else model.notices:
@@ -150,7 +150,7 @@ def _show(opener: Opener, request: Request) -> None:
 
 
 def _judged(opener: Opener, request: Request, texts: Iterable[Labelled]) -> Iterator[Judged]:
-    from electra_convert.demo.judging import judge, judge_corrupted, judge_edited
+    from electra_convert.demo.examples import judge, judge_corrupted, judge_edited
 
     discriminator = opener.open("discriminator")
     if request.original is not None:
@@ -162,7 +162,7 @@ def _judged(opener: Opener, request: Request, texts: Iterable[Labelled]) -> Iter
 
 
 def _evaluation(judged: list[Judged], request: Request) -> Any:  # noqa: ANN401 - an Evaluation or None
-    from electra_convert.demo.truth import evaluate
+    from electra_convert.demo.evaluation import evaluate
 
     if request.corrupt is None:
         return None
@@ -186,7 +186,7 @@ def _fill(opener: Opener, request: Request) -> None:
 
 
 def _texts(request: Request) -> list[Labelled]:
-    from electra_convert.demo.judging import labelled, read_lines
+    from electra_convert.demo.examples import labelled, read_lines
 
     if request.sentences:
         return labelled(request.sentences)
@@ -200,7 +200,7 @@ def _texts(request: Request) -> list[Labelled]:
 
 def _serve(opener: Opener, request: Request) -> None:
     from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.demo.models import roles_of
+    from electra_convert.demo.model import roles_of
     from electra_convert.demo.web.app import Settings
     from electra_convert.demo.web.server import listen, require_server, serve
 

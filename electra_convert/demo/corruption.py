@@ -7,11 +7,11 @@ from unicodedata import category
 
 import numpy as np
 
+from electra_convert.demo.evaluation import Truth
 from electra_convert.demo.filling import generator_logits, softmax
-from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import encode_to_score
-from electra_convert.demo.texts import EncodedText, Piece
-from electra_convert.demo.truth import Truth
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.scoring import encode_to_score
+from electra_convert.demo.text import EncodedText, Piece
 
 
 @dataclass(frozen=True)

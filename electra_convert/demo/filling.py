@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import (
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.scoring import (
     checked,
     encode_text,
     in_batches,
@@ -19,7 +19,7 @@ from electra_convert.demo.scores import (
     row_of,
     windows_of,
 )
-from electra_convert.demo.texts import EncodedText
+from electra_convert.demo.text import EncodedText
 from electra_convert.errors import TextError
 
 _MASK = "[MASK]"

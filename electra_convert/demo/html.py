@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from electra_convert.demo.evaluation import Evaluation
 from electra_convert.demo.results import LEVELS, Judged, Mark, Report, Segment, level, marks, segments
-from electra_convert.demo.truth import Evaluation
 from electra_convert.pages import CLOSED_POLICY, page_file
 
 _COLUMNS = ("Probability", "", "Says", "Text")
@@ -20,7 +20,7 @@ def report_page(report: Report) -> str:
     Returns:
         HTML, complete in itself.
     """
-    styles = page_file("electra_convert.pages", "style.css") + page_file("electra_convert.demo.web", "scores.css")
+    styles = page_file("electra_convert.pages", "style.css") + page_file("electra_convert.demo", "scores.css")
     title = f"Which {report.unit}s were replaced?"
     texts = "\n".join(_text(judged, report) for judged in report.judged)
     figures = "" if report.evaluation is None else _evaluation(report.evaluation)

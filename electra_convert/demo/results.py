@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
+from electra_convert.demo.evaluation import Evaluation, Outcome, Truth, outcome
 from electra_convert.demo.filling import Filling
-from electra_convert.demo.scores import ScoredText, Token
-from electra_convert.demo.truth import Evaluation, Outcome, Truth, outcome
+from electra_convert.demo.scoring import ScoredText, Token
 
 Unit = Literal["token", "word"]
 # Steps of the colour scale, whatever the display makes of them.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from electra_convert.demo.evaluation import Evaluation
 from electra_convert.demo.filling import Filling
 from electra_convert.demo.results import Judged, Mark, Report, Segment, level, marks, segments
-from electra_convert.demo.truth import Evaluation
 
 _SHORTEST, _LONGEST = 4, 20  # cells of a bar
 # What stands beside the bar in a row: the number, the decision, the outcome where it is known, and a usual piece.

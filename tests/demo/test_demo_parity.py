@@ -13,8 +13,8 @@ from support import checkpoints, forward, transformers_models
 from support.checkpoints import SIZES
 
 from electra_convert import convert
-from electra_convert.demo.models import open_model
-from electra_convert.demo.scores import run, sigmoid
+from electra_convert.demo.model import open_model
+from electra_convert.demo.scoring import run, sigmoid
 
 pytestmark = pytest.mark.slow
 TOLERANCE = 1e-5

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from electra_convert.demo.evaluation import Evaluation, Truth
 from electra_convert.demo.html import report_page
 from electra_convert.demo.results import LEVELS, Judged, Report, level, marks, report_fields, segments
-from electra_convert.demo.scores import ScoredText, Token
+from electra_convert.demo.scoring import ScoredText, Token
 from electra_convert.demo.terminal import evaluation_lines, outcome_line, sentence_line, table_lines, visible
-from electra_convert.demo.truth import Evaluation, Truth
 from electra_convert.pages import page_file
 
 # Written from right to left.

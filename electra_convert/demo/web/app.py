@@ -11,10 +11,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.demo.filling import Candidate, suggest
-from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.results import Judged, Unit, marks, segments
-from electra_convert.demo.scores import BATCH, ScoredText, encode_to_score, score_encoded
-from electra_convert.demo.texts import EncodedText
+from electra_convert.demo.scoring import BATCH, ScoredText, encode_to_score, score_encoded
+from electra_convert.demo.text import EncodedText
 from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.errors import ElectraConvertError, TextError
 from electra_convert.pages import page_file
@@ -34,7 +34,7 @@ _FILES = {
     "/": (_HERE, "index.html", "text/html"),
     "/app.js": (_HERE, "app.js", "text/javascript"),
     "/page.js": (_HERE, "page.js", "text/javascript"),
-    "/scores.css": (_HERE, "scores.css", "text/css"),
+    "/scores.css": ("electra_convert.demo", "scores.css", "text/css"),
     "/app.css": (_HERE, "app.css", "text/css"),
     "/style.css": ("electra_convert.pages", "style.css", "text/css"),
 }

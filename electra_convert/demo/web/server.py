@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import score
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.scoring import score
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.errors import MissingPackageError, OutputError
 

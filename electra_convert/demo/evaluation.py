@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.scores import ScoredText
-from electra_convert.demo.texts import EncodedText
+from electra_convert.demo.scoring import ScoredText
+from electra_convert.demo.text import EncodedText
 
 Outcome = Literal["hit", "miss", "false alarm", "passed"]
 _Word = tuple[str, ...]

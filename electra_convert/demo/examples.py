@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from electra_convert.demo.corruption import Corrupted, corrupt
-from electra_convert.demo.models import LoadedModel
+from electra_convert.demo.evaluation import compare
+from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.results import Judged
-from electra_convert.demo.scores import BATCH, encode_text, encode_to_score, score_encoded
-from electra_convert.demo.truth import compare
+from electra_convert.demo.scoring import BATCH, encode_text, encode_to_score, score_encoded
 from electra_convert.errors import NamesError, TextError
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from demo.test_demo_texts import ENGLISH, SPECIAL
+from demo.test_demo_text import ENGLISH, SPECIAL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.demo.scores import ScoredText, Token
-from electra_convert.demo.texts import encode
-from electra_convert.demo.truth import Truth, compare, evaluate, outcome
+from electra_convert.demo.evaluation import Truth, compare, evaluate, outcome
+from electra_convert.demo.scoring import ScoredText, Token
+from electra_convert.demo.text import encode
 
 
 def changed(original: str, edited: str) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.texts import EncodedText, Piece, Window, encode, windows
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.text import EncodedText, Piece, Window, encode, windows
 from electra_convert.errors import CorruptFileError, NamesError, TextError
 from electra_convert.schemes.mapping import Role
 

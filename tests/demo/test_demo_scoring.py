@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 
 from electra_convert import fill, score
 from electra_convert.demo.corruption import _run_together, corrupt
+from electra_convert.demo.examples import Labelled, judge, judge_corrupted, labelled, read_lines
 from electra_convert.demo.filling import softmax, suggest
-from electra_convert.demo.judging import Labelled, judge, judge_corrupted, labelled, read_lines
-from electra_convert.demo.scores import encode_text, in_batches, run, sigmoid
+from electra_convert.demo.scoring import encode_text, in_batches, run, sigmoid
 from electra_convert.errors import NamesError, TextError
 
 pytestmark = pytest.mark.slow
@@ -256,7 +256,7 @@ def test_a_generator_of_another_vocabulary_is_refused(opened_discriminator, writ
 
 def test_the_generator_fools_the_discriminator_less_than_chance(opened_discriminator, opened_generator):
     """Trained models: replaced tokens of their own kind of prose score higher than original ones."""
-    from electra_convert.demo.truth import evaluate
+    from electra_convert.demo.evaluation import evaluate
 
     prose = [
         "Return the value of the named attribute of object.",
