@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.convert import Conversion, convert
     from electra_convert.conversion.inspect import Inspection, ModelReport, inspect
-    from electra_convert.demo.filling import Filling, fill
-    from electra_convert.demo.model import LoadedModel, open_model
-    from electra_convert.demo.scoring import ScoredText, score
+    from electra_convert.demo.filling import Filling
+    from electra_convert.demo.model import LoadedModel, fill, score
+    from electra_convert.demo.opening import open_model
+    from electra_convert.demo.scoring import ScoredText
     from electra_convert.errors import ElectraConvertError
     from electra_convert.hub.card.writing import Card, write_card
     from electra_convert.hub.uploading import Upload, upload
@@ -61,11 +62,11 @@ _HOMES = {
     "Pretraining": "pretraining.outputs.records",
     "Value": "config.resolve",
     "convert": "conversion.convert",
-    "fill": "demo.filling",
+    "fill": "demo.model",
     "inspect": "conversion.inspect",
     "verify": "verification.verify",
-    "open_model": "demo.model",
-    "score": "demo.scoring",
+    "open_model": "demo.opening",
+    "score": "demo.model",
     "upload": "hub.uploading",
     "write_card": "hub.card.writing",
     "pretrain": "pretraining.run",

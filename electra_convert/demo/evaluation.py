@@ -1,31 +1,124 @@
-"""What was really replaced, against what the discriminator says: hits, misses, false alarms, and figures of many."""
+"""A scored text at a threshold: what is called replaced, what became of each call, and figures over many texts."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import groupby, takewhile
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.scoring import ScoredText
-from electra_convert.demo.text import EncodedText
-
+Unit = Literal["token", "word"]
 Outcome = Literal["hit", "miss", "false alarm", "passed"]
-_Word = tuple[str, ...]
-# Matching takes the square of it: two texts of the longest kind, with nothing in common, would take minutes.
-_LONGEST_MATCHED = 2_000  # words
+# Steps of the colour scale, whatever a display makes of them.
+LEVELS = 5
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What is known of a text: for each of its scored tokens whether it was replaced."""
+class Mark:
+    """A token or a word, as it is shown.
 
-    replaced: tuple[bool, ...]
+    Attributes:
+        name: the piece as the vocabulary writes it, with what stands there if it is [UNK]; or the word.
+        start: where it begins in the text, in characters (code points).
+        end: where it ends.
+        probability: that it was replaced.
+        called: whether the discriminator calls it replaced.
+        replaced: whether it was, where that is known.
+        before: what stood there, where the generator put something else in.
+    """
+
+    name: str
+    start: int
+    end: int
+    probability: float
+    called: bool
+    replaced: bool | None
+    before: str | None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What became of it, where that is known; "passed" is an original that was let through."""
+        if self.replaced is None:
+            return None
+        if self.replaced:
+            return "hit" if self.called else "miss"
+        return "false alarm" if self.called else "passed"
+
+    @property
+    def level(self) -> int:
+        """The step of the colour scale: 0 for the least likely, LEVELS - 1 for the likeliest replaced."""
+        return min(int(self.probability * LEVELS), LEVELS - 1)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a text: several marks where they come of one character, none between words."""
+
+    text: str
+    marks: tuple[Mark, ...]
+
+    @property
+    def strongest(self) -> Mark:
+        """The mark that the stretch is coloured by."""
+        return max(self.marks, key=lambda mark: mark.probability)
+
+    @property
+    def called(self) -> bool:
+        """Whether any of it is called replaced."""
+        return any(mark.called for mark in self.marks)
+
+    @property
+    def missed(self) -> bool:
+        """Whether any of it was replaced, and not called so."""
+        return any(mark.outcome == "miss" for mark in self.marks)
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    """What every display is made of.
+
+    Attributes:
+        text: the text that was scored.
+        unit: of what the marks are.
+        marks: in the order of the text.
+        windows: in how many overlapping parts the model was given it.
+    """
+
+    text: str
+    unit: Unit
+    marks: tuple[Mark, ...]
+    windows: int
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is known what was replaced."""
+        return any(mark.replaced is not None for mark in self.marks)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Stretches that make up the whole text."""
+        return tuple(_cut(self.text, self.marks))
+
+
+def _cut(text: str, marks: Sequence[Mark]) -> Iterator[Segment]:
+    done = begin = 0
+    pending: list[Mark] = []
+    for mark in marks:
+        if pending and mark.start >= done:
+            yield Segment(text[begin:done], tuple(pending))
+            pending = []
+        if not pending:
+            if mark.start > done:
+                yield Segment(text[done : mark.start], ())
+            begin = mark.start
+        pending.append(mark)
+        done = max(done, mark.end)
+    if pending:
+        yield Segment(text[begin:done], tuple(pending))
+    if done < len(text):
+        yield Segment(text[done:], ())
 
 
 @dataclass(frozen=True)
@@ -33,9 +126,9 @@ class Evaluation:
     """How well the discriminator tells replaced tokens from original ones; None where a figure has no meaning.
 
     Attributes:
-        tokens: how many were judged.
+        tokens: how many were scored.
         replaced: how many of them really were replaced.
-        accuracy: the share judged rightly.
+        accuracy: the share told rightly.
         precision: of those called replaced, the share that was.
         recall: of those replaced, the share called so.
         auc: the probability that a replaced token scores higher than an original one, ties counted half.
@@ -49,97 +142,19 @@ class Evaluation:
     auc: float | None
 
 
-def outcome(called: bool, replaced: bool) -> Outcome:
-    """Name what became of one token.
-
-    Args:
-        called: whether the discriminator calls it replaced.
-        replaced: whether it was.
-
-    Returns:
-        "hit", "miss", "false alarm", or "passed" for an original token that was let through.
-    """
-    if replaced:
-        return "hit" if called else "miss"
-    return "false alarm" if called else "passed"
-
-
-def compare(original: EncodedText, edited: EncodedText) -> Truth:
-    """Find the tokens of an edited text that are not in the original; words are compared whole.
-
-    Args:
-        original: the text as it was.
-        edited: the text that is scored.
-
-    Returns:
-        For each token of the edited text, special ones left out, whether its word is new. What is only missing marks
-        nothing.
-    """
-    before, after = _words(original), _words(edited)
-    first = _shared(before, after)
-    last = _shared(before[first:][::-1], after[first:][::-1])
-    kept = _kept(before[first : len(before) - last], after[first : len(after) - last])
-    new = {first + word for word in range(len(after) - first - last) if word not in kept}
-    return Truth(tuple(piece.word in new for piece in edited.pieces if not piece.special))
-
-
-def _shared(before: Sequence[_Word], after: Sequence[_Word]) -> int:
-    """How many words two texts begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
-
-
-def _kept(before: Sequence[_Word], after: Sequence[_Word]) -> set[int]:
-    """Which words of what differs were there before: in their places, or in the longest runs that both share."""
-    in_place = {index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] == pair[1]}
-    if max(len(before), len(after)) > _LONGEST_MATCHED:
-        return in_place if len(before) == len(after) else _in_stock(before, after)
-    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    in_runs = {word for block in blocks for word in range(block.b, block.b + block.size)}
-    return in_place if len(before) == len(after) and len(in_place) > len(in_runs) else in_runs
-
-
-def _in_stock(before: Sequence[_Word], after: Sequence[_Word]) -> set[int]:
-    """Which words occur before at least as often as up to there: in linear time, whatever their order."""
-    stock = Counter(before)
-    kept = set()
-    for index, word in enumerate(after):
-        if stock[word] > 0:
-            stock[word] -= 1
-            kept.add(index)
-    return kept
-
-
-def _words(text: EncodedText) -> list[_Word]:
-    """Each word as its pieces; an unknown one as it is spelt, since two of these need not be equal."""
-    words = []
-    for _, group in groupby(text.pieces, key=lambda piece: piece.word):
-        pieces = list(group)
-        spelt = text.text[pieces[0].start : pieces[-1].end]
-        words.append(tuple(spelt if piece.text == "[UNK]" else piece.text for piece in pieces))
-    return words
-
-
-def evaluate(scored: Sequence[tuple[ScoredText, Truth]], threshold: float) -> Evaluation:
-    """Compare what the discriminator says of some texts with what is known of them.
-
-    Args:
-        scored: texts, and the truth of each.
-        threshold: a token is called replaced where its probability is higher.
-
-    Returns:
-        The figures over all tokens.
-    """
-    tokens = [token for text, _ in scored for token in text.tokens]
-    probabilities = np.array([token.probability for token in tokens], np.float64)
-    replaced = np.array([value for _, truth in scored for value in truth.replaced], bool)
-    called = probabilities > threshold
-    right = int((called & replaced).sum())
+def evaluate(texts: Sequence[MarkedText]) -> Evaluation:
+    """Compare what is called replaced, over all marks of some texts, with what was replaced."""
+    marks = [mark for text in texts for mark in text.marks if mark.replaced is not None]
+    probabilities = np.array([mark.probability for mark in marks], np.float64)
+    replaced = np.array([mark.replaced for mark in marks], bool)
+    called = np.array([mark.called for mark in marks], bool)
+    hits = int((called & replaced).sum())
     return Evaluation(
-        tokens=len(tokens),
+        tokens=len(marks),
         replaced=int(replaced.sum()),
-        accuracy=_share(int((called == replaced).sum()), len(tokens)),
-        precision=_share(right, int(called.sum())),
-        recall=_share(right, int(replaced.sum())),
+        accuracy=_share(int((called == replaced).sum()), len(marks)),
+        precision=_share(hits, int(called.sum())),
+        recall=_share(hits, int(replaced.sum())),
         auc=_auc(probabilities, replaced),
     )
 

@@ -1,44 +1,42 @@
-"""Texts scored with what is known of each: edited by hand, corrupted by the generator, or nothing; shows nothing."""
+"""Sentences scored: as they come, or with it known which tokens were replaced, by hand or by the generator."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count, islice
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import count, groupby, islice, takewhile
 
-from electra_convert.demo.corruption import Corrupted, corrupt
-from electra_convert.demo.evaluation import compare
-from electra_convert.demo.model import LoadedModel
-from electra_convert.demo.results import Judged
-from electra_convert.demo.scoring import BATCH, encode_text, encode_to_score, score_encoded
+from electra_convert.demo.corruption import corrupt
+from electra_convert.demo.model import BATCH, LoadedModel
+from electra_convert.demo.scoring import ScoredText
+from electra_convert.demo.text import EncodedText
 from electra_convert.errors import NamesError, TextError
+
+_Word = tuple[str, ...]
+# Matching takes the square of it: two texts of the longest kind, with nothing in common, would take minutes.
+_LONGEST_MATCHED = 2_000  # words
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Sentence:
     """A text, and where it came from, such as "line 3", for messages; "" where there is only one."""
 
     text: str
-    label: str = ""
+    origin: str = ""
 
 
-def labelled(sentences: Sequence[str]) -> list[Labelled]:
+def numbered(sentences: Sequence[str]) -> list[Sentence]:
     """Number sentences where there are several."""
     if len(sentences) == 1:
-        return [Labelled(sentences[0])]
-    return [Labelled(text, f"sentence {number}") for number, text in enumerate(sentences, start=1)]
+        return [Sentence(sentences[0])]
+    return [Sentence(text, f"sentence {number}") for number, text in enumerate(sentences, start=1)]
 
 
-def read_lines(data: bytes, name: str) -> list[Labelled]:
-    """Take every line of a file that is not blank as a text.
-
-    Args:
-        data: the bytes of the file.
-        name: of the file, for messages.
-
-    Returns:
-        The texts; lines end at a line feed only.
+def read_lines(data: bytes, name: str) -> list[Sentence]:
+    """Take every line of a file that is not blank; lines end at a line feed only.
 
     Raises:
         TextError: it is not UTF-8, or has no text in it.
@@ -49,7 +47,7 @@ def read_lines(data: bytes, name: str) -> list[Labelled]:
         line = data.count(b"\n", 0, error.start) + 1
         raise TextError(f"{name}, line {line}: not UTF-8 ({error.reason})", "Save it as UTF-8.") from error
     texts = [
-        Labelled(line.removesuffix("\r"), f"{name}, line {number}")
+        Sentence(line.removesuffix("\r"), f"{name}, line {number}")
         for number, line in enumerate(lines, start=1)
         if line.strip()
     ]
@@ -58,87 +56,23 @@ def read_lines(data: bytes, name: str) -> list[Labelled]:
     return texts
 
 
-def judge(discriminator: LoadedModel, texts: Iterable[Labelled]) -> Iterator[Judged]:
-    """Score texts of which nothing else is known.
-
-    Args:
-        discriminator: the discriminator.
-        texts: any texts.
-
-    Yields:
-        Each scored, in their order.
+def score_sentences(discriminator: LoadedModel, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:
+    """Score sentences of which nothing else is known, batch by batch.
 
     Raises:
-        TextError: names the text that cannot be scored.
+        TextError: names the sentence that cannot be scored.
     """
-    for batch in _batches(texts):
-        encoded = []
-        for one in batch:
-            with _naming(one):
-                encoded.append(encode_to_score(discriminator, one.text))
-        yield from map(Judged, score_encoded(discriminator, encoded))
+    return _scored(discriminator, sentences, discriminator.encode_to_score)
 
 
-def judge_edited(discriminator: LoadedModel, original: str, edited: str) -> Judged:
-    """Score a text that was edited, and mark the words that are not in the original.
-
-    Args:
-        discriminator: the discriminator.
-        original: the text as it was.
-        edited: the text to be scored.
-
-    Returns:
-        The scored text, with what was changed.
-
-    Raises:
-        TextError: one of them cannot be scored.
-    """
-    with _naming(Labelled(original, "--original")):
-        before = encode_text(discriminator, original)
-    after = encode_to_score(discriminator, edited)
-    return Judged(score_encoded(discriminator, [after])[0], compare(before, after))
-
-
-def judge_corrupted(
-    discriminator: LoadedModel, generator: LoadedModel, texts: Iterable[Labelled], share: float, seed: int
-) -> Iterator[Judged]:
-    """Let the generator replace tokens of texts, and score what comes out.
-
-    Args:
-        discriminator: the discriminator.
-        generator: the generator, with the same vocabulary.
-        texts: any texts.
-        share: of the tokens of each text, how many are masked.
-        seed: the same seed changes a text in the same way.
-
-    Yields:
-        Each scored, with what was replaced.
+def score_corrupted(
+    discriminator: LoadedModel, generator: LoadedModel, sentences: Iterable[Sentence], share: float, seed: int
+) -> Iterator[ScoredText]:
+    """Let the generator replace a share of the tokens of each sentence, and score what comes out.
 
     Raises:
         NamesError: the two models have different vocabularies.
-        TextError: names the text that cannot be scored.
-    """
-    require_one_vocabulary(discriminator, generator)
-    numbers = count()
-    for batch in _batches(texts):
-        corrupted = []
-        for one in batch:
-            with _naming(one):
-                corrupted.append(corrupt(generator, one.text, share, seed, next(numbers)))
-        scored = score_encoded(discriminator, [one.encoded for one in corrupted])
-        for text, made in zip(scored, corrupted, strict=True):
-            yield Judged(text, made.truth, _before(made))
-
-
-def require_one_vocabulary(discriminator: LoadedModel, generator: LoadedModel) -> None:
-    """Refuse two models whose token ids mean different pieces.
-
-    Args:
-        discriminator: one model.
-        generator: the other.
-
-    Raises:
-        NamesError: their vocabularies are not equal.
+        TextError: names the sentence that cannot be scored.
     """
     if discriminator.tokenizer.get_vocab() != generator.tokenizer.get_vocab():
         raise NamesError(
@@ -146,24 +80,83 @@ def require_one_vocabulary(discriminator: LoadedModel, generator: LoadedModel) -
             "vocabularies",
             "A pair was trained together, with one vocabulary.",
         )
+    numbers = count()
+    return _scored(discriminator, sentences, lambda text: corrupt(generator, text, share, seed, next(numbers)))
 
 
-def _before(corrupted: Corrupted) -> dict[int, str]:
-    """What stood there, by the number of the token among those that are scored."""
-    plain = [index for index, piece in enumerate(corrupted.encoded.pieces) if not piece.special]
-    numbers = {place: number for number, place in enumerate(plain)}
-    return {numbers[one.piece]: one.before for one in corrupted.replacements}
+def score_edited(discriminator: LoadedModel, original: str, edited: str) -> ScoredText:
+    """Score a text that was edited; the words that are not in the original count as replaced.
+
+    Raises:
+        TextError: one of them cannot be scored.
+    """
+    with _naming("--original"):
+        before = discriminator.encode(original)
+    after = discriminator.encode_to_score(edited)
+    return discriminator.score_encoded([label_edited(before, after)])[0]
 
 
-def _batches(texts: Iterable[Labelled]) -> Iterator[list[Labelled]]:
-    rest = iter(texts)
+def _scored(
+    discriminator: LoadedModel, sentences: Iterable[Sentence], encode: Callable[[str], EncodedText]
+) -> Iterator[ScoredText]:
+    rest = iter(sentences)
     while batch := list(islice(rest, BATCH)):
-        yield batch
+        encoded = []
+        for one in batch:
+            with _naming(one.origin):
+                encoded.append(encode(one.text))
+        yield from discriminator.score_encoded(encoded)
 
 
 @contextmanager
-def _naming(one: Labelled) -> Iterator[None]:
+def _naming(origin: str) -> Iterator[None]:
     try:
         yield
     except TextError as error:
-        raise TextError(f"{one.label}: {error.message}" if one.label else error.message, error.hint) from error
+        raise TextError(f"{origin}: {error.message}" if origin else error.message, error.hint) from error
+
+
+def label_edited(original: EncodedText, edited: EncodedText) -> EncodedText:
+    """Say of each piece of an edited text whether its word is new; what is only missing marks nothing."""
+    before, after = _words(original), _words(edited)
+    first = _shared(before, after)
+    last = _shared(before[first:][::-1], after[first:][::-1])
+    kept = _kept(before[first : len(before) - last], after[first : len(after) - last])
+    new = {first + word for word in range(len(after) - first - last) if word not in kept}
+    return replace(edited, pieces=tuple(replace(piece, replaced=piece.word in new) for piece in edited.pieces))
+
+
+def _shared(before: Sequence[_Word], after: Sequence[_Word]) -> int:
+    """How many words two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+
+
+def _kept(before: Sequence[_Word], after: Sequence[_Word]) -> set[int]:
+    """Which words of what differs were there before: in their places, or in the longest runs that both share."""
+    in_place = {index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] == pair[1]}
+    if max(len(before), len(after)) > _LONGEST_MATCHED:
+        return in_place if len(before) == len(after) else _in_stock(before, after)
+    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    in_runs = {word for block in blocks for word in range(block.b, block.b + block.size)}
+    return in_place if len(before) == len(after) and len(in_place) > len(in_runs) else in_runs
+
+
+def _in_stock(before: Sequence[_Word], after: Sequence[_Word]) -> set[int]:
+    """Which words occur before at least as often as up to there: in linear time, whatever their order."""
+    stock = Counter(before)
+    kept = set()
+    for index, word in enumerate(after):
+        if stock[word] > 0:
+            stock[word] -= 1
+            kept.add(index)
+    return kept
+
+
+def _words(text: EncodedText) -> list[_Word]:
+    """Each word as its pieces; an unknown one as it is spelt, since two of these need not be equal."""
+    words = []
+    for _, group in groupby(text.pieces, key=lambda piece: piece.word):
+        pieces = list(group)
+        spelt = text.text[pieces[0].start : pieces[-1].end]
+        words.append(tuple(spelt if piece.text == "[UNK]" else piece.text for piece in pieces))
+    return words

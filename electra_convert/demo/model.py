@@ -1,42 +1,34 @@
-"""A model and its tokenizer, read from whatever a person points at, without writing anything; computes nothing."""
+"""A model ready to run, with its tokenizer: it scores texts and fills masks, in windows and batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert import tokenizer as tokenizer_files
-from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
-from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.options import Options, hparams_text
-from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
-from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
-from electra_convert.frameworks import import_torch
-from electra_convert.hub.download import as_source, local_source
+from electra_convert.demo.filling import Candidate, Filling, likeliest, likeliest_words
+from electra_convert.demo.network import Network
+from electra_convert.demo.scoring import ScoredText, ScoredTexts, scored_text, sigmoid
+from electra_convert.demo.text import EncodedText, Window, encode, windows
+from electra_convert.errors import CorruptFileError, NamesError, TextError
 from electra_convert.schemes.mapping import Role
-from electra_convert.schemes.models import naming, require_tied
-from electra_convert.tensors.cast import cast, require_finite
-from electra_convert.tensors.ops import Op
-from electra_convert.tensors.spec import DTYPES
-from electra_convert.tensors.weight import Weight
-from electra_convert.tokenizer.of_checkpoint import VOCABULARY, find_casing, find_vocabulary
 
 if TYPE_CHECKING:
+    import torch
     from tokenizers import Tokenizer
 
-_ROLES: tuple[Role, ...] = ("discriminator", "generator")
-_USES = {"discriminator": "tell which tokens were replaced", "generator": "suggest tokens"}
+# Windows that go through the model together; more are no faster on a few cores.
+BATCH = 16
+_MASK = "[MASK]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedModel:
-    """A model that is ready to run.
+    """A model that is ready to run, as open_model gives it.
 
     Attributes:
         source: what was pointed at.
@@ -56,194 +48,183 @@ class LoadedModel:
     positions: int
     notices: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<LoadedModel: {self.role} of {self.source} on {self.device}>"
 
-def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[Role, ...]:
-    """Say which models there are.
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.network.device
 
-    Args:
-        source: anything that convert takes.
-        generator: a folder with the generator that belongs to a discriminator at source.
+    def score(self, texts: str | Iterable[str]) -> ScoredTexts:
+        """Say of every token and word of some texts how likely it was replaced; see electra_convert.score."""
+        return ScoredTexts(self.score_encoded([self.encode_to_score(text) for text in _several(texts)]))
 
-    Returns:
-        The roles, the discriminator first.
+    def fill(self, texts: str | Iterable[str], count: int = 5) -> list[tuple[Filling, ...]]:
+        """Say what the generator would put at each [MASK] of some texts; see electra_convert.fill."""
+        self._require("generator")
+        return [self._filled(text, count) for text in _several(texts)]
 
-    Raises:
-        ElectraConvertError: the source is not an ELECTRA checkpoint.
-    """
-    with _opened(source, generator) as checkpoint:
-        return tuple(role for role in _ROLES if role in checkpoint.models)
+    def encode(self, text: str) -> EncodedText:
+        """Cut a text into pieces.
 
+        Raises:
+            TextError: nothing is left of the text, it is too long, or is no text.
+        """
+        return encode(self.tokenizer, frozenset(self.special), text)
 
-def open_model(
-    source: str | Path,
-    role: Role = "discriminator",
-    generator: str | Path | None = None,
-    vocab: str | Path | None = None,
-    hparams: str | Path | Mapping[str, Any] | None = None,
-    config: str | Path | None = None,
-) -> LoadedModel:
-    """Open a model to score texts with, or to fill masks.
+    def encode_to_score(self, text: str) -> EncodedText:
+        """Cut a text into pieces as encode does, and refuse one of special tokens alone.
 
-    The weights are read from wherever they are, a TensorFlow checkpoint as well; nothing is written.
+        Raises:
+            TextError: as encode, or there is nothing to score.
+        """
+        encoded = self.encode(text)
+        if all(piece.special for piece in encoded.pieces):
+            raise TextError("the text has nothing to score: special tokens alone", "Give it a word or two.")
+        return encoded
 
-    Args:
-        source: anything that convert takes.
-        role: which model of it.
-        generator: a folder with the generator that belongs to a discriminator at source.
-        vocab: the vocabulary; by default the tokenizer beside the model.
-        hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
-        config: a transformers config.json.
+    def score_encoded(self, texts: Sequence[EncodedText]) -> list[ScoredText]:
+        """Score texts that are cut into pieces already, as score does."""
+        self._require("discriminator")
+        laid = [self._windows(text) for text in texts]
+        rows = [self._row(text, window) for text, parts in zip(texts, laid, strict=True) for window in parts]
+        outputs = self._in_batches(rows)
+        scored = []
+        for text, parts in zip(texts, laid, strict=True):
+            logits = self._checked(np.concatenate([_owned(next(outputs), window) for window in parts]))
+            scored.append(scored_text(text, sigmoid(logits).tolist(), len(parts)))
+        return scored
 
-    Returns:
-        The model and its tokenizer.
+    def suggest(self, text: str, start: int, end: int, count: int) -> tuple[Candidate, ...]:
+        """Say which whole words the generator would put in place of characters start to end of a text.
 
-    Raises:
-        ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
-        MissingPackageError: PyTorch is not installed.
-    """
-    if role not in _ROLES:
-        raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
-    import_torch(f"to run the {role}")
-    options = Options(vocab=Path(vocab) if vocab is not None else None)
-    with _opened(source, generator) as checkpoint:
-        model = _required(checkpoint, role)
-        checkpoint.require_mapped()
-        require_tied(checkpoint.path, model)
-        findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
-        tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
-        with naming(checkpoint.path):
-            weights = {name: _read(weight) for name, weight in model.weights.items()}
-        electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
-    ids = _checked_ids(tokenizer, model)
-    if model.sizes.positions < 3:
-        raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
-    return LoadedModel(
-        source=as_source(source),
-        role=role,
-        network=Network(_architecture(checkpoint, model, findings), weights),
-        tokenizer=tokenizer,
-        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
-        positions=model.sizes.positions,
-        notices=(*notices, *electric, *findings.warnings),
-    )
+        Raises:
+            TextError: there is no such stretch, or the text is too long.
+        """
+        if not 0 <= start < end <= len(text):
+            raise TextError(f"the text has no characters {start} to {end}: it has {len(text)}")
+        encoded = self.encode(f"{text[:start]}{_MASK}{text[end:]}")
+        place = next((place for place in self._masks(encoded) if encoded.pieces[place].start == start), None)
+        if place is None:
+            raise TextError(f"a [MASK] in place of characters {start} to {end} of the text is not read as one")
+        logits = next(self.logits_at(encoded, [place]))
+        return likeliest_words(self.tokenizer, logits, frozenset(self.special), count)
 
+    def logits_at(self, text: EncodedText, places: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        """Give the generator's logits, [vocabulary], at some pieces of a text, in their order.
 
-def _opened(source: str | Path, generator: str | Path | None) -> AbstractContextManager[Checkpoint]:
-    return open_checkpoint(local_source(source), None if generator is None else local_source(generator))
+        Window by window: of a long text with many masks, all logits at once fill memory.
+        """
+        self._require("generator")
+        for window in self._windows(text):
+            # [CLS] stands before the first piece.
+            inside = [place - window.start + 1 for place in places if window.first <= place < window.last]
+            if inside:
+                yield from self._checked(next(self._in_batches([self._row(text, window)]))[inside])
 
+    def _filled(self, text: str, count: int) -> tuple[Filling, ...]:
+        encoded = self.encode(text)
+        masks = self._masks(encoded)
+        if not masks:
+            raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
+        return tuple(
+            Filling(encoded.pieces[place].start, encoded.pieces[place].end, likeliest(self.tokenizer, logits, count))
+            for place, logits in zip(masks, self.logits_at(encoded, masks), strict=True)
+        )
 
-def _required(checkpoint: Checkpoint, role: Role) -> Model:
-    model = checkpoint.models.get(role)
-    if model is None:
-        variant = checkpoint.variant
-        if variant is not None and variant.name == "two_tower_generator":
-            raise NamesError(
-                f"{checkpoint.path}: its generator is {variant.foreign_is}; the demo cannot run it either"
+    def _masks(self, text: EncodedText) -> list[int]:
+        return [place for place, piece in enumerate(text.pieces) if piece.id == self.special[_MASK]]
+
+    def _windows(self, text: EncodedText) -> tuple[Window, ...]:
+        return windows(len(text.pieces), self.positions - 2)
+
+    def _row(self, text: EncodedText, window: Window) -> list[int]:
+        inside = [piece.id for piece in text.pieces[window.start : window.stop]]
+        return [self.special["[CLS]"], *inside, self.special["[SEP]"]]
+
+    def _in_batches(self, rows: Sequence[list[int]]) -> Iterator[NDArray[np.float32]]:
+        """Run rows of token ids, and give the logits of each, padding included."""
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            ids = np.full((len(batch), max(map(len, batch))), self.special["[PAD]"], np.int64)
+            mask = np.zeros_like(ids)
+            for index, row in enumerate(batch):
+                ids[index, : len(row)] = row
+                mask[index, : len(row)] = 1
+            yield from self.network.run(ids, mask, np.zeros_like(ids))
+
+    def _require(self, role: Role) -> None:
+        if self.role != role:
+            raise NamesError(f"{self.source}: a {role} is needed, and this is a {self.role}")
+
+    def _checked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Refuse logits that are no numbers, of which no probability can be made."""
+        if not np.isfinite(logits).all():
+            raise CorruptFileError(
+                f"{self.source}: what the {self.role} computes is not finite: its weights are, but so large that "
+                "they overflow float32",
+                "The model is damaged, or its training diverged: take an earlier checkpoint.",
             )
-        there: Role = next(iter(checkpoint.models))
-        raise NamesError(
-            f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}",
-            _other_use(there, checkpoint),
-        )
-    if not model.head:
-        raise NamesError(
-            f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
-            "Fine-tuning leaves that head out: take the checkpoint it started from.",
-        )
-    return model
+        return logits
 
 
-def _other_use(role: Role, checkpoint: Checkpoint) -> str:
-    if role == "generator":
-        return "Give the discriminator, or the folder of both. A generator fills [MASK]: --fill 5."
-    if checkpoint.variant is not None:
-        return "Give a checkpoint that holds both."
-    return "Give the folder that holds both, or name the generator's with --generator."
+def _several(texts: str | Iterable[str]) -> Iterable[str]:
+    return [texts] if isinstance(texts, str) else texts
 
 
-def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> Architecture:
-    config = findings.configs[model.role]
-    activation = config["hidden_act"]
-    if activation not in ACTIVATIONS:
-        raise ConfigError(f"{checkpoint.path}: hidden_act is {activation!r}, expected {', '.join(ACTIVATIONS)}")
-    gelu_head = model.role == "generator" and checkpoint.variant is None
-    return Architecture(
-        role=model.role,
-        layers=model.sizes.layers,
-        heads=config["num_attention_heads"],
-        activation=activation,
-        head_activation="gelu" if gelu_head else activation,
-        epsilon=config["layer_norm_eps"],
-    )
+def _owned(logits: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    # [CLS] stands before the first piece.
+    return logits[1 + window.first - window.start : 1 + window.last - window.start]
 
 
-def _read(weight: Weight) -> NDArray[np.float32]:
-    """Read a weight as float32, in transformers' orientation."""
-    tensor = weight.tensor
-    stored = tensor.read().reshape(-1).view(np.uint8).data
-    require_finite(stored, tensor)
-    values = np.frombuffer(cast(stored, tensor, DTYPES["float32"], finite=True), np.float32).reshape(tensor.shape)
-    return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
+def score(model: LoadedModel, texts: str | Iterable[str]) -> ScoredTexts:
+    """Say of every token and word of some texts how likely it was replaced.
+
+    A probability is the sigmoid of a logit of _get_discriminator_output (run_pretraining.py of
+    google-research/electra, commit 8a46635).
+
+    Args:
+        model: a discriminator.
+        texts: one text or several; one longer than the model goes through it in windows that overlap by half.
+
+    Returns:
+        The scores, text by text.
+
+    Raises:
+        TextError: a text has nothing to score, is too long, or is no text.
+        NamesError: the model is a generator.
+        CorruptFileError: its logits are not finite.
+
+    >>> from electra_convert import open_model
+    >>> model = open_model("fixtures/default", vocab="fixtures/vocab.txt")
+    >>> for scored in score(model, ["Return the list.", "Return the banana."]):
+    ...     print([(word.text, round(word.probability, 2)) for word in scored.words])
+    [('Return', 0.09), ('the', 0.1), ('list', 0.15), ('.', 0.13)]
+    [('Return', 0.04), ('the', 0.09), ('banana', 0.22), ('.', 0.12)]
+    """
+    return model.score(texts)
 
 
-def _tokenizer(
-    checkpoint: Checkpoint, model: Model, findings: Findings, options: Options
-) -> tuple[Tokenizer, tuple[str, ...]]:
-    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
-    from tokenizers import Tokenizer
+def fill(model: LoadedModel, texts: str | Iterable[str], count: int = 5) -> list[tuple[Filling, ...]]:
+    """Say what the generator would put at each [MASK] of some texts.
 
-    path = model.folder / "tokenizer.json"
-    notices: tuple[str, ...] = ()
-    if checkpoint.variant is None and options.vocab is None and path.is_file():
-        data = tokenizer_files.read_small(path)
-    else:
-        own = model.folder / VOCABULARY
-        if checkpoint.variant is None and options.vocab is None and own.is_file():
-            # What is wrong with it is then an error, not a notice that there is none.
-            options = replace(options, vocab=own)
-        data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
-    try:
-        tokenizer = Tokenizer.from_buffer(data)
-    except Exception as error:
-        raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer, notices
+    Args:
+        model: a generator.
+        texts: one text or several, with [MASK] in them.
+        count: how many candidates a mask gets.
 
+    Returns:
+        For each text its masks, in their order.
 
-def _made_of_vocabulary(
-    checkpoint: Checkpoint, model: Model, findings: Findings, options: Options
-) -> tuple[bytes, tuple[str, ...]]:
-    vocabulary, notices = find_vocabulary(checkpoint, model, options)
-    casing = find_casing(checkpoint, model, vocabulary, findings.hparams, options)
-    if vocabulary is None or casing is None:
-        googles = "; Google's code keeps vocab.txt in DATA_DIR, two levels above the checkpoint"
-        raise VocabularyError(
-            f"{checkpoint.path} has no vocabulary beside it, so no text can be cut into its tokens",
-            f"Give it with --vocab{'' if checkpoint.variant is None else googles}.",
-        )
-    accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.variant is None else None
-    strips = casing.lower_case if accents is None else accents
-    unused = tokenizer_files.check_accents(vocabulary, casing.lower_case, strips, "convert --no-strip-accents")
-    data = tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)
-    return data, (*notices, *(f"{line}." for line in (casing.notice, unused) if line))
+    Raises:
+        TextError: a text has no [MASK], is too long, or is no text.
+        NamesError: the model is a discriminator.
+        CorruptFileError: its logits are not finite.
 
-
-def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
-    ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
-        raise VocabularyError(
-            f"the tokenizer of {model.folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
-        )
-    if (highest := max(ids.values())) >= model.sizes.vocabulary:
-        raise VocabularyError(
-            f"the tokenizer of {model.folder} has a piece of id {highest}, but the word embedding has "
-            f"{model.sizes.vocabulary} rows",
-            "This vocabulary belongs to another model.",
-        )
-    if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
-        raise VocabularyError(
-            f"the tokenizer of {model.folder} reads [MASK] as {listing(read.tokens)}, not as one token",
-            "Give the model's vocabulary with --vocab.",
-        )
-    return ids
+    >>> from electra_convert import open_model
+    >>> model = open_model("fixtures/default", "generator", vocab="fixtures/vocab.txt")
+    >>> fill(model, "Return the [MASK] of the object.", count=2)
+    [(<Filling of characters 11 to 17: 'the' 12.8%, 'return' 5.4%>,)]
+    """
+    return model.fill(texts, count)

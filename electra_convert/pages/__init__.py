@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,48 +15,40 @@ CLOSED_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';
 
 
 def page_file(package: str, name: str) -> str:
-    """Read a file that lies beside a package's modules.
-
-    Args:
-        package: such as electra_convert.pages.
-        name: such as style.css.
-
-    Returns:
-        Its text.
-    """
+    """Read a file that lies beside the modules of a package, such as style.css of electra_convert.pages."""
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def render(package: str, name: str, **values: object) -> str:
     """Fill in a template that lies beside a package's modules; what ends in .html escapes all it is given.
 
-    Args:
-        package: such as electra_convert.pages.
-        name: such as report.html.
-        values: what the template names; a name that is not given is an error, never nothing.
-
-    Returns:
-        The text.
+    A template may extend page.html, and include what else lies here. A name that it uses and is not given is an
+    error, never nothing.
     """
     import jinja2
 
+    def source(template: str) -> str:
+        return page_file(package if files(package).joinpath(template).is_file() else __name__, template)
+
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda template: page_file(package, template)),
+        loader=jinja2.FunctionLoader(source),
         autoescape=jinja2.select_autoescape(["html", "svg"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(name).render(**values)
+    return environment.get_template(name).render(policy=CLOSED_POLICY, **values)
+
+
+def framed(page: str) -> str:
+    """A whole page as part of another, such as a notebook: its styles stay its own, and nothing in it runs."""
+    frame = "width: 100%; height: 28rem; border: 0; resize: vertical"
+    return f'<iframe srcdoc="{escape(page)}" sandbox style="{frame}" title="electra-convert"></iframe>'
 
 
 def check_page(path: Path, overwrite: bool) -> None:
     """Refuse a place for a page before any work is done.
-
-    Args:
-        path: the file to be made.
-        overwrite: whether an existing file may be replaced.
 
     Raises:
         OutputError: it exists, is something other than a file, or its folder does not exist.
@@ -70,11 +63,6 @@ def check_page(path: Path, overwrite: bool) -> None:
 
 def save_page(path: Path, text: str, overwrite: bool) -> None:
     """Write a page, which appears whole or not at all.
-
-    Args:
-        path: the file to be made.
-        text: all of it.
-        overwrite: whether an existing file may be replaced.
 
     Raises:
         OutputError: it cannot be written.

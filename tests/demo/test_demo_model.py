@@ -1,226 +1,199 @@
-"""Models opened from anything a person points at, with the same numbers; what cannot be opened, said plainly."""
+"""Texts scored, of any length, alone or in company; masks filled, and words suggested for a place."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
+import re
+import weakref
+from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pytest
-from conftest import FIXTURES
+from tokenizers import Tokenizer
 
-import electra_convert
-from electra_convert import convert, open_model, score
-from electra_convert.errors import ConfigError, CorruptFileError, NamesError, SourceError, UsageError, VocabularyError
+from electra_convert import fill, score
+from electra_convert.demo.corruption import corrupt
+from electra_convert.demo.filling import softmax
+from electra_convert.demo.network import Network
+from electra_convert.demo.scoring import sigmoid
+from electra_convert.errors import TextError
 
 pytestmark = pytest.mark.slow
-TEXT = "Return the value of the purple attribute."
-VOCABULARY = FIXTURES / "vocab.txt"
+TEXT = "Return the value of the purple attribute, or 日 caf\u00e9 👩\u200d👧."
+LONG = " ".join(f"{word} {number}" for number in range(150) for word in ("value", "return"))
 
 
-def probabilities(source: Path, **options) -> list[float]:
-    return [token.probability for token in score(open_model(source, **options), [TEXT])[0].tokens]
+def direct(model, text: str):
+    """The whole text in one input, without windows and batches."""
+    inside = [piece.id for piece in model.encode(text).pieces]
+    ids = np.array([[model.special["[CLS]"], *inside, model.special["[SEP]"]]])
+    return model.network.run(ids, np.ones_like(ids), np.zeros_like(ids))[0, 1:-1]
 
 
-@pytest.fixture(scope="module")
-def expected() -> list[float]:
-    return probabilities(FIXTURES / "default", vocab=VOCABULARY)
-
-
-@pytest.mark.parametrize(
-    "name", ["", "model.ckpt-4000", "model.ckpt-4000.index", "model.ckpt-4000.data-00000-of-00001", "checkpoint"]
-)
-def test_a_tensorflow_checkpoint_is_opened_by_any_of_its_names(expected, name):
-    assert probabilities(FIXTURES / "default" / name, vocab=VOCABULARY) == expected
-
-
-@pytest.mark.parametrize("part", ["", "discriminator", "discriminator/model.safetensors"])
-def test_a_converted_model_gives_the_same_numbers(expected, golden_pair, part):
-    assert probabilities(golden_pair / part) == expected
-
-
-@pytest.mark.parametrize(
-    "options", [{"to": "torch"}, {"max_shard_size": 100_000}, {"to": "torch", "max_shard_size": 1}]
-)
-def test_any_container_gives_the_same_numbers(expected, tmp_path, options):
-    convert(FIXTURES / "default", tmp_path / "out", vocab=VOCABULARY, **options)
-    assert probabilities(tmp_path / "out") == expected
-
-
-def test_a_checkpoint_is_opened_without_a_trace(golden_copy):
-    folder = golden_copy()
-    before = {path: path.stat().st_mtime_ns for path in [folder, folder.parent, *folder.iterdir()]}
-    open_model(folder)
-    assert {path: path.stat().st_mtime_ns for path in [folder, folder.parent, *folder.iterdir()]} == before
-
-
-def test_a_lone_discriminator_is_given_its_generator(golden_pair, tmp_path):
-    lone = shutil.copytree(golden_pair / "discriminator", tmp_path / "lone")
-    opened_generator = open_model(lone, "generator", generator=golden_pair / "generator")
-    assert opened_generator.role == "generator"
-    with pytest.raises(NamesError, match="holds a discriminator and no generator: a discriminator cannot suggest"):
-        open_model(lone, "generator")
-
-
-def test_a_lone_generator_is_no_discriminator(golden_pair):
-    with pytest.raises(NamesError, match="holds a generator and no discriminator") as caught:
-        open_model(golden_pair / "generator")
-    assert "--fill" in str(caught.value.hint)
-
-
-def test_a_tensorflow_checkpoint_without_a_generator_is_given_none(written):
-    with pytest.raises(NamesError, match="holds a discriminator and no generator") as caught:
-        open_model(written("uniform_generator"), "generator")
-    assert "--generator" not in str(caught.value.hint)
-
-
-def test_a_model_of_the_wrong_role_is_refused(opened_discriminator, opened_generator):
-    with pytest.raises(NamesError, match="a discriminator is needed, and this is a generator"):
-        score(opened_generator, [TEXT])
-    with pytest.raises(NamesError, match="a generator is needed, and this is a discriminator"):
-        electra_convert.fill(opened_discriminator, ["the [MASK]"])
-
-
-def test_an_encoder_without_a_head_cannot_score(written):
-    with pytest.raises(NamesError, match="holds an encoder without the pretraining head"):
-        open_model(written("fine_tuned"))
-
-
-def test_weights_that_are_not_finite_are_refused(written):
-    def spoil(tensors):
-        tensors["electra/embeddings/word_embeddings"][3, 1] = np.nan
-
-    with pytest.raises(NamesError, match="electra/embeddings/word_embeddings holds NaN"):
-        open_model(written(change=spoil))
-
-
-@pytest.mark.parametrize("role", ["discriminator", "generator"])
-def test_finite_weights_whose_logits_are_not_are_refused_when_they_are_run(golden_pair, role):
-    opened = open_model(golden_pair, role)
-    weights = {name: tensor.clone() for name, tensor in opened.network._weights.items()}
-    for name in weights:
-        if "dense.weight" in name:
-            weights[name].fill_(3e38)
-    opened.network._weights = weights
-    use = score if role == "discriminator" else electra_convert.fill
-    with pytest.raises(CorruptFileError, match=f"what the {role} computes is not finite") as caught:
-        use(opened, ["the [MASK] of"])
-    assert str(golden_pair) in str(caught.value)
-
-
-def test_a_guessed_head_count_is_said(written):
-    assert any("guess" in notice for notice in open_model(written(hparams=False)).notices)
-
-
-def test_electric_lacks_a_term_and_says_so(written):
-    folder = written("two_tower_generator")
-    assert any("cloze" in notice for notice in open_model(folder).notices)
-    # It has a generator, so nobody is told to look for another one.
-    with pytest.raises(NamesError, match="its generator is the two-tower generator") as caught:
-        open_model(folder, "generator")
-    assert caught.value.hint is None
-
-
-# Vocabularies
-
-
-@pytest.mark.parametrize("keep", [("vocab.txt", "tokenizer_config.json"), ("vocab.txt",), ("tokenizer.json",)])
-def test_one_file_of_a_tokenizer_is_enough(expected, golden_pair, tmp_path, keep):
-    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
-    for name in {"tokenizer.json", "tokenizer_config.json", "vocab.txt"} - set(keep):
-        (folder / name).unlink()
-    assert probabilities(folder) == expected
-
-
-def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, golden_pair, tmp_path):
-    with pytest.raises(VocabularyError, match="no vocabulary beside it") as caught:
-        open_model(golden_copy(without=("vocab.txt",)))
-    assert "--vocab" in str(caught.value.hint)
-    folder = shutil.copytree(
-        golden_pair / "discriminator", tmp_path / "bare", ignore=shutil.ignore_patterns("*oken*", "v*")
+def test_tokens_are_scored_as_the_model_does_and_stand_where_they_are(opened_discriminator):
+    found = score(opened_discriminator, [TEXT])[0]
+    np.testing.assert_allclose(
+        [token.probability for token in found.tokens], sigmoid(direct(opened_discriminator, TEXT)), atol=1e-7
     )
-    with pytest.raises(VocabularyError, match="no vocabulary beside it"):
-        open_model(folder)
-    assert probabilities(folder, vocab=VOCABULARY) == expected
+    assert all(token.text == TEXT[token.start : token.end] for token in found.tokens)
+    assert [word.text for word in found.words][-5:] == ["or", "日", "café", "👩\u200d👧", "."]
+    assert found.windows == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda text: "{", "cannot be read"),
-        (lambda text: text.replace("[MASK]", "[mask]"), r"lacks \[MASK\]"),
-        (
-            lambda text: text.replace(": 1499", ": 1700"),
-            "has a piece of id 1700, but the word embedding has 1500 rows",
-        ),
-        (
-            lambda text: json.dumps({**json.loads(text), "added_tokens": []}),
-            r"reads \[MASK\] as \[, ma, ##s, ##k, \], not as one token",
-        ),
-    ],
-)
-def test_a_tokenizer_that_does_not_fit_is_refused(golden_pair, tmp_path, change, said):
-    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
-    path = folder / "tokenizer.json"
-    path.write_text(change(path.read_text()))
-    with pytest.raises(VocabularyError, match=said):
-        open_model(folder)
+def test_special_tokens_of_a_text_are_seen_by_the_model_and_left_out(opened_discriminator):
+    found = score(opened_discriminator, ["the [MASK] of [SEP]"])[0]
+    assert [token.piece for token in found.tokens] == ["the", "of"]
+    expected = sigmoid(direct(opened_discriminator, "the [MASK] of [SEP]"))[[0, 2]]
+    np.testing.assert_allclose([token.probability for token in found.tokens], expected, atol=1e-7)
 
 
-def test_a_vocabulary_beside_a_model_that_does_not_fit_is_not_said_to_be_missing(golden_pair, tmp_path):
-    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
-    (folder / "tokenizer.json").unlink()
-    (folder / "vocab.txt").write_text("\n".join(VOCABULARY.read_text().split("\n")[:100]) + "\n")
-    with pytest.raises(VocabularyError, match=r"copy/vocab.txt has 100 pieces, but the .* has 1500 rows") as caught:
-        open_model(folder)
-    assert "convert accepts with --pad-vocab" in caught.value.hint
+def test_company_changes_nothing(opened_discriminator):
+    texts = [TEXT, "the", LONG, *(f"value {number}" for number in range(20))]
+    together = score(opened_discriminator, texts)
+    for text, found in zip(texts, together, strict=True):
+        alone = score(opened_discriminator, [text])[0]
+        assert found.text == text
+        np.testing.assert_allclose(
+            [token.probability for token in found.tokens], [token.probability for token in alone.tokens], atol=1e-6
+        )
 
 
-def test_a_hint_names_no_option_that_the_demo_lacks(golden_copy):
-    folder = golden_copy()
-    pieces = (folder / "vocab.txt").read_text().splitlines()
-    pieces[-30:] = [f"\u00e4{number}" for number in range(30)]
-    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
-    notices = [notice for notice in open_model(folder).notices if "accents" in notice]
-    assert [notice.endswith("; convert --no-strip-accents keeps them.") for notice in notices] == [True]
+def test_a_text_longer_than_the_model_is_scored_in_windows(opened_discriminator):
+    found = score(opened_discriminator, [LONG])[0]
+    pieces = opened_discriminator.encode(LONG).pieces
+    room = opened_discriminator.positions - 2
+    assert found.windows == -(-(len(pieces) - room) // (room // 2)) + 1
+    assert len(found.tokens) == len(pieces)
+    # The beginning is what the model says of its first window.
+    head = LONG[: pieces[room - 1].end]
+    quarter = 3 * room // 4 - 1
+    np.testing.assert_allclose(
+        [token.probability for token in found.tokens[:quarter]],
+        sigmoid(direct(opened_discriminator, head))[:quarter],
+        atol=1e-6,
+    )
 
 
-def test_a_tokenizer_without_its_piece_for_unknown_words_is_told_of(golden_pair, tmp_path):
-    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
-    fields = json.loads((folder / "tokenizer.json").read_text())
-    fields["model"]["unk_token"] = "<unk>"
-    (folder / "tokenizer.json").write_text(json.dumps(fields))
-    opened = open_model(folder)
-    score(opened, ["the value"])
-    with pytest.raises(VocabularyError, match=r"the tokenizer of the model cannot read the text: .* Missing"):
-        score(opened, ["\u65e5"])
+def test_a_probability_above_one_half_is_a_logit_above_zero():
+    logits = np.array([-90.0, -1e-6, -0.0, 0.0, 1e-6, 90.0], np.float32)
+    assert (sigmoid(logits) > 0.5).tolist() == [False, False, False, False, True, True]
+    assert sigmoid(logits)[[0, 5]] == pytest.approx([0, 1])
 
 
-def test_a_tokenizer_that_truncates_and_pads_does_so_no_more(golden_pair, tmp_path, expected):
-    from tokenizers import Tokenizer
-
-    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(3)
-    tokenizer.enable_padding(length=64)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    assert probabilities(folder) == expected
+# In a notebook
 
 
-def test_an_activation_that_is_not_known_is_refused(golden_pair, tmp_path):
-    folder = shutil.copytree(golden_pair / "discriminator", tmp_path / "copy")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "silu"}))
-    with pytest.raises(ConfigError, match=r"copy: hidden_act is 'silu', expected gelu, .*, linear"):
-        open_model(folder)
+def test_what_comes_of_a_model_is_short_to_look_at(opened_discriminator, opened_generator, golden_pair):
+    assert repr(opened_discriminator) == f"<LoadedModel: discriminator of {golden_pair} on cpu>"
+    shown = repr(score(opened_discriminator, TEXT)[0])
+    assert re.fullmatch(
+        r"<ScoredText 'Return the value of the purple attribut…': \d+ of \d+ tokens called replaced>", shown
+    )
+    assert len(repr(fill(opened_generator, "the [MASK]", 1000))) < 200
 
 
-def test_a_role_that_is_none_is_refused(golden_pair):
-    with pytest.raises(UsageError, match="the role is 'both', expected discriminator or generator"):
-        open_model(golden_pair, "both")
+def test_a_notebook_shows_scored_texts_as_a_page_whose_styles_and_scripts_stay_its_own(opened_discriminator):
+    scored = opened_discriminator.score(["the <b>value</b>", 'a "purple"'])
+    for shown, texts in ((scored[0], 1), (scored, 2)):
+        frame = shown._repr_html_()
+        assert re.fullmatch(r'<iframe srcdoc="[^"]*" sandbox style="[^"]*" title="[^"]*"></iframe>', frame)
+        page = unescape(re.search('srcdoc="([^"]*)"', frame)[1])
+        assert page.startswith("<!doctype html>")
+        assert page.count('<section class="card">') == texts
+        assert "<b>" not in page
+    assert opened_discriminator.score([])._repr_html_() is None
 
 
-def test_nothing_there_is_said_as_everywhere(tmp_path):
-    with pytest.raises(SourceError, match="does not exist"):
-        open_model(tmp_path / "nothing")
+# The generator
+
+
+def test_masks_are_filled_with_the_likeliest_pieces(opened_generator):
+    text = "the [MASK] of [MASK]."
+    found = fill(opened_generator, [text], 1500)[0]
+    assert [text[mask.start : mask.end] for mask in found] == ["[MASK]", "[MASK]"]
+    logits = direct(opened_generator, text)
+    for mask, row in zip(found, (logits[1], logits[3]), strict=True):
+        values = [candidate.probability for candidate in mask.candidates]
+        assert values == sorted(values, reverse=True)
+        assert sum(values) == pytest.approx(1)
+        assert mask.candidates[0].piece == opened_generator.tokenizer.id_to_token(int(row.argmax()))
+        assert values[0] == pytest.approx(softmax(row).max())
+
+
+def test_a_mask_far_into_a_long_text_is_filled(opened_generator):
+    assert fill(opened_generator, [f"{LONG} the [MASK] of"], 3)[0][0].start == len(LONG) + 5
+
+
+def test_of_a_long_text_the_logits_of_one_window_are_kept_at_a_time(opened_generator, monkeypatch):
+    kept: list[weakref.ref] = []
+    run = Network.run
+
+    def watched(network, *arrays):
+        assert not [one for one in kept if one() is not None]
+        logits = run(network, *arrays)
+        kept.append(weakref.ref(logits))
+        return logits
+
+    monkeypatch.setattr(Network, "run", watched)
+    corrupt(opened_generator, LONG, 1.0, seed=0)
+    assert len(kept) > 3
+
+
+def test_a_lone_text_is_one_and_several_may_come_from_anywhere(opened_discriminator, opened_generator):
+    assert score(opened_discriminator, TEXT) == score(opened_discriminator, [TEXT])
+    assert fill(opened_generator, "the [MASK]") == opened_generator.fill(iter(["the [MASK]"]))
+    texts = ["the value", "of it"]
+    assert opened_discriminator.score(line for line in texts) == opened_discriminator.score(texts)
+    assert opened_discriminator.score([]) == []
+
+
+@pytest.mark.parametrize("texts", [[b"the [MASK]"], b"the [MASK]", [["the [MASK]"]]], ids=repr)
+def test_what_is_no_text_is_refused(opened_discriminator, opened_generator, texts):
+    for use in (opened_discriminator.score, opened_generator.fill):
+        with pytest.raises(TextError, match=r"a text is of type (bytes|int|list), expected str"):
+            use(texts)
+
+
+def test_a_text_without_a_mask_is_refused(opened_generator):
+    with pytest.raises(TextError, match=r"has no \[MASK\]"):
+        fill(opened_generator, ["the mask"])
+
+
+@pytest.mark.parametrize("text", ["the value of", "a[MASK] value [MASK]", "日value本", f"{LONG} value"])
+def test_suggestions_are_words_for_the_place_asked_for(opened_generator, text):
+    start = text.rindex("value")
+    found = opened_generator.suggest(text, start, start + 5, 8)
+    assert len(found) == 8
+    assert not [one for one in found if one.piece.startswith(("##", "["))]
+    # Every mask of the text is one for the model; that of the place is the one that counts.
+    masked = f"{text[:start]}[MASK]{text[start + 5 :]}"
+    expected = {mask.start: mask.candidates for mask in fill(opened_generator, [masked], 1500)[0]}[start]
+    assert list(found) == [one for one in expected if one in found]
+
+
+def greedy(model):
+    """The model with a tokenizer.json whose special tokens take the space before them, as RoBERTa's does."""
+    fields = json.loads(model.tokenizer.to_str())
+    for token in fields["added_tokens"]:
+        token["lstrip"] = True
+    return replace(model, tokenizer=Tokenizer.from_str(json.dumps(fields)))
+
+
+def test_a_mask_that_takes_the_space_before_it_is_filled_and_suggested_for_as_any(opened_generator):
+    other = greedy(opened_generator)
+    assert fill(other, ["the [MASK] of [MASK]"]) == fill(opened_generator, ["the [MASK] of [MASK]"])
+    assert other.suggest("the value of", 4, 9, 8) == opened_generator.suggest("the value of", 4, 9, 8)
+
+
+def test_a_place_whose_mask_is_not_read_as_one_is_refused(opened_generator):
+    fields = {**json.loads(opened_generator.tokenizer.to_str()), "added_tokens": []}
+    blind = replace(opened_generator, tokenizer=Tokenizer.from_str(json.dumps(fields)))
+    with pytest.raises(TextError, match=r"a \[MASK\] in place of characters 4 to 9 of the text is not read as one"):
+        blind.suggest("the value of", 4, 9, 8)
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 2), (0, 99)])
+def test_a_place_that_is_not_in_the_text_is_refused(opened_generator, start, end):
+    with pytest.raises(TextError, match="the text has no characters"):
+        opened_generator.suggest("the value", start, end, 3)
