@@ -13,10 +13,10 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
-from electra_convert.schemes.transformers import ADAPTER_FILE, OPTIMIZER_FILE
 from electra_convert.verification.inputs import Limits
 from electra_convert.verification.reference.session import WitnessSession
 from electra_convert.verification.report import SideReport
@@ -100,7 +100,7 @@ class Side:
 
         A folder without one is loaded by transformers as if it held an empty one; a file of weights is not loaded so.
         """
-        if self.findings is None or self.checkpoint.variant is not None:
+        if self.findings is None or not self.checkpoint.scheme.described:
             return None
         return self.findings.bases.get(role, {} if self.place.path.is_dir() else None)
 
@@ -136,7 +136,7 @@ class Side:
         model = self.checkpoint.models[role]
         settled = self.place.config is not None
         own, others = (self,), () if other is None else (other,)
-        if self.checkpoint.variant is not None:
+        if self.checkpoint.scheme.loads == "google":
             sides = own + others if settled else others + own
             activations = [side.setting(role, "hidden_act") for side in sides]
             activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
@@ -150,7 +150,7 @@ class Side:
 
 def _require_no_adapter(checkpoint: Checkpoint) -> None:
     """from_pretrained changes the weights by an adapter that lies in the folder it is given."""
-    if checkpoint.variant is not None or not checkpoint.path.is_dir():
+    if checkpoint.scheme.loads != "transformers" or not checkpoint.path.is_dir():
         return
     for model in checkpoint.models.values():
         if (path := model.folder / ADAPTER_FILE).exists():
@@ -181,7 +181,7 @@ def require_apart(reference: Side, candidate: Side) -> None:
 def _weights_files(side: Side) -> list[Path]:
     """A file of each container of weights; of a TensorFlow checkpoint, which is opened at a prefix, its index."""
     named = [source.path for source in side.checkpoint.sources if source.path.name != OPTIMIZER_FILE]
-    files = [path if path.is_file() else path.with_name(f"{path.name}.index") for path in named]
+    files = [path if path.is_file() else path.with_name(f"{path.name}{BUNDLE_INDEX}") for path in named]
     return [path for path in files if path.is_file()]
 
 
