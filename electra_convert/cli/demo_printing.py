@@ -49,14 +49,13 @@ class Printer:
 
     def text(self, scored: ScoredText) -> None:
         """Print one text."""
-        terminal = on_terminal(sys.stdout)
-        colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        colour = wants_colour()
         text = scored.marked(self._unit, self._threshold)
         lines = [sentence_line(text, colour)]
         if self._table:
             before = [""] if self._printed else []
             smooth = colour and _has_blocks(sys.stdout.encoding)
-            columns = get_terminal_size().columns if terminal else _COLUMNS
+            columns = get_terminal_size().columns if on_terminal(sys.stdout) else _COLUMNS
             lines = [*before, *lines, "", *table_lines(text, smooth, columns)]
         if text.labelled:
             lines += [*([""] if self._table else []), outcome_line(text)]
@@ -100,6 +99,11 @@ class Printer:
             if not self._patient:
                 raise
             self._failure = error
+
+
+def wants_colour() -> bool:
+    """Whether standard output is a terminal that shows colours, and its reader wants them."""
+    return on_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _has_blocks(encoding: str) -> bool:

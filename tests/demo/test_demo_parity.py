@@ -65,7 +65,7 @@ def test_the_generator_says_at_masks_what_google_recorded(pairs, name, origin):
 
 
 @pytest.mark.parametrize(("variant", "sizes"), VARIANT_SIZES)
-def test_every_layout_is_run_as_the_oracle_and_transformers_do(variant_folders, tmp_path, variant, sizes):
+def test_every_layout_is_run_as_the_oracle_does(variant_folders, tmp_path, variant, sizes):
     made = SIZES[sizes]
     source = variant_folders(variant, sizes)
     inputs = checkpoints.inputs(made)
@@ -80,10 +80,6 @@ def test_every_layout_is_run_as_the_oracle_and_transformers_do(variant_folders, 
         heads = checkpoints.sizes_of(variant, role, made).heads
         expected = forward.forward(variables, network, heads, activation=made.activation, **inputs).logits
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=TOLERANCE)
-        if role == "discriminator" or made.activation == "gelu":
-            convert(source, tmp_path / role, model=role)
-            theirs = transformers_models.run(tmp_path / role, *arrays).logits
-            np.testing.assert_allclose(found, theirs, rtol=1e-5, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import statistics
 import time
@@ -310,8 +311,8 @@ def test_sixteen_clients_typing_at_once_are_all_answered(golden_pair):
     assert statistics.quantiles(times, n=20)[-1] < 2.0
 
 
-def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(golden_pair):
-    with served(golden_pair, "--port", "0") as (address, process):
+def test_the_server_listens_to_this_machine_alone_is_quiet_when_told_and_ends_with_ctrl_c(golden_pair):
+    with served(golden_pair, "--port", "0", "-q") as (address, process):
         port = int(address.rsplit(":", 1)[1].strip("/"))
         assert address == f"http://127.0.0.1:{port}/"
         idle = HTTPConnection("127.0.0.1", port)
@@ -320,5 +321,7 @@ def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(golden_pa
         with socket.socket() as elsewhere:
             # Linux routes all of 127.0.0.0/8 here: another address of this machine, on which nothing listens.
             assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
     assert process.returncode == 0
     idle.close()

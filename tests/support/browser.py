@@ -10,6 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -17,6 +20,11 @@ CHROMIUM = next(
 DRIVER = shutil.which("chromedriver")
 DESKTOP = (1100, 850)
 PHONE = (390, 844)
+# Nothing that a test does not ask for: no first run, no updates, no requests of its own.
+_QUIET = """
+    --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run
+    --disable-background-networking --disable-component-update --disable-sync
+""".split()
 
 
 @contextmanager
@@ -26,14 +34,22 @@ def chromium() -> Iterator:
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
+    with TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        for argument in (*_QUIET, f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """One browser a session; a test gives it the size and the colours it wants, with look."""
+    with chromium() as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 def look(driver, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None:
