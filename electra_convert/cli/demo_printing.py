@@ -9,18 +9,11 @@ from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import Any
 
-from electra_convert.cli.printing import on_terminal, print_message, print_result
-from electra_convert.cli.report import print_json
+from electra_convert.cli.printing import on_terminal, print_json, print_message, print_result
 from electra_convert.demo.evaluation import Evaluation, Mark, Unit
 from electra_convert.demo.filling import Filling
 from electra_convert.demo.scoring import ScoredText
-from electra_convert.demo.terminal import (
-    evaluation_lines,
-    filling_lines,
-    outcome_line,
-    sentence_line,
-    table_lines,
-)
+from electra_convert.demo.terminal import evaluation_lines, filling_lines, outcome_line, sentence_line, table_lines
 from electra_convert.errors import OutputError
 
 _COLUMNS = 80  # of what is no terminal: the same lines wherever they go
