@@ -35,11 +35,11 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.conversion.load import load_model as load_model
     from electra_convert.conversion.load import load_state_dict as load_state_dict
     from electra_convert.demo.filling import Filling as Filling
-    from electra_convert.demo.filling import fill as fill
-    from electra_convert.demo.models import LoadedModel as LoadedModel
-    from electra_convert.demo.models import open_model as open_model
-    from electra_convert.demo.scores import ScoredText as ScoredText
-    from electra_convert.demo.scores import score as score
+    from electra_convert.demo.model import LoadedModel as LoadedModel
+    from electra_convert.demo.model import fill as fill
+    from electra_convert.demo.model import score as score
+    from electra_convert.demo.opening import open_model as open_model
+    from electra_convert.demo.scoring import ScoredText as ScoredText
     from electra_convert.errors import ElectraConvertError as ElectraConvertError
     from electra_convert.errors import ElectraWarning as ElectraWarning
     from electra_convert.hub.card.writing import Card as Card
@@ -61,9 +61,9 @@ _API = {
     "load_model": "conversion.load",
     "load_state_dict": "conversion.load",
     "open_checkpoint": "checkpoint",
-    "open_model": "demo.models",
-    "score": "demo.scores",
-    "fill": "demo.filling",
+    "open_model": "demo.opening",
+    "score": "demo.model",
+    "fill": "demo.model",
     "write_card": "hub.card.writing",
     "upload": "hub.upload",
     "pretrain": "pretraining.run",
@@ -74,11 +74,11 @@ _API = {
     "ElectraWarning": "errors",
     "Filling": "demo.filling",
     "Inspection": "conversion.inspect",
-    "LoadedModel": "demo.models",
+    "LoadedModel": "demo.model",
     "ModelReport": "conversion.inspect",
     "ParityReport": "verification.report",
     "Pretraining": "pretraining.run",
-    "ScoredText": "demo.scores",
+    "ScoredText": "demo.scoring",
     "Upload": "hub.upload",
     "Value": "config.resolve",
     "__version__": "version",

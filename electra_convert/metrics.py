@@ -25,15 +25,10 @@ class BinaryMetrics:
     auc: float | None
 
 
-def binary_metrics(scores: NDArray[np.float64], positive: NDArray[np.bool_], threshold: float) -> BinaryMetrics:
-    """Compare what scores call positive with what is.
-
-    Args:
-        scores: [n] of any floats; what is above the threshold is called positive.
-        positive: [n] whether it is.
-        threshold: in the scores' own unit.
-    """
-    called = scores > threshold
+def binary_metrics(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], called: NDArray[np.bool_]
+) -> BinaryMetrics:
+    """Compare what is called positive with what is; scores [n] are any floats, the others say it for each."""
     hits = int((called & positive).sum())
     return BinaryMetrics(
         accuracy=_share(int((called == positive).sum()), len(scores)),

@@ -21,7 +21,7 @@ from support.checkpoints import SIZES
 from support.pairs import copy_pair
 from support.pretraining import TINY
 
-from electra_convert.errors import ElectraConvertWarning
+from electra_convert.errors import ElectraWarning
 
 if TYPE_CHECKING:
     from electra_convert.verification.reference.session import ReferenceSession
@@ -202,7 +202,7 @@ def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thr
         cache = tmp_path_factory.getbasetemp() / "tokenised"
         with warnings.catch_warnings():
             # Runs as short as these are shorter than their warm-up, and what else they are warned of.
-            warnings.simplefilter("ignore", ElectraConvertWarning)
+            warnings.simplefilter("ignore", ElectraWarning)
             return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
 
     return run

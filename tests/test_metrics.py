@@ -22,12 +22,12 @@ def test_the_area_is_the_share_of_pairs_that_are_in_order(pairs):
 
 
 def test_what_is_called_positive_is_above_the_threshold():
-    found = binary_metrics(np.array([-1.0, 0.0, 2.0, 3.0, -4.0]), np.array([True, False, True, False, False]), 0.0)
+    scores = np.array([-1.0, 0.0, 2.0, 3.0, -4.0])
+    found = binary_metrics(scores, np.array([True, False, True, False, False]), scores > 0)
     assert (found.accuracy, found.precision, found.recall) == (3 / 5, 1 / 2, 1 / 2)
 
 
 def test_figures_without_a_meaning_are_none():
-    nothing = binary_metrics(np.empty(0), np.empty(0, bool), 0.0)
-    assert nothing == binary_metrics(np.empty(0), np.empty(0, bool), 1.0)
+    nothing = binary_metrics(np.empty(0), np.empty(0, bool), np.empty(0, bool))
     assert (nothing.accuracy, nothing.precision, nothing.recall, nothing.auc) == (None, None, None, None)
-    assert binary_metrics(np.array([-1.0]), np.array([False]), 0.0).recall is None
+    assert binary_metrics(np.array([-1.0]), np.array([False]), np.array([False])).recall is None

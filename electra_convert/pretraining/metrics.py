@@ -58,15 +58,15 @@ class Tally:
         if not self.tokens:
             return found
         logits, labels = _joined(self.tokens, 2).T
-        judged = binary_metrics(logits, labels > 0, threshold=0.0)
+        detected = binary_metrics(logits, labels > 0, called=logits > 0)
         return found | {
             "sampled_masked_lm_accuracy": _mean(sampled),
             "disc_loss": _mean(_joined(self.sequences, 1)),
             # What has no meaning is 0, as tf.metrics has it, and an area that nothing spans is a half.
-            "disc_accuracy": judged.accuracy or 0.0,
-            "disc_precision": judged.precision or 0.0,
-            "disc_recall": judged.recall or 0.0,
-            "disc_auc": 0.5 if judged.auc is None else judged.auc,
+            "disc_accuracy": detected.accuracy or 0.0,
+            "disc_precision": detected.precision or 0.0,
+            "disc_recall": detected.recall or 0.0,
+            "disc_auc": 0.5 if detected.auc is None else detected.auc,
         }
 
 

@@ -30,6 +30,8 @@ class Piece:
         end: where it ends, accents and the like included that normalising dropped behind it.
         word: the number of the word it is of; a sign of punctuation and an ideograph are words.
         special: whether it is a special token, spelt out in the text.
+        replaced: whether something else stood there, where that is known; a model is not told.
+        before: the piece that stood there, where the generator put this one in.
     """
 
     text: str
@@ -38,6 +40,8 @@ class Piece:
     end: int
     word: int
     special: bool
+    replaced: bool | None = None
+    before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,7 @@ class Window:
 
 
 def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedText:
-    """Cut a text into pieces.
-
-    Args:
-        tokenizer: of the model, without truncation.
-        special: the special tokens, such as [MASK].
-        text: any text.
-
-    Returns:
-        The text with its pieces, in its order.
+    """Cut a text into pieces, with a tokenizer that does not truncate.
 
     Raises:
         TextError: nothing is left of the text, it is too long, holds half of a character, or is no str.
@@ -153,12 +149,7 @@ def _with_marks(text: str, end: int, until: int) -> int:
 def windows(count: int, room: int) -> tuple[Window, ...]:
     """Lay windows over pieces so that each piece is seen with as much around it as there can be.
 
-    Args:
-        count: how many pieces there are, one or more.
-        room: how many pieces the model can be given at once, beside [CLS] and [SEP].
-
-    Returns:
-        One window, or several that overlap by half; every piece is owned by one.
+    They hold `room` pieces at most and overlap by half; every piece is owned by one.
     """
     if count <= room:
         return (Window(0, count, 0, count),)

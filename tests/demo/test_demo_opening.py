@@ -216,6 +216,20 @@ def test_an_activation_that_is_not_known_is_refused(golden_pair, tmp_path):
         open_model(folder)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_a_device_may_be_named(golden_pair, device):
+    opened = open_model(golden_pair, device=device)
+    assert str(opened.device) == device
+    assert opened.score(TEXT) == open_model(golden_pair).score(TEXT)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu"])
+def test_a_device_that_is_not_there_is_refused_in_one_line(tmp_path, device):
+    with pytest.raises(UsageError, match=f"PyTorch cannot compute on '{device}' here: ") as caught:
+        open_model(tmp_path / "nothing", device=device)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_role_that_is_none_is_refused(golden_pair):
     with pytest.raises(UsageError, match="the role is 'both', expected discriminator or generator"):
         open_model(golden_pair, "both")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from electra_convert.demo.texts import LONGEST_TEXT, encode, windows
+from electra_convert.demo.text import LONGEST_TEXT, encode, windows
 from electra_convert.errors import TextError
 from electra_convert.tokenizer import SPECIAL_TOKENS, encode_tokenizer, read_vocabulary
 

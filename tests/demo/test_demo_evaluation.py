@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.demo.html import report_page
-from electra_convert.demo.results import LEVELS, Judged, Report, level, marks, report_fields, segments
-from electra_convert.demo.scores import ScoredText, Token
+from electra_convert.cli.demo_printing import text_fields
+from electra_convert.demo.evaluation import LEVELS, Evaluation, Mark, MarkedText, evaluate
+from electra_convert.demo.html import scores_page
+from electra_convert.demo.scoring import ScoredText, Token
 from electra_convert.demo.terminal import evaluation_lines, outcome_line, sentence_line, table_lines, visible
-from electra_convert.demo.truth import Evaluation, Truth
 from electra_convert.pages import page_file
 
 # Written from right to left.
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
 
 
-def judged(text: str, *tokens: tuple[str, int, int, float, int], replaced: tuple[bool, ...] | None = None) -> Judged:
+def scored(
+    text: str, *tokens: tuple[str, int, int, float, int], replaced: tuple[bool | None, ...] = ()
+) -> ScoredText:
     """A text with tokens given as piece, start, end, probability and word."""
-    made = tuple(Token(piece, text[a:b], a, b, value, word) for piece, a, b, value, word in tokens)
-    return Judged(ScoredText(text, made, (), 1), None if replaced is None else Truth(replaced))
+    known = replaced or (None,) * len(tokens)
+    return ScoredText(
+        text,
+        tuple(
+            Token(piece, text[a:b], a, b, value, word, new)
+            for (piece, a, b, value, word), new in zip(tokens, known, strict=True)
+        ),
+    )
 
 
-FOX = judged(
+FOX = scored(
     "The fox,\tfaked",
     ("the", 0, 3, 0.1, 0),
     ("fox", 4, 7, 0.2, 1),
@@ -37,23 +46,17 @@ FOX = judged(
 )
 
 
-def report(one: Judged, unit="token", threshold=0.5) -> Report:
-    return Report("model", threshold, unit, (one,), None)
-
-
 @given(st.integers(0, 30), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=12))
 def test_segments_make_up_the_whole_text_and_hold_every_mark_once(length, places):
     text = "".join(chr(97 + index % 26) for index in range(length))
     spans = sorted((min(start, length), min(start + width, length)) for start, width in places)
-    one = judged(text, *(("x", a, b, 0.5, index) for index, (a, b) in enumerate(spans)))
-    shown = marks(one, "token", 0.5)
-    found = segments(text, shown)
-    assert "".join(segment.text for segment in found) == text
-    assert [mark for segment in found for mark in segment.marks] == list(shown)
+    marked = scored(text, *(("x", a, b, 0.5, index) for index, (a, b) in enumerate(spans))).marked()
+    assert "".join(segment.text for segment in marked.segments) == text
+    assert [mark for segment in marked.segments for mark in segment.marks] == list(marked.marks)
 
 
 def test_a_word_is_as_likely_replaced_as_the_most_suspicious_of_its_tokens():
-    shown = marks(FOX, "word", 0.5)
+    shown = FOX.marked("word").marks
     assert [(mark.name, mark.probability) for mark in shown] == [
         ("The", 0.1),
         ("fox", 0.2),
@@ -64,37 +67,65 @@ def test_a_word_is_as_likely_replaced_as_the_most_suspicious_of_its_tokens():
 
 
 def test_a_probability_at_the_threshold_is_not_above_it():
-    assert [mark.called for mark in marks(FOX, "token", 0.5)] == [False, False, False, True, False]
+    assert [mark.called for mark in FOX.marked().marks] == [False, False, False, True, False]
 
 
 @pytest.mark.parametrize(("value", "step"), [(0.0, 0), (0.1999, 0), (0.2, 1), (0.5, 2), (0.8, 4), (1.0, LEVELS - 1)])
 def test_the_scale_has_equal_steps(value, step):
-    assert level(value) == step
+    assert Mark("a", 0, 1, value, False, None, None).level == step
+
+
+@pytest.mark.parametrize(
+    ("called", "replaced", "name"),
+    [(True, True, "hit"), (False, True, "miss"), (True, False, "false alarm"), (False, False, "passed")],
+)
+def test_outcomes_have_their_names(called, replaced, name):
+    assert Mark("a", 0, 1, 0.5, called, replaced, None).outcome == name
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.booleans()), max_size=12),
+    st.sampled_from([0.0, 0.5, 0.6]),
+)
+def test_the_figures_are_what_their_definitions_say(pairs, threshold):
+    marks = [Mark("a", 0, 1, p, p > threshold, r, None) for p, r in pairs]
+    found = evaluate([MarkedText("a", "token", (mark,), 1) for mark in marks])
+    hits = sum(p > threshold and r for p, r in pairs)
+    called = sum(p > threshold for p, _ in pairs)
+    positive = [p for p, r in pairs if r]
+    negative = [p for p, r in pairs if not r]
+    right = sum((p > threshold) == r for p, r in pairs)
+    assert (found.tokens, found.replaced) == (len(pairs), len(positive))
+    assert found.accuracy == (right / len(pairs) if pairs else None)
+    assert found.precision == (hits / called if called else None)
+    assert found.recall == (hits / len(positive) if positive else None)
+    wins = [1.0 if p > n else 0.5 if p == n else 0.0 for p, n in product(positive, negative)]
+    assert found.auc == (pytest.approx(sum(wins) / len(wins)) if wins else None)
 
 
 # In a terminal
 
 
 def test_without_colour_brackets_tell_what_was_called_and_what_was_missed():
-    assert sentence_line(FOX, report(FOX), colour=False) == "The ((fox)), [[fake]]((d))"
-    assert sentence_line(FOX, report(FOX, "word"), colour=False) == "The ((fox)), [[faked]]"
+    assert sentence_line(FOX.marked(), colour=False) == "The ((fox)), [[fake]]((d))"
+    assert sentence_line(FOX.marked("word"), colour=False) == "The ((fox)), [[faked]]"
 
 
 def test_colour_adds_nothing_but_colour():
-    coloured = sentence_line(FOX, report(FOX), colour=True)
-    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == sentence_line(FOX, report(FOX), colour=False)
+    coloured = sentence_line(FOX.marked(), colour=True)
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == sentence_line(FOX.marked(), colour=False)
     assert coloured.count("\x1b[0m") == coloured.count("\x1b[38;5;16;48;5;") == 4
 
 
 @pytest.mark.parametrize(("columns", "cells"), [(200, 20), (66, 20), (56, 10), (40, 4), (1, 4)])
 @pytest.mark.parametrize("smooth", [False, True])
 def test_the_columns_of_a_table_line_up_whatever_the_script_and_the_terminal(smooth, columns, cells):
-    one = judged(
+    one = scored(
         f"日本{HEBREW}e\u0301a",
         ("日", 0, 1, 0.0, 0), ("本", 1, 2, 0.337, 1), (HEBREW, 2, 6, 0.5, 2), ("e", 6, 8, 0.51, 3),
         ("a", 8, 9, 1.0, 4), replaced=(True, False, False, True, False),
     )  # fmt: skip
-    lines = table_lines(one, report(one), smooth, columns)
+    lines = table_lines(one.marked(), smooth, columns)
     row = rf"  (\d\.\d{{3}})  (.{{{cells}}})  (original|replaced)  (.{{11}})  (\S+)"
     fields = [re.fullmatch(row, line) for line in lines]
     assert [match[5] for match in fields if match] == ["日", "本", HEBREW, "e", "a"]
@@ -102,7 +133,7 @@ def test_the_columns_of_a_table_line_up_whatever_the_script_and_the_terminal(smo
 
 
 def test_outcomes_are_counted():
-    assert outcome_line(FOX, report(FOX)) == (
+    assert outcome_line(FOX.marked()) == (
         "  Replaced: 3 of 5 tokens. Noticed: 1; missed, in (( )): 2; false alarms: 0."
     )
 
@@ -133,7 +164,7 @@ def test_nothing_in_a_text_steers_the_terminal(text, shown):
 
 
 def test_json_says_everything_of_tokens_and_words():
-    fields = report_fields(report(FOX, "word"))["texts"][0]
+    fields = text_fields(FOX, 0.5)
     assert fields["text"] == "The fox,\tfaked"
     assert fields["tokens"][3] == {
         "piece": "fake", "text": "fake", "start": 9, "end": 13, "probability": 0.95, "replaced": True,
@@ -148,8 +179,9 @@ def test_json_says_everything_of_tokens_and_words():
 @pytest.mark.parametrize("unit", ["token", "word"])
 def test_a_page_holds_the_text_escaped_and_loads_nothing(unit):
     text = "<script>alert(1)</script> & \"'"
-    one = judged(text, ("<script>", 0, 8, 0.9, 0), ("&", 26, 27, 0.1, 1))
-    page = report_page(report(one, unit))
+    one = scored(text, ("<script>", 0, 8, 0.9, 0), ("&", 26, 27, 0.1, 1))
+    page = scores_page([one.marked(unit)], 0.5, "<model>")
+    assert "&lt;model&gt;" in page
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "&amp;" in page
@@ -158,7 +190,8 @@ def test_a_page_holds_the_text_escaped_and_loads_nothing(unit):
 
 
 def test_a_page_says_in_words_what_it_shows_in_colours():
-    page = report_page(report(replace(FOX, before={1: "cat"})))
+    tokens = [replace(token, before="cat") if token.text == "fox" else token for token in FOX.tokens]
+    page = scores_page([replace(FOX, tokens=tuple(tokens)).marked()], 0.5)
     assert page.count('tabindex="0"') == 5
     assert "(replaced, hit)" in page
     assert "(original, miss, was cat)" in page

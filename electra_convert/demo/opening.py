@@ -1,10 +1,10 @@
-"""A model and its tokenizer, read from whatever a person points at, without writing anything; computes nothing."""
+"""A model opened from whatever a person points at, a TensorFlow checkpoint too; writes nothing, computes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import hparams_text
-from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
 from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
 from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
-from electra_convert.frameworks import import_torch
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
@@ -23,44 +23,15 @@ from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
 
 if TYPE_CHECKING:
+    import torch
     from tokenizers import Tokenizer
 
 _ROLES: tuple[Role, ...] = ("discriminator", "generator")
 _USES = {"discriminator": "tell which tokens were replaced", "generator": "suggest tokens"}
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model that is ready to run.
-
-    Attributes:
-        source: what was pointed at.
-        role: discriminator or generator.
-        network: runs it, in PyTorch.
-        tokenizer: its tokenizer, without truncation and padding.
-        special: the id of each special token: [PAD], [UNK], [CLS], [SEP], [MASK].
-        positions: the longest input, [CLS] and [SEP] included.
-        notices: what was guessed or left out in opening it, one sentence each.
-    """
-
-    source: str | Path
-    role: Role
-    network: Network
-    tokenizer: Tokenizer
-    special: Mapping[str, int]
-    positions: int
-    notices: tuple[str, ...]
-
-
 def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[Role, ...]:
-    """Say which models there are.
-
-    Args:
-        source: anything that convert takes.
-        generator: a folder with the generator that belongs to a discriminator at source.
-
-    Returns:
-        The roles, the discriminator first.
+    """Say which models there are, the discriminator first; the arguments are open_model's.
 
     Raises:
         ElectraConvertError: the source is not an ELECTRA checkpoint.
@@ -76,6 +47,7 @@ def open_model(
     vocab: str | Path | None = None,
     hparams: str | Path | Mapping[str, Any] | None = None,
     config: str | Path | None = None,
+    device: str | torch.device = "cpu",
 ) -> LoadedModel:
     """Open a model to score texts with, or to fill masks.
 
@@ -88,17 +60,25 @@ def open_model(
         vocab: the vocabulary; by default the tokenizer beside the model.
         hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json.
+        device: where PyTorch computes, such as "cpu", "cuda" or "cuda:1"; in float32 everywhere.
 
     Returns:
-        The model and its tokenizer.
+        The model and its tokenizer, with methods score and fill.
 
     Raises:
         ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
+        UsageError: the role is none, or PyTorch cannot compute on the device.
         MissingPackageError: PyTorch is not installed.
+
+    >>> model = open_model("fixtures/default", vocab="fixtures/vocab.txt")
+    >>> model
+    <LoadedModel: discriminator of fixtures/default on cpu>
+    >>> model.score("Return the banana.")
+    [<ScoredText 'Return the banana.': 0 of 7 tokens called replaced>]
     """
     if role not in _ROLES:
         raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
-    import_torch(f"to run the {role}")
+    place = usable_device(device, role)
     options = TokenizerOptions(vocab=Path(vocab) if vocab is not None else None)
     with _opened(source, generator) as checkpoint:
         model = _required(checkpoint, role)
@@ -115,7 +95,7 @@ def open_model(
     return LoadedModel(
         source=as_source(source),
         role=role,
-        network=Network(_architecture(checkpoint, model, findings), weights),
+        network=Network(_architecture(checkpoint, model, findings), weights, place),
         tokenizer=tokenizer,
         special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
         positions=model.sizes.positions,
