@@ -22,7 +22,7 @@ from support.pretraining import TINY
 if TYPE_CHECKING:
     from electra_convert.verification.reference.session import WitnessSession
 
-pytest_plugins = ["support.fake_hub.fixtures"]
+pytest_plugins = ["support.fake_hub.fixtures", "support.order", "support.skips"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
 settings.register_profile(
@@ -70,7 +70,15 @@ def golden_copy(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def variant_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+def tensorflow():
+    """TensorFlow in this process; tests that ask for it run in one worker, so that it is imported once."""
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture(scope="session")
+def variant_folders(tensorflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """Writes a checkpoint of a layout with TensorFlow, once a session."""
     made: dict[tuple[str, str], Path] = {}
 

@@ -44,6 +44,7 @@ def test_readme_has_commands_to_run():
     assert len(COMMANDS) >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_runs(workplace: Path, command: str):
     """In their order, in one folder, as a reader would."""
@@ -91,29 +92,39 @@ def test_every_link_leads_somewhere(document: Path):
         assert target.startswith("http") or (document.parent / target).exists(), target
 
 
+def modules_named(tree: str) -> set[str]:
+    """The modules that a drawn tree names, each below the folder that begins its line or a line above."""
+    named = set()
+    above = [(-1, "")]
+    for line in tree.splitlines():
+        indent = len(line) - len(line.lstrip())
+        while above[-1][0] >= indent:
+            above.pop()
+        folder = above[-1][1]
+        if opened := re.match(r" *([\w/]+/)(\s|$)", line):
+            folder += opened[1]
+            above.append((indent, folder))
+        for inner, name in re.findall(r"(?<![\w/.])([\w/]+/)?(\w+\.py)\b", line):
+            if inner:
+                folder = above[-1][1] + inner
+            named.add(folder + name)
+    return named
+
+
+def test_a_module_is_named_below_the_folder_of_its_line():
+    tree = "a.py   one; b.py: two\nc/   d.py\n  e.py, f.py\n  g/h.py, i.py\n  j/k/\n    l.py\nm.py"
+    inside = {"c/d.py", "c/e.py", "c/f.py", "c/g/h.py", "c/g/i.py", "c/j/k/l.py"}
+    assert modules_named(tree) == {"a.py", "b.py", *inside, "m.py"}
+
+
 def test_the_architecture_names_every_module_and_no_other():
     text = (ROOT / "docs" / "architecture.md").read_text()
     tree = re.search(r"^electra_convert/\n(.*?)^tests/", text, re.MULTILINE | re.DOTALL)
     assert tree
-    named = set(re.findall(r"\b([a-z_]+\.py|[a-z_]+/)", tree[1].replace("google-research/electra", "")))
+    named = modules_named(tree[1])
     package = ROOT / "electra_convert"
-    parts = {path.name for path in package.glob("*.py")} | {f"{path.name}/" for path in folders(package)}
-    inside = {
-        path.name
-        for folder in ("tensors", "schemes", "formats", "config", "conversion")
-        for path in modules(package / folder)
-    }
-    assert parts - {"__main__.py", "version.py"} <= named
-    assert inside <= named
-    everything = {path.name for path in package.rglob("*.py")} | {
-        f"{path.name}/" for path in package.rglob("*") if path.is_dir()
-    }
-    assert named <= everything
-
-
-def folders(package: Path) -> list[Path]:
-    return [path for path in package.iterdir() if (path / "__init__.py").exists()]
-
-
-def modules(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    there = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    missing = sorted(path for path in there - named if not path.endswith("__init__.py"))
+    gone = sorted(named - there)
+    assert not missing, f"docs/architecture.md does not name {', '.join(missing)}"
+    assert not gone, f"docs/architecture.md names what is gone: {', '.join(gone)}"
