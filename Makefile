@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TRANSFORMERS4 := $(VENV)/transformers4
+export TRANSFORMERS4 := $(CURDIR)/$(VENV)/transformers4
 PYTEST_ARGS ?=
 
 .PHONY: quickstart test test-long lint types clean
@@ -15,15 +15,15 @@ quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against T
 	$(BIN)/electra-convert demo quickstart "This function returns a list of the names in the current directory." --corrupt 25% --seed 11
 
 # One thread for each worker: threads of torch that wait for a core another worker has make tiny models six times slower.
-# Groups in the order in which they are collected (tests/support/order.py).
-PYTEST := OMP_NUM_THREADS=1 TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest \
-	-n 2 --dist loadgroup --no-loadscope-reorder
+test test-long: export OMP_NUM_THREADS = 1
+# Groups of tests go to the workers in the order in which they are collected (tests/support/order.py).
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests but the long ones; ends with what was skipped.
 	$(PYTEST) $(PYTEST_ARGS)
 
-test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing: 20 minutes at most.
-	timeout --signal INT 20m $(PYTEST) -m long $(PYTEST_ARGS)
+test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing, for 20 minutes at most.
+	timeout 20m $(PYTEST) -m long $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from support.pretraining import TINY
 if TYPE_CHECKING:
     from electra_convert.verification.reference.session import WitnessSession
 
-pytest_plugins = ["support.fake_hub.fixtures", "support.order", "support.skips"]
+pytest_plugins = ["support.fake_hub.fixtures", "support.order", "support.skips", "pytester"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
 settings.register_profile(
