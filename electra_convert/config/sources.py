@@ -25,11 +25,10 @@ from electra_convert.config.resolve import (
 from electra_convert.config.transformers import config_evidence, model_evidence, read_config, role_of_config
 from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE
 from electra_convert.schemes.layouts import VARIANTS, Variant
 from electra_convert.schemes.mapping import Role
 
-CONFIG_FILE = "config.json"
-HPARAMS_FILE = "hparams.json"
 Given = tuple[Hparams, Rank]
 Read = TypeVar("Read")
 _ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}

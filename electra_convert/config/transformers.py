@@ -10,6 +10,7 @@ from typing import Any
 
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
 from electra_convert.errors import ConfigError
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.mapping import Role
 
 ARCHITECTURES: Mapping[tuple[Role, bool], str] = {
@@ -100,7 +101,7 @@ def model_evidence(config: Mapping[str, Any]) -> Evidence:
     Returns:
         The evidence; the defaults are not stated.
     """
-    evidence = config_evidence(config, "config.json", Rank.BESIDE)
+    evidence = config_evidence(config, CONFIG_FILE, Rank.BESIDE)
     return replace(evidence, values={**_MODEL_DEFAULTS, **evidence.values})
 
 

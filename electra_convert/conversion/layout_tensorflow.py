@@ -15,13 +15,13 @@ from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import Container, OutputPlan
 from electra_convert.errors import NamesError, counted, listing
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.names import CONVERSION_FILE, HPARAMS_FILE, VOCABULARY_FILE
 from electra_convert.schemes.layouts import VARIANTS, Variant, collapse
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.schemes.plan import Binding, expand
-from electra_convert.schemes.transformers import RECORD_FILE
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.tensors.weight import Weight, same_bits, step_constant, zeros
-from electra_convert.tokenizer.of_checkpoint import VOCABULARY, find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
 
 _PREFIX = "model.ckpt"
 _PAIR_VARIANTS = ("default", "untied_generator_embeddings", "tied_generator")
@@ -65,11 +65,11 @@ def plan_tensorflow(
     described = {role: config.values for role, config in configs.items()}
     files = {
         "checkpoint": tf_bundle.encode_state(prefix),
-        "hparams.json": (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
-        RECORD_FILE: encode_record(
+        HPARAMS_FILE: (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
+        CONVERSION_FILE: encode_record(
             checkpoint, variant.name, described, hparams, [*told, *findings.warnings], ordered
         ),
-        **({VOCABULARY: vocabulary.raw} if vocabulary else {}),
+        **({VOCABULARY_FILE: vocabulary.raw} if vocabulary else {}),
     }
 
     def open_sink(folder: Path, specs: Sequence[TensorSpec]) -> Sink:

@@ -17,15 +17,22 @@ from electra_convert.conversion.options import Options, Target
 from electra_convert.conversion.plan import Container, OutputPlan
 from electra_convert.errors import ConfigError
 from electra_convert.formats import safetensors_file
-from electra_convert.formats.shards import INDEX_SUFFIX, plan_shards
+from electra_convert.formats.names import (
+    CONFIG_FILE,
+    CONVERSION_FILE,
+    OPTIMIZER_FILE,
+    SAFETENSORS_FILE,
+    SHARD_INDEX,
+    TORCH_FILE,
+)
+from electra_convert.formats.shards import plan_shards
 from electra_convert.schemes.mapping import STEP_NAME, Role
-from electra_convert.schemes.transformers import OPTIMIZER_FILE, RECORD_FILE
 from electra_convert.tensors.cast import WEIGHT_DTYPES
 from electra_convert.tensors.spec import DTYPES, DType, Sink, TensorSpec
 from electra_convert.tensors.weight import Weight, step_constant
 from electra_convert.tokenizer.of_checkpoint import tokenizer_files
 
-_FILES: Mapping[Target, str] = {"safetensors": "model.safetensors", "torch": "pytorch_model.bin"}
+_FILES: Mapping[Target, str] = {"safetensors": SAFETENSORS_FILE, "torch": TORCH_FILE}
 _METADATA = {"format": "pt"}
 Entries = list[tuple[Weight, TensorSpec]]
 
@@ -92,7 +99,7 @@ def _plan_folder(
         [entry for box in boxes for entry in box.entries],
     )
     config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), base)
-    return boxes, {"config.json": config, RECORD_FILE: record, **tokens.files}, list(tokens.notices)
+    return boxes, {CONFIG_FILE: config, CONVERSION_FILE: record, **tokens.files}, list(tokens.notices)
 
 
 def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
@@ -116,7 +123,7 @@ def _architecture(model: Model, findings: Findings) -> str:
 def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
     """A transformers model keeps its padding, unless it is given another vocabulary."""
     if "pad_token_id" in base and (found is None or options.vocab is None):
-        return Value(base["pad_token_id"], "config.json")
+        return Value(base["pad_token_id"], CONFIG_FILE)
     return Value(0, "transformers' default") if found is None else Value(found, "vocabulary")
 
 
@@ -137,7 +144,7 @@ def _rounded(dtype: DType, options: Options) -> DType:
 def _weight_files(weights: Entries, target: Target, options: Options) -> dict[str, int]:
     shards = plan_shards([spec for _, spec in weights], options.max_shard_size, _FILES[target])
     files = {name: sum(spec.nbytes for spec in specs) for name, specs in shards.items()}
-    return files if len(files) == 1 else {**files, f"{_FILES[target]}{INDEX_SUFFIX}": 0}
+    return files if len(files) == 1 else {**files, f"{_FILES[target]}{SHARD_INDEX}": 0}
 
 
 def _output_name(name: str, bare: bool) -> str:

@@ -17,6 +17,7 @@ from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import Options, hparams_text
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
 from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
+from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.frameworks import import_torch
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.mapping import Role
@@ -25,7 +26,7 @@ from electra_convert.tensors.cast import cast, require_finite
 from electra_convert.tensors.ops import Op
 from electra_convert.tensors.spec import DTYPES
 from electra_convert.tensors.weight import Weight
-from electra_convert.tokenizer.of_checkpoint import VOCABULARY, find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -192,12 +193,12 @@ def _tokenizer(
     """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
     from tokenizers import Tokenizer
 
-    path = model.folder / "tokenizer.json"
+    path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
     if checkpoint.variant is None and options.vocab is None and path.is_file():
         data = tokenizer_files.read_small(path)
     else:
-        own = model.folder / VOCABULARY
+        own = model.folder / VOCABULARY_FILE
         if checkpoint.variant is None and options.vocab is None and own.is_file():
             # What is wrong with it is then an error, not a notice that there is none.
             options = replace(options, vocab=own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import mmap
 import os
 import stat
@@ -12,13 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from crc32c import crc32c
 
 from electra_convert.errors import CorruptFileError, SourceError, unwritable
 from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
 from electra_convert.tensors.spec import pieces
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 # Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
 # what cannot be read as an error and not as a signal.
@@ -292,3 +296,25 @@ def checksum_of_file(path: Path) -> str:
         for piece in file.pieces(memoryview(bytearray(_CHECKED_AT_ONCE)), 0, file.size):
             checksum = crc32c(piece, checksum)
     return f"{checksum:08x}"
+
+
+def sha256_of_file(path: Path, *others: Hash) -> str:
+    """Read a whole file.
+
+    Args:
+        path: the file.
+        others: further hashes that the same reading feeds.
+
+    Returns:
+        The SHA-256 of its bytes, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    sha256 = hashlib.sha256()
+    buffer = memoryview(bytearray(_CHECKED_AT_ONCE))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            for each in (sha256, *others):
+                each.update(buffer[:count])
+    return sha256.hexdigest()

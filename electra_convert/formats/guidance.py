@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from electra_convert.errors import CorruptFileError, listing
+from electra_convert.formats.names import BUNDLE_INDEX, SAFETENSORS_FILE, SAVED_MODEL_FILE, SHARD_INDEX, TORCH_FILE
 
 WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
 WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
@@ -27,7 +28,7 @@ UNREADABLE = {
     ".gz": ("a packed file", _UNPACK),
     ".tgz": ("an archive", _UNPACK),
 }
-_MODELS = frozenset({"model.safetensors", "pytorch_model.bin", "saved_model.pb"})
+_MODELS = frozenset({SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE})
 _HALVES = frozenset({"discriminator", "generator"})
 # What is looked at to tell a file from what a download may leave in its place, and what that begins with.
 START_BYTES = 64
@@ -126,5 +127,5 @@ def _below(folder: Path) -> Iterator[str]:
     for place, folders, files in islice(os.walk(folder), _MOST_FOLDERS):
         inner = Path(place).relative_to(folder)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and len(inner.parts) < _DEEPEST)
-        if inner.parts and any(name in _MODELS or name.endswith((".index", ".index.json")) for name in files):
+        if inner.parts and any(name in _MODELS or name.endswith((BUNDLE_INDEX, SHARD_INDEX)) for name in files):
             yield str(inner.parent if inner.name in _HALVES and inner.parent.parts else inner)

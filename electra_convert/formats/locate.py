@@ -11,6 +11,16 @@ from typing import Literal
 from electra_convert.errors import SourceError, listing
 from electra_convert.formats import tf_bundle
 from electra_convert.formats.guidance import UNREADABLE, WANTED, WHOLE, about_folder, about_missing
+from electra_convert.formats.names import (
+    BUNDLE_INDEX,
+    METAGRAPH,
+    OPTIMIZER_FILE,
+    SAFETENSORS_FILE,
+    SAVED_MODEL_FILE,
+    SHARD_INDEX,
+    STATE_FILE,
+    TORCH_FILE,
+)
 from electra_convert.tensors.spec import Source
 
 Container = Literal["tensorflow", "safetensors", "torch"]
@@ -18,14 +28,12 @@ Container = Literal["tensorflow", "safetensors", "torch"]
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
 _MODEL_FILES: tuple[tuple[str, Container], ...] = (
-    ("model.safetensors", "safetensors"),
-    ("model.safetensors.index.json", "safetensors"),
-    ("pytorch_model.bin", "torch"),
-    ("pytorch_model.bin.index.json", "torch"),
+    (SAFETENSORS_FILE, "safetensors"),
+    (f"{SAFETENSORS_FILE}{SHARD_INDEX}", "safetensors"),
+    (TORCH_FILE, "torch"),
+    (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
 )
 _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
-# What convert itself writes beside a model's weights.
-_OPTIMIZER_FILE = "optimizer.safetensors"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
 
@@ -101,7 +109,7 @@ def _found(path: Path) -> tuple[Location, ...]:
 
 
 def _index_of(prefix: Path) -> Path:
-    return prefix.with_name(prefix.name + ".index")
+    return prefix.with_name(prefix.name + BUNDLE_INDEX)
 
 
 def _glob_escape(name: str) -> str:
@@ -109,22 +117,24 @@ def _glob_escape(name: str) -> str:
 
 
 def _indices(folder: Path) -> list[Path]:
-    return sorted(index for index in folder.glob("*.index") if ".tempstate" not in index.name and index.is_file())
+    return sorted(
+        index for index in folder.glob(f"*{BUNDLE_INDEX}") if ".tempstate" not in index.name and index.is_file()
+    )
 
 
 def _at_file(path: Path) -> Location:
-    if path.suffix in {".index", ".meta"} or _DATA_FILE.search(path.name):
+    if path.suffix in {BUNDLE_INDEX, METAGRAPH} or _DATA_FILE.search(path.name):
         return _from_part(path)
-    if path.name == "checkpoint":
+    if path.name == STATE_FILE:
         return _from_state(path, path.parent)
-    if path.name == _OPTIMIZER_FILE:
+    if path.name == OPTIMIZER_FILE:
         raise SourceError(f"{path} holds an optimiser's state, not a model", "Give the folder it lies in.")
     if path.suffix in _SUFFIXES:
         return Location(_SUFFIXES[path.suffix], path, path.parent)
-    if path.name.endswith(".index.json"):
+    if path.name.endswith(SHARD_INDEX):
         container: Container = "torch" if ".bin." in path.name else "safetensors"
         return Location(container, path, path.parent)
-    if path.name == "saved_model.pb":
+    if path.name == SAVED_MODEL_FILE:
         return _in_folder(path.parent)[0]
     if path.suffix in UNREADABLE:
         what, cure = UNREADABLE[path.suffix]
@@ -133,7 +143,7 @@ def _at_file(path: Path) -> Location:
 
 
 def _from_part(path: Path) -> Location:
-    prefix = path.with_name(_DATA_FILE.sub("", path.name).removesuffix(".index").removesuffix(".meta"))
+    prefix = path.with_name(_DATA_FILE.sub("", path.name).removesuffix(BUNDLE_INDEX).removesuffix(METAGRAPH))
     if not _index_of(prefix).is_file():
         raise SourceError(
             f"{_index_of(prefix)} is missing",
@@ -143,7 +153,7 @@ def _from_part(path: Path) -> Location:
 
 
 def _beside(prefix: Path) -> Path:
-    is_saved_model = prefix.name == "variables" and (prefix.parent.parent / "saved_model.pb").is_file()
+    is_saved_model = prefix.name == "variables" and (prefix.parent.parent / SAVED_MODEL_FILE).is_file()
     return prefix.parent.parent if is_saved_model else prefix.parent
 
 
@@ -194,13 +204,13 @@ def _several(folder: Path, found: list[Location]) -> SourceError:
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
-    if (folder / "saved_model.pb").is_file():
+    if (folder / SAVED_MODEL_FILE).is_file():
         return [Location("tensorflow", folder / "variables" / "variables", folder)]
-    if (folder / "checkpoint").is_file():
-        return [_from_state(folder / "checkpoint", folder)]
+    if (folder / STATE_FILE).is_file():
+        return [_from_state(folder / STATE_FILE, folder)]
     return [
         Location("tensorflow", prefix, _beside(prefix))
-        for prefix in (index.with_name(index.name.removesuffix(".index")) for index in _indices(folder))
+        for prefix in (index.with_name(index.name.removesuffix(BUNDLE_INDEX)) for index in _indices(folder))
     ]
 
 
@@ -210,5 +220,5 @@ def _transformers_in(folder: Path) -> list[Location]:
         (name, container), *rest = present
         notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
         return [Location(container, folder / name, folder, notice)]
-    others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != _OPTIMIZER_FILE]
+    others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
     return [Location("safetensors", path, folder) for path in others]

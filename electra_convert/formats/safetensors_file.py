@@ -19,10 +19,9 @@ import numpy as np
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
+from electra_convert.formats.names import SAFETENSORS_FILE, SHARD_INDEX
+from electra_convert.formats.shards import ShardedSink, open_sharded
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
-
-FILE_NAME = "model.safetensors"
 
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
@@ -69,7 +68,7 @@ def open_source(path: Path) -> Source:
         SourceError: a file is missing, or holds a type of elements this tool does not carry.
         CorruptFileError: a file is damaged.
     """
-    return open_sharded(path, open_file) if path.name.endswith(INDEX_SUFFIX) else open_file(path)
+    return open_sharded(path, open_file) if path.name.endswith(SHARD_INDEX) else open_file(path)
 
 
 def open_file(path: Path) -> SafetensorsSource:
@@ -180,7 +179,7 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
     """
     # transformers asks which framework's tensors a file holds, and refuses one that does not say.
     open_shard = partial(open_sink, metadata={"format": "pt"})
-    return ShardedSink(folder, specs, max_bytes, FILE_NAME, open_shard)
+    return ShardedSink(folder, specs, max_bytes, SAFETENSORS_FILE, open_shard)
 
 
 def open_sink(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> SafetensorsSink:

@@ -13,9 +13,8 @@ from typing import Self
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import SHARD_INDEX
 from electra_convert.tensors.spec import Sink, Source, Tensor, TensorSpec, TensorWriter
-
-INDEX_SUFFIX = ".index.json"
 
 # A name takes about 100 bytes in an index; this bounds what a hostile file makes us parse.
 _MAX_INDEX_BYTES = 100_000_000
@@ -202,7 +201,7 @@ class ShardedSink:
     ) -> None:
         self._plan = plan_shards(specs, max_bytes, file_name)
         self._folder = folder
-        self._index = folder / f"{file_name}{INDEX_SUFFIX}"
+        self._index = folder / f"{file_name}{SHARD_INDEX}"
         self._open_shard = open_shard
         self._sinks: dict[str, Sink] = {}
         self._opened = ExitStack()

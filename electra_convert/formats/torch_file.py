@@ -18,7 +18,8 @@ import numpy as np
 
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
-from electra_convert.formats.shards import INDEX_SUFFIX, ShardedSink, open_sharded
+from electra_convert.formats.names import SHARD_INDEX, TORCH_FILE
+from electra_convert.formats.shards import ShardedSink, open_sharded
 from electra_convert.frameworks import import_torch
 from electra_convert.tensors.spec import (
     DTYPES,
@@ -33,8 +34,6 @@ from electra_convert.tensors.spec import (
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
-
-FILE_NAME = "pytorch_model.bin"
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _TRAINING_KEYS = frozenset(("epoch", "global_step", "model", "model_state_dict", "module", "optimizer", "state_dict"))
@@ -71,7 +70,7 @@ def open_source(path: Path) -> Source:
         MissingPackageError: torch is not installed.
         CorruptFileError: a file is damaged.
     """
-    return open_sharded(path, open_file) if path.name.endswith(INDEX_SUFFIX) else open_file(path)
+    return open_sharded(path, open_file) if path.name.endswith(SHARD_INDEX) else open_file(path)
 
 
 def open_file(path: Path) -> TorchSource:
@@ -216,7 +215,7 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
         MissingPackageError: torch is not installed.
     """
     return ShardedSink(
-        folder, specs, max_bytes, FILE_NAME, partial(TorchSink, import_torch("to write PyTorch files"))
+        folder, specs, max_bytes, TORCH_FILE, partial(TorchSink, import_torch("to write PyTorch files"))
     )
 
 

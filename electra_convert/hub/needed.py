@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from electra_convert.formats.locate import PAIR
+from electra_convert.formats.names import SAVED_MODEL_FILE, SHARD_INDEX, STATE_FILE
 
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
 _WEIGHTS = (
@@ -73,9 +74,9 @@ def _of_half(names: Sequence[str]) -> list[str]:
 
 def _belongs(name: str, given: str) -> bool:
     """Whether a file is of the TensorFlow checkpoint, or a shard of the index, that a name stands for."""
-    if given.endswith(".index.json"):
+    if given.endswith(SHARD_INDEX):
         return any(pattern.fullmatch(given) and pattern.fullmatch(name) for pattern in _WEIGHTS)
-    if given in {"checkpoint", "saved_model.pb"}:
+    if given in {STATE_FILE, SAVED_MODEL_FILE}:
         return _TENSORFLOW.fullmatch(name) is not None
     prefix = re.sub(r"\.index$|\.meta$|\.data-\d{5}-of-\d{5}$", "", given)
     return name.startswith(f"{prefix}.") and _TENSORFLOW.fullmatch(name) is not None

@@ -12,9 +12,10 @@ from electra_convert.config.hparams import Hparams, read_hparams_file
 from electra_convert.config.keys import HANDLED
 from electra_convert.config.record import recorded_hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
-from electra_convert.config.sources import HPARAMS_FILE, Findings, gather
+from electra_convert.config.sources import Findings, gather
 from electra_convert.conversion.layout_tensorflow import choose_variant
 from electra_convert.errors import ConfigError, TrainingError
+from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.settings import Settings
 from electra_convert.schemes.layouts import Variant
 from electra_convert.schemes.mapping import Role

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from electra_convert.errors import NamesError, NotElectraError, SourceError
 from electra_convert.formats.locate import Location
+from electra_convert.formats.names import METAGRAPH
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
 from electra_convert.schemes.layouts import Recognition, collapse, count_layers, recognise
@@ -48,7 +49,7 @@ def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSo
     recognition = _recognise(location.path, tensors)
     models = {role: _model(location, role, recognition, tensors) for role in recognition.bindings}
     step_tensor = tensors.get(STEP_NAME)
-    graph = location.path.with_name(location.path.name + ".meta")
+    graph = location.path.with_name(location.path.name + METAGRAPH)
     return Checkpoint(
         path=path,
         name=location.path.name,

@@ -9,6 +9,7 @@ from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
+from electra_convert.formats.names import ADAPTER_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.foreign import resemblance
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, WORD_EMBEDDINGS, Role
@@ -26,13 +27,6 @@ from electra_convert.schemes.plan import measure
 from electra_convert.tensors.ops import Op
 from electra_convert.tensors.spec import Source, Tensor
 from electra_convert.tensors.weight import Weight
-
-OPTIMIZER_FILE = "optimizer.safetensors"
-# peft's, which lies beside weights that it is not part of.
-ADAPTER_FILE = "adapter_config.json"
-RECORD_FILE = "conversion.json"
-# What pretrain writes in its place; layout, step and hparams stand in it under the same keys.
-TRAINING_RECORD = "training.json"
 
 
 def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:
@@ -170,7 +164,7 @@ def _step(path: Path, steps: list[Tensor], record: Mapping[str, Any] | None) -> 
 
 
 def _record(folder: Path) -> Mapping[str, Any] | None:
-    path = next((folder / name for name in (RECORD_FILE, TRAINING_RECORD) if (folder / name).is_file()), None)
+    path = next((folder / name for name in (CONVERSION_FILE, TRAINING_FILE) if (folder / name).is_file()), None)
     if path is None:
         return None
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import SourceError, VocabularyError, listing
+from electra_convert.formats.names import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.tokenizer.vocabulary import Vocabulary, decode_vocabulary, read_small, read_vocabulary
 
 _WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
@@ -27,9 +28,9 @@ def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
         VocabularyError: the file is malformed, or no WordPiece tokenizer that vocab.txt can express.
         SourceError: the file may not be read.
     """
-    if _is_there(folder / "vocab.txt"):
-        return read_vocabulary(folder / "vocab.txt")
-    path = folder / "tokenizer.json"
+    if _is_there(folder / VOCABULARY_FILE):
+        return read_vocabulary(folder / VOCABULARY_FILE)
+    path = folder / TOKENIZER_FILE
     if not _is_there(path):
         return None
     pieces = _pieces_by_id(_read_object(path), path)
@@ -58,7 +59,7 @@ def ids_of_file(name: str, data: bytes) -> dict[str, int]:
         VocabularyError: the file is malformed, or no WordPiece tokenizer.
     """
     path = Path(name)
-    return _ids(_decode_object(data, path), path) if name == "tokenizer.json" else decode_vocabulary(data, path).ids
+    return _ids(_decode_object(data, path), path) if name == TOKENIZER_FILE else decode_vocabulary(data, path).ids
 
 
 def casing_of_folder(folder: Path) -> bool | None:
@@ -75,7 +76,7 @@ def casing_of_folder(folder: Path) -> bool | None:
         SourceError: a file may not be read.
     """
     value = _setting(folder, "do_lower_case")
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER_FILE
     if value is None and _is_there(path):
         return _lower_cases(_read_object(path).get("normalizer"))
     return value
@@ -98,7 +99,7 @@ def accents_of_folder(folder: Path) -> bool | None:
 
 
 def _setting(folder: Path, key: str) -> bool | None:
-    path = folder / "tokenizer_config.json"
+    path = folder / TOKENIZER_CONFIG_FILE
     value = _read_object(path).get(key) if _is_there(path) else None
     if value is not None and not isinstance(value, bool):
         raise VocabularyError(f"{path}: {key} is {reprlib.repr(value)}, expected true or false")

@@ -12,10 +12,16 @@ from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
 from electra_convert.conversion.options import Options
 from electra_convert.errors import VocabularyError
+from electra_convert.formats.names import (
+    ADDED_TOKENS_FILE,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
+)
 
-VOCABULARY = "vocab.txt"
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
-_SAVED = ("tokenizer.json", "tokenizer_config.json", VOCABULARY, "special_tokens_map.json", "added_tokens.json")
+_SAVED = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE)
 
 _NO_EFFECT = (
     "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
@@ -57,7 +63,7 @@ def tokenizer_files(
         VocabularyError: the vocabulary is unreadable, does not belong to the model, or contradicts an option.
     """
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
-    own = {} if vocabulary is None else {VOCABULARY: vocabulary.raw}
+    own = {} if vocabulary is None else {VOCABULARY_FILE: vocabulary.raw}
     pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
     if kept := _kept(checkpoint, model, options):
         return TokenizerFiles({**own, **kept}, {}, pad, notices)
@@ -66,8 +72,8 @@ def tokenizer_files(
         return TokenizerFiles({}, {}, None, notices)
     strips = casing.lower_case and options.strip_accents is not False
     files = {
-        "tokenizer.json": tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
-        "tokenizer_config.json": tokenizer.encode_tokenizer_config(
+        TOKENIZER_FILE: tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
+        TOKENIZER_CONFIG_FILE: tokenizer.encode_tokenizer_config(
             vocabulary, casing.lower_case, strips, model.sizes.positions
         ),
         **own,
@@ -142,7 +148,7 @@ def find_vocabulary(
     except VocabularyError as error:
         if options.vocab is not None or checkpoint.variant is not None:
             raise
-        return None, (f"No {VOCABULARY} is made: {error.message.replace(f'{model.folder}/', '')}.",)
+        return None, (f"No {VOCABULARY_FILE} is made: {error.message.replace(f'{model.folder}/', '')}.",)
     return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
 
 
@@ -164,22 +170,20 @@ def vocabulary_files(checkpoint: Checkpoint, model: Model) -> list[Path]:
     Returns:
         What there is of them, the one that Google's code would read first.
     """
-    places = [checkpoint.folder / VOCABULARY, checkpoint.folder / "assets" / VOCABULARY]
+    places = [checkpoint.folder / VOCABULARY_FILE, checkpoint.folder / "assets" / VOCABULARY_FILE]
     if checkpoint.variant is None:
-        places = [model.folder / VOCABULARY, model.folder / "tokenizer.json"]
+        places = [model.folder / VOCABULARY_FILE, model.folder / TOKENIZER_FILE]
     return [place for place in places if place.is_file()]
 
 
 def _absent(checkpoint: Checkpoint) -> str:
     if checkpoint.variant is None:
-        return f"No {VOCABULARY} and no tokenizer.json beside the model (give a vocabulary with --vocab)."
-    far = checkpoint.folder.absolute().parent.parent / VOCABULARY
+        return f"No {VOCABULARY_FILE} and no tokenizer.json beside the model (give a vocabulary with --vocab)."
+    far = checkpoint.folder.absolute().parent.parent / VOCABULARY_FILE
     where = (
         "the one two levels up may be it" if far.is_file() else "Google's code keeps it in DATA_DIR, two levels up"
     )
-    return (
-        f"No {VOCABULARY} beside the checkpoint, so no tokenizer files are written; {where} (give it with --vocab)."
-    )
+    return f"No vocab.txt beside the checkpoint, so no tokenizer files are written; {where} (give it with --vocab)."
 
 
 def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, bytes]:
@@ -187,4 +191,4 @@ def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, b
     if checkpoint.variant is not None or any(choice is not None for choice in chosen):
         return {}
     saved = {name: tokenizer.read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
-    return saved if "tokenizer_config.json" in saved else {}
+    return saved if TOKENIZER_CONFIG_FILE in saved else {}

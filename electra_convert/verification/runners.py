@@ -15,6 +15,7 @@ import numpy as np
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.transformers import ARCHITECTURES, encode_config
 from electra_convert.errors import NamesError, SourceError
+from electra_convert.formats.names import CONFIG_FILE, SAFETENSORS_FILE, SHARD_INDEX, TORCH_FILE
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_model
 from electra_convert.schemes.parameters import BUFFERS
@@ -168,8 +169,8 @@ class TransformersRunner:
     @contextmanager
     def _folder(self) -> Iterator[Path]:
         """The model's folder; a single file gets one of links, in which transformers can find nothing else."""
-        config = self.model.folder / "config.json"
-        if self.path.is_dir() or self.path.name.endswith(".index.json"):
+        config = self.model.folder / CONFIG_FILE
+        if self.path.is_dir() or self.path.name.endswith(SHARD_INDEX):
             if not config.is_file():
                 raise SourceError(f"{self.model.folder} has no config.json, from which transformers takes all sizes")
             yield self.model.folder
@@ -177,7 +178,7 @@ class TransformersRunner:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             pickled = self.path.suffix != ".safetensors"
-            weights = folder / ("pytorch_model.bin" if pickled else "model.safetensors")
+            weights = folder / (TORCH_FILE if pickled else SAFETENSORS_FILE)
             weights.symlink_to(self.path.absolute())
             if config.is_file():
                 (folder / config.name).symlink_to(config.absolute())

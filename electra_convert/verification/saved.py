@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from electra_convert.errors import OutputError
+from electra_convert.formats.files import sha256_of_file
+from electra_convert.formats.names import PARITY_FILE
 from electra_convert.output import replace_file
 from electra_convert.schemes.mapping import Role
 from electra_convert.verification.report import ParityReport, report_fields
-
-PARITY_FILE = "parity.json"
 
 
 def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Path, ...]:
@@ -74,8 +73,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name != PARITY_FILE:
             try:
-                with path.open("rb") as file:
-                    hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                hashes[path.name] = sha256_of_file(path)
             except OSError as error:
                 raise OutputError(f"{path} cannot be read to hash it: {error.strerror}") from error
     return hashes

@@ -13,10 +13,10 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
-from electra_convert.schemes.transformers import ADAPTER_FILE, OPTIMIZER_FILE
 from electra_convert.verification.inputs import Limits
 from electra_convert.verification.reference.session import WitnessSession
 from electra_convert.verification.report import SideReport
@@ -181,7 +181,7 @@ def require_apart(reference: Side, candidate: Side) -> None:
 def _weights_files(side: Side) -> list[Path]:
     """A file of each container of weights; of a TensorFlow checkpoint, which is opened at a prefix, its index."""
     named = [source.path for source in side.checkpoint.sources if source.path.name != OPTIMIZER_FILE]
-    files = [path if path.is_file() else path.with_name(f"{path.name}.index") for path in named]
+    files = [path if path.is_file() else path.with_name(f"{path.name}{BUNDLE_INDEX}") for path in named]
     return [path for path in files if path.is_file()]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from electra_convert.conversion.options import Options
 from electra_convert.errors import ElectraConvertError, UsageError
+from electra_convert.formats.names import TOKENIZER_FILE
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import find_vocabulary, tokenizer_files
 from electra_convert.verification.inputs import Batch, Limits, Specials, rows_batch
@@ -91,8 +92,8 @@ def _tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
         if side.findings is None:
             continue
         files = tokenizer_files(side.checkpoint, side.checkpoint.models[role], side.findings.hparams, Options())
-        if "tokenizer.json" in files.files:
-            return Tokenizer.from_str(files.files["tokenizer.json"].decode())
+        if TOKENIZER_FILE in files.files:
+            return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())
     raise UsageError(
         "--text needs a tokenizer, and neither side has a vocabulary",
         "Put vocab.txt beside the checkpoint, or give ids with --inputs.",

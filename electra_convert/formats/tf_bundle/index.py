@@ -8,6 +8,7 @@ from pathlib import Path
 
 from electra_convert.errors import SourceError
 from electra_convert.formats.files import ReadFile
+from electra_convert.formats.names import BUNDLE_INDEX
 from electra_convert.formats.tf_bundle.checks import require_apart, require_entry, require_header
 from electra_convert.formats.tf_bundle.damage import MalformedError, blame, shown
 from electra_convert.formats.tf_bundle.entries import (
@@ -45,7 +46,7 @@ def index_path(prefix: Path) -> Path:
     Returns:
         The path.
     """
-    return Path(f"{prefix}.index")
+    return Path(f"{prefix}{BUNDLE_INDEX}")
 
 
 def data_path(prefix: Path, shard: int, num_shards: int) -> Path:

@@ -10,31 +10,44 @@ from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import ConfigError, SourceError
+from electra_convert.formats.files import sha256_of_file
+from electra_convert.formats.names import (
+    ADDED_TOKENS_FILE,
+    CARD_FILE,
+    CONFIG_FILE,
+    CONVERSION_FILE,
+    OPTIMIZER_FILE,
+    PARITY_FILE,
+    SAFETENSORS_FILE,
+    SHARD_INDEX,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    TORCH_FILE,
+    TRAINING_FILE,
+    VOCABULARY_FILE,
+)
 from electra_convert.formats.shards import shard_names
 from electra_convert.schemes.mapping import Role
 
-CARD = "README.md"
-PARITY = "parity.json"
-TRAINING = "training.json"
-OPTIMIZER = "optimizer.safetensors"
+CARD, PARITY, TRAINING, OPTIMIZER = CARD_FILE, PARITY_FILE, TRAINING_FILE, OPTIMIZER_FILE
 # What convert, verify, card and pretrain make, weights aside, in the order it is listed.
 _KNOWN = (
     CARD,
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "conversion.json",
+    CONFIG_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
+    VOCABULARY_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
+    CONVERSION_FILE,
     PARITY,
     TRAINING,
 )
-SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+SAFETENSORS = (SAFETENSORS_FILE, f"{SAFETENSORS_FILE}{SHARD_INDEX}")
+PICKLES = (TORCH_FILE, f"{TORCH_FILE}{SHARD_INDEX}")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 _CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -110,11 +123,11 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
         ConfigError: its config.json is not an ELECTRA model's.
         CorruptFileError: its shards are not complete.
     """
-    config = dict(read_config(path / "config.json"))
+    config = dict(read_config(path / CONFIG_FILE))
     names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER] if optimizer else [])]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
-    architecture = _architecture(config, path / "config.json")
+    architecture = _architecture(config, path / CONFIG_FILE)
     try:
         files = tuple(hashed_file(path, name) for name in present)
         strays = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
@@ -184,12 +197,8 @@ def hashed_file(folder: Path, name: str) -> PublishedFile:
     """
     path = folder / name
     size = path.stat().st_size
-    sha256, blob = hashlib.sha256(), _git_blob(size)
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            sha256.update(piece)
-            blob.update(piece)
-    return PublishedFile(name, size, sha256.hexdigest(), blob.hexdigest(), path)
+    blob = _git_blob(size)
+    return PublishedFile(name, size, sha256_of_file(path, blob), blob.hexdigest(), path)
 
 
 def hashed_text(name: str, content: bytes) -> PublishedFile:

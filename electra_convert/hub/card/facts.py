@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.card.contents import ModelFolder
 from electra_convert.hub.card.proof import Proof, read_record
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
 
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+_TOKENIZER_FILES = (TOKENIZER_FILE, VOCABULARY_FILE)
 _KINDS: Mapping[str, Kind] = {
     "ElectraForPreTraining": "discriminator",
     "ElectraForMaskedLM": "generator",
@@ -93,7 +94,7 @@ def gather_facts(
     return Facts(
         folder=folder,
         proof=proof,
-        conversion=read_record(folder.path / "conversion.json"),
+        conversion=read_record(folder.path / CONVERSION_FILE),
         repo_id=repo_id,
         partner=partner,
         has_tokenizer=any(folder.has(name) for name in _TOKENIZER_FILES),

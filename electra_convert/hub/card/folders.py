@@ -8,6 +8,7 @@ from pathlib import Path
 from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import SourceError, UsageError
 from electra_convert.formats.locate import Location, locate
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.hub.card.contents import PICKLES, SAFETENSORS
 from electra_convert.schemes.mapping import Role
 
@@ -50,14 +51,14 @@ def _require_model(location: Location) -> None:
         raise SourceError(
             f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
         )
-    if not (location.folder / "config.json").is_file():
+    if not (location.folder / CONFIG_FILE).is_file():
         raise SourceError(f"{location.folder} has no config.json", "Convert the model into a folder of its own.")
 
 
 def _require_half(path: Path, folder: Path) -> None:
     """The folder's name decides what the repository is called."""
     half = pair_name(path, folder)
-    if half is not None and (role := role_of_config(read_config(path / "config.json"))) != half:
+    if half is not None and (role := role_of_config(read_config(path / CONFIG_FILE))) != half:
         raise SourceError(f"{path} holds a {role}, expected a {half}", "Call each half of a pair what it is.")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import CONVERSION_FILE
 from electra_convert.hub.card.contents import CARD, PARITY, TRAINING, ModelFolder
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import read_small
@@ -68,7 +69,7 @@ def describe_proof(folder: ModelFolder) -> Proof:
 def _proof(folder: ModelFolder) -> Proof:
     training = read_record(folder.path / TRAINING)
     parity = read_record(folder.path / PARITY)
-    if parity is None and training is not None and not folder.has("conversion.json"):
+    if parity is None and training is not None and not folder.has(CONVERSION_FILE):
         _require_trained_here(folder, training)
         return Proof(
             "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import CorpusError, CorruptFileError, OutputError, listing
-from electra_convert.formats.files import checksum_of_file
+from electra_convert.formats.files import checksum_of_file, sha256_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.corpus.tokenising import Progress, Tokenisation, make_builder, sequences_of
@@ -138,12 +138,8 @@ def open_corpus(files: Sequence[Path], how: Tokenisation, cache: Path, progress:
 
 
 def _key(files: Sequence[Path], how: Tokenisation) -> str:
-    def digest(path: Path) -> str:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
     with ThreadPoolExecutor() as pool:
-        contents = list(pool.map(digest, files))
+        contents = list(pool.map(sha256_of_file, files))
     settings = [_SCHEMA, how.pieces.definition, how.max_length, how.blank_lines_end_documents, contents]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from electra_convert import tokenizer
 from electra_convert.errors import VocabularyError
+from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.tokenizer import SPECIAL_TOKENS, Vocabulary
 from electra_convert.tokenizer.vocabulary import decode_vocabulary
 
@@ -102,7 +103,7 @@ def train_word_pieces(
 
     lower = _GOOGLE_LOWER_CASE if lower_case is None else lower_case
     strips = lower and (True if strip_accents is None else strip_accents)
-    empty = decode_vocabulary("".join(f"{token}\n" for token in SPECIAL_TOKENS).encode(), Path("vocab.txt"))
+    empty = decode_vocabulary("".join(f"{token}\n" for token in SPECIAL_TOKENS).encode(), Path(VOCABULARY_FILE))
     trained = Tokenizer.from_str(WordPieces(empty, lower, strips).definition)
     alphabet, beginnings = _alphabet(trained, lines(), size // 4)
     if not alphabet:
@@ -128,7 +129,7 @@ def train_word_pieces(
     )
     trained.train_from_iterator(lines(), trainer)
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
-    vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path("vocab.txt"))
+    vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path(VOCABULARY_FILE))
     short = f"The corpus gives {len(pieces)} pieces, not the {size} that were asked for."
     return WordPieces(vocabulary, lower, strips, (short,) if len(pieces) != size else ())
 

@@ -13,9 +13,9 @@ from electra_convert.conversion.layout_tensorflow import plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import OutputPlan, write
+from electra_convert.formats.names import CONVERSION_FILE, TRAINING_FILE
 from electra_convert.output import write_file
 from electra_convert.pretraining.outputs.exchange import Trained, as_checkpoint
-from electra_convert.schemes.transformers import RECORD_FILE, TRAINING_RECORD
 from electra_convert.verification.saved import hash_files
 from electra_convert.version import __version__
 
@@ -97,9 +97,9 @@ def write_tensorflow(trained: Trained, step: int, tokens: Tokens, folder: Path) 
 
 def _apart(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
     """Small files as they are, and where each training.json goes: it is written last, with the hashes of the rest."""
-    records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == RECORD_FILE]
+    records = [PurePosixPath(name) for name in files if PurePosixPath(name).name == CONVERSION_FILE]
     others = {name: content for name, content in files.items() if PurePosixPath(name) not in records}
-    return others, [str(record.with_name(TRAINING_RECORD)) for record in records]
+    return others, [str(record.with_name(TRAINING_FILE)) for record in records]
 
 
 def _record(trained: Trained, step: int, described: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
+from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.outputs import checkpoints
 from electra_convert.pretraining.outputs.exchange import Trained
 from electra_convert.pretraining.outputs.export import Tokens, write_models, write_tensorflow
 from electra_convert.pretraining.outputs.metrics import MetricsLog, draw_curves, last_evaluation
 from electra_convert.pretraining.outputs.place import Start
-from electra_convert.pretraining.outputs.records import VOCABULARY, Pretraining
+from electra_convert.pretraining.outputs.records import Pretraining
 from electra_convert.pretraining.preparation import Preparation, described
 from electra_convert.pretraining.reporting import Reporter
 from electra_convert.pretraining.training.loop import LOSSES, Losses
@@ -50,7 +51,7 @@ class RunFiles:
         self._options, self._accelerator, self._reporter = options, accelerator, reporter
         self._described = described(preparation, options)
         pieces = preparation.pieces
-        self._tokens = Tokens(output / VOCABULARY, pieces.lower_case, pieces.strip_accents)
+        self._tokens = Tokens(output / VOCABULARY_FILE, pieces.lower_case, pieces.strip_accents)
         self._log: MetricsLog | None = None
         self._metrics: dict[str, float] = {}
         self._step = 0

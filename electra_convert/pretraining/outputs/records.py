@@ -14,12 +14,13 @@ from typing import Any
 from electra_convert.config.keys import check_keys
 from electra_convert.errors import CorruptFileError, OutputError, TrainingError
 from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.output import write_file
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.tokenizer import read_vocabulary
 
-RUN_FILE, VOCABULARY = "run.json", "vocab.txt"
+RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def write_run(
     Raises:
         OutputError: it cannot be written.
     """
-    write_file(folder / VOCABULARY, pieces.vocabulary.raw)
+    write_file(folder / VOCABULARY_FILE, pieces.vocabulary.raw)
     casing = {"lower_case": pieces.lower_case, "strip_accents": pieces.strip_accents}
     record = {"schema": 1, **described, **casing, "computed": dict(computed), "hparams": dict(hparams)}
     write_file(folder / RUN_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
@@ -116,7 +117,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], WordPieces]:
         raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
     check_keys(record["hparams"], str(path))
     pieces = WordPieces(
-        read_vocabulary(output / VOCABULARY), bool(record.get("lower_case")), bool(record.get("strip_accents"))
+        read_vocabulary(output / VOCABULARY_FILE), bool(record.get("lower_case")), bool(record.get("strip_accents"))
     )
     return record, pieces
 
