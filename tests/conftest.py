@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
-from support import checkpoints
+from support import checkpoints, forward
 from support.checkpoints import SIZES
 from support.pairs import copy_pair
 from support.pretraining import TINY
@@ -80,16 +81,43 @@ def tensorflow():
 @pytest.fixture(scope="session")
 def variant_folders(tensorflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """Writes a checkpoint of a layout with TensorFlow, once a session."""
-    made: dict[tuple[str, str], Path] = {}
 
+    @cache
     def folder(variant: str, sizes: str) -> Path:
-        if (variant, sizes) not in made:
-            place = tmp_path_factory.mktemp(f"{variant}_{sizes}")
-            checkpoints.write_folder(place, variant, SIZES[sizes])
-            made[variant, sizes] = place
-        return made[variant, sizes]
+        place = tmp_path_factory.mktemp(f"{variant}_{sizes}")
+        checkpoints.write_folder(place, variant, SIZES[sizes])
+        return place
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def converted_layouts(variant_folders, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Converts a checkpoint of a layout with its slots, once a session; not to be changed."""
+    from electra_convert import convert
+
+    @cache
+    def folder(variant: str, sizes: str) -> Path:
+        return convert(
+            variant_folders(variant, sizes), tmp_path_factory.mktemp("converted") / "out", optimizer=True
+        ).output
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def oracle_outputs() -> Callable[[str, str, str], forward.Outputs]:
+    """What the oracle computes from a model of a layout for the inputs of its sizes, once a session."""
+
+    @cache
+    def computed(variant: str, sizes: str, role: str) -> forward.Outputs:
+        made = SIZES[sizes]
+        variables = checkpoints.variables(variant, made, slots=False)
+        heads = checkpoints.sizes_of(variant, role, made).heads
+        network = forward.NETWORKS[variant][role]
+        return forward.forward(variables, network, heads, activation=made.activation, **checkpoints.inputs(made))
+
+    return computed
 
 
 def write_bundle(prefix: Path, tensors: Mapping[str, NDArray[np.generic]]) -> None:
