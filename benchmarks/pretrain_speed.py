@@ -28,7 +28,7 @@ from electra_convert.pretraining.training.initial import initialise
 from electra_convert.pretraining.training.loop import Hooks, train
 from electra_convert.pretraining.training.model import Electra, make_networks
 from electra_convert.pretraining.training.optimizer import make_optimizer
-from electra_convert.schemes.layouts import VARIANTS
+from electra_convert.schemes.layouts import LAYOUTS
 
 IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
 LENGTH, VOCABULARY = 128, 30522
@@ -75,7 +75,7 @@ def own_rate(options: argparse.Namespace, accelerator: object) -> tuple[Callable
     hparams = Hparams({"model_size": options.size, "train_batch_size": options.batch}, "benchmark")
     configs = {role: hparams.expected(role, False) for role in ("discriminator", "generator")}
     own_dropout = accelerator.device.type == "cpu" and not options.compile
-    networks = make_networks(configs, VARIANTS["default"], ATTENTION if own_dropout else "sdpa")
+    networks = make_networks(configs, LAYOUTS["default"], ATTENTION if own_dropout else "sdpa")
     initialise(networks, weights_seed(0))
     settings = training_settings(
         Hparams({**hparams.given, "num_train_steps": options.steps, "save_checkpoints_steps": 1 << 30}, "benchmark")

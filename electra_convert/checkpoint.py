@@ -1,4 +1,4 @@
-"""A source read as ELECTRA models: open_checkpoint; the container and the scheme it had are left behind here."""
+"""A source read as ELECTRA models: anything a person would point at, in any container and scheme."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 
 from electra_convert.errors import UsageError
 from electra_convert.formats.locate import Location, locate
-from electra_convert.schemes.google import read_google
-from electra_convert.schemes.models import Checkpoint, Model
-from electra_convert.schemes.transformers import read_state_dicts
+from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.models import Checkpoint, Model, Scheme
+from electra_convert.schemes.transformers import TRANSFORMERS
 from electra_convert.tensors.spec import Source
 
-__all__ = ["Checkpoint", "Model", "open_checkpoint"]
+__all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint"]
+
+# Those that names are held against, in this order.
+SCHEMES: tuple[Scheme, ...] = (GOOGLE, TRANSFORMERS)
 
 
 @contextmanager
@@ -35,15 +38,22 @@ def open_checkpoint(path: Path, generator: Path | None = None) -> Iterator[Check
     locations = locate(path)
     if generator is not None:
         locations += _generator_locations(locations, generator)
-    read = read_google if locations[0].container == "tensorflow" else read_state_dicts
-    with ExitStack() as opened:
+    opened: dict[Location, Source] = {}
+    with ExitStack() as stack:
 
         def open_source(location: Location) -> Source:
-            source = location.open()
-            opened.callback(source.close)
-            return source
+            if location not in opened:
+                opened[location] = location.open()
+                stack.callback(opened[location].close)
+            return opened[location]
 
-        yield read(path, locations, open_source)
+        yield _scheme_of(locations[0], open_source(locations[0])).read(path, locations, open_source)
+
+
+def _scheme_of(location: Location, source: Source) -> Scheme:
+    """The first scheme that recognises the names; where none does, the container's own, which says what they are."""
+    possible = [scheme for scheme in SCHEMES if location.container in scheme.containers]
+    return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[0])
 
 
 def _generator_locations(locations: tuple[Location, ...], generator: Path) -> tuple[Location, ...]:

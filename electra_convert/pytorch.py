@@ -6,35 +6,32 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
+from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import collapse
-from electra_convert.schemes.mapping import Role
 
 Precision = Literal["float32", "float64"]
 
 
-def import_class(role: Role, head: bool = True) -> Any:  # noqa: ANN401 - a class, which mypy does not see
+def import_class(head: Head) -> Any:  # noqa: ANN401 - a class, which mypy does not see
     """Import the class of a model, and with it PyTorch and transformers, which takes seconds.
 
     Args:
-        role: which of the two models.
-        head: whether it is to have its pretraining head.
+        head: what stands on its encoder.
 
     Returns:
-        ElectraForPreTraining, ElectraForMaskedLM or ElectraModel.
+        The class of transformers, such as ElectraForPreTraining.
 
     Raises:
         MissingPackageError: PyTorch or transformers is not installed.
     """
-    return getattr(import_transformers(f"to run the {role}"), ARCHITECTURES[role, head])
+    return getattr(import_transformers(f"to run the {head.role}"), head.architecture())
 
 
 def load_model(
     folder: Path,
-    role: Role,
-    head: bool = True,
+    head: Head,
     precision: Precision = "float32",
     ignored: Collection[str] = (),
 ) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
@@ -42,20 +39,19 @@ def load_model(
 
     Args:
         folder: a transformers model folder.
-        role: which of the two models it is.
-        head: whether it is to have its pretraining head.
+        head: what stands on its encoder.
         precision: what it is to compute in, whatever the weights are stored in.
         ignored: parameters of the folder that the class has no place for, such as a fine-tuned head's.
 
     Returns:
-        ElectraForPreTraining, ElectraForMaskedLM or ElectraModel, in evaluation mode on the CPU.
+        A model of the class that the head names, in evaluation mode on the CPU.
 
     Raises:
         MissingPackageError: PyTorch or transformers is not installed.
         NamesError: transformers found a parameter of the model missing, unexpected or of another shape.
         SourceError: transformers cannot load the folder at all.
     """
-    model_class = import_class(role, head)
+    model_class = import_class(head)
     transformers, torch = import_transformers("to load it"), import_torch("to load it")
     with quiet_transformers(transformers):
         try:

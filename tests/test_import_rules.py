@@ -30,9 +30,9 @@ LAYERS = """
     cli __main__
 """.split()
 # They came with the moves, and go as soon as what they ask for has a place below them.
-TO_MEND = ("tensors.weight", "tokenizer.of_checkpoint", "verification.texts", "verification.verify")
+TO_MEND = ("verification.verify",)
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
-PURE = ("schemes.mapping", "schemes.plan", "schemes.layouts", "schemes.parameters", "config.keys", "config.hparams")
+PURE = ("schemes.family", "schemes.mapping", "schemes.heads", "schemes.layouts", "config.keys", "config.hparams")
 BLOCKED = f"""
 import sys
 class Block:

@@ -28,7 +28,7 @@ def conversion_fields(result: Conversion) -> dict[str, Any]:
         "output": str(result.output),
         "format": result.format,
         "to": result.to,
-        "variant": result.variant,
+        "variant": result.layout,
         "step": result.step,
         "models": {
             role: {"config": described(config), "parameters": result.parameters[role]}
@@ -46,7 +46,7 @@ def inspection_fields(result: Inspection) -> dict[str, Any]:
     fields = {
         "source": str(result.source),
         "format": result.format,
-        "variant": result.variant,
+        "variant": result.layout,
         "step": result.step,
         "slots": result.slots,
         "models": {
@@ -66,7 +66,7 @@ def inspection_fields(result: Inspection) -> dict[str, Any]:
 def conversion_text(result: Conversion) -> str:
     """What `convert` prints."""
     verb = "Would write" if result.dry_run else "Wrote"
-    lines = [_headline(result.format, result.variant, result.step)]
+    lines = [_headline(result.format, result.layout, result.step)]
     for role, config in result.models.items():
         lines += ["", f"{role}, {result.parameters[role]:,} parameters", *_config_lines(config)]
     files = [(f"{size:,}", name) for name, size in result.files.items()]
@@ -75,7 +75,7 @@ def conversion_text(result: Conversion) -> str:
 
 def inspection_text(result: Inspection) -> str:
     """What `inspect` prints."""
-    lines = [str(result.source), _headline(result.format, result.variant, result.step)]
+    lines = [str(result.source), _headline(result.format, result.layout, result.step)]
     lines.append(f"Optimiser slots: {result.slots}.")
     for role, model in result.models.items():
         lines += ["", f"{role}: {model.architecture}, {model.parameters:,} parameters", *_config_lines(model.config)]
@@ -122,8 +122,8 @@ def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
         print_message("Warning", line)
 
 
-def _headline(container: str, variant: str | None, step: int | None) -> str:
-    parts = [container, f"{variant} layout" if variant else None, None if step is None else f"step {step:,}"]
+def _headline(container: str, layout: str | None, step: int | None) -> str:
+    parts = [container, f"{layout} layout" if layout else None, None if step is None else f"step {step:,}"]
     return "Source: " + ", ".join(part for part in parts if part) + "."
 
 

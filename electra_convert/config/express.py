@@ -9,7 +9,7 @@ from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, google_heads
 from electra_convert.config.keys import ACTIVATIONS, LOCATIONS, MODEL_SIZES, OVERRIDES
 from electra_convert.config.resolve import SIZE_KEYS, TRAINING_KEYS, Resolved
 from electra_convert.errors import ConfigError
-from electra_convert.schemes.layouts import Variant
+from electra_convert.schemes.layouts import Layout
 from electra_convert.schemes.mapping import Role
 
 # configure_pretraining.py lower-cases where it is not told.
@@ -18,12 +18,12 @@ _COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
 _SHARED = ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act")
 
 
-def check_expressible(configs: Mapping[Role, Resolved], variant: Variant) -> None:
+def check_expressible(configs: Mapping[Role, Resolved], layout: Layout) -> None:
     """Refuse models that Google's code would not compute as transformers does.
 
     Args:
         configs: the configuration of each model to be written.
-        variant: the layout they are to have.
+        layout: the layout they are to have.
 
     Raises:
         ConfigError: names the model, the value, and what Google's code can do.
@@ -40,17 +40,17 @@ def check_expressible(configs: Mapping[Role, Resolved], variant: Variant) -> Non
                 "google-research/electra knows gelu (the exact one), relu, tanh and linear"
             )
     if "generator" in configs:
-        _check_generator(configs, variant)
+        _check_generator(configs, layout)
 
 
-def _check_generator(configs: Mapping[Role, Resolved], variant: Variant) -> None:
+def _check_generator(configs: Mapping[Role, Resolved], layout: Layout) -> None:
     generator, discriminator = configs["generator"], configs.get("discriminator")
     if generator["hidden_act"] != "gelu":
         raise ConfigError(
             f"the generator's hidden_act is {generator['hidden_act']!r}; transformers computes the generator's head "
             "with gelu whatever the configuration says, Google's code does not",
         )
-    if not variant.shares_config:
+    if not layout.shares_config:
         expected = {
             "num_attention_heads": google_heads(generator["hidden_size"]),
             "intermediate_size": 4 * generator["hidden_size"],
@@ -63,59 +63,59 @@ def _check_generator(configs: Mapping[Role, Resolved], variant: Variant) -> None
                     "Convert it alone (--model generator): as a masked language model it can have any.",
                 )
     if discriminator is not None:
-        keys = _COMPUTED if variant.shares_config else _SHARED
+        keys = _COMPUTED if layout.shares_config else _SHARED
         for key in keys:
             if generator[key] != discriminator[key]:
                 raise ConfigError(
                     f"{key} is {generator[key]} in the generator and {discriminator[key]} in the discriminator; "
-                    f"google-research/electra has one value for both in the {variant.name} layout"
+                    f"google-research/electra has one value for both in the {layout.name} layout"
                 )
 
 
 def express(
-    configs: Mapping[Role, Resolved], variant: Variant, lower_case: bool | None, original: Mapping[str, Any] | None
+    configs: Mapping[Role, Resolved], layout: Layout, lower_case: bool | None, original: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Find hparams that make the models.
 
     Args:
         configs: the configuration of each model to be written; check_expressible has passed.
-        variant: the layout they are to have.
+        layout: the layout they are to have.
         lower_case: whether their tokenizer lower-cases; None where it is not known.
         original: the hparams of the run the models come from, where they are known.
 
     Returns:
         The original hparams if they make the models, else those with what is needed to make them.
     """
-    given = _kept(original or {}, variant)
-    carried = original is not None and _makes(given, configs, variant)
+    given = _kept(original or {}, layout)
+    carried = original is not None and _makes(given, configs, layout)
     if not carried:
-        given = {key: value for key, value in given.items() if key != "debug"} | _write(configs, variant)
+        given = {key: value for key, value in given.items() if key != "debug"} | _write(configs, layout)
     stated = given.get("do_lower_case", _GOOGLE_LOWER_CASE if carried else None)
     if lower_case not in {None, stated}:
         given["do_lower_case"] = lower_case
     return given
 
 
-def _kept(original: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+def _kept(original: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
     """Original hparams without places on another machine, and without a layout that is not the one wanted."""
     stale = LOCATIONS
-    if Hparams(original, "").layout not in {None, variant.name}:
+    if Hparams(original, "").layout not in {None, layout.name}:
         stale |= set(LAYOUT_KEYS)
-    return {key: value for key, value in original.items() if key not in stale} | dict(variant.hparams)
+    return {key: value for key, value in original.items() if key not in stale} | dict(layout.hparams)
 
 
-def _makes(given: Mapping[str, Any], configs: Mapping[Role, Resolved], variant: Variant) -> bool:
+def _makes(given: Mapping[str, Any], configs: Mapping[Role, Resolved], layout: Layout) -> bool:
     hparams = Hparams(given, "")
     # A generator has no dropout of its own in Google's code.
     main = next(iter(configs))
     return all(
-        hparams.expected(role, variant.shares_config)[key] == config[key]
+        hparams.expected(role, layout.shares_config)[key] == config[key]
         for role, config in configs.items()
         for key in (*_COMPUTED, *(TRAINING_KEYS if role == main else ()))
     )
 
 
-def _write(configs: Mapping[Role, Resolved], variant: Variant) -> dict[str, Any]:
+def _write(configs: Mapping[Role, Resolved], layout: Layout) -> dict[str, Any]:
     main = configs.get("discriminator") or configs["generator"]
     sizes = {hidden: name for name, (hidden, _) in MODEL_SIZES.items()}
     given: dict[str, Any] = {
@@ -129,8 +129,8 @@ def _write(configs: Mapping[Role, Resolved], variant: Variant) -> dict[str, Any]
     given["model_hparam_overrides"] = {
         key: main[key] for key in OVERRIDES if key != "vocab_size" and main[key] != implied[key]
     }
-    if len(configs) == 2 and not variant.shares_config:
+    if len(configs) == 2 and not layout.shares_config:
         generator = configs["generator"]
         given["generator_hidden_size"] = generator["hidden_size"] / main["hidden_size"]
         given["generator_layers"] = generator["num_hidden_layers"] / main["num_hidden_layers"]
-    return {**given, **variant.hparams}
+    return {**given, **layout.hparams}

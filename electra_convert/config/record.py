@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.keys import LOCATIONS, check_keys
 from electra_convert.config.resolve import Value
 from electra_convert.errors import ConfigError
-from electra_convert.schemes.layouts import VARIANTS
+from electra_convert.schemes.layouts import LAYOUTS
 from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.models import Checkpoint
 from electra_convert.tensors.spec import TensorSpec
 from electra_convert.tensors.weight import Weight
 from electra_convert.version import __version__
@@ -21,7 +21,7 @@ SCHEMA = 1
 
 def encode_record(
     checkpoint: Checkpoint,
-    variant: str | None,
+    layout: str | None,
     configs: Mapping[Role, Mapping[str, Value]],
     hparams: Mapping[str, Any] | None,
     notices: Sequence[str],
@@ -31,7 +31,7 @@ def encode_record(
 
     Args:
         checkpoint: what was read.
-        variant: the layout of the TensorFlow side, where it is known.
+        layout: that of the TensorFlow side, where it is known.
         configs: the configuration of each model written, with origins.
         hparams: the hparams of the run, where they are known.
         notices: what the reader should know.
@@ -44,7 +44,7 @@ def encode_record(
         "schema": SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
         "source": {"format": checkpoint.format, "name": checkpoint.name},
-        "variant": variant,
+        "variant": layout,
         "step": checkpoint.step,
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
@@ -83,10 +83,10 @@ def recorded_dtypes(record: Mapping[str, Any] | None) -> dict[str, str]:
     }
 
 
-def recorded_variant(record: Mapping[str, Any] | None) -> str | None:
+def recorded_layout(record: Mapping[str, Any] | None) -> str | None:
     """The layout that the source of a recorded conversion had, or None where none is recorded."""
     name = (record or {}).get("variant")
-    return name if isinstance(name, str) and name in VARIANTS else None
+    return name if isinstance(name, str) and name in LAYOUTS else None
 
 
 def recorded_hparams(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

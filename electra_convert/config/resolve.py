@@ -14,9 +14,8 @@ from typing import Any
 
 from electra_convert.config.hparams import Hparams, google_heads
 from electra_convert.errors import ConfigError
-from electra_convert.schemes.layouts import Variant
-from electra_convert.schemes.mapping import Role
-from electra_convert.schemes.plan import Sizes
+from electra_convert.schemes.layouts import Layout
+from electra_convert.schemes.mapping import Role, Sizes
 
 # transformers' names of what shapes say, and the sizes they are.
 SIZE_KEYS: Mapping[str, str] = {
@@ -101,7 +100,7 @@ class Resolved:
 
 
 def hparams_evidence(
-    hparams: Hparams, rank: Rank, role: Role, variant: Variant, sizes: Sizes, changes: Hparams | None = None
+    hparams: Hparams, rank: Rank, role: Role, layout: Layout, sizes: Sizes, changes: Hparams | None = None
 ) -> Evidence:
     """What hparams say of a model.
 
@@ -109,17 +108,17 @@ def hparams_evidence(
         hparams: as a run was started with.
         rank: their authority.
         role: which of the two models.
-        variant: the layout of the checkpoint.
+        layout: the layout of the checkpoint.
         sizes: the weights' sizes, by which Google's rule of heads goes where the hparams state none.
         changes: those of the hparams that are to speak, with all that follows from them; None for all.
 
     Returns:
         The evidence.
     """
-    values = hparams.expected(role, variant.shares_config)
+    values = hparams.expected(role, layout.shares_config)
     speaking = hparams if changes is None else changes
-    stated = frozenset(key for key in values if speaking.states(key, role, variant.shares_config))
-    ruled = role == "generator" and not variant.shares_config
+    stated = frozenset(key for key in values if speaking.states(key, role, layout.shares_config))
+    ruled = role == "generator" and not layout.shares_config
     if ruled or "num_attention_heads" not in stated:
         values["num_attention_heads"] = google_heads(sizes.hidden)
     if ruled or "intermediate_size" not in stated:
@@ -135,20 +134,20 @@ def only_stated(evidence: Evidence) -> Evidence:
     return replace(evidence, values=values)
 
 
-def check_variant(hparams: Hparams, variant: Variant) -> None:
+def check_layout(hparams: Hparams, layout: Layout) -> None:
     """Refuse hparams that describe another layout than the checkpoint has.
 
     Args:
         hparams: as a run was started with.
-        variant: the layout that was recognised.
+        layout: the layout that was recognised.
 
     Raises:
         ConfigError: names the hparam.
     """
-    if variant.name not in _TAKEN_OUT and hparams.layout not in {None, variant.name}:
+    if layout.name not in _TAKEN_OUT and hparams.layout not in {None, layout.name}:
         raise ConfigError(
             f"{hparams.origin} asks for the {hparams.layout} layout ({json.dumps(hparams.layout_keys)}), but the "
-            f"checkpoint's variables are of the {variant.name} layout",
+            f"checkpoint's variables are of the {layout.name} layout",
             "These hparams belong to another run; give those it was started with (--hparams).",
         )
 

@@ -10,14 +10,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
-from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
-from electra_convert.config.record import recorded_variant
+from electra_convert.config.record import recorded_layout
 from electra_convert.config.resolve import (
     Evidence,
     Rank,
     Resolved,
-    check_variant,
+    check_layout,
     hparams_evidence,
     only_stated,
     resolve,
@@ -26,8 +25,9 @@ from electra_convert.config.transformers import config_evidence, model_evidence,
 from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
 from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE
-from electra_convert.schemes.layouts import VARIANTS, Variant
+from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.models import Checkpoint, Model
 
 Given = tuple[Hparams, Rank]
 Read = TypeVar("Read")
@@ -80,32 +80,32 @@ def gather(
     given = _hparams(checkpoint, hparams, attempt)
     wanted = checkpoint.models.keys() if roles is None else roles
     bases = _own_configs(checkpoint)
-    variant = checkpoint.variant or _intended_variant(checkpoint, given)
+    layout = checkpoint.layout or _intended_layout(checkpoint, given)
     warnings += [line for one, _ in given for line in one.warnings]
     if given:
-        check_variant(given[0][0], variant)
-    chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, variant)
+        check_layout(given[0][0], layout)
+    chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, layout)
     configs: dict[Role, Resolved] = {}
     for role, model in ((role, checkpoint.models[role]) for role in wanted):
         found = [
-            hparams_evidence(one, rank, role, variant, model.sizes, changes if rank is Rank.OPTION else None)
+            hparams_evidence(one, rank, role, layout, model.sizes, changes if rank is Rank.OPTION else None)
             for one, rank in given
         ]
-        if checkpoint.variant is None:
-            # A transformers model has a configuration of its own; hparams only say how it is to be laid out.
+        if checkpoint.scheme.described:
+            # Such a model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]
             found += [model_evidence(bases[role])] if role in bases else []
         else:
-            found += attempt(partial(_config_beside, checkpoint, role, variant))
-            found += attempt(partial(_graph, checkpoint, model, variant))
+            found += attempt(partial(_config_beside, checkpoint, role, layout))
+            found += attempt(partial(_graph, checkpoint, model, layout))
         found += [chosen[role]] if role in chosen else []
-        configs[role] = resolve(role, model.sizes, found, variant.shares_config)
+        configs[role] = resolve(role, model.sizes, found, layout.shares_config)
         warnings += configs[role].warnings
     return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
 
 
 def _chosen_config(
-    path: Path, checkpoint: Checkpoint, wanted: Collection[Role], variant: Variant
+    path: Path, checkpoint: Checkpoint, wanted: Collection[Role], layout: Layout
 ) -> dict[Role, Evidence]:
     """What --config says, for the models that it is about; it must say something, and of one that is wanted."""
     config = read_config(path)
@@ -116,7 +116,7 @@ def _chosen_config(
         )
     # One that names no class is about the only model that is wanted.
     among = checkpoint.models.keys() if config.get("architectures") else wanted
-    about = [role for role in wanted if _is_about(among, role, variant, config)]
+    about = [role for role in wanted if _is_about(among, role, layout, config)]
     if not about:
         raise ConfigError(
             f"{path} is of a {role_of_config(config)}, which is not what is asked for ({', '.join(wanted)})",
@@ -136,19 +136,19 @@ def _attempt(folder: Path, decided: bool, warnings: list[str], read: Callable[[]
         return []
 
 
-def _intended_variant(checkpoint: Checkpoint, given: Sequence[Given]) -> Variant:
+def _intended_layout(checkpoint: Checkpoint, given: Sequence[Given]) -> Layout:
     """The layout that transformers models are to have, or once had; it decides what hparams mean for a generator."""
     asked = given[0][0].layout if given else None
-    if name := asked or recorded_variant(checkpoint.record):
-        return VARIANTS[name]
-    return VARIANTS["masked_lm" if set(checkpoint.models) == {"generator"} else "default"]
+    if name := asked or recorded_layout(checkpoint.record):
+        return LAYOUTS[name]
+    return LAYOUTS["masked_lm" if set(checkpoint.models) == {"generator"} else "default"]
 
 
 def _hparams(
     checkpoint: Checkpoint, option: str | None, attempt: Callable[[Callable[[], list[Given]]], list[Given]]
 ) -> list[Given]:
     given = [] if option is None else [(read_hparams(option), Rank.OPTION)]
-    return given if checkpoint.variant is None else given + attempt(partial(_hparams_beside, checkpoint))
+    return given if checkpoint.scheme.described else given + attempt(partial(_hparams_beside, checkpoint))
 
 
 def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
@@ -157,29 +157,29 @@ def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
 
 
 def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
-    if checkpoint.variant is not None:
+    if not checkpoint.scheme.described:
         return {}
     paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
     return {role: read_config(path) for role, path in paths.items() if path.is_file()}
 
 
-def _config_beside(checkpoint: Checkpoint, role: Role, variant: Variant) -> list[Evidence]:
+def _config_beside(checkpoint: Checkpoint, role: Role, layout: Layout) -> list[Evidence]:
     path = checkpoint.folder / CONFIG_FILE
-    if not path.is_file() or not _is_about(checkpoint.models, role, variant, config := read_config(path)):
+    if not path.is_file() or not _is_about(checkpoint.models, role, layout, config := read_config(path)):
         return []
     return [config_evidence(config, CONFIG_FILE, Rank.BESIDE)]
 
 
-def _is_about(among: Collection[Role], role: Role, variant: Variant, config: Mapping[str, Any]) -> bool:
+def _is_about(among: Collection[Role], role: Role, layout: Layout, config: Mapping[str, Any]) -> bool:
     """A config.json describes one model: of two, the one that it names, unless they are one configuration."""
-    return len(among) == 1 or variant.shares_config or role_of_config(config) == role
+    return len(among) == 1 or layout.shares_config or role_of_config(config) == role
 
 
-def _graph(checkpoint: Checkpoint, model: Model, variant: Variant) -> list[Evidence]:
+def _graph(checkpoint: Checkpoint, model: Model, layout: Layout) -> list[Evidence]:
     if checkpoint.graph is None:
         return []
-    network = next(network for network in variant.networks if network.role == model.role)
-    scope = rf"(?:.*/)?{re.escape(network.encoder)}(?:_\d+)?/encoder/layer_0"
+    network = next(network for network in layout.networks if network.role == model.role)
+    scope = rf"(?:.*/)?{re.escape(network.scopes.encoder)}(?:_\d+)?/encoder/layer_0"
     scale = re.compile(rf"{scope}/attention/self/Mul(?:_\d+)?/y$")
     dense = re.compile(rf"{scope}/intermediate/dense/[^/]+$")
     widths: set[int] = set()
@@ -241,7 +241,7 @@ def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
     Returns:
         One notice, or none.
     """
-    if checkpoint.variant is None or checkpoint.variant.name != "two_tower_generator":
+    if checkpoint.layout is None or checkpoint.layout.name != "two_tower_generator":
         return []
     objective = findings.hparams.given.get("electric_objective") if findings.hparams else None
     if objective is False:

@@ -11,17 +11,12 @@ from typing import Any
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
 from electra_convert.errors import ConfigError
 from electra_convert.formats.names import CONFIG_FILE
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.mapping import Role
 
-ARCHITECTURES: Mapping[tuple[Role, bool], str] = {
-    ("discriminator", True): "ElectraForPreTraining",
-    ("generator", True): "ElectraForMaskedLM",
-    ("discriminator", False): "ElectraModel",
-    ("generator", False): "ElectraModel",
-}
 # Settings that would make another computation of the same weights, and the only value that is ELECTRA's.
 _FIXED = {
-    "model_type": "electra",
+    "model_type": ELECTRA.model_type,
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
@@ -146,7 +141,12 @@ def encode_config(
         ConfigError: the config.json before holds what JSON cannot, such as NaN.
     """
     kept = {key: value for key, value in (base or {}).items() if key not in {"torch_dtype", "transformers_version"}}
-    fixed = {"architectures": [architecture], "model_type": "electra", "dtype": dtype, "tie_word_embeddings": True}
+    fixed = {
+        "architectures": [architecture],
+        "model_type": ELECTRA.model_type,
+        "dtype": dtype,
+        "tie_word_embeddings": True,
+    }
     try:
         text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError) as error:

@@ -34,7 +34,7 @@ class Conversion:
         output: the folder that was made.
         format: the container that was read.
         to: the container that was written.
-        variant: the layout of a TensorFlow source, or None.
+        layout: the layout of a TensorFlow source, or None.
         step: the global step, or None where it is not known.
         models: the configuration of each model written, each value with its origin.
         parameters: the number of weights of each model written.
@@ -49,7 +49,7 @@ class Conversion:
     output: Path
     format: str
     to: Target
-    variant: str | None
+    layout: str | None
     step: int | None
     models: Mapping[Role, Mapping[str, Value]]
     parameters: Mapping[Role, int]
@@ -105,7 +105,7 @@ def run_conversion(
     """
     source = local_source(pointed_at)
     with open_checkpoint(source, options.generator) as checkpoint:
-        target: Target = options.to or ("tf" if checkpoint.variant is None else "safetensors")
+        target: Target = options.to or checkpoint.scheme.target
         options.check(target)
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
@@ -125,7 +125,7 @@ def run_conversion(
             output=output,
             format=checkpoint.format,
             to=target,
-            variant=checkpoint.variant.name if checkpoint.variant else None,
+            layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
             models={role: findings.configs[role].values for role in roles},
             parameters={role: checkpoint.models[role].parameters for role in roles},
@@ -182,8 +182,8 @@ def choose_roles(checkpoint: Checkpoint, options: Options) -> tuple[Role, ...]:
 
 def _absent(checkpoint: Checkpoint, role: Role) -> NamesError:
     told = f"{checkpoint.path} holds no {role} that can be converted"
-    if role == "generator" and checkpoint.variant and checkpoint.variant.name == "two_tower_generator":
-        told += f": its generator is {checkpoint.variant.foreign_is}"
+    if role == "generator" and checkpoint.layout and checkpoint.layout.name == "two_tower_generator":
+        told += f": its generator is {checkpoint.layout.foreign_is}"
     there = next(iter(checkpoint.models))
     return NamesError(told, f"The {there} converts: --model {there}.")
 
@@ -199,7 +199,7 @@ def _plan(
         *_slot_notices(checkpoint, slots, options),
     ]
     if target == "tf":
-        notices += _task_head_notices(checkpoint, roles)
+        notices += _head_notices(checkpoint, roles)
         return plan_tensorflow(checkpoint, findings, roles, options, notices)
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
 
@@ -226,8 +226,8 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
     return told
 
 
-def _task_head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
-    names = [name for role in roles for name in checkpoint.models[role].task_head]
+def _head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
+    names = [name for role in roles for name in checkpoint.models[role].head.unmapped]
     return (
         [f"Left out, a fine-tuned head, which Google's code has no place for: {', '.join(names)}."] if names else []
     )

@@ -13,7 +13,6 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint, open_checkpoint
 from electra_convert.config.resolve import Value
 from electra_convert.config.sources import gather
-from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.conversion.options import hparams_text
 from electra_convert.conversion.plan import Progress
 from electra_convert.hub.download import as_source, local_source
@@ -46,7 +45,7 @@ class Inspection:
     Attributes:
         source: what was pointed at.
         format: the kind of container.
-        variant: the layout of a TensorFlow checkpoint, or None.
+        layout: the layout of a TensorFlow checkpoint, or None.
         step: the global step, or None where it is not known.
         slots: none, partial or full.
         models: by role; a model that is not there is absent.
@@ -57,7 +56,7 @@ class Inspection:
 
     source: str | Path
     format: str
-    variant: str | None
+    layout: str | None
     step: int | None
     slots: str
     models: Mapping[Role, ModelReport]
@@ -93,11 +92,11 @@ def inspect(
         return Inspection(
             source=as_source(source),
             format=checkpoint.format,
-            variant=checkpoint.variant.name if checkpoint.variant else None,
+            layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
             slots=checkpoint.slot_state,
             models={
-                role: ModelReport(ARCHITECTURES[role, model.head], findings.configs[role].values, model.parameters)
+                role: ModelReport(model.head.architecture(), findings.configs[role].values, model.parameters)
                 for role, model in checkpoint.models.items()
             },
             unmapped=tuple(collapse(checkpoint.unmapped)),

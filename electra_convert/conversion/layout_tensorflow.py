@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.express import check_expressible, express
-from electra_convert.config.record import encode_record, recorded_dtypes, recorded_hparams, recorded_variant
+from electra_convert.config.record import encode_record, recorded_dtypes, recorded_hparams, recorded_layout
 from electra_convert.config.sources import Findings
 from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import Container, OutputPlan
 from electra_convert.errors import NamesError, counted, listing
 from electra_convert.formats import tf_bundle
 from electra_convert.formats.names import CONVERSION_FILE, HPARAMS_FILE, VOCABULARY_FILE
-from electra_convert.schemes.layouts import VARIANTS, Variant, collapse
+from electra_convert.schemes.family import ELECTRA
+from electra_convert.schemes.google import variables
+from electra_convert.schemes.heads import PRETRAINING
+from electra_convert.schemes.layouts import LAYOUTS, Layout, Network, collapse, fine_tuned
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
-from electra_convert.schemes.plan import Binding, expand
+from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
-from electra_convert.tensors.weight import Weight, same_bits, step_constant, zeros
+from electra_convert.tensors.weight import Weight, same_bits, zeros
 from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
 
 _PREFIX = "model.ckpt"
-_PAIR_VARIANTS = ("default", "untied_generator_embeddings", "tied_generator")
+_SLOTS = tuple(f"/{slot}" for slot in SLOT_NAMES)
+_PAIR_LAYOUTS = ("default", "untied_generator_embeddings", "tied_generator")
 Entries = dict[str, tuple[Weight, TensorSpec]]
 
 
@@ -51,15 +55,15 @@ def plan_tensorflow(
     """
     models = {role: checkpoint.models[role] for role in roles}
     configs = {role: findings.configs[role] for role in roles}
-    variant = choose_variant(checkpoint, findings, models)
-    check_expressible(configs, variant)
-    entries = _merge(checkpoint, variant, models, options)
+    layout = choose_layout(checkpoint, findings, models)
+    check_expressible(configs, layout)
+    entries = _merge(checkpoint, layout, models, options)
     main = next(iter(models.values()))
-    vocabulary, noted = find_vocabulary(checkpoint, main, options)
-    casing = find_casing(checkpoint, main, vocabulary, findings.hparams, options)
+    vocabulary, noted = find_vocabulary(checkpoint, main, options.tokenizer)
+    casing = find_casing(checkpoint, main, vocabulary, findings.hparams, options.tokenizer)
     told = [*notices, *noted, *_dtype_notices(entries), *_casing_notices(main, casing, vocabulary is not None)]
     given = findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record)
-    hparams = express(configs, variant, casing.lower_case if casing else None, given)
+    hparams = express(configs, layout, casing.lower_case if casing else None, given)
     ordered = [entries[name] for name in sorted(entries, key=str.encode)]
     prefix = f"{options.prefix or _PREFIX}-{checkpoint.step or 0}"
     described = {role: config.values for role, config in configs.items()}
@@ -67,7 +71,7 @@ def plan_tensorflow(
         "checkpoint": tf_bundle.encode_state(prefix),
         HPARAMS_FILE: (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
         CONVERSION_FILE: encode_record(
-            checkpoint, variant.name, described, hparams, [*told, *findings.warnings], ordered
+            checkpoint, layout.name, described, hparams, [*told, *findings.warnings], ordered
         ),
         **({VOCABULARY_FILE: vocabulary.raw} if vocabulary else {}),
     }
@@ -80,7 +84,7 @@ def plan_tensorflow(
     return OutputPlan((Container("", written, ordered, open_sink),), files, tuple(told))
 
 
-def choose_variant(checkpoint: Checkpoint, findings: Findings, models: Mapping[Role, Model]) -> Variant:
+def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Role, Model]) -> Layout:
     """Choose the layout that models are to have in TensorFlow.
 
     Args:
@@ -98,29 +102,29 @@ def choose_variant(checkpoint: Checkpoint, findings: Findings, models: Mapping[R
     """
     if len(models) == 1:
         role, model = next(iter(models.items()))
-        if not model.head:
-            return VARIANTS["encoder"]
-        return VARIANTS["masked_lm" if role == "generator" else "uniform_generator"]
-    if not models["discriminator"].head:
+        if model.head in PRETRAINING.values():
+            return LAYOUTS["masked_lm" if role == "generator" else "uniform_generator"]
+        return fine_tuned(model.head, model.head.name) if model.head.rules else LAYOUTS["encoder"]
+    if models["discriminator"].head not in PRETRAINING.values():
         raise NamesError(
             "the discriminator has no pretraining head, which every layout of a pair needs",
             "Convert the models one by one (--model).",
         )
     asked = findings.hparams.layout if findings.hparams else None
-    if asked is not None and asked not in _PAIR_VARIANTS:
+    if asked is not None and asked not in _PAIR_LAYOUTS:
         raise NamesError(f"the {asked} layout, which the hparams ask for, cannot hold both models")
-    known = asked or (checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record))
-    if known not in _PAIR_VARIANTS:
+    known = asked or (checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record))
+    if known not in _PAIR_LAYOUTS:
         known = _fitting(models)
-    _require_representable(VARIANTS[known], models)
-    return VARIANTS[known]
+    _require_representable(LAYOUTS[known], models)
+    return LAYOUTS[known]
 
 
 def _fitting(models: Mapping[Role, Model]) -> str:
     discriminator, generator = models["discriminator"], models["generator"]
     if discriminator.sizes.embedding != generator.sizes.embedding:
         return "untied_generator_embeddings"
-    trunk = [name for name in generator.weights if name.startswith("electra.")]
+    trunk = [name for name in generator.weights if name.startswith(ELECTRA.prefix)]
     if generator.sizes == discriminator.sizes and all(
         same_bits(generator.weights[name], discriminator.weights[name]) for name in trunk
     ):
@@ -128,9 +132,9 @@ def _fitting(models: Mapping[Role, Model]) -> str:
     return "default"
 
 
-def _require_representable(variant: Variant, models: Mapping[Role, Model]) -> None:
+def _require_representable(layout: Layout, models: Mapping[Role, Model]) -> None:
     discriminator, generator = models["discriminator"].sizes, models["generator"].sizes
-    if variant.name == "untied_generator_embeddings" and generator.embedding != generator.hidden:
+    if layout.name == "untied_generator_embeddings" and generator.embedding != generator.hidden:
         raise NamesError(
             f"the generator's own embeddings are {generator.embedding} wide, its hidden states {generator.hidden}; "
             "google-research/electra makes a generator's own embeddings as wide as its hidden states",
@@ -146,22 +150,19 @@ def _require_representable(variant: Variant, models: Mapping[Role, Model]) -> No
         )
 
 
-def _merge(checkpoint: Checkpoint, variant: Variant, models: Mapping[Role, Model], options: Options) -> Entries:
+def _merge(checkpoint: Checkpoint, layout: Layout, models: Mapping[Role, Model], options: Options) -> Entries:
     """The union of the models' tensors; what two models both hold must be the same to the bit."""
     entries: Entries = {}
     unequal: list[str] = []
-    for network in variant.networks:
+    for network in layout.networks:
         model = models[network.role]
         recorded = recorded_dtypes(model.record)
-        projects = model.sizes.embedding != model.sizes.hidden
-        for binding in expand(network, model.sizes.layers, projects):
-            for name, weight in _of_binding(binding, model, options):
-                asked = DTYPES[options.dtype] if options.dtype and name == binding.tf else None
-                dtype = asked or _dtype(checkpoint, weight.tensor, recorded)
-                entry = (weight, TensorSpec(name, dtype, weight.shape))
-                if name in entries and not same_bits(entries[name][0], weight):
-                    unequal.append(name)
-                entries.setdefault(name, entry)
+        for name, weight in _variables(network, model, options):
+            asked = DTYPES[options.dtype] if options.dtype and not name.endswith(_SLOTS) else None
+            entry = (weight, TensorSpec(name, asked or _dtype(checkpoint, weight.tensor, recorded), weight.shape))
+            if name in entries and not same_bits(entries[name][0], weight):
+                unequal.append(name)
+            entries.setdefault(name, entry)
     if unequal:
         raise _not_shared(unequal, models["generator"])
     if options.optimizer or options.zero_optimizer:
@@ -170,24 +171,21 @@ def _merge(checkpoint: Checkpoint, variant: Variant, models: Mapping[Role, Model
     return entries
 
 
-def _of_binding(binding: Binding, model: Model, options: Options) -> list[tuple[str, Weight]]:
-    weight = model.weights[binding.hf]
-    back = binding.op.inverse
-    found = [(binding.tf, Weight(weight.tensor, weight.op.then(back)))]
-    for slot in SLOT_NAMES:
-        name = f"{binding.tf}/{slot}"
-        held = model.slots.get(f"{binding.hf}.{slot}")
-        if options.zero_optimizer:
-            shape = back.shape(weight.shape)
-            found.append((name, Weight(zeros(TensorSpec(name, DTYPES["float32"], shape)))))
-        elif options.optimizer and held is not None:
-            found.append((name, Weight(held.tensor, held.op.then(back))))
-    return found
+def _variables(network: Network, model: Model, options: Options) -> Iterator[tuple[str, Weight]]:
+    """A model's variables with the slots that were asked for: its own, or zeros."""
+    for name, weight in variables(network, model):
+        if not name.endswith(_SLOTS):
+            yield name, weight
+            if options.zero_optimizer:
+                specs = [TensorSpec(f"{name}{slot}", DTYPES["float32"], weight.shape) for slot in _SLOTS]
+                yield from ((spec.name, Weight(zeros(spec))) for spec in specs)
+        elif options.optimizer:
+            yield name, weight
 
 
 def _dtype(checkpoint: Checkpoint, tensor: Tensor, recorded: Mapping[str, str]) -> DType:
     """Google's code reads float32 only; what was another dtype in the checkpoint it came from stays it."""
-    if checkpoint.variant is not None or recorded.get(tensor.name) == tensor.dtype.name:
+    if not checkpoint.scheme.described or recorded.get(tensor.name) == tensor.dtype.name:
         return tensor.dtype
     return DTYPES["float32"]
 

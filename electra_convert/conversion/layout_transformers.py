@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model
-from electra_convert.config.record import encode_record, recorded_hparams, recorded_variant
+from electra_convert.config.record import encode_record, recorded_hparams, recorded_layout
 from electra_convert.config.resolve import Value
 from electra_convert.config.sources import Findings
-from electra_convert.config.transformers import ARCHITECTURES, encode_config
+from electra_convert.config.transformers import encode_config
 from electra_convert.conversion.options import Options, Target
 from electra_convert.conversion.plan import Container, OutputPlan
 from electra_convert.errors import ConfigError
@@ -27,9 +27,11 @@ from electra_convert.formats.names import (
 )
 from electra_convert.formats.shards import plan_shards
 from electra_convert.schemes.mapping import STEP_NAME, Role
+from electra_convert.schemes.models import step_constant
+from electra_convert.schemes.transformers import file_name
 from electra_convert.tensors.cast import WEIGHT_DTYPES
 from electra_convert.tensors.spec import DTYPES, DType, Sink, TensorSpec
-from electra_convert.tensors.weight import Weight, step_constant
+from electra_convert.tensors.weight import Weight
 from electra_convert.tokenizer.of_checkpoint import tokenizer_files
 
 _FILES: Mapping[Target, str] = {"safetensors": SAFETENSORS_FILE, "torch": TORCH_FILE}
@@ -86,13 +88,13 @@ def _plan_folder(
         slots = _slots(model, checkpoint)
         files = {OPTIMIZER_FILE: sum(spec.nbytes for _, spec in slots)}
         boxes.append(Container("", files, slots, _open_optimizer))
-    tokens = tokenizer_files(checkpoint, model, findings.hparams, options)
+    tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
     base = findings.bases.get(role, {})
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     plain = {key: value.value for key, value in values.items()}
     record = encode_record(
         checkpoint,
-        checkpoint.variant.name if checkpoint.variant else recorded_variant(checkpoint.record),
+        checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record),
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
         [*notices, *tokens.notices, *findings.warnings],
@@ -104,7 +106,7 @@ def _plan_folder(
 
 def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
     activation = findings.configs[role].values["hidden_act"]
-    if checkpoint.variant is not None and role == "generator" and activation.value != "gelu":
+    if not checkpoint.scheme.described and role == "generator" and activation.value != "gelu":
         raise ConfigError(
             f"the generator's hidden_act is {activation.value} ({activation.origin}); transformers computes the "
             "generator's head with gelu whatever the configuration says",
@@ -115,9 +117,9 @@ def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) ->
 def _architecture(model: Model, findings: Findings) -> str:
     """A transformers model stays of the class it was; any other is named by its pretraining head."""
     named = findings.bases.get(model.role, {}).get("architectures")
-    if (model.task_head or model.head) and isinstance(named, list) and named:
+    if not model.head.is_bare and isinstance(named, list) and named:
         return str(named[0])
-    return ARCHITECTURES[model.role, model.head]
+    return model.head.architecture()
 
 
 def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
@@ -128,9 +130,7 @@ def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
 
 
 def _weights(model: Model, options: Options) -> Entries:
-    bare = not model.head and not model.task_head
-    named = {_output_name(name, bare): weight for name, weight in model.weights.items()}
-    named |= {name: Weight(tensor) for name, tensor in model.task_head.items()}
+    named = {file_name(model, name): weight for name, weight in model.weights.items()}
     return [
         (weight, TensorSpec(name, _rounded(weight.tensor.dtype, options), weight.shape))
         for name, weight in sorted(named.items())
@@ -147,15 +147,9 @@ def _weight_files(weights: Entries, target: Target, options: Options) -> dict[st
     return files if len(files) == 1 else {**files, f"{_FILES[target]}{SHARD_INDEX}": 0}
 
 
-def _output_name(name: str, bare: bool) -> str:
-    """ElectraModel has no prefix of its own."""
-    return name.removeprefix("electra.") if bare else name
-
-
 def _slots(model: Model, checkpoint: Checkpoint) -> Entries:
-    bare = not model.head and not model.task_head
     entries = [
-        (slot, TensorSpec(_output_name(name, bare), slot.tensor.dtype, slot.shape))
+        (slot, TensorSpec(file_name(model, name), slot.tensor.dtype, slot.shape))
         for name, slot in sorted(model.slots.items())
     ]
     step = checkpoint.step_tensor or step_constant(checkpoint.step or 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from electra_convert.errors import UsageError
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 Target = Literal["safetensors", "torch", "tf"]
 Selection = Literal["discriminator", "generator", "both"]
@@ -72,6 +73,11 @@ class Options:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
         if self.verify and self.dry_run:
             raise UsageError("--verify compares what was written, and --dry-run writes nothing: give one of them")
+
+    @property
+    def tokenizer(self) -> TokenizerOptions:
+        """Those that are about the tokenizer."""
+        return TokenizerOptions(self.vocab, self.pad_vocab, self.lower_case, self.strip_accents)
 
     @property
     def inputs(self) -> tuple[Path, ...]:

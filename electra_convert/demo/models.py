@@ -8,25 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.options import Options, hparams_text
+from electra_convert.conversion.options import hparams_text
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
 from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
 from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.frameworks import import_torch
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
-from electra_convert.tensors.cast import cast, require_finite
-from electra_convert.tensors.ops import Op
-from electra_convert.tensors.spec import DTYPES
-from electra_convert.tensors.weight import Weight
-from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -105,7 +99,7 @@ def open_model(
     if role not in _ROLES:
         raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
     import_torch(f"to run the {role}")
-    options = Options(vocab=Path(vocab) if vocab is not None else None)
+    options = TokenizerOptions(vocab=Path(vocab) if vocab is not None else None)
     with _opened(source, generator) as checkpoint:
         model = _required(checkpoint, role)
         checkpoint.require_mapped()
@@ -113,7 +107,7 @@ def open_model(
         findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
         tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
         with naming(checkpoint.path):
-            weights = {name: _read(weight) for name, weight in model.weights.items()}
+            weights = {name: weight.read_float32() for name, weight in model.weights.items()}
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
     ids = _checked_ids(tokenizer, model)
     if model.sizes.positions < 3:
@@ -136,17 +130,17 @@ def _opened(source: str | Path, generator: str | Path | None) -> AbstractContext
 def _required(checkpoint: Checkpoint, role: Role) -> Model:
     model = checkpoint.models.get(role)
     if model is None:
-        variant = checkpoint.variant
-        if variant is not None and variant.name == "two_tower_generator":
+        layout = checkpoint.layout
+        if layout is not None and layout.name == "two_tower_generator":
             raise NamesError(
-                f"{checkpoint.path}: its generator is {variant.foreign_is}; the demo cannot run it either"
+                f"{checkpoint.path}: its generator is {layout.foreign_is}; the demo cannot run it either"
             )
         there: Role = next(iter(checkpoint.models))
         raise NamesError(
             f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}",
             _other_use(there, checkpoint),
         )
-    if not model.head:
+    if model.head is not PRETRAINING[role]:
         raise NamesError(
             f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
             "Fine-tuning leaves that head out: take the checkpoint it started from.",
@@ -157,7 +151,7 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
 def _other_use(role: Role, checkpoint: Checkpoint) -> str:
     if role == "generator":
         return "Give the discriminator, or the folder of both. A generator fills [MASK]: --fill 5."
-    if checkpoint.variant is not None:
+    if not checkpoint.scheme.described:
         return "Give a checkpoint that holds both."
     return "Give the folder that holds both, or name the generator's with --generator."
 
@@ -167,7 +161,7 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
     activation = config["hidden_act"]
     if activation not in ACTIVATIONS:
         raise ConfigError(f"{checkpoint.path}: hidden_act is {activation!r}, expected {', '.join(ACTIVATIONS)}")
-    gelu_head = model.role == "generator" and checkpoint.variant is None
+    gelu_head = model.role == "generator" and checkpoint.scheme.described
     return Architecture(
         role=model.role,
         layers=model.sizes.layers,
@@ -178,28 +172,19 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
     )
 
 
-def _read(weight: Weight) -> NDArray[np.float32]:
-    """Read a weight as float32, in transformers' orientation."""
-    tensor = weight.tensor
-    stored = tensor.read().reshape(-1).view(np.uint8).data
-    require_finite(stored, tensor)
-    values = np.frombuffer(cast(stored, tensor, DTYPES["float32"], finite=True), np.float32).reshape(tensor.shape)
-    return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
-
-
 def _tokenizer(
-    checkpoint: Checkpoint, model: Model, findings: Findings, options: Options
+    checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
 ) -> tuple[Tokenizer, tuple[str, ...]]:
     """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
     from tokenizers import Tokenizer
 
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
-    if checkpoint.variant is None and options.vocab is None and path.is_file():
+    if checkpoint.scheme.described and options.vocab is None and path.is_file():
         data = tokenizer_files.read_small(path)
     else:
         own = model.folder / VOCABULARY_FILE
-        if checkpoint.variant is None and options.vocab is None and own.is_file():
+        if checkpoint.scheme.described and options.vocab is None and own.is_file():
             # What is wrong with it is then an error, not a notice that there is none.
             options = replace(options, vocab=own)
         data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
@@ -213,7 +198,7 @@ def _tokenizer(
 
 
 def _made_of_vocabulary(
-    checkpoint: Checkpoint, model: Model, findings: Findings, options: Options
+    checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
 ) -> tuple[bytes, tuple[str, ...]]:
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
     casing = find_casing(checkpoint, model, vocabulary, findings.hparams, options)
@@ -221,9 +206,9 @@ def _made_of_vocabulary(
         googles = "; Google's code keeps vocab.txt in DATA_DIR, two levels above the checkpoint"
         raise VocabularyError(
             f"{checkpoint.path} has no vocabulary beside it, so no text can be cut into its tokens",
-            f"Give it with --vocab{'' if checkpoint.variant is None else googles}.",
+            f"Give it with --vocab{'' if checkpoint.scheme.described else googles}.",
         )
-    accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.variant is None else None
+    accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.scheme.described else None
     strips = casing.lower_case if accents is None else accents
     unused = tokenizer_files.check_accents(vocabulary, casing.lower_case, strips, "convert --no-strip-accents")
     data = tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)

@@ -13,11 +13,11 @@ from electra_convert.config.keys import HANDLED
 from electra_convert.config.record import recorded_hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings, gather
-from electra_convert.conversion.layout_tensorflow import choose_variant
+from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, TrainingError
 from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.settings import Settings
-from electra_convert.schemes.layouts import Variant
+from electra_convert.schemes.layouts import Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 
@@ -44,7 +44,7 @@ def run_hparams(given: Hparams, start: Checkpoint | None, decided: Mapping[str, 
     if start is None:
         return given
     beside = start.folder / HPARAMS_FILE
-    if start.variant is not None and beside.is_file():
+    if not start.scheme.described and beside.is_file():
         return _changed(read_hparams_file(beside, HPARAMS_FILE).given, given)
     return _changed(recorded_hparams(start.record) or {}, given)
 
@@ -56,7 +56,7 @@ def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:
     return Hparams({**merged, "model_hparam_overrides": overrides} if overrides else merged, given.origin)
 
 
-def found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Variant, Findings]:
+def found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Layout, Findings]:
     """Take the models of a checkpoint.
 
     Args:
@@ -78,23 +78,23 @@ def found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[V
     # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
     option = json.dumps(dict(hparams.given)) if given.given.keys() & HANDLED.keys() else None
     findings = replace(gather(start, option, changes=given), hparams=hparams)
-    variant = start.variant or choose_variant(start, findings, start.models)
-    if start.variant is not None and hparams.layout is None and variant.hparams:
+    layout = start.layout or choose_layout(start, findings, start.models)
+    if start.layout is not None and hparams.layout is None and layout.hparams:
         # What the variables say, and a checkpoint of this run must say again when it is resumed.
-        stated = Hparams({**hparams.given, **variant.hparams}, hparams.origin)
-        return variant, _checked(start, variant, replace(findings, hparams=stated))
-    return variant, _checked(start, variant, findings)
+        stated = Hparams({**hparams.given, **layout.hparams}, hparams.origin)
+        return layout, _checked(start, layout, replace(findings, hparams=stated))
+    return layout, _checked(start, layout, findings)
 
 
-def _checked(start: Checkpoint, variant: Variant, findings: Findings) -> Findings:
+def _checked(start: Checkpoint, layout: Layout, findings: Findings) -> Findings:
     """Refuse what cannot be trained on, or only half of it."""
     hparams = findings.hparams or Hparams({}, "")
-    if variant.name not in _TRAINABLE:
+    if layout.name not in _TRAINABLE:
         raise TrainingError(
-            f"{start.path} is of the {variant.name} layout, which has no pretraining heads to go on with"
+            f"{start.path} is of the {layout.name} layout, which has no pretraining heads to go on with"
         )
     alone = next(iter(start.models)) if len(start.models) == 1 else None
-    if start.variant is None and alone is not None and hparams.layout != variant.name:
+    if start.scheme.described and alone is not None and hparams.layout != layout.name:
         needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
         raise TrainingError(
             f"{start.path} holds a {alone} alone; ELECTRA trains two models",
@@ -106,12 +106,12 @@ def _checked(start: Checkpoint, variant: Variant, findings: Findings) -> Finding
     return findings
 
 
-def designed_models(hparams: Hparams, variant: Variant) -> Findings:
+def designed_models(hparams: Hparams, layout: Layout) -> Findings:
     """Make the configurations that hparams ask for.
 
     Args:
         hparams: all hparams of the run.
-        variant: their layout.
+        layout: their layout.
 
     Returns:
         The configurations.
@@ -120,8 +120,8 @@ def designed_models(hparams: Hparams, variant: Variant) -> Findings:
         ConfigError: a size is zero or does not fit another, or transformers has no such model.
     """
     configs: dict[Role, Resolved] = {}
-    for network in variant.networks:
-        values = {**DEFAULTS, **hparams.expected(network.role, variant.shares_config)}
+    for network in layout.networks:
+        values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
         heads, hidden = values["num_attention_heads"], values["hidden_size"]
         if not hidden or not values["num_hidden_layers"] or hidden % heads:
             raise ConfigError(

@@ -12,7 +12,6 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.sources import Findings
-from electra_convert.conversion.options import Options
 from electra_convert.errors import CorpusError, UsageError, VocabularyError
 from electra_convert.pretraining.architectures import (
     check_models,
@@ -29,10 +28,10 @@ from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.reporting import Reporter
 from electra_convert.pretraining.settings import Settings, training_settings
-from electra_convert.schemes.layouts import VARIANTS, Variant
+from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import accents_of_folder, check_size
-from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
 
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
@@ -46,14 +45,14 @@ class Preparation:
 
     Attributes:
         settings: the training hparams.
-        variant: the layout of the models in google-research/electra.
+        layout: the layout of the models in google-research/electra.
         findings: the configuration of each model, and all hparams.
         pieces: the vocabulary.
         corpus: the sequences.
     """
 
     settings: Settings
-    variant: Variant
+    layout: Layout
     findings: Findings
     pieces: WordPieces
     corpus: Corpus
@@ -110,15 +109,15 @@ def prepare(
     hparams = run_hparams(given, start, decided.hparams if decided else None)
     training_settings(hparams)
     if start is not None:
-        variant, findings = found_models(start, given, hparams)
+        layout, findings = found_models(start, given, hparams)
         pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
         rows = next(iter(start.models.values())).sizes.vocabulary
         _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
-        variant = VARIANTS[hparams.layout or "default"]
-        findings = designed_models(hparams, variant)
+        layout = LAYOUTS[hparams.layout or "default"]
+        findings = designed_models(hparams, layout)
     if decided is not None:
         findings = with_origins(findings, decided.origins)
     settings = training_settings(hparams)
@@ -127,7 +126,7 @@ def prepare(
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     for line in (*findings.warnings, *pieces.notices, *_corpus_notices(corpus), *_schedule_notices(settings)):
         reporter.noticed(line)
-    return Preparation(settings, variant, findings, pieces, corpus)
+    return Preparation(settings, layout, findings, pieces, corpus)
 
 
 def default_cache() -> Path:
@@ -176,12 +175,12 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
     if options.vocab is not None:
         return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, hparams["do_lower_case"])
     model = next(iter(start.models.values()))
-    vocabulary, notices = find_vocabulary(start, model, Options())
+    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
     if vocabulary is None:
         raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    casing = find_casing(start, model, vocabulary, hparams, Options(lower_case=options.lower_case))
+    casing = find_casing(start, model, vocabulary, hparams, TokenizerOptions(lower_case=options.lower_case))
     assert casing is not None  # a vocabulary always speaks for one
-    saved = accents_of_folder(model.folder) if start.variant is None else None
+    saved = accents_of_folder(model.folder) if start.scheme.described else None
     strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
     return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
 

@@ -205,13 +205,13 @@ def _check_split(preparation: Preparation, options: PretrainOptions, accelerator
 
 def _trained(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> Trained:  # noqa: ANN401
     own_dropout = accelerator.device.type == "cpu" and not options.compile
-    networks = make_networks(preparation.configs, preparation.variant, ATTENTION if own_dropout else "sdpa")
+    networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
     for network in networks.values():
         network.to(accelerator.device)
     named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
     optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)
-    return Trained(networks, optimizer, preparation.variant, preparation.findings)
+    return Trained(networks, optimizer, preparation.layout, preparation.findings)
 
 
 def _begun(

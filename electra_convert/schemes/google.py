@@ -1,9 +1,9 @@
-"""A TensorFlow checkpoint read as ELECTRA models: its variables accounted for, one by one; converts nothing."""
+"""google-research/electra's scheme: the variables of a TensorFlow checkpoint, read as models and laid out again."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from electra_convert.errors import NamesError, NotElectraError, SourceError
@@ -11,55 +11,45 @@ from electra_convert.formats.locate import Location
 from electra_convert.formats.names import METAGRAPH
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
-from electra_convert.schemes.layouts import Recognition, collapse, count_layers, recognise
-from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
+from electra_convert.schemes.layouts import Network, Recognition, collapse, count_layers, recognise
+from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Binding, measure
 from electra_convert.schemes.models import (
     Checkpoint,
     Model,
     OpenSource,
+    Scheme,
     naming,
     require_complete,
     require_floats,
     step_value,
 )
-from electra_convert.schemes.plan import Binding, measure
 from electra_convert.tensors.spec import Source, Tensor
-from electra_convert.tensors.weight import Weight
+from electra_convert.tensors.weight import Weight, joined, split
 
 
-def read_google(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:
-    """Find the models in a TensorFlow checkpoint.
+def _recognises(names: Collection[str]) -> bool:
+    return any(name.startswith(("electra/encoder/", "electra/embeddings/", "generator/encoder/")) for name in names)
 
-    Args:
-        path: what was pointed at, for messages.
-        locations: the one checkpoint.
-        open_source: opens it; the caller closes it.
 
-    Returns:
-        The checkpoint.
-
-    Raises:
-        SourceError: it is not an ELECTRA checkpoint.
-        NamesError: variables are missing, or have a shape or dtype that does not fit.
-        CorruptFileError: a file is damaged.
-    """
+def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
+    """The models in a TensorFlow checkpoint."""
     location = locations[0]
     source = open_source(location)
     tensors = source.tensors
-    recognition = _recognise(location.path, tensors)
-    models = {role: _model(location, role, recognition, tensors) for role in recognition.bindings}
+    found = _recognise(location.path, tensors)
     step_tensor = tensors.get(STEP_NAME)
     graph = location.path.with_name(location.path.name + METAGRAPH)
     return Checkpoint(
         path=path,
         name=location.path.name,
         format=source.format,
-        variant=recognition.variant,
-        models=models,
+        scheme=GOOGLE,
+        layout=found.layout,
+        models={network.role: _model(location, network, found, tensors) for network in found.layout.networks},
         step=_step(location.path, step_tensor, source),
         step_tensor=step_tensor,
-        unmapped=recognition.unexpected,
-        notices=_notices(location, recognition),
+        unmapped=found.unexpected,
+        notices=_notices(location, found),
         folder=location.folder,
         sources=(source,),
         graph=graph if graph.is_file() else None,
@@ -75,7 +65,7 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
             f"it looks like {resemblance(tensors)}",
             advice(tensors),
         ) from error
-    what = f"ELECTRA checkpoint of the {recognition.variant.name} layout"
+    what = f"ELECTRA checkpoint of the {recognition.layout.name} layout"
     require_complete(path, what, recognition.missing, recognition.unexpected)
     return recognition
 
@@ -91,45 +81,32 @@ def _projects(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
     return found
 
 
-def _model(location: Location, role: Role, recognition: Recognition, tensors: Mapping[str, Tensor]) -> Model:
-    bindings = recognition.bindings[role]
-    network = next(network for network in recognition.variant.networks if network.role == role)
-    with naming(location.path):
-        sizes = measure(
-            {binding.tf: tensors[binding.tf].shape for binding in bindings},
-            {binding.tf: binding.dims for binding in bindings},
-            count_layers(tensors, network.encoder),
-        )
-    slots = _slots(bindings, recognition, tensors)
-    require_floats(
-        location.path,
-        {binding.tf: tensors[binding.tf] for binding in bindings}
-        | {slot.tensor.name: slot.tensor for slot in slots.values()},
-    )
-    _require_slot_shapes(location.path, slots, tensors)
-    return Model(
-        role=role,
-        head=network.head,
-        sizes=sizes,
-        weights={binding.hf: Weight(tensors[binding.tf], binding.op) for binding in bindings},
-        slots=slots,
-        folder=location.folder,
-    )
-
-
-def _slots(
-    bindings: tuple[Binding, ...], recognition: Recognition, tensors: Mapping[str, Tensor]
-) -> dict[str, Weight]:
-    return {
-        f"{binding.hf}.{slot}": Weight(tensors[f"{binding.tf}/{slot}"], binding.op)
+def _model(location: Location, network: Network, recognition: Recognition, tensors: Mapping[str, Tensor]) -> Model:
+    bindings = recognition.bindings[network.role]
+    dims = {name: binding.dims for binding in bindings for name in binding.tf}
+    slots = [
+        (binding, slot)
         for binding in bindings
         for slot in SLOT_NAMES
-        if f"{binding.tf}/{slot}" in recognition.slots
-    }
+        if all(f"{name}/{slot}" in recognition.slots for name in binding.tf)
+    ]
+    with naming(location.path):
+        shapes = {name: tensors[name].shape for name in dims}
+        sizes = measure(shapes, dims, count_layers(tensors, network.scopes.encoder))
+        weights = {binding.hf: _weight(binding, "", tensors) for binding in bindings}
+        held = {f"{binding.hf}.{slot}": _weight(binding, f"/{slot}", tensors) for binding, slot in slots}
+    present = {f"{name}/{slot}": tensors[f"{name}/{slot}"] for binding, slot in slots for name in binding.tf}
+    require_floats(location.path, {name: tensors[name] for name in dims} | present)
+    _require_slot_shapes(location.path, present, tensors)
+    return Model(network.role, network.head, sizes, weights, held, location.folder)
 
 
-def _require_slot_shapes(path: Path, slots: Mapping[str, Weight], tensors: Mapping[str, Tensor]) -> None:
-    for slot in (weight.tensor for weight in slots.values()):
+def _weight(binding: Binding, suffix: str, tensors: Mapping[str, Tensor]) -> Weight:
+    return joined([Weight(tensors[f"{name}{suffix}"], binding.op) for name in binding.tf])
+
+
+def _require_slot_shapes(path: Path, slots: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    for slot in slots.values():
         variable = tensors[slot.name.rpartition("/")[0]]
         if slot.shape != variable.shape:
             raise NamesError(f"{path}: {slot.name} is {list(slot.shape)}, its variable is {list(variable.shape)}")
@@ -148,18 +125,18 @@ def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
     notices = [location.notice] if location.notice else []
     if recognition.foreign:
         names = ", ".join(collapse(recognition.foreign))
-        notices.append(f"Left out, {recognition.variant.foreign_is}: {names}.")
+        notices.append(f"Left out, {recognition.layout.foreign_is}: {names}.")
     if recognition.other_slots:
         others = ", ".join(_other_state(recognition))
         notices.append(f"Left out, state of an optimiser that is not ELECTRA's: {others}.")
-    if recognition.variant.name == "encoder":
+    if recognition.layout.name == "encoder":
         notices.append("The checkpoint is an encoder alone, without a pretraining head.")
     return tuple(notices)
 
 
 def _other_state(recognition: Recognition) -> list[str]:
     """Slots and counters of other optimisers: a slot that every variable has by its own name, else all names."""
-    variables = {binding.tf for bound in recognition.bindings.values() for binding in bound}
+    variables = {name for bound in recognition.bindings.values() for binding in bound for name in binding.tf}
     slots: dict[str, set[str]] = {}
     for name in recognition.other_slots:
         variable, _, slot = name.rpartition("/")
@@ -167,3 +144,16 @@ def _other_state(recognition: Recognition) -> list[str]:
     whole = {slot for slot, having in slots.items() if variables <= having}
     rest = [name for name in recognition.other_slots if name.rpartition("/")[2] not in whole]
     return [f"{slot} of every variable" for slot in sorted(whole)] + collapse(rest)
+
+
+def variables(network: Network, model: Model) -> Iterator[tuple[str, Weight]]:
+    """A model's weights under the names of a layout, in TensorFlow's orientation; slots of those that have them."""
+    projects = model.sizes.embedding != model.sizes.hidden
+    for binding in network.bindings(model.sizes.layers, projects):
+        for suffix, slot in (("", ""), *((f".{slot}", f"/{slot}") for slot in SLOT_NAMES)):
+            held = (model.slots if slot else model.weights).get(f"{binding.hf}{suffix}")
+            for name, part in zip(binding.tf, split(held, len(binding.tf)) if held else (), strict=False):
+                yield f"{name}{slot}", Weight(part.tensor, part.op.then(binding.op.inverse))
+
+
+GOOGLE = Scheme("google", {"tensorflow"}, _recognises, _read, described=False, target="safetensors", loads="google")

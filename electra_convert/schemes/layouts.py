@@ -7,15 +7,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from electra_convert.errors import NotElectraError
-from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Role, RuleTable
-from electra_convert.schemes.plan import Binding, Network, expand
+from electra_convert.schemes.heads import HEADS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, Head
+from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Binding, Role, RuleTable, Scopes, expand
 
 
 @dataclass(frozen=True)
-class Variant:
+class Network:
+    """Where one model of a layout lives, and what stands on its encoder."""
+
+    head: Head
+    scopes: Scopes
+
+    @property
+    def role(self) -> Role:
+        """Which of the two models it is."""
+        return self.head.role
+
+    def bindings(self, layers: int, projects: bool, rules: RuleTable = RULES) -> tuple[Binding, ...]:
+        """Every tensor it has; see expand."""
+        return expand(self.scopes, layers, projects, self.head.rules, rules)
+
+
+@dataclass(frozen=True)
+class Layout:
     """A layout of variables.
 
     Attributes:
@@ -35,33 +52,32 @@ class Variant:
     shares_config: bool = False
 
 
-_DISCRIMINATOR = Network("discriminator", "electra", "electra")
-_ENCODER = Network("discriminator", "electra", "electra", head=False)
-_WHOLE_GENERATOR = Network("generator", "electra", "electra")
+_OWN = Scopes("electra", "electra")
+_DISCRIMINATOR = Network(REPLACED_TOKEN_DETECTION, _OWN)
+_ENCODER = Network(NONE, _OWN)
+_WHOLE_GENERATOR = Network(MASKED_LM, _OWN)
 
-VARIANTS: Mapping[str, Variant] = {
-    variant.name: variant
-    for variant in (
-        Variant("default", (_DISCRIMINATOR, Network("generator", "electra", "generator"))),
-        Variant(
+LAYOUTS: Mapping[str, Layout] = {
+    layout.name: layout
+    for layout in (
+        Layout("default", (_DISCRIMINATOR, Network(MASKED_LM, Scopes("electra", "generator")))),
+        Layout(
             "untied_generator_embeddings",
-            (_DISCRIMINATOR, Network("generator", "generator", "generator")),
+            (_DISCRIMINATOR, Network(MASKED_LM, Scopes("generator", "generator"))),
             {"untied_generator_embeddings": True},
         ),
-        Variant(
-            "tied_generator", (_DISCRIMINATOR, _WHOLE_GENERATOR), {"untied_generator": False}, shares_config=True
-        ),
-        Variant("masked_lm", (_WHOLE_GENERATOR,), {"electra_objective": False}, shares_config=True),
-        Variant("uniform_generator", (_DISCRIMINATOR,), {"uniform_generator": True}),
-        Variant(
+        Layout("tied_generator", (_DISCRIMINATOR, _WHOLE_GENERATOR), {"untied_generator": False}, shares_config=True),
+        Layout("masked_lm", (_WHOLE_GENERATOR,), {"electra_objective": False}, shares_config=True),
+        Layout("uniform_generator", (_DISCRIMINATOR,), {"uniform_generator": True}),
+        Layout(
             "two_tower_generator",
             (_DISCRIMINATOR,),
             {"two_tower_generator": True, "electric_objective": True},
             ("generator_ltr/", "generator_rtl/", "cloze_predictions/"),
             "the two-tower generator, which transformers has no class for",
         ),
-        Variant("fine_tuned", (_ENCODER,), foreign=("task_specific/",), foreign_is="a fine-tuned task head"),
-        Variant("encoder", (_ENCODER,)),
+        Layout("fine_tuned", (_ENCODER,), foreign=("task_specific/",), foreign_is="a fine-tuned task head"),
+        Layout("encoder", (_ENCODER,)),
     )
 }
 
@@ -76,7 +92,7 @@ class Recognition:
     """What the names of a checkpoint say.
 
     Attributes:
-        variant: the layout they fit best.
+        layout: the layout they fit best.
         bindings: every tensor that each model of the layout has.
         slots: the optimiser slots.
         foreign: variables of the layout with no counterpart in transformers.
@@ -85,7 +101,7 @@ class Recognition:
         unexpected: names that the layout has no place for.
     """
 
-    variant: Variant
+    layout: Layout
     bindings: Mapping[Role, tuple[Binding, ...]]
     slots: frozenset[str]
     foreign: tuple[str, ...]
@@ -109,20 +125,19 @@ def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules:
     slots = _suffixed(names, SLOT_NAMES)
     others = _suffixed(names, OTHER_SLOTS) | (names & OTHER_COUNTERS)
     variables = names - slots - others - {STEP_NAME}
-    variant = VARIANTS[_closest(variables)]
-    foreign = {name for name in variables if name.startswith(variant.foreign)}
+    layout = _with_task_head(LAYOUTS[_closest(variables)], variables)
     bindings = {
-        network.role: expand(
-            network,
-            max(1, count_layers(variables, network.encoder)),
-            projects.get(network.encoder, _has_projection(variables, network.encoder)),
+        network.role: network.bindings(
+            max(1, count_layers(variables, network.scopes.encoder)),
+            projects.get(network.scopes.encoder, _has_projection(variables, network.scopes.encoder)),
             rules,
         )
-        for network in variant.networks
+        for network in layout.networks
     }
-    wanted = {binding.tf for bound in bindings.values() for binding in bound}
+    wanted = {name for bound in bindings.values() for binding in bound for name in binding.tf}
+    foreign = {name for name in variables - wanted if name.startswith(layout.foreign)}
     return Recognition(
-        variant,
+        layout,
         bindings,
         slots,
         tuple(sorted(foreign)),
@@ -130,6 +145,36 @@ def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules:
         tuple(sorted(wanted - variables)),
         tuple(sorted(variables - wanted - foreign)),
     )
+
+
+def _with_task_head(layout: Layout, variables: Set[str]) -> Layout:
+    """A fine-tuned layout with the head of its task, where it has one task and just one head has its variables."""
+    tasks = task_heads(variables) if layout.name == "fine_tuned" else {}
+    fitting = next(iter(tasks.values())) if len(tasks) == 1 else ()
+    if len(fitting) != 1:
+        return layout
+    return fine_tuned(fitting[0], next(iter(tasks)))
+
+
+def fine_tuned(head: Head, task: str) -> Layout:
+    """The layout of a model that was fine-tuned for one task."""
+    return replace(LAYOUTS["fine_tuned"], networks=(Network(head, replace(_OWN, task=task)),))
+
+
+def task_heads(variables: Set[str]) -> dict[str, tuple[Head, ...]]:
+    """By the name of each task that a checkpoint was fine-tuned for, the heads that have just its variables."""
+    tasks: dict[str, set[str]] = {}
+    for name in variables:
+        if match := re.match(r"task_specific/([^/]+)/", name):
+            tasks.setdefault(match[1], set()).add(name)
+    return {
+        task: tuple(
+            head
+            for head in HEADS.values()
+            if {name.format(task=task) for rule in head.rules for name in rule.tf} == tasks[task]
+        )
+        for task in sorted(tasks)
+    }
 
 
 def _suffixed(names: Set[str], suffixes: Collection[str]) -> frozenset[str]:

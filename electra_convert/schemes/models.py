@@ -1,23 +1,53 @@
-"""ELECTRA models as every part of the tool sees them: under transformers' names, whatever they were read from."""
+"""ELECTRA models as every part of the tool sees them, whatever they were read from; and what a scheme of names is.
+
+A model's tensors go by transformers' names and have transformers' orientation; the scheme is what it took to bring
+them there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from electra_convert.errors import NamesError, NotElectraError, counted, listing
 from electra_convert.formats.locate import Location
-from electra_convert.schemes.layouts import Variant, collapse
-from electra_convert.schemes.mapping import SLOT_NAMES, Role
-from electra_convert.schemes.plan import Sizes
+from electra_convert.schemes.heads import Head
+from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role, Sizes
 from electra_convert.tensors.cast import WEIGHT_DTYPES
-from electra_convert.tensors.spec import Source, Tensor
-from electra_convert.tensors.weight import Weight, same_bits
+from electra_convert.tensors.spec import DTYPES, Source, Tensor, TensorSpec
+from electra_convert.tensors.weight import Weight, constant, same_bits
 
 OpenSource = Callable[[Location], Source]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What tensors are called and how they are oriented, apart from the container they lie in.
+
+    Attributes:
+        name: what this tool calls it.
+        containers: those that it may lie in.
+        recognises: whether names, all of one container, are of this scheme.
+        read: finds the models in containers, and accounts for every tensor in them; raises SourceError where they are
+            not ELECTRA's, NamesError where tensors are missing or do not fit.
+        described: whether each model lies in a folder with a config.json and a tokenizer of its own, as transformers
+            keeps them; else the hparams and the vocabulary of a run lie around the checkpoint.
+        target: the container that it converts to where none is asked for.
+        loads: what computes its models as they lie there: Google's graph, transformers' from_pretrained, or nothing
+            before they are converted.
+    """
+
+    name: str
+    containers: Collection[str]
+    recognises: Callable[[Collection[str]], bool]
+    read: Callable[[Path, Sequence[Location], OpenSource], Checkpoint]
+    described: bool
+    target: Literal["safetensors", "tf"]
+    loads: Literal["google", "transformers", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -26,23 +56,22 @@ class Model:
 
     Attributes:
         role: which of the two it is.
-        head: whether its pretraining head is there; without it the model is an encoder alone.
+        head: what stands on its encoder.
         sizes: what its shapes say.
-        weights: its tensors, by transformers' names with the electra. prefix, in transformers' orientation.
+        weights: its tensors, by transformers' names with the electra. prefix, in transformers' orientation; those of
+            a head that no rule describes under their own names.
         slots: its optimiser slots, under `<name>.adam_m` and `<name>.adam_v`.
-        task_head: tensors of a fine-tuned head of a transformers model, under their own names.
-        tied: pairs of tensors that must hold the same bits, since one model cannot have both.
         folder: where its configuration and vocabulary would lie.
+        tied: pairs of tensors that must hold the same bits, since one model cannot have both.
         record: the conversion.json there, or None.
     """
 
     role: Role
-    head: bool
+    head: Head
     sizes: Sizes
     weights: Mapping[str, Weight]
     slots: Mapping[str, Weight]
     folder: Path
-    task_head: Mapping[str, Tensor] = field(default_factory=dict)
     tied: tuple[tuple[Weight, Weight], ...] = ()
     record: Mapping[str, Any] | None = None
 
@@ -52,9 +81,9 @@ class Model:
         return sum(weight.tensor.size for weight in self.weights.values())
 
     @property
-    def task_weights(self) -> dict[str, Weight]:
-        """The tensors of its fine-tuned head, as weights."""
-        return {name: Weight(tensor) for name, tensor in self.task_head.items()}
+    def mapped(self) -> dict[str, Weight]:
+        """Its weights without those of a head that no rule describes."""
+        return {name: weight for name, weight in self.weights.items() if name not in self.head.unmapped}
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +99,8 @@ class Checkpoint:
         path: what was pointed at.
         name: the base name of the container, which may be recorded in outputs.
         format: the kind of container.
-        variant: the layout of a TensorFlow checkpoint; None for transformers models.
+        scheme: what its tensors are called there.
+        layout: which of google-research/electra's layouts it has; None in any other scheme.
         models: by role.
         step: the global step, or None where it is not known.
         step_tensor: the variable that holds it, or None.
@@ -85,7 +115,8 @@ class Checkpoint:
     path: Path
     name: str
     format: str
-    variant: Variant | None
+    scheme: Scheme
+    layout: Layout | None
     models: Mapping[Role, Model]
     step: int | None
     step_tensor: Tensor | None
@@ -119,7 +150,7 @@ def slot_state(models: Iterable[Model]) -> str:
     """How many of the models' weights have both their optimiser slots: none, partial or full."""
     models = tuple(models)
     present = sum(len(model.slots) for model in models)
-    wanted = sum(len(model.weights) * len(SLOT_NAMES) for model in models)
+    wanted = sum(len(model.mapped) * len(SLOT_NAMES) for model in models)
     return "none" if not present else "full" if present == wanted else "partial"
 
 
@@ -221,3 +252,8 @@ def step_value(path: Path, tensor: Tensor) -> int:
     if step < 0:
         raise NamesError(f"{path}: {tensor.name} is {step}, expected a number from 0 up")
     return step
+
+
+def step_constant(step: int) -> Tensor:
+    """A global step that no container holds, as google-research/electra stores it."""
+    return constant(TensorSpec(STEP_NAME, DTYPES["int64"], ()), step.to_bytes(8, "little"))

@@ -1,41 +1,183 @@
-"""transformers models read as ELECTRA models: one folder or a pair, of any age; converts nothing."""
+"""transformers' scheme: the parameters of a model of any age, in a folder or a pair of them, read and named again.
+
+A state dict is told from the exact set of its names: which head it has, which names are aliases or old, which hold no
+weights.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import ADAPTER_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import resemblance
+from electra_convert.schemes.heads import HEADS, NONE, Head, carried
 from electra_convert.schemes.layouts import collapse
-from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, WORD_EMBEDDINGS, Role
+from electra_convert.schemes.mapping import (
+    RULES,
+    SLOT_NAMES,
+    STEP_NAME,
+    WORD_EMBEDDINGS,
+    Binding,
+    Role,
+    RuleTable,
+    Scopes,
+    expand,
+    measure,
+)
 from electra_convert.schemes.models import (
     Checkpoint,
     Model,
     OpenSource,
+    Scheme,
     naming,
     require_complete,
     require_floats,
     step_value,
 )
-from electra_convert.schemes.parameters import StateDict, current_name, recognise
-from electra_convert.schemes.plan import measure
-from electra_convert.tensors.ops import Op
 from electra_convert.tensors.spec import Source, Tensor
 from electra_convert.tensors.weight import Weight
 
+# Before transformers 4.31 these buffers were saved with the weights; they hold 0, 1, 2, ... and zeros.
+BUFFERS = (f"{ELECTRA.prefix}embeddings.position_ids", f"{ELECTRA.prefix}embeddings.token_type_ids")
+_BASE_PARTS = ("embeddings.", "embeddings_project.", "encoder.")
+_OLD_NORM = {".LayerNorm.gamma": ".LayerNorm.weight", ".LayerNorm.beta": ".LayerNorm.bias"}
 
-def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: OpenSource) -> Checkpoint:
-    """Find the models in transformers folders or files.
+
+@dataclass(frozen=True)
+class StateDict:
+    """What the names of one model's state dict say.
+
+    Attributes:
+        head: what stands on its encoder.
+        bindings: every tensor that such a model has.
+        stored: the name in the file of each tensor that is there, by its name today.
+        repeated: the name in the file of the repeated word embeddings, or None.
+        buffers: names in the file of buffers, which hold no weights.
+        missing: tensors of the model that are not there.
+        unexpected: names in the file that such a model has no place for.
+    """
+
+    head: Head
+    bindings: tuple[Binding, ...]
+    stored: Mapping[str, str]
+    repeated: str | None
+    buffers: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTable = RULES) -> StateDict:
+    """Tell which model a state dict is, from the exact set of its names.
 
     Args:
+        names: every name in the file or files.
+        projects: whether the shapes say that the embeddings are projected; where they do not say, None, the names of
+            a projection do.
+        rules: the table of the encoder.
+
+    Returns:
+        The model, and all that is missing or unexpected in it.
+
+    Raises:
+        NotElectraError: there is no ELECTRA encoder.
+        NamesError: two heads are there, or two names mean the same tensor.
+    """
+    stored = _current_names(names)
+    if not any(name.startswith((f"{ELECTRA.prefix}encoder.", f"{ELECTRA.prefix}embeddings.")) for name in stored):
+        raise NotElectraError("none of the parameters of an ELECTRA encoder (electra....) is there")
+    head = _head(stored)
+    if projects is None:
+        projects = any(name.startswith(f"{ELECTRA.prefix}embeddings_project.") for name in stored)
+    bindings = expand(Scopes("", ""), max(1, _count_layers(stored)), projects, head.rules, rules)
+    wanted = {binding.hf for binding in bindings}
+    known = wanted | set(BUFFERS) | set(head.unmapped) | {head.repeated}
+    return StateDict(
+        head,
+        bindings,
+        {name: stored[name] for name in (wanted | set(head.unmapped)) & stored.keys()},
+        stored.get(head.repeated) if head.repeated else None,
+        tuple(sorted(stored[name] for name in BUFFERS if name in stored)),
+        tuple(sorted(wanted - stored.keys())),
+        tuple(sorted(stored[name] for name in stored.keys() - known)),
+    )
+
+
+def _head(stored: Mapping[str, str]) -> Head:
+    """The head of which parameters are there; what no head of the table has is carried as it is."""
+    others = {name for name in stored if not name.startswith(ELECTRA.prefix)}
+    begin = {name.partition(".")[0] for name in others}
+    found = [head for head in HEADS.values() if head.parts & begin]
+    if len({head.parts for head in found}) > 1:
+        raise NamesError(
+            f"the heads of {' and of '.join(f'a {head.role}' for head in found)} are both there; a transformers "
+            "model has one",
+            "Save the two models apart, each with its own encoder.",
+        )
+    whole = [head for head in found if head.parameters <= others]
+    return next(iter(whole or found), carried(others) if others else NONE)
+
+
+def _current_names(names: Iterable[str]) -> dict[str, str]:
+    raw = sorted(names)
+    bare = not any(name.startswith(ELECTRA.prefix) for name in raw)
+    stored: dict[str, str] = {}
+    clashes = []
+    for name in raw:
+        today = current_name(name, bare)
+        if today in stored:
+            clashes.append(f"{stored[today]} and {name}")
+        stored[today] = name
+    if clashes:
+        raise NamesError(f"these names mean the same tensor: {listing(clashes)}")
+    return stored
+
+
+def current_name(name: str, bare: bool) -> str:
+    """The name that today's transformers gives a parameter; a bare file is one of ElectraModel, without prefix."""
+    if bare and name.startswith(_BASE_PARTS):
+        name = f"{ELECTRA.prefix}{name}"
+    for old, new in _OLD_NORM.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _count_layers(stored: Mapping[str, str]) -> int:
+    pattern = re.compile(re.escape(ELECTRA.prefix) + r"encoder\.layer\.(0|[1-9][0-9]{0,5})\.")
+    return len({match[1] for name in stored if (match := pattern.match(name))})
+
+
+def _as_they_are(tensors: Mapping[str, Tensor]) -> dict[str, Weight]:
+    return {name: Weight(tensor) for name, tensor in tensors.items()}
+
+
+def _recognises(names: Collection[str]) -> bool:
+    return any("embeddings.word_embeddings.weight" in name for name in names)
+
+
+def read_models(
+    scheme: Scheme,
+    path: Path,
+    locations: Sequence[Location],
+    open_source: OpenSource,
+    translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
+) -> Checkpoint:
+    """Read the model of one container, or a discriminator and a generator of two.
+
+    Args:
+        scheme: what the tensors are called there.
         path: what was pointed at, for messages.
-        locations: one model, or a discriminator and a generator.
+        locations: the containers.
         open_source: opens one of them; the caller closes it.
+        translate: gives what a container holds under transformers' names, of any age, in transformers' orientation.
 
     Returns:
         The checkpoint.
@@ -53,13 +195,13 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
     unmapped: list[str] = []
     for location in locations:
         source = open_source(location)
-        sources.append(source)
-        state = _recognise(location.path, source.tensors)
+        weights = translate(source.tensors)
+        state = _recognise(location.path, weights)
         optimizer = _optimizer(location, open_source)
-        sources.extend([optimizer] if optimizer else [])
-        if state.role in models:
-            raise NamesError(f"{path}: both models are {state.role}s", "A pair is a discriminator and a generator.")
-        models[state.role] = _model(location, state, source.tensors, optimizer.tensors if optimizer else {})
+        sources.extend([source, optimizer] if optimizer else [source])
+        if (role := state.head.role) in models:
+            raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
+        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {})
         steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
         notices.extend(_notices(location, state))
         unmapped.extend(state.unexpected)
@@ -68,7 +210,8 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
         path=path,
         name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
         format=sources[0].format,
-        variant=None,
+        scheme=scheme,
+        layout=None,
         models=models,
         step=_step(path, steps, record),
         step_tensor=steps[0] if steps else None,
@@ -80,24 +223,24 @@ def read_state_dicts(path: Path, locations: tuple[Location, ...], open_source: O
     )
 
 
-def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> StateDict:
+def _recognise(path: Path, weights: Mapping[str, Weight]) -> StateDict:
     try:
         with naming(path):
-            state = recognise(tensors, _widths_differ(tensors))
+            state = recognise(weights, _widths_differ(weights))
     except NotElectraError as error:
         raise SourceError(
-            f"{path} is not an ELECTRA model: {error.message}; it looks like {resemblance(tensors)}"
+            f"{path} is not an ELECTRA model: {error.message}; it looks like {resemblance(weights)}"
         ) from error
-    what = f"ELECTRA {state.role}" if state.head else "ELECTRA encoder"
+    what = f"ELECTRA {state.head.role}" if state.head.rules else "ELECTRA encoder"
     require_complete(path, what, state.missing, state.unexpected)
     return state
 
 
-def _widths_differ(tensors: Mapping[str, Tensor]) -> bool | None:
+def _widths_differ(weights: Mapping[str, Weight]) -> bool | None:
     """Whether hidden states are of another width than embeddings, None where a tensor that tells is missing."""
 
     def shape(ending: str) -> tuple[int, ...] | None:
-        return next((tensor.shape for name, tensor in tensors.items() if name.endswith(ending)), None)
+        return next((weight.shape for name, weight in weights.items() if name.endswith(ending)), None)
 
     words, query = shape("embeddings.word_embeddings.weight"), shape("encoder.layer.0.attention.self.query.weight")
     return None if words is None or query is None else words[1:] != query[1:]
@@ -109,40 +252,37 @@ def _optimizer(location: Location, open_source: OpenSource) -> Source | None:
 
 
 def _model(
-    location: Location, state: StateDict, tensors: Mapping[str, Tensor], optimizer: Mapping[str, Tensor]
+    location: Location, state: StateDict, stored: Mapping[str, Weight], optimizer: Mapping[str, Tensor]
 ) -> Model:
-    weights = {binding.hf: Weight(tensors[state.stored[binding.hf]]) for binding in state.bindings}
-    ops = {binding.hf: binding.op for binding in state.bindings}
-    layers = sum(name.endswith("attention.self.query.weight") for name in weights)
+    weights = {binding.hf: stored[state.stored[binding.hf]] for binding in state.bindings}
     with naming(f"{location.path} (shapes in TensorFlow's orientation)"):
         sizes = measure(
-            {name: ops[name].inverse.shape(weight.tensor.shape) for name, weight in weights.items()},
+            {binding.hf: binding.part_shape(weights[binding.hf].shape) for binding in state.bindings},
             {binding.hf: binding.dims for binding in state.bindings},
-            layers,
+            sum(name.endswith("attention.self.query.weight") for name in weights),
         )
     slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
     require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
     return Model(
-        role=state.role,
+        role=state.head.role,
         head=state.head,
         sizes=sizes,
-        weights=weights,
+        weights=weights | {name: stored[state.stored[name]] for name in state.head.unmapped},
         slots=slots,
         folder=location.folder,
-        task_head={name: tensors[name] for name in state.task_head},
-        tied=_tied(state, tensors, weights),
+        tied=_tied(state, stored, weights),
         record=_record(location.folder),
     )
 
 
 def _tied(
-    state: StateDict, tensors: Mapping[str, Tensor], weights: Mapping[str, Weight]
+    state: StateDict, stored: Mapping[str, Weight], weights: Mapping[str, Weight]
 ) -> tuple[tuple[Weight, Weight], ...]:
-    return () if state.tied_head is None else ((Weight(tensors[state.tied_head]), weights[WORD_EMBEDDINGS]),)
+    return () if state.repeated is None else ((stored[state.repeated], weights[WORD_EMBEDDINGS]),)
 
 
 def _slots(path: Path, weights: Mapping[str, Weight], optimizer: Mapping[str, Tensor]) -> dict[str, Weight]:
-    bare = not any(name.startswith("electra.") for name in optimizer)
+    bare = not any(name.startswith(ELECTRA.prefix) for name in optimizer)
     found = {current_name(name, bare): tensor for name, tensor in optimizer.items() if name != STEP_NAME}
     known = {f"{name}.{slot}": weight for name, weight in weights.items() for slot in SLOT_NAMES}
     if strange := [name for name in found if name not in known]:
@@ -150,7 +290,7 @@ def _slots(path: Path, weights: Mapping[str, Weight], optimizer: Mapping[str, Te
     for name, tensor in found.items():
         if tensor.shape != known[name].tensor.shape:
             raise NamesError(f"{path}: {name} is {list(tensor.shape)}, expected {list(known[name].tensor.shape)}")
-    return {name: Weight(tensor, Op.KEEP) for name, tensor in found.items()}
+    return {name: Weight(tensor) for name, tensor in found.items()}
 
 
 def _step(path: Path, steps: list[Tensor], record: Mapping[str, Any] | None) -> int | None:
@@ -183,3 +323,22 @@ def _notices(location: Location, state: StateDict) -> list[str]:
     if state.buffers:
         notices.append(f"Left out, buffers that hold no weights: {listing(state.buffers)}.")
     return notices
+
+
+def parameter_names(model: Model) -> dict[str, str]:
+    """By the canonical name of each weight, the name it has in a file; ElectraModel's have no prefix."""
+    return {name: file_name(model, name) for name in model.weights}
+
+
+def file_name(model: Model, name: str) -> str:
+    """The name that a weight, or a slot, has in a file of a model of this head."""
+    return name.removeprefix(ELECTRA.prefix) if model.head.is_bare else name
+
+
+def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
+    return read_models(TRANSFORMERS, path, locations, open_source, _as_they_are)
+
+
+TRANSFORMERS = Scheme(
+    "transformers", {"safetensors", "torch"}, _recognises, _read, described=True, target="tf", loads="transformers"
+)

@@ -13,10 +13,9 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from electra_convert.tensors.cast import cast, require_finite
-from electra_convert.tensors.ops import Op
 from electra_convert.tensors.spec import PIECE_BYTES, Sink, Tensor, TensorSpec
 from electra_convert.tensors.transpose import Transposer
-from electra_convert.tensors.weight import Weight
+from electra_convert.tensors.weight import Op, Weight
 
 # Two threads keep two cores or one disk busy; more gain nothing and cost memory.
 _THREADS = 2

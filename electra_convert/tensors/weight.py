@@ -1,18 +1,46 @@
-"""Tensors with what is to be done to them, compared, and made from nothing; moves none."""
+"""Weights: tensors with what is to be done to them; read, compared, joined, made from nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.schemes.mapping import STEP_NAME
-from electra_convert.tensors.ops import Op
+from electra_convert.errors import NamesError
+from electra_convert.tensors.cast import cast, require_finite
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, Tensor, TensorSpec, pieces, stream_bytes
+
+
+class Op(Enum):
+    """A rearrangement with an inverse, which brings a tensor from one scheme's orientation to another's.
+
+    TensorFlow's dense layers hold a kernel as [in, out] (tf.layers.dense), torch.nn.Linear a weight as [out, in].
+    """
+
+    KEEP = "keep"
+    TRANSPOSE = "transpose"
+
+    @property
+    def inverse(self) -> Op:
+        """The op that undoes this one."""
+        return self
+
+    def then(self, other: Op) -> Op:
+        """The op that does this one and the other after it."""
+        return Op.KEEP if self is other else Op.TRANSPOSE
+
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a tensor of the given shape after the op."""
+        return shape[::-1] if self is Op.TRANSPOSE else shape
+
+    def apply(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The array after the op, C-contiguous."""
+        return np.ascontiguousarray(values.T) if self is Op.TRANSPOSE else values
 
 
 @dataclass(frozen=True)
@@ -27,25 +55,26 @@ class Weight:
         """Its shape after the op."""
         return self.op.shape(self.tensor.shape)
 
+    def read(self) -> NDArray[np.generic]:
+        """Read it whole, after its op: a C-contiguous array in dtype.storage; raises as Tensor.read does."""
+        return self.op.apply(self.tensor.read())
+
+    def read_float32(self) -> NDArray[np.float32]:
+        """Read it whole as finite float32, after its op; raises NamesError for NaN and infinity."""
+        tensor = self.tensor
+        stored = tensor.read().reshape(-1).view(np.uint8).data
+        require_finite(stored, tensor)
+        values = np.frombuffer(cast(stored, tensor, DTYPES["float32"], finite=True), np.float32)
+        return np.ascontiguousarray(self.op.apply(values.reshape(tensor.shape)), np.float32)
+
 
 def same_bits(first: Weight, second: Weight) -> bool:
-    """Whether two tensors hold the same bits after their ops.
-
-    Args:
-        first: one tensor.
-        second: the other.
-
-    Returns:
-        True if dtype, shape and every byte are equal.
-
-    Raises:
-        CorruptFileError: one of them failed its container's checks.
-    """
+    """Whether dtype, shape and every byte of two weights are equal after their ops; raises CorruptFileError."""
     if first.tensor.dtype != second.tensor.dtype or first.shape != second.shape:
         return False
     if first.op is second.op:
         return _digest(first.tensor) == _digest(second.tensor)
-    return bool(np.array_equal(_oriented(first).view(np.uint8), _oriented(second).view(np.uint8)))
+    return bool(np.array_equal(first.read().view(np.uint8), second.read().view(np.uint8)))
 
 
 def _digest(tensor: Tensor) -> bytes:
@@ -55,33 +84,57 @@ def _digest(tensor: Tensor) -> bytes:
     return digest.digest()
 
 
-def _oriented(weight: Weight) -> NDArray[np.generic]:
-    values = weight.tensor.read()
-    return np.ascontiguousarray(values.T) if weight.op is Op.TRANSPOSE else values
+def joined(weights: Sequence[Weight]) -> Weight:
+    """One weight of the rows of several, one after the other.
+
+    Args:
+        weights: at least one, alike in dtype and, after their ops, in all but the number of rows.
+
+    Returns:
+        A weight whose name names them all; a single one as it is.
+
+    Raises:
+        NamesError: they are not alike.
+    """
+    if len(weights) == 1:
+        return weights[0]
+    if len({(weight.tensor.dtype, weight.shape[1:]) for weight in weights}) > 1:
+        told = ", ".join(f"{w.tensor.name} is {w.tensor.dtype} of {list(w.shape)}" for w in weights)
+        raise NamesError(f"tensors that make one parameter are not alike: {told}")
+    shape = (sum(weight.shape[0] for weight in weights), *weights[0].shape[1:])
+
+    def stream(scratch: memoryview) -> Iterator[memoryview]:
+        content = np.concatenate([weight.read() for weight in weights]).reshape(-1).view(np.uint8).data
+        yield from stream_bytes(content, scratch)
+
+    name = " + ".join(weight.tensor.name for weight in weights)
+    return Weight(Tensor(name, weights[0].tensor.dtype, shape, stream))
+
+
+def split(weight: Weight, parts: int) -> list[Weight]:
+    """The weight's rows in as many equal parts, in order: what joined is undone by."""
+    if parts == 1:
+        return [weight]
+    rows = weight.shape[0] // parts
+    shape = (rows, *weight.shape[1:])
+
+    def part(index: int) -> Weight:
+        def stream(scratch: memoryview) -> Iterator[memoryview]:
+            content = weight.read()[index * rows : (index + 1) * rows].reshape(-1).view(np.uint8).data
+            yield from stream_bytes(content, scratch)
+
+        return Weight(Tensor(f"{weight.tensor.name}[{index}]", weight.tensor.dtype, shape, stream))
+
+    return [part(index) for index in range(parts)]
 
 
 def constant(spec: TensorSpec, values: bytes) -> Tensor:
-    """A small tensor of known bytes.
-
-    Args:
-        spec: its name, dtype and shape.
-        values: its elements in C order, little-endian.
-
-    Returns:
-        The tensor.
-    """
+    """A small tensor of known bytes: its elements in C order, little-endian."""
     return Tensor(spec.name, spec.dtype, spec.shape, partial(stream_bytes, values))
 
 
 def zeros(spec: TensorSpec) -> Tensor:
-    """A tensor of zeros that takes no memory.
-
-    Args:
-        spec: its name, dtype and shape.
-
-    Returns:
-        The tensor.
-    """
+    """A tensor of zeros that takes no memory."""
 
     def stream(scratch: memoryview) -> Iterator[memoryview]:
         for _, window in pieces(scratch, spec.nbytes):
@@ -89,8 +142,3 @@ def zeros(spec: TensorSpec) -> Tensor:
             yield window
 
     return Tensor(spec.name, spec.dtype, spec.shape, stream)
-
-
-def step_constant(step: int) -> Tensor:
-    """A global step that no container holds, as google-research/electra stores it."""
-    return constant(TensorSpec(STEP_NAME, DTYPES["int64"], ()), step.to_bytes(8, "little"))

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from electra_convert import tokenizer
-from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
-from electra_convert.conversion.options import Options
 from electra_convert.errors import VocabularyError
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
@@ -19,6 +17,7 @@ from electra_convert.formats.names import (
     TOKENIZER_FILE,
     VOCABULARY_FILE,
 )
+from electra_convert.schemes.models import Checkpoint, Model
 
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
 _SAVED = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE)
@@ -26,6 +25,23 @@ _SAVED = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE, SPECIAL_TOKENS
 _NO_EFFECT = (
     "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
 )
+
+
+@dataclass(frozen=True)
+class TokenizerOptions:
+    """What may be asked of a tokenizer; None where the tool is to find out.
+
+    Attributes:
+        vocab: a vocabulary file.
+        pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
+        lower_case: whether it lower-cases.
+        strip_accents: whether it strips accents.
+    """
+
+    vocab: Path | None = None
+    pad_vocab: bool = False
+    lower_case: bool | None = None
+    strip_accents: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class TokenizerFiles:
 
 
 def tokenizer_files(
-    checkpoint: Checkpoint, model: Model, hparams: Hparams | None, options: Options
+    checkpoint: Checkpoint, model: Model, hparams: Hparams | None, options: TokenizerOptions
 ) -> TokenizerFiles:
     """Make the tokenizer files of one model.
 
@@ -95,7 +111,7 @@ def find_casing(
     model: Model,
     vocabulary: tokenizer.Vocabulary | None,
     hparams: Hparams | None,
-    options: Options,
+    options: TokenizerOptions,
 ) -> tokenizer.Casing | None:
     """Decide whether a model's tokenizer lower-cases.
 
@@ -113,7 +129,7 @@ def find_casing(
         VocabularyError: the vocabulary contradicts an option, or a file of the tokenizer is malformed.
     """
     given = None if hparams is None else hparams["do_lower_case"]
-    saved = tokenizer.casing_of_folder(model.folder) if given is None and checkpoint.variant is None else None
+    saved = tokenizer.casing_of_folder(model.folder) if given is None and checkpoint.scheme.described else None
     said = saved if given is None else given
     if vocabulary is not None:
         casing = tokenizer.decide_casing(options.lower_case, said, vocabulary)
@@ -124,7 +140,7 @@ def find_casing(
 
 
 def find_vocabulary(
-    checkpoint: Checkpoint, model: Model, options: Options
+    checkpoint: Checkpoint, model: Model, options: TokenizerOptions
 ) -> tuple[tokenizer.Vocabulary | None, tuple[str, ...]]:
     """Find the vocabulary of a model, and check its length.
 
@@ -146,16 +162,16 @@ def find_vocabulary(
             return None, (_absent(checkpoint),)
         notice = tokenizer.check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
     except VocabularyError as error:
-        if options.vocab is not None or checkpoint.variant is not None:
+        if options.vocab is not None or not checkpoint.scheme.described:
             raise
         return None, (f"No {VOCABULARY_FILE} is made: {error.message.replace(f'{model.folder}/', '')}.",)
     return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
 
 
-def _read(checkpoint: Checkpoint, model: Model, options: Options) -> tokenizer.Vocabulary | None:
+def _read(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> tokenizer.Vocabulary | None:
     if options.vocab is not None:
         return tokenizer.read_vocabulary(options.vocab)
-    if checkpoint.variant is None:
+    if checkpoint.scheme.described:
         return tokenizer.read_vocabulary_of_folder(model.folder)
     return next((tokenizer.read_vocabulary(place) for place in vocabulary_files(checkpoint, model)), None)
 
@@ -171,13 +187,13 @@ def vocabulary_files(checkpoint: Checkpoint, model: Model) -> list[Path]:
         What there is of them, the one that Google's code would read first.
     """
     places = [checkpoint.folder / VOCABULARY_FILE, checkpoint.folder / "assets" / VOCABULARY_FILE]
-    if checkpoint.variant is None:
+    if checkpoint.scheme.described:
         places = [model.folder / VOCABULARY_FILE, model.folder / TOKENIZER_FILE]
     return [place for place in places if place.is_file()]
 
 
 def _absent(checkpoint: Checkpoint) -> str:
-    if checkpoint.variant is None:
+    if checkpoint.scheme.described:
         return f"No {VOCABULARY_FILE} and no tokenizer.json beside the model (give a vocabulary with --vocab)."
     far = checkpoint.folder.absolute().parent.parent / VOCABULARY_FILE
     where = (
@@ -186,9 +202,9 @@ def _absent(checkpoint: Checkpoint) -> str:
     return f"No vocab.txt beside the checkpoint, so no tokenizer files are written; {where} (give it with --vocab)."
 
 
-def _kept(checkpoint: Checkpoint, model: Model, options: Options) -> dict[str, bytes]:
+def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> dict[str, bytes]:
     chosen = (options.vocab, options.lower_case, options.strip_accents)
-    if checkpoint.variant is not None or any(choice is not None for choice in chosen):
+    if not checkpoint.scheme.described or any(choice is not None for choice in chosen):
         return {}
     saved = {name: tokenizer.read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
     return saved if TOKENIZER_CONFIG_FILE in saved else {}

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from electra_convert.checkpoint import Checkpoint, Model
-from electra_convert.config.transformers import ARCHITECTURES, encode_config
+from electra_convert.config.transformers import encode_config
 from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.names import CONFIG_FILE, SAFETENSORS_FILE, SHARD_INDEX, TORCH_FILE
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_model
-from electra_convert.schemes.parameters import BUFFERS
+from electra_convert.schemes.transformers import BUFFERS
 from electra_convert.tensors.cast import widen
 from electra_convert.verification.forward import Stages, stages_of
 from electra_convert.verification.inputs import Batch
@@ -140,7 +140,7 @@ class TransformersRunner:
         self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
     ) -> Callable[[], list[Run]]:
         """Begin to run the model, as Runner.start has it: import what it needs, and no more."""
-        import_class(self.model.role, self.model.head)
+        import_class(self.model.head)
         return partial(self._run_all, batches, precisions, rounded)
 
     def _run_all(self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded) -> list[Run]:
@@ -150,8 +150,8 @@ class TransformersRunner:
         if "float64" in dtypes_of(self.model):
             order.reverse()
         with self._folder() as folder:
-            ignored = (*self.model.task_head, *BUFFERS)
-            model = load_model(folder, self.model.role, self.model.head, order[0], ignored)
+            ignored = (*self.model.head.unmapped, *BUFFERS)
+            model = load_model(folder, self.model.head, order[0], ignored)
             _require_same(self.path, model, self.model)
         _round(model, torch, rounded)
         runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}
@@ -183,8 +183,8 @@ class TransformersRunner:
             if config.is_file():
                 (folder / config.name).symlink_to(config.absolute())
             else:
-                architecture = ARCHITECTURES[self.model.role, self.model.head]
-                (folder / config.name).write_bytes(encode_config(architecture, self.values, "float32"))
+                config_json = encode_config(self.model.head.architecture(), self.values, "float32")
+                (folder / config.name).write_bytes(config_json)
             try:
                 yield folder
             except (NamesError, SourceError) as error:
@@ -199,8 +199,8 @@ def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: AN
 
 def _require_same(path: Path, loaded: Any, model: Model) -> None:  # noqa: ANN401 - torch, which mypy does not see
     """Refuse to run other weights than those that were compared, whatever made transformers find them."""
-    parameters = _parameters(loaded, model.weights)
-    for name, weight in model.weights.items():
+    parameters = _parameters(loaded, model.mapped)
+    for name, weight in model.mapped.items():
         tensor = weight.tensor
         values = widen(tensor.read().reshape(-1).view(np.uint8).data, tensor.dtype)
         found = parameters[name].detach().numpy()

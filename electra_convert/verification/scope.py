@@ -48,7 +48,7 @@ def find_roles(reference: Side | None, candidate: Side) -> tuple[list[Role], lis
 
 
 def _head_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
-    heads = [side.checkpoint.models[role].task_head for side in (reference, candidate)]
+    heads = [side.checkpoint.models[role].head.unmapped for side in (reference, candidate)]
     names = listing(sorted({name for head in heads for name in head}))
     if all(heads):
         return [f"Of a fine-tuned head the weights are compared, but it is not run: {names}."]

@@ -100,7 +100,7 @@ class Side:
 
         A folder without one is loaded by transformers as if it held an empty one; a file of weights is not loaded so.
         """
-        if self.findings is None or self.checkpoint.variant is not None:
+        if self.findings is None or not self.checkpoint.scheme.described:
             return None
         return self.findings.bases.get(role, {} if self.place.path.is_dir() else None)
 
@@ -136,7 +136,7 @@ class Side:
         model = self.checkpoint.models[role]
         settled = self.place.config is not None
         own, others = (self,), () if other is None else (other,)
-        if self.checkpoint.variant is not None:
+        if self.checkpoint.scheme.loads == "google":
             sides = own + others if settled else others + own
             activations = [side.setting(role, "hidden_act") for side in sides]
             activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
@@ -150,7 +150,7 @@ class Side:
 
 def _require_no_adapter(checkpoint: Checkpoint) -> None:
     """from_pretrained changes the weights by an adapter that lies in the folder it is given."""
-    if checkpoint.variant is not None or not checkpoint.path.is_dir():
+    if checkpoint.scheme.loads != "transformers" or not checkpoint.path.is_dir():
         return
     for model in checkpoint.models.values():
         if (path := model.folder / ADAPTER_FILE).exists():

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.conversion.options import Options
 from electra_convert.errors import ElectraConvertError, UsageError
 from electra_convert.formats.names import TOKENIZER_FILE
 from electra_convert.schemes.mapping import Role
-from electra_convert.tokenizer.of_checkpoint import find_vocabulary, tokenizer_files
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_vocabulary, tokenizer_files
 from electra_convert.verification.inputs import Batch, Limits, Specials, rows_batch
 from electra_convert.verification.sides import Side
 
@@ -34,7 +33,8 @@ def find_specials(sides: Sequence[Side], role: Role) -> Specials:
     """
     for side in sides:
         try:
-            vocabulary, _ = find_vocabulary(side.checkpoint, side.checkpoint.models[role], Options(pad_vocab=True))
+            model = side.checkpoint.models[role]
+            vocabulary, _ = find_vocabulary(side.checkpoint, model, TokenizerOptions(pad_vocab=True))
         except ElectraConvertError:
             continue
         if vocabulary is not None:
@@ -91,7 +91,8 @@ def _tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
     for side in sides:
         if side.findings is None:
             continue
-        files = tokenizer_files(side.checkpoint, side.checkpoint.models[role], side.findings.hparams, Options())
+        model = side.checkpoint.models[role]
+        files = tokenizer_files(side.checkpoint, model, side.findings.hparams, TokenizerOptions())
         if TOKENIZER_FILE in files.files:
             return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())
     raise UsageError(

@@ -122,7 +122,7 @@ def _report(
     roles, notes = find_roles(reference, candidate)
     running = not checks.weights_only and candidate.fault is None
     run = (candidate,) if checks.golden is not None else (reference, candidate)
-    if running and any(side is not None and side.checkpoint.variant is not None for side in run):
+    if running and any(side is not None and side.checkpoint.scheme.loads == "google" for side in run):
         session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
     if reference is not None:
         notes += vocabulary_notes(reference, candidate, roles)

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from electra_convert.checkpoint import Model
 from electra_convert.schemes.layouts import collapsed
 from electra_convert.tensors.cast import WEIGHT_DTYPES, WIDER, all_finite, cast, widen
-from electra_convert.tensors.ops import Op
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, DType, Tensor
-from electra_convert.tensors.weight import Weight
+from electra_convert.tensors.weight import Op, Weight
 
 # Elements widened at a time when two tensors are not equal.
 _CHUNK = 1 << 20
@@ -114,9 +113,9 @@ def compare_weights(
     Raises:
         CorruptFileError: a tensor failed its container's checks.
     """
-    expected, found = reference.weights, candidate.weights
-    if reference.task_head and candidate.task_head:
-        expected, found = ({**model.weights, **model.task_weights} for model in (reference, candidate))
+    expected, found = reference.mapped, candidate.mapped
+    if reference.head.unmapped and candidate.head.unmapped:
+        expected, found = dict(reference.weights), dict(candidate.weights)
 
     def compare(name: str) -> TensorParity:
         result = _compare(name, expected.get(name), found.get(name))

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Rank
 from electra_convert.config.transformers import (
-    ARCHITECTURES,
     config_evidence,
     encode_config,
     model_evidence,
@@ -21,6 +20,7 @@ from electra_convert.config.transformers import (
     role_of_config,
 )
 from electra_convert.errors import ConfigError
+from electra_convert.schemes.heads import HEADS, NONE
 
 COUNTS = (*SIZE_KEYS, "num_attention_heads")
 NUMBERS = tuple(key for key in DEFAULTS if key != "hidden_act")
@@ -172,7 +172,7 @@ def test_what_a_config_leaves_out_is_what_transformers_takes_for_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES.values())))
+@pytest.mark.parametrize("architecture", [head.architecture() for head in (*HEADS.values(), NONE)])
 def test_transformers_reads_the_values_that_were_written(tmp_path: Path, architecture: str):
     import transformers
 

@@ -14,9 +14,9 @@ from test_keys import GOOGLE
 from electra_convert.config.express import check_expressible, express
 from electra_convert.config.hparams import Hparams, google_heads, parse_hparams
 from electra_convert.config.keys import LOCATIONS
-from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Resolved, Value, check_variant
+from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Resolved, Value, check_layout
 from electra_convert.errors import ConfigError
-from electra_convert.schemes.layouts import VARIANTS, Variant
+from electra_convert.schemes.layouts import LAYOUTS, Layout
 
 COMPUTED = (*SIZE_KEYS, "num_attention_heads", "hidden_act")
 WIDTHS = st.integers(1, 4096)
@@ -38,7 +38,7 @@ ARCHITECTURES = st.fixed_dictionaries(
     }
 )
 ACTIVATIONS = st.sampled_from(["gelu", "relu", "tanh", "linear"])
-WRITTEN = [VARIANTS[name] for name in VARIANTS if name not in {"two_tower_generator", "fine_tuned"}]
+WRITTEN = [LAYOUTS[name] for name in LAYOUTS if name not in {"two_tower_generator", "fine_tuned"}]
 
 
 def resolved(values: dict[str, Any]) -> Resolved:
@@ -46,7 +46,7 @@ def resolved(values: dict[str, Any]) -> Resolved:
 
 
 @st.composite
-def models(draw: st.DrawFn, variant: Variant) -> dict[str, Resolved]:
+def models(draw: st.DrawFn, variant: Layout) -> dict[str, Resolved]:
     """The models of a layout, as Google's code could make them."""
     main = draw(ARCHITECTURES)
     roles = {network.role for network in variant.networks}
@@ -67,8 +67,8 @@ def models(draw: st.DrawFn, variant: Variant) -> dict[str, Resolved]:
     return {"discriminator": resolved(main), "generator": resolved(generator)}
 
 
-def assert_makes(hparams: Hparams, configs: dict[str, Resolved], variant: Variant, keys=COMPUTED) -> None:
-    check_variant(hparams, variant)
+def assert_makes(hparams: Hparams, configs: dict[str, Resolved], variant: Layout, keys=COMPUTED) -> None:
+    check_layout(hparams, variant)
     for role, config in configs.items():
         made = hparams.expected(role, variant.shares_config)
         assert {key: made[key] for key in keys} == {key: config[key] for key in keys}
@@ -78,7 +78,7 @@ def assert_makes(hparams: Hparams, configs: dict[str, Resolved], variant: Varian
 @pytest.mark.parametrize("variant", WRITTEN, ids=lambda variant: variant.name)
 @given(data=st.data(), lower_case=st.sampled_from([None, True, False]))
 def test_hparams_that_are_written_make_the_models_again(
-    variant: Variant, data: st.DataObject, lower_case: bool | None
+    variant: Layout, data: st.DataObject, lower_case: bool | None
 ):
     configs = data.draw(models(variant))
     check_expressible(configs, variant)
@@ -104,7 +104,7 @@ def test_hparams_of_any_other_run_are_changed_until_they_make_the_models(variant
 @settings(deadline=None)
 @pytest.mark.parametrize("variant", WRITTEN, ids=lambda variant: variant.name)
 @given(data=st.data(), lower_case=st.sampled_from([None, True, False]))
-def test_the_hparams_of_their_own_run_are_kept_as_they_are(variant: Variant, data: st.DataObject, lower_case):
+def test_the_hparams_of_their_own_run_are_kept_as_they_are(variant: Layout, data: st.DataObject, lower_case):
     configs = data.draw(models(variant))
     own = {**express(configs, variant, lower_case, None), "learning_rate": 5e-4, "max_seq_length": 77}
     assert express(configs, variant, lower_case, own) == own
@@ -113,7 +113,7 @@ def test_the_hparams_of_their_own_run_are_kept_as_they_are(variant: Variant, dat
 @pytest.mark.parametrize("key", COMPUTED)
 def test_hparams_that_make_all_but_one_value_are_changed(key: str):
     value = "relu" if key == "hidden_act" else 16
-    variant, configs = VARIANTS["uniform_generator"], {"discriminator": resolved(one(**{key: value}))}
+    variant, configs = LAYOUTS["uniform_generator"], {"discriminator": resolved(one(**{key: value}))}
     own = express({"discriminator": resolved(one())}, variant, None, None)
     assert_makes(Hparams(express(configs, variant, None, own), ""), configs, variant)
 
@@ -131,7 +131,7 @@ def pair(generator: dict[str, Any], discriminator: dict[str, Any] | None = None)
 @pytest.mark.parametrize("key", sorted(LOCATIONS))
 def test_places_on_another_machine_are_not_carried_over(key: str):
     configs = {"discriminator": resolved(one())}
-    assert key not in express(configs, VARIANTS["uniform_generator"], None, {key: GOOGLE.get(key, "/home")})
+    assert key not in express(configs, LAYOUTS["uniform_generator"], None, {key: GOOGLE.get(key, "/home")})
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_places_on_another_machine_are_not_carried_over(key: str):
 )
 def test_casing_is_written_where_the_original_hparams_would_mean_another(original, lower_case, written):
     configs = {"discriminator": resolved(one())}
-    own = express(configs, VARIANTS["uniform_generator"], None, None)
-    again = express(configs, VARIANTS["uniform_generator"], lower_case, {**own, **original})
+    own = express(configs, LAYOUTS["uniform_generator"], None, None)
+    again = express(configs, LAYOUTS["uniform_generator"], lower_case, {**own, **original})
     assert again == {**own, **original, **({} if written is None else {"do_lower_case": written})}
 
 
@@ -190,17 +190,17 @@ REFUSED = [
 @pytest.mark.parametrize(("variant", "configs", "complaint"), REFUSED)
 def test_what_googles_code_cannot_express_is_refused_with_the_reason(variant: str, configs, complaint: str):
     with pytest.raises(ConfigError, match=complaint):
-        check_expressible(configs, VARIANTS[variant])
+        check_expressible(configs, LAYOUTS[variant])
 
 
 @pytest.mark.parametrize("changes", [{"num_attention_heads": 4}, {"intermediate_size": 500}])
 def test_a_generator_alone_may_have_any_heads_and_any_intermediate_size(changes: dict[str, Any]):
-    check_expressible({"generator": resolved(one(**changes))}, VARIANTS["masked_lm"])
+    check_expressible({"generator": resolved(one(**changes))}, LAYOUTS["masked_lm"])
     with pytest.raises(ConfigError) as error:
-        check_expressible(pair(one(**changes)), VARIANTS["default"])
+        check_expressible(pair(one(**changes)), LAYOUTS["default"])
     assert "--model generator" in error.value.hint
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu", "tanh", "linear"])
 def test_a_discriminator_alone_may_have_any_activation_of_googles(activation: str):
-    check_expressible({"discriminator": resolved(one(hidden_act=activation))}, VARIANTS["uniform_generator"])
+    check_expressible({"discriminator": resolved(one(hidden_act=activation))}, LAYOUTS["uniform_generator"])

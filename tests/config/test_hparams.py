@@ -15,7 +15,7 @@ from support.checkpoints import SIZES
 
 from electra_convert.config.hparams import Hparams, google_heads, parse_hparams
 from electra_convert.config.resolve import SIZE_KEYS
-from electra_convert.schemes.layouts import VARIANTS
+from electra_convert.schemes.layouts import LAYOUTS
 
 SWITCHES = (
     *("debug", "electra_objective", "electric_objective", "uniform_generator", "two_tower_generator"),
@@ -126,7 +126,7 @@ def models(config: SimpleNamespace) -> dict[str, dict[str, Any]]:
 def test_hparams_make_the_models_that_googles_code_builds(given_hparams: dict[str, Any]):
     hparams = read(given_hparams)
     built = models(pretraining_config(given_hparams))
-    layout = VARIANTS[hparams.layout or "default"]
+    layout = LAYOUTS[hparams.layout or "default"]
     if layout.name != "two_tower_generator":
         assert set(built) == {network.role for network in layout.networks}
     for role, expected in built.items():

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from electra_convert import convert, inspect
 from electra_convert.config.keys import LOCATIONS
-from electra_convert.config.record import recorded_dtypes, recorded_hparams, recorded_variant
+from electra_convert.config.record import recorded_dtypes, recorded_hparams, recorded_layout
 from electra_convert.errors import ConfigError, ElectraConvertError
 from electra_convert.formats import tf_bundle
-from electra_convert.schemes.layouts import VARIANTS
+from electra_convert.schemes.layouts import LAYOUTS
 from electra_convert.version import __version__
 
 
@@ -110,7 +110,7 @@ def test_what_json_cannot_hold_does_not_get_into_a_record(golden_copy, tmp_path:
 
 
 def hostile() -> st.SearchStrategy[Any]:
-    names = [*VARIANTS, "float32", "bfloat16", "hparams", "electra", "model_size", "base"]
+    names = [*LAYOUTS, "float32", "bfloat16", "hparams", "electra", "model_size", "base"]
     leaves = st.none() | st.booleans() | st.integers(-(1 << 63), 1 << 62) | st.floats() | st.sampled_from(names)
     keys = st.sampled_from(["output", "dtype", "source", "model_size", "vocab_size", "untied_generator", "debug"])
     return st.recursive(
@@ -143,7 +143,7 @@ def test_any_record_is_used_passed_over_or_refused(pair: Path, record: Mapping[s
 
 @given(record=st.none() | RECORDS)
 def test_what_is_recorded_is_of_its_kind_or_none(record: Mapping[str, Any] | None):
-    assert recorded_variant(record) in {None, *VARIANTS}
+    assert recorded_layout(record) in {None, *LAYOUTS}
     assert all(isinstance(text, str) for pair in recorded_dtypes(record).items() for text in pair)
     with suppress(ConfigError):
         assert isinstance(recorded_hparams(record) or {}, dict)
@@ -166,7 +166,7 @@ def test_recorded_hparams_that_are_none_are_refused(hparams: Any, complaint: str
 
 @pytest.mark.parametrize("record", [None, {}, {"variant": None}, {"variant": "default "}, {"variant": ["default"]}])
 def test_a_variant_that_is_none_is_not_recorded(record: Mapping[str, Any] | None):
-    assert recorded_variant(record) is None
+    assert recorded_layout(record) is None
 
 
 @pytest.mark.parametrize(

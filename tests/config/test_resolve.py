@@ -13,14 +13,14 @@ from electra_convert.config.resolve import (
     SIZE_KEYS,
     Evidence,
     Rank,
-    check_variant,
+    check_layout,
     hparams_evidence,
     only_stated,
     resolve,
 )
 from electra_convert.errors import ConfigError
-from electra_convert.schemes.layouts import VARIANTS
-from electra_convert.schemes.plan import Sizes
+from electra_convert.schemes.layouts import LAYOUTS
+from electra_convert.schemes.mapping import Sizes
 
 SIZES = Sizes(vocabulary=53, positions=12, types=2, embedding=8, hidden=128, intermediate=300, layers=2)
 SETTLED = {"num_attention_heads": 4, "hidden_act": "relu", **{key: 0.5 for key in DEFAULTS if key != "hidden_act"}}
@@ -188,27 +188,27 @@ def test_a_guess_that_does_not_divide_is_refused_too():
 
 
 def test_heads_that_hparams_leave_open_follow_from_the_weights_width():
-    evidence = hparams_evidence(hparams({}), Rank.BESIDE, "discriminator", VARIANTS["default"], SIZES)
+    evidence = hparams_evidence(hparams({}), Rank.BESIDE, "discriminator", LAYOUTS["default"], SIZES)
     assert evidence.values["num_attention_heads"] == 2
     assert "num_attention_heads" not in evidence.stated
 
 
 def test_a_generators_heads_and_intermediate_size_are_googles_whatever_the_override():
     given = hparams({"model_hparam_overrides": {"num_attention_heads": 8, "intermediate_size": 300}})
-    own = hparams_evidence(given, Rank.BESIDE, "generator", VARIANTS["default"], SIZES)
+    own = hparams_evidence(given, Rank.BESIDE, "generator", LAYOUTS["default"], SIZES)
     assert (own.values["num_attention_heads"], own.values["intermediate_size"]) == (2, 512)
     for variant in ("masked_lm", "tied_generator"):
-        shared = hparams_evidence(given, Rank.BESIDE, "generator", VARIANTS[variant], SIZES)
+        shared = hparams_evidence(given, Rank.BESIDE, "generator", LAYOUTS[variant], SIZES)
         assert (shared.values["num_attention_heads"], shared.values["intermediate_size"]) == (8, 300)
 
 
 def test_of_a_source_only_what_it_states_may_be_kept():
     given = hparams({"model_hparam_overrides": {"hidden_act": "relu"}})
-    evidence = only_stated(hparams_evidence(given, Rank.OPTION, "discriminator", VARIANTS["default"], SIZES))
+    evidence = only_stated(hparams_evidence(given, Rank.OPTION, "discriminator", LAYOUTS["default"], SIZES))
     assert evidence.values == {"hidden_act": "relu"}
 
 
-LAYOUTS = {
+ASKED = {
     "default": {"untied_generator": True},
     "untied_generator_embeddings": {"untied_generator_embeddings": True},
     "tied_generator": {"untied_generator": False},
@@ -218,19 +218,19 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("asked", LAYOUTS)
-@pytest.mark.parametrize("found", VARIANTS)
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("found", LAYOUTS)
 def test_hparams_of_another_layout_than_the_variables_have_are_refused(asked: str, found: str):
     if found in {asked, "uniform_generator", "fine_tuned", "encoder"}:
-        check_variant(hparams(LAYOUTS[asked]), VARIANTS[found])
+        check_layout(hparams(ASKED[asked]), LAYOUTS[found])
     else:
         with pytest.raises(ConfigError, match=rf"hparams.json asks for the {asked} layout .* of the {found} layout"):
-            check_variant(hparams(LAYOUTS[asked]), VARIANTS[found])
+            check_layout(hparams(ASKED[asked]), LAYOUTS[found])
 
 
-@pytest.mark.parametrize("found", VARIANTS)
+@pytest.mark.parametrize("found", LAYOUTS)
 def test_hparams_that_ask_for_no_layout_go_with_any(found: str):
-    check_variant(hparams({"model_size": "base"}), VARIANTS[found])
+    check_layout(hparams({"model_size": "base"}), LAYOUTS[found])
 
 
 def test_sizes_beside_the_checkpoint_that_do_not_fit_are_only_warned_of_where_an_option_is_given():

@@ -60,7 +60,7 @@ def test_a_pair_comes_back_byte_for_byte_as_save_pretrained_wrote_it(tmp_path: P
     save_pair(tmp_path / "pair", layout)
     convert(tmp_path / "pair", tmp_path / "tf")
     result = convert(tmp_path / "tf", tmp_path / "back")
-    assert result.variant == layout
+    assert result.layout == layout
     for role in ("discriminator", "generator"):
         written = (tmp_path / "back" / role / "model.safetensors").read_bytes()
         assert written == (tmp_path / "pair" / role / "model.safetensors").read_bytes()
@@ -101,7 +101,7 @@ def test_google_computes_from_the_written_checkpoint_what_transformers_does(tmp_
 def test_one_model_alone_comes_back_byte_for_byte(tmp_path: Path, architecture: str, layout: str):
     make(architecture, **DISCRIMINATOR).save_pretrained(tmp_path / "one")
     convert(tmp_path / "one", tmp_path / "tf")
-    assert convert(tmp_path / "tf", tmp_path / "back").variant == layout
+    assert convert(tmp_path / "tf", tmp_path / "back").layout == layout
     assert (tmp_path / "back" / "model.safetensors").read_bytes() == (
         tmp_path / "one" / "model.safetensors"
     ).read_bytes()

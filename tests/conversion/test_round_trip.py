@@ -83,7 +83,7 @@ def test_one_model_alone_goes_to_tensorflow_and_back(tmp_path: Path, role: str):
     convert(FIXTURES / "default", tmp_path / "one", model=role)
     convert(tmp_path / "one", tmp_path / "tf")
     result = convert(tmp_path / "tf", tmp_path / "back")
-    assert result.variant == {"discriminator": "uniform_generator", "generator": "masked_lm"}[role]
+    assert result.layout == {"discriminator": "uniform_generator", "generator": "masked_lm"}[role]
     assert list(result.models) == [role]
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "back"))
     assert before.keys() == after.keys()
@@ -149,7 +149,7 @@ def test_without_a_record_equal_trunks_mean_one_transformer(written, tmp_path: P
     for role in ("discriminator", "generator"):
         (tmp_path / "pair" / role / "conversion.json").unlink()
     convert(tmp_path / "pair", tmp_path / "tf")
-    assert convert(tmp_path / "tf", tmp_path / "back").variant == "tied_generator"
+    assert convert(tmp_path / "tf", tmp_path / "back").layout == "tied_generator"
 
 
 def test_without_a_record_a_pair_goes_back_to_the_default_layout(tmp_path: Path):

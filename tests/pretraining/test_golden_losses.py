@@ -32,7 +32,7 @@ def electra():
                 role: {key: value.value for key, value in config.values.items()}
                 for role, config in findings.configs.items()
             }
-            networks = make_networks(configs, checkpoint.variant, attention)
+            networks = make_networks(configs, checkpoint.layout, attention)
             restore_weights(checkpoint, networks)
         torch.set_num_threads(1)
         return Electra(networks, training_settings(Hparams(hparams, "test"))).eval()

@@ -153,7 +153,7 @@ def test_every_variant_trains_and_goes_to_tensorflow_and_back(pretrained, tmp_pa
     given = {**TINY, **hparams, "num_train_steps": 4}
     result = pretrained(hparams=given, export_tf=True)
     with open_checkpoint(result.tensorflow) as checkpoint:
-        assert checkpoint.variant.name == variant
+        assert checkpoint.layout.name == variant
         assert checkpoint.models.keys() == roles
         assert (checkpoint.step, checkpoint.slot_state) == (4, "full")
     data = "model.ckpt-4.data-00000-of-00001"

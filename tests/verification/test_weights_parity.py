@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from electra_convert.checkpoint import Model
-from electra_convert.schemes.plan import Sizes
-from electra_convert.tensors.ops import Op
+from electra_convert.schemes.mapping import Sizes
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
-from electra_convert.tensors.weight import Weight
+from electra_convert.tensors.weight import Op, Weight
 from electra_convert.verification.weights import WeightsParity, compare_weights
 
 NAME = "electra.encoder.layer.0.output.dense.weight"

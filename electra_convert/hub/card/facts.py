@@ -66,10 +66,10 @@ class Facts:
         return _TASKS.get(self.folder.architecture)
 
     @property
-    def variant(self) -> str | None:
+    def layout(self) -> str | None:
         """The layout of the checkpoint it was made from or trained in, None where that is not known."""
-        variant = (self.conversion or self.proof.training or {}).get("variant")
-        return variant if isinstance(variant, str) else None
+        layout = (self.conversion or self.proof.training or {}).get("variant")
+        return layout if isinstance(layout, str) else None
 
 
 def gather_facts(

@@ -91,15 +91,15 @@ def _model(facts: Facts) -> str:
 
 
 def _what(facts: Facts) -> str:
-    if words := _WHAT.get(_with_variant(facts)) or _WHAT.get(facts.kind):
+    if words := _WHAT.get(_with_layout(facts)) or _WHAT.get(facts.kind):
         return words
     if facts.task:
         return f"An {_ELECTRA} encoder with a head for {facts.task.replace('-', ' ')}."
     return f"An {_ELECTRA} model of the transformers class {code(facts.folder.architecture)}."
 
 
-def _with_variant(facts: Facts) -> str:
-    return f"{facts.kind}, {facts.variant}"
+def _with_layout(facts: Facts) -> str:
+    return f"{facts.kind}, {facts.layout}"
 
 
 def _conversion(facts: Facts) -> str:
@@ -159,7 +159,7 @@ def _tokenizer(facts: Facts) -> str:
 
 
 def _limits(facts: Facts) -> str:
-    points = _LIMITS.get(_with_variant(facts), _LIMITS[facts.kind])
+    points = _LIMITS.get(_with_layout(facts), _LIMITS[facts.kind])
     return f"## Limitations\n\n{bullets([*points, _GENERAL])}"
 
 

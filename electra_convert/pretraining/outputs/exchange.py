@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from electra_convert.checkpoint import Checkpoint, Model
@@ -18,13 +17,13 @@ from electra_convert.config.sources import Findings
 from electra_convert.errors import NamesError, TrainingError, listing
 from electra_convert.pretraining.training.model import named_weights
 from electra_convert.pretraining.training.optimizer import moments_of
-from electra_convert.schemes.layouts import Variant, collapse
-from electra_convert.schemes.mapping import SLOT_NAMES, Role
-from electra_convert.schemes.plan import Sizes
-from electra_convert.tensors.cast import cast, require_finite
-from electra_convert.tensors.ops import Op
+from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.heads import PRETRAINING
+from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.mapping import SLOT_NAMES, Role, Sizes
+from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
-from electra_convert.tensors.weight import Weight, step_constant
+from electra_convert.tensors.weight import Weight
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,13 @@ class Trained:
     Attributes:
         networks: transformers' models, tied.
         optimizer: the optimiser of all their parameters.
-        variant: their layout in google-research/electra.
+        layout: their layout in google-research/electra.
         findings: their configurations, and the hparams of the run.
     """
 
     networks: Mapping[Role, nn.Module]
     optimizer: torch.optim.AdamW
-    variant: Variant
+    layout: Layout
     findings: Findings
 
 
@@ -58,7 +57,8 @@ def as_checkpoint(trained: Trained, step: int) -> Checkpoint:
         path=Path("the run"),
         name="pretraining",
         format="pretraining",
-        variant=trained.variant,
+        scheme=GOOGLE,
+        layout=trained.layout,
         models={role: _model(role, network, trained) for role, network in trained.networks.items()},
         step=step,
         step_tensor=step_constant(step),
@@ -85,7 +85,7 @@ def _model(role: Role, network: nn.Module, trained: Trained) -> Model:
         intermediate=config.intermediate_size,
         layers=config.num_hidden_layers,
     )
-    return Model(role=role, head=True, sizes=sizes, weights=weights, slots=slots, folder=Path())
+    return Model(role=role, head=PRETRAINING[role], sizes=sizes, weights=weights, slots=slots, folder=Path())
 
 
 def _tensor(name: str, values: torch.Tensor) -> Tensor:
@@ -147,12 +147,7 @@ def restore_moments(checkpoint: Checkpoint, trained: Trained) -> None:
 
 
 def _values(weight: Weight) -> torch.Tensor:
-    tensor = weight.tensor
-    piece = np.ascontiguousarray(tensor.read()).reshape(-1).view(np.uint8).data
     try:
-        require_finite(piece, tensor)
+        return torch.from_numpy(np.array(weight.read_float32()))
     except NamesError as error:
         raise NamesError(error.message, "Use an earlier checkpoint.") from error
-    values: NDArray[np.float32] = np.frombuffer(cast(piece, tensor, DTYPES["float32"], True), "<f4")
-    oriented = values.reshape(tensor.shape)
-    return torch.from_numpy(np.array(oriented.T if weight.op is Op.TRANSPOSE else oriented, order="C"))

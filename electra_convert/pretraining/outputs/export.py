@@ -108,7 +108,7 @@ def _record(trained: Trained, step: int, described: Mapping[str, Any]) -> dict[s
     return {
         "schema": SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
-        "variant": trained.variant.name,
+        "variant": trained.layout.name,
         "step": step,
         "hparams": {key: value for key, value in (hparams.given if hparams else {}).items() if key not in LOCATIONS},
         **described,

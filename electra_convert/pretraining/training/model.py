@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import nn
 
-from electra_convert.config.transformers import ARCHITECTURES
 from electra_convert.frameworks import import_transformers
 from electra_convert.pretraining.settings import Settings
 from electra_convert.pretraining.training.dropout import ATTENTION, attend, use_fast_dropout
-from electra_convert.schemes.layouts import Variant
-from electra_convert.schemes.mapping import TIED_HEAD, Role
+from electra_convert.schemes.heads import MASKED_LM, PRETRAINING
+from electra_convert.schemes.layouts import Layout
+from electra_convert.schemes.mapping import Role
 
 
 class Tensors(NamedTuple):
@@ -158,14 +158,12 @@ def disc_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
 
 
-def make_networks(
-    configs: Mapping[Role, Mapping[str, Any]], variant: Variant, attention: str
-) -> dict[Role, nn.Module]:
+def make_networks(configs: Mapping[Role, Mapping[str, Any]], layout: Layout, attention: str) -> dict[Role, nn.Module]:
     """Make transformers' models, and tie them as a layout of google-research/electra has it.
 
     Args:
         configs: the configuration of each model, by transformers' names.
-        variant: the layout.
+        layout: the layout.
         attention: the implementation of attention, such as sdpa, or dropout.ATTENTION.
 
     Returns:
@@ -176,19 +174,19 @@ def make_networks(
     networks: dict[Role, nn.Module] = {}
     for role, values in configs.items():
         config = transformers.ElectraConfig(**values, attn_implementation=attention)
-        networks[role] = getattr(transformers, ARCHITECTURES[role, True])(config)
+        networks[role] = getattr(transformers, PRETRAINING[role].architecture())(config)
         # transformers keeps gradients from the row of [PAD]; Google's code has no such exception (embedding_lookup of
         # model/modeling.py), and [PAD] may be sampled.
         cast(Any, networks[role]).electra.embeddings.word_embeddings.padding_idx = None
         if attention == ATTENTION:
             use_fast_dropout(networks[role])
     if len(networks) == 2:
-        _tie(networks["discriminator"], networks["generator"], variant)
+        _tie(networks["discriminator"], networks["generator"], layout)
     return networks
 
 
-def _tie(discriminator: Any, generator: Any, variant: Variant) -> None:  # noqa: ANN401 - torch.nn.Module
-    scopes = {network.role: network for network in variant.networks}
+def _tie(discriminator: Any, generator: Any, layout: Layout) -> None:  # noqa: ANN401 - torch.nn.Module
+    scopes = {network.role: network.scopes for network in layout.networks}
     if scopes["generator"].encoder == scopes["discriminator"].encoder:
         generator.electra = discriminator.electra
     elif scopes["generator"].embeddings == scopes["discriminator"].embeddings:
@@ -199,4 +197,4 @@ def _tie(discriminator: Any, generator: Any, variant: Variant) -> None:  # noqa:
 def named_weights(network: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters of a model by transformers' names, without the word embeddings' second name."""
     named = network.named_parameters(remove_duplicate=False)
-    return {name: parameter for name, parameter in named if name != TIED_HEAD}
+    return {name: parameter for name, parameter in named if name != MASKED_LM.repeated}

@@ -5,7 +5,7 @@ from support.checkpoints import SIZES
 
 from electra_convert.errors import NamesError
 from electra_convert.schemes.layouts import collapse, count_layers, recognise
-from electra_convert.schemes.plan import measure
+from electra_convert.schemes.mapping import measure
 
 OUR_NAMES = {"two_tower_untied_embeddings": "two_tower_generator"}
 
@@ -14,7 +14,7 @@ OUR_NAMES = {"two_tower_untied_embeddings": "two_tower_generator"}
 def test_every_layout_is_recognised_from_its_names_and_nothing_is_left_over(variant: str, sizes: str):
     names = checkpoints.variables(variant, SIZES[sizes]).keys()
     found = recognise(names)
-    assert found.variant.name == OUR_NAMES.get(variant, variant)
+    assert found.layout.name == OUR_NAMES.get(variant, variant)
     assert (found.missing, found.unexpected) == ((), ())
     assert len(found.slots) == 2 * len(checkpoints.shapes(variant, SIZES[sizes]))
     assert all(name.startswith(("task_specific/", "generator_", "cloze_")) for name in found.foreign)
@@ -24,9 +24,9 @@ def test_every_layout_is_recognised_from_its_names_and_nothing_is_left_over(vari
 def test_the_sizes_come_out_of_the_shapes(variant: str, sizes: str):
     shapes = checkpoints.shapes(variant, SIZES[sizes])
     found = recognise(shapes.keys())
-    for network in found.variant.networks:
-        dims = {binding.tf: binding.dims for binding in found.bindings[network.role]}
-        measured = measure(shapes, dims, count_layers(shapes, network.encoder))
+    for network in found.layout.networks:
+        dims = {binding.tf[0]: binding.dims for binding in found.bindings[network.role]}
+        measured = measure(shapes, dims, count_layers(shapes, network.scopes.encoder))
         expected = checkpoints.sizes_of(variant, network.role, SIZES[sizes])
         names = ("vocabulary", "embedding", "hidden", "layers", "intermediate", "positions", "types")
         assert [getattr(measured, name) for name in names] == [getattr(expected, name) for name in names]

@@ -4,12 +4,12 @@ from support.checkpoints import SIZES
 
 from electra_convert.errors import NamesError
 from electra_convert.schemes.layouts import recognise
-from electra_convert.schemes.plan import measure
+from electra_convert.schemes.mapping import measure
 
 
 def shapes_and_dims():
     shapes = checkpoints.shapes("uniform_generator", SIZES["odd"])
-    return shapes, {binding.tf: binding.dims for binding in recognise(shapes.keys()).bindings["discriminator"]}
+    return shapes, {binding.tf[0]: binding.dims for binding in recognise(shapes.keys()).bindings["discriminator"]}
 
 
 @pytest.mark.parametrize("name", sorted(checkpoints.shapes("uniform_generator", SIZES["odd"])))

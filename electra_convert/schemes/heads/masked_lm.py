@@ -1,0 +1,20 @@
+"""The generator's head: which token stands at a mask."""
+
+from __future__ import annotations
+
+from electra_convert.schemes.heads.head import Head
+from electra_convert.schemes.mapping import Rule, dense, norm
+from electra_convert.tensors.weight import Op
+
+# run_pretraining.PretrainingModel._get_masked_lm_output; the output table is that of the word embeddings.
+MASKED_LM = Head(
+    "masked_lm",
+    "generator",
+    "ForMaskedLM",
+    rules=(
+        *dense("generator_predictions/dense", "generator_predictions.dense", "hidden", "embedding"),
+        *norm("generator_predictions/LayerNorm", "generator_predictions.LayerNorm", "embedding"),
+        Rule(("generator_predictions/output_bias",), "generator_lm_head.bias", Op.KEEP, ("vocabulary",)),
+    ),
+    repeated="generator_lm_head.weight",
+)
