@@ -16,8 +16,7 @@ quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against T
 
 # One thread for each worker: threads of torch that wait for a core another worker has make tiny models six times slower.
 test test-long: export OMP_NUM_THREADS = 1
-# Groups of tests go to the workers in the order in which they are collected (tests/support/order.py).
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2
 
 test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests but the long ones; ends with what was skipped.
 	$(PYTEST) $(PYTEST_ARGS)

@@ -71,15 +71,15 @@ def golden_copy(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def tensorflow():
-    """TensorFlow in this process; tests that ask for it run in one worker, so that it is imported once."""
+def imported_tensorflow():
+    """TensorFlow, which takes seconds: files that name this fixture share a worker (support/order.py)."""
     import tensorflow
 
     return tensorflow
 
 
 @pytest.fixture(scope="session")
-def variant_folders(tensorflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+def variant_folders(imported_tensorflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """Writes a checkpoint of a layout with TensorFlow, once a session."""
 
     @cache

@@ -85,7 +85,7 @@ def test_the_python_of_the_readme_runs(workplace: Path, code: str, monkeypatch: 
 
 @pytest.mark.slow
 def test_variables_are_taken_out_of_a_checkpoint_as_troubleshooting_says(
-    written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorflow
+    written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported_tensorflow
 ):
     source = written(change=lambda tensors: tensors.update({"my_own/step": np.zeros(2, np.float32)}))
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""A pytest plugin: fast tests run first, with every framework blocked; those that need TensorFlow run together.
+"""A pytest plugin: fast tests come first, with every framework blocked; files that start TensorFlow share a worker.
 
 So an ordinary run holds the tests that are not marked slow to what the mark says, at no cost.
 """
@@ -6,14 +6,20 @@ So an ordinary run holds the tests that are not marked slow to what the mark say
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache, cached_property
+from itertools import groupby
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 FRAMEWORKS = ("accelerate", "jax", "tensorflow", "torch", "transformers")
+# Fixtures that start TensorFlow, in this process or in one of its own.
+TENSORFLOW = re.compile(r"\b(imported_tensorflow|variant_folders|converted_layouts|shared_witness)\b")
 
 
 class Block:
@@ -42,22 +48,39 @@ class Block:
 BLOCK = pytest.StashKey[Block]()
 
 
+@cache
+def starts_tensorflow(file: Path) -> bool:
+    """Whether tests of a file ask for what starts TensorFlow."""
+    return TENSORFLOW.search(file.read_text()) is not None
+
+
 def is_slow(item: pytest.Item) -> bool:
     """Whether a test may take long, or may import a framework."""
     return item.get_closest_marker("slow") is not None
 
 
-def place(item: pytest.Item) -> tuple[bool, bool]:
-    """Where a test comes in the order of all: False before True."""
-    return is_slow(item), "tensorflow" not in getattr(item, "fixturenames", ())
+class InOrder(LoadScopeScheduling):
+    """Hands the tests to the workers in their order: a file's fast ones, and later its slow ones, to one of them."""
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """What is handed out at a time, by the tests' ids: the neighbours of a file, or of those with TensorFlow."""
+        runs = groupby(next(iter(self.registered_collections.values())), self.home)
+        return {test: f"{number} {home}" for number, (home, tests) in enumerate(runs) for test in tests}
+
+    def home(self, nodeid: str) -> str:
+        """The file of a test, or the one name of all files that start TensorFlow."""
+        file = nodeid.partition("::")[0]
+        return "TensorFlow" if starts_tensorflow(self.config.rootpath / file) else file
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self.units[nodeid]
 
 
-def group(item: pytest.Item) -> str:
-    """Tests of one group run in one worker."""
-    slow, plain = place(item)
-    if not plain:
-        return "tensorflow"
-    return f"{item.path.parent.name}/{item.path.stem}" + (" slow" if slow else "")
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InOrder:
+    """Have tests handed to workers in their order."""
+    config.option.loadscopereorder = False
+    return InOrder(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,9 +103,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group(group(item)))
     yield
-    items.sort(key=place)
+    items.sort(key=lambda item: (is_slow(item), not starts_tensorflow(item.path)))
 
 
 @pytest.hookimpl(tryfirst=True)
