@@ -13,7 +13,6 @@ from support.command_line import refused, run
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 54\n"
 PAGE = b"\n<!DOCTYPE html>\n<html><head><title>Google Drive - Virus scan warning</title>"
 TENSORFLOW = ["model.ckpt-4000.index", "model.ckpt-4000.data-00000-of-00001", "vocab.txt"]
-BIN = pytest.param("pytorch_model.bin", marks=pytest.mark.slow)  # which torch reads
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def checkpoint(golden_copy, golden_pair: Path, tmp_path: Path):
     return make
 
 
-@pytest.mark.parametrize("name", [*TENSORFLOW, "model.safetensors", BIN])
+@pytest.mark.parametrize("name", [*TENSORFLOW, "model.safetensors", "pytorch_model.bin"])
 @pytest.mark.parametrize(
     ("content", "said", "cure"), [(POINTER, "a Git LFS pointer", "git lfs pull"), (PAGE, "a web page", "again")]
 )
