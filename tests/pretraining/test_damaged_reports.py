@@ -11,7 +11,6 @@ import pytest
 from support.pretraining import TINY
 
 from electra_convert.errors import OutputError
-from electra_convert.pretraining.outputs.checkpoints import latest
 from electra_convert.pretraining.outputs.metrics import last_evaluation, read_metrics
 from electra_convert.pretraining.outputs.records import locked
 
@@ -53,6 +52,8 @@ def test_a_run_with_damaged_reports_is_resumed_and_tells_its_last_evaluation(pre
 
 
 def test_a_file_of_another_length_or_content_is_told_in_words(pretrained):
+    from electra_convert.pretraining.outputs.checkpoints import latest
+
     place = pretrained(hparams={**TINY, "num_train_steps": 6}, held_out=0.0).output / "checkpoints"
     weights = place / "step-6" / "model" / "generator" / "model.safetensors"
     whole = weights.read_bytes()
