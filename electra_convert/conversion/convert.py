@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.config.hparams import hparams_text
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.layout_tensorflow import plan_tensorflow
@@ -21,18 +22,18 @@ from electra_convert.conversion.options import (
     Rounding,
     Selection,
     Target,
-    hparams_text,
     lowers_case,
     read_path,
     read_size,
     read_target,
 )
-from electra_convert.conversion.plan import OutputPlan, Progress, write
+from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
+from electra_convert.tensors.transfer import Progress
 
 
 @dataclass(frozen=True, repr=False)

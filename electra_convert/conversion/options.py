@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -142,13 +140,3 @@ def read_size(given: int | str | None) -> int | None:
     if not size:
         raise UsageError(f"{given!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
     return size
-
-
-def hparams_text(given: str | Path | Mapping[str, Any] | None) -> str | None:
-    """Hparams as the command line takes them: JSON, or the name of a file that holds it."""
-    if isinstance(given, Mapping):
-        try:
-            return json.dumps(dict(given))
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"--hparams cannot be written as JSON: {error}") from error
-    return str(given) if isinstance(given, Path) else given

@@ -6,14 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from threading import Lock
 
 from electra_convert.output import new_folder, write_file
 from electra_convert.tensors.spec import Sink, TensorSpec
-from electra_convert.tensors.transfer import Move, run
+from electra_convert.tensors.transfer import Move, Progress, counter, run
 from electra_convert.tensors.weight import Weight
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,27 +94,3 @@ def write(
         inspect(folder)
         sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     return dict(sorted(sizes.items()))
-
-
-def counter(total: int, progress: Progress | None) -> Callable[[int], None]:
-    """Add up bytes that several threads have done, for a progress bar.
-
-    Args:
-        total: how many there are.
-        progress: told how many of how many are done, or None.
-
-    Returns:
-        A function to be told of each piece done.
-    """
-    if progress is None:
-        return lambda _: None
-    done = 0
-    lock = Lock()
-
-    def count(nbytes: int) -> None:
-        nonlocal done
-        with lock:
-            done += nbytes
-            progress(done, total)
-
-    return count

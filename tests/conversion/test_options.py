@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.conversion.options import Options, hparams_text, lowers_case, read_path, read_size, read_target
+from electra_convert.config.hparams import hparams_text
+from electra_convert.conversion.options import (
+    Options,
+    lowers_case,
+    read_path,
+    read_size,
+    read_target,
+)
 from electra_convert.errors import UsageError
 
 TARGETS = ("safetensors", "torch", "tf")

@@ -1,3 +1,7 @@
+"""The table of names: one to one, complete for every network of every layout, and transposing kernels alone."""
+
+from __future__ import annotations
+
 from collections import Counter
 
 import pytest

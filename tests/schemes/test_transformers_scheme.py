@@ -1,3 +1,7 @@
+"""transformers' names of any age: recognised with their heads, buffers and aliases, or refused."""
+
+from __future__ import annotations
+
 import pytest
 
 from electra_convert.errors import NamesError
