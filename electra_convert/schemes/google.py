@@ -95,10 +95,20 @@ def _model(location: Location, network: Network, recognition: Recognition, tenso
         sizes = measure(shapes, dims, count_layers(tensors, network.scopes.encoder))
         weights = {binding.hf: _weight(binding, "", tensors) for binding in bindings}
         held = {f"{binding.hf}.{slot}": _weight(binding, f"/{slot}", tensors) for binding, slot in slots}
+    head = network.head
+    if head.algebra is not None:
+        with naming(location.path):
+            weights |= head.algebra.forward({rule.hf: weights.pop(rule.hf) for rule in head.rules})
+        held = {name: slot for name, slot in held.items() if name.rpartition(".")[0] in weights}
     present = {f"{name}/{slot}": tensors[f"{name}/{slot}"] for binding, slot in slots for name in binding.tf}
     require_floats(location.path, {name: tensors[name] for name in dims} | present)
     _require_slot_shapes(location.path, present, tensors)
-    return Model(network.role, network.head, sizes, weights, held, location.folder)
+    beside = {
+        name: Weight(tensors[name])
+        for name in (name.format(task=network.scopes.task) for name in head.beside)
+        if name in tensors
+    }
+    return Model(network.role, head, sizes, weights, held, location.folder, beside=beside, task=network.scopes.task)
 
 
 def _weight(binding: Binding, suffix: str, tensors: Mapping[str, Tensor]) -> Weight:
@@ -148,12 +158,21 @@ def _other_state(recognition: Recognition) -> list[str]:
 
 def variables(network: Network, model: Model) -> Iterator[tuple[str, Weight]]:
     """A model's weights under the names of a layout, in TensorFlow's orientation; slots of those that have them."""
+    held = {**model.weights, **google_form(model), **model.slots}
     projects = model.sizes.embedding != model.sizes.hidden
     for binding in network.bindings(model.sizes.layers, projects):
-        for suffix, slot in (("", ""), *((f".{slot}", f"/{slot}") for slot in SLOT_NAMES)):
-            held = (model.slots if slot else model.weights).get(f"{binding.hf}{suffix}")
-            for name, part in zip(binding.tf, split(held, len(binding.tf)) if held else (), strict=False):
-                yield f"{name}{slot}", Weight(part.tensor, part.op.then(binding.op.inverse))
+        for slot in ("", *SLOT_NAMES):
+            weight = held.get(f"{binding.hf}.{slot}" if slot else binding.hf)
+            parts = split(weight, len(binding.tf)) if weight else []
+            for name, part in zip(binding.tf, parts, strict=bool(parts)):
+                yield f"{name}/{slot}" if slot else name, Weight(part.tensor, part.op.then(binding.op.inverse))
+    yield from model.beside.items()
+
+
+def google_form(model: Model) -> dict[str, Weight]:
+    """What a head under algebra was made of, by the names of its rules; empty for a head made elsewhere."""
+    algebra = model.head.algebra
+    return (algebra.backward({name: model.weights[name] for name in model.head.names}) if algebra else None) or {}
 
 
 GOOGLE = Scheme("google", {"tensorflow"}, _recognises, _read, described=False, target="safetensors", loads="google")

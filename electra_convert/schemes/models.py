@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +64,8 @@ class Model:
         folder: where its configuration and vocabulary would lie.
         tied: pairs of tensors that must hold the same bits, since one model cannot have both.
         record: the conversion.json there, or None.
+        beside: variables of its head that transformers has no place for, by Google's names and as Google has them.
+        task: the name of the task that it was fine-tuned for in Google's code, or "".
     """
 
     role: Role
@@ -74,6 +76,8 @@ class Model:
     folder: Path
     tied: tuple[tuple[Weight, Weight], ...] = ()
     record: Mapping[str, Any] | None = None
+    beside: Mapping[str, Weight] = field(default_factory=dict)
+    task: str = ""
 
     @property
     def parameters(self) -> int:

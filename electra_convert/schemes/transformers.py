@@ -18,7 +18,7 @@ from electra_convert.formats.locate import Location
 from electra_convert.formats.names import ADAPTER_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import resemblance
-from electra_convert.schemes.heads import HEADS, NONE, Head, carried
+from electra_convert.schemes.heads import HEADS, NONE, Head, carried, with_labels
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import (
     RULES,
@@ -96,7 +96,7 @@ def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTab
     head = _head(stored)
     if projects is None:
         projects = any(name.startswith(f"{ELECTRA.prefix}embeddings_project.") for name in stored)
-    bindings = expand(Scopes("", ""), max(1, _count_layers(stored)), projects, head.rules, rules)
+    bindings = expand(Scopes("", ""), max(1, _count_layers(stored)), projects, head.parameters, rules)
     wanted = {binding.hf for binding in bindings}
     known = wanted | set(BUFFERS) | set(head.unmapped) | {head.repeated}
     return StateDict(
@@ -114,15 +114,15 @@ def _head(stored: Mapping[str, str]) -> Head:
     """The head of which parameters are there; what no head of the table has is carried as it is."""
     others = {name for name in stored if not name.startswith(ELECTRA.prefix)}
     begin = {name.partition(".")[0] for name in others}
-    found = [head for head in HEADS.values() if head.parts & begin]
-    if len({head.parts for head in found}) > 1:
+    found = [head for head in HEADS.values() if not head.is_of_a_task and head.parts & begin]
+    if len(found) > 1:
         raise NamesError(
             f"the heads of {' and of '.join(f'a {head.role}' for head in found)} are both there; a transformers "
             "model has one",
             "Save the two models apart, each with its own encoder.",
         )
-    whole = [head for head in found if head.parameters <= others]
-    return next(iter(whole or found), carried(others) if others else NONE)
+    found += [head for head in HEADS.values() if head.is_of_a_task and head.names == others]
+    return next(iter(found), carried(others) if others else NONE)
 
 
 def _current_names(names: Iterable[str]) -> dict[str, str]:
@@ -261,13 +261,14 @@ def _model(
             {binding.hf: binding.dims for binding in state.bindings},
             sum(name.endswith("attention.self.query.weight") for name in weights),
         )
+    head = with_labels(state.head, sizes.labels)
     slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
     require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
     return Model(
-        role=state.head.role,
-        head=state.head,
+        role=head.role,
+        head=head,
         sizes=sizes,
-        weights=weights | {name: stored[state.stored[name]] for name in state.head.unmapped},
+        weights=weights | {name: stored[state.stored[name]] for name in head.unmapped},
         slots=slots,
         folder=location.folder,
         tied=_tied(state, stored, weights),
