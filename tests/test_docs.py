@@ -6,10 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support.command_line import run
 
 from electra_convert import convert
@@ -61,6 +65,22 @@ def test_the_output_that_the_readme_shows_is_what_inspect_prints(workplace: Path
     monkeypatch.chdir(workplace)
     (shown,) = [block for block in blocks("text") if block.startswith("discriminator:")]
     assert set(shown.splitlines()) <= set(run("inspect", "fixtures/default").out.splitlines())
+
+
+def needed(requirements: list[str], extra: str = "") -> set[str]:
+    """The packages that are installed with some, themselves included."""
+    names = set()
+    for requirement in map(Requirement, requirements):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            names |= {canonicalize_name(requirement.name)}
+            names |= needed(metadata.requires(requirement.name) or [])
+    return names
+
+
+def test_the_readme_says_truly_how_many_packages_the_core_is():
+    core = needed(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    assert f"The first is {len(core) + 1} packages" in README
+    assert f"and {len(needed(['tokenizers']) - core.intersection({'click', 'tokenizers'}))} of the" in README
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def command(
     from electra_convert.cli.progress import progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text, print_json, print_messages
     from electra_convert.conversion.convert import run_conversion
-    from electra_convert.conversion.options import Options, parse_size
+    from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
 
     prepare_hub(quiet or as_json)
@@ -102,7 +102,7 @@ def command(
         given["generator"] = local_source(given["generator"])
     options = Options(
         lower_case=None if cased is None else not cased,
-        max_shard_size=None if max_shard_size is None else parse_size(max_shard_size),
+        max_shard_size=read_size(max_shard_size),
         **given,
     )
     with progress_bar("Converting", quiet or as_json) as progress:

@@ -10,7 +10,7 @@ from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.record import encode_record, recorded_hparams, recorded_layout
-from electra_convert.config.resolve import Value
+from electra_convert.config.resolve import Value, plain
 from electra_convert.config.sources import Findings
 from electra_convert.config.transformers import encode_config
 from electra_convert.conversion.options import Options, Target
@@ -81,7 +81,7 @@ def _plan_folder(
 ) -> tuple[list[Container], dict[str, bytes], list[str]]:
     model = checkpoint.models[role]
     _check_computable(checkpoint, findings, role)
-    weights = _weights(model, options)
+    weights = weight_entries(model, options)
     files = _weight_files(weights, target, options)
     boxes = [Container("", files, weights, partial(_open_weights, target, options.max_shard_size))]
     if options.optimizer:
@@ -91,7 +91,6 @@ def _plan_folder(
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
     base = findings.bases.get(role, {})
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
-    plain = {key: value.value for key, value in values.items()}
     record = encode_record(
         checkpoint,
         checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record),
@@ -100,7 +99,7 @@ def _plan_folder(
         [*notices, *tokens.notices, *findings.warnings],
         [entry for box in boxes for entry in box.entries],
     )
-    config = encode_config(_architecture(model, findings), plain, _common_dtype(weights), base)
+    config = encode_config(_architecture(model, findings), plain(values), _common_dtype(weights), base)
     return boxes, {CONFIG_FILE: config, CONVERSION_FILE: record, **tokens.files}, list(tokens.notices)
 
 
@@ -129,7 +128,8 @@ def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
     return Value(0, "transformers' default") if found is None else Value(found, "vocabulary")
 
 
-def _weights(model: Model, options: Options) -> Entries:
+def weight_entries(model: Model, options: Options) -> Entries:
+    """What a model's weights are called and rounded to in its folder, sorted by name."""
     named = {file_name(model, name): weight for name, weight in model.weights.items()}
     return [
         (weight, TensorSpec(name, _rounded(weight.tensor.dtype, options), weight.shape))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert import tokenizer as tokenizer_files
-from electra_convert.checkpoint import Checkpoint, Model, open_checkpoint
+from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import hparams_text
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network
@@ -124,7 +124,7 @@ def open_model(
 
 
 def _opened(source: str | Path, generator: str | Path | None) -> AbstractContextManager[Checkpoint]:
-    return open_checkpoint(local_source(source), None if generator is None else local_source(generator))
+    return open_path(local_source(source), None if generator is None else local_source(generator))
 
 
 def _required(checkpoint: Checkpoint, role: Role) -> Model:

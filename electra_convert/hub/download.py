@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +31,51 @@ class Address:
     path: str
 
 
-def as_source(given: str | Path) -> str | Path:
+def as_source(
+    given: str | Path, revision: str | None = None, token: str | None = None, subfolder: str | None = None
+) -> str | Path:
     """What was pointed at: a place on the Hub stays text, since a Path would join its slashes.
 
     Args:
         given: a path, hf://OWNER/REPO[@REVISION][/PATH], or an address on the web.
+        revision: a branch, a tag or a commit on the Hub, where the address has none.
+        token: the account's, which only the Hub is given.
+        subfolder: a folder of the repository; one within PATH where there is one.
 
     Returns:
-        The address, or the path.
+        The whole address, or the path.
 
     Raises:
-        UsageError: there is no text, which a Path would take for the folder one is in.
+        UsageError: there is no text, which a Path would take for the folder one is in; or what is of the Hub alone
+            is given with a path, or twice.
     """
     if given == "":
         raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
-    return given if isinstance(given, str) and given.startswith((SCHEME, *_WEB)) else Path(given)
+    here = not (isinstance(given, str) and given.startswith((SCHEME, *_WEB)))
+    parts = {"revision": revision, "token": token, "subfolder": subfolder}
+    if here and (names := [name for name, value in parts.items() if value is not None]):
+        raise UsageError(f"{given} is a path; a source on the Hub alone has a {' and a '.join(names)}")
+    if here:
+        return Path(given)
+    return str(given) if revision is subfolder is None else _completed(str(given), revision, subfolder)
 
 
-def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
+def _completed(source: str, revision: str | None, subfolder: str | None) -> str:
+    uri: Any = _parsed(source)
+    if revision is not None and uri.revision is not None:
+        raise UsageError(f"{source} names a revision already, and so does revision={revision!r}", "Give one of them.")
+    path = "/".join(part.strip("/") for part in (uri.path_in_repo, subfolder or "") if part.strip("/"))
+    whole: str = replace(uri, revision=revision or uri.revision, path_in_repo=path).to_uri()
+    return whole.replace(f"{SCHEME}models/", SCHEME, 1)
+
+
+def local_source(source: str | Path, tell: Tell = lambda _: None, token: str | None = None) -> Path:
     """Bring a source here, if it is on the Hub.
 
     Args:
         source: a path, or hf://OWNER/REPO[@REVISION][/PATH].
         tell: told what is waited for.
+        token: the account's; by default what huggingface_hub finds.
 
     Returns:
         The path, or that of the files in huggingface_hub's cache.
@@ -67,15 +89,12 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
     pointed = as_source(source)
     if isinstance(pointed, Path):
         return pointed
-    return _brought(pointed, tell)
+    return _brought(pointed, tell, token)
 
 
-def _brought(source: str, tell: Tell) -> Path:
-    if source.startswith(_WEB):
-        named = "/".join(source.split("/")[3:5])
-        raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
-    hub = Hub(None, tell, reading=True)
+def _brought(source: str, tell: Tell, token: str | None) -> Path:
     address = parse_address(source)
+    hub = Hub(token, tell, reading=True)
     names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path)
     if not wanted:
@@ -85,17 +104,19 @@ def _brought(source: str, tell: Tell) -> Path:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address as huggingface_hub does.
-
-    Args:
-        text: hf://OWNER/REPO[@REVISION][/PATH].
-
-    Returns:
-        Its parts.
+    """Read an address, hf://OWNER/REPO[@REVISION][/PATH], as huggingface_hub does.
 
     Raises:
         UsageError: it is malformed, or not of a model.
     """
+    uri = _parsed(text)
+    return Address(uri.id, uri.revision or "main", uri.path_in_repo)
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - huggingface_hub's HfUri
+    if text.startswith(_WEB):
+        named = "/".join(text.split("/")[3:5])
+        raise UsageError(f"{text} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
     library: Any = import_huggingface_hub("to read from the Hub")
     try:
         uri = library.utils.parse_hf_uri(text.rstrip("/"))
@@ -106,7 +127,7 @@ def parse_address(text: str) -> Address:
         raise UsageError(f"{text} is a {uri.type}, expected a model", "Such as hf://OWNER/REPO@main.")
     if ".." in uri.path_in_repo.split("/"):
         raise UsageError(f"{text} leaves the repository", "Such as hf://OWNER/REPO/FOLDER.")
-    return Address(uri.id, uri.revision or "main", uri.path_in_repo)
+    return uri
 
 
 def _listed(hub: Hub, source: str, address: Address) -> list[str]:

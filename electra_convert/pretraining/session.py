@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from electra_convert.checkpoint import Checkpoint, open_checkpoint
+from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.errors import ConfigError, TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.options import PretrainOptions
@@ -62,7 +62,7 @@ def run_session(places: Sequence[Path], output: Path, options: PretrainOptions, 
         for line in notices:
             reporter.noticed(line)
         source = saved.models if saved else options.init_from
-        start = stack.enter_context(open_checkpoint(source)) if source else None
+        start = stack.enter_context(open_path(source)) if source else None
         standing = identity(output) if options.overwrite else None
         if options.resume and accelerator.is_main_process:
             stack.enter_context(locked(output))

@@ -114,7 +114,7 @@ def test_hparams_of_another_run_are_an_error_even_as_an_option(golden_copy, chan
     with pytest.raises(ConfigError, match=f"hparams.json {complaint}"):
         inspect(source)
     (source / "hparams.json").unlink()
-    with pytest.raises(ConfigError, match=f"--hparams {complaint}"):
+    with pytest.raises(ConfigError, match=f"^hparams {complaint}"):
         inspect(source, hparams=given)
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import FIXTURES
 from support.command_line import run, run_program
-from support.fake_hub.process import BOB, FakeHub
+from support.fake_hub.process import ALICE, BOB, FakeHub
+
+from electra_convert.errors import UsageError
+from electra_convert.hub.download import as_source, parse_address
 
 pytestmark = pytest.mark.slow
 
@@ -251,3 +254,64 @@ def test_a_source_on_the_hub_is_named_by_its_address_in_the_record_and_on_the_ca
     assert hub.run("upload", "alice/small", out).code == 0
     assert "electra-convert verify hf://alice/run@main hf://alice/small\n" in (out / "README.md").read_text()
     assert hub.run("verify", "hf://alice/run@main", "hf://alice/small", "--weights-only", "-q").code == 0
+
+
+READ = """
+import sys
+from electra_convert import convert, inspect, load_state_dict, open_checkpoint
+
+token, out = sys.argv[1:]
+place = {"revision": "refs/pr/1", "token": token, "subfolder": "models"}
+found = inspect("hf://alice/run", **place)
+print(found.source, found.format)
+print(convert("hf://alice/run", out, model="generator", **place).source)
+print(len(load_state_dict("hf://alice/run", "generator", **place)))
+with open_checkpoint("hf://alice/run/models", revision="refs/pr/1", token=token) as checkpoint:
+    print(checkpoint.format)
+"""
+
+
+def test_a_program_names_a_revision_and_a_folder_and_brings_its_own_token(hub, golden_copy, tmp_path):
+    (tmp_path / "sent").mkdir()
+    golden_copy().rename(tmp_path / "sent" / "models")
+    hub.put("alice/run", {}, private=True)
+    proposed = PUSH.replace("sys.argv[2])", "sys.argv[2], create_pr=True)")
+    assert hub.python(proposed, "alice/run", tmp_path / "sent").code == 0
+    ran = hub.python(READ, ALICE, tmp_path / "out", HF_TOKEN=None, HF_HUB_DISABLE_PROGRESS_BARS="1")
+    assert (ran.code, ran.err) == (0, "")
+    address = "hf://alice/run@refs/pr/1/models"
+    assert ran.out.split() == [address, "tensorflow", address, "42", "tensorflow"]
+    ran = hub.python(READ, "hf_AnotherToken", tmp_path / "out", HF_TOKEN=None)
+    assert "hf_AnotherToken" not in ran.err
+    assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("hf://alice/run@main", {"revision": "main"}, "names a revision already, and so does revision='main'"),
+        ("hf://alice/run", {"subfolder": "../other"}, "leaves the repository"),
+        ("https://huggingface.co/alice/run", {"revision": "main"}, "is the address of a page"),
+        ("hf://datasets/alice/run", {"revision": "main"}, "is a dataset, expected a model"),
+        ("alice/run", {"revision": "main", "token": "secret"}, "alone has a revision and a token"),
+    ],
+)
+def test_a_place_on_the_hub_is_named_once_and_there_alone(source, options, said):
+    with pytest.raises(UsageError, match=said):
+        parse_address(str(as_source(source, **options)))
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "address"),
+    [
+        ("hf://alice/run", {}, "hf://alice/run"),
+        ("hf://alice/run", {"token": "secret"}, "hf://alice/run"),
+        ("hf://alice/run", {"revision": "v1"}, "hf://alice/run@v1"),
+        ("hf://alice/run", {"revision": "feature/x"}, "hf://alice/run@feature%2Fx"),
+        ("hf://alice/run@v1", {"subfolder": "a/b/"}, "hf://alice/run@v1/a/b"),
+        ("hf://alice/run/a", {"revision": "refs/pr/2", "subfolder": "b"}, "hf://alice/run@refs/pr/2/a/b"),
+    ],
+)
+def test_what_is_given_beside_an_address_becomes_part_of_it(source, options, address):
+    assert as_source(source, **options) == address
+    assert parse_address(address).revision == options.get("revision", parse_address(source).revision)

@@ -68,7 +68,7 @@ def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
     import torch
     from transformers import AutoTokenizer
 
-    from electra_convert.pytorch import load_model
+    from electra_convert.pytorch import load_folder
 
     _, output = learnt
     there = convert(output / "model", tmp_path / "tf", optimizer=True)
@@ -79,8 +79,8 @@ def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
     for folder in (output / "model" / "discriminator", tmp_path / "back" / "discriminator"):
         encoded = AutoTokenizer.from_pretrained(folder)(sentence, return_tensors="pt")
         with torch.no_grad():
-            logits.append(load_model(folder, "discriminator")(**encoded).logits)
-        load_model(folder.with_name("generator"), "generator")
+            logits.append(load_folder(folder, "discriminator")(**encoded).logits)
+        load_folder(folder.with_name("generator"), "generator")
     torch.testing.assert_close(logits[0], logits[1], atol=0, rtol=0)
     exported = output / "tensorflow" / "model.ckpt-200.data-00000-of-00001"
     assert exported.read_bytes() == (tmp_path / "tf" / exported.name).read_bytes()
