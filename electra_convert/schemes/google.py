@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from electra_convert.errors import NamesError, NotElectraError, SourceError
+from electra_convert.errors import NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import METAGRAPH
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
-from electra_convert.schemes.layouts import Network, Recognition, collapse, count_layers, recognise
+from electra_convert.schemes.heads import KINDS
+from electra_convert.schemes.layouts import Choice, Network, Recognition, Task, collapse, count_layers, recognise
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Binding, measure
 from electra_convert.schemes.models import (
     Checkpoint,
@@ -33,10 +34,19 @@ def _recognises(names: Collection[str]) -> bool:
 
 def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
     """The models in a TensorFlow checkpoint."""
+    return _read_task(None, path, locations, open_source)
+
+
+def _read_task(
+    choice: Choice | None, path: Path, locations: Sequence[Location], open_source: OpenSource
+) -> Checkpoint:
+    """The same, of a fine-tuned one with the head of a task that is chosen."""
     location = locations[0]
     source = open_source(location)
     tensors = source.tensors
-    found = _recognise(location.path, tensors)
+    found = _recognise(location.path, tensors, choice)
+    if choice is not None:
+        _require_task(location.path, found, choice)
     step_tensor = tensors.get(STEP_NAME)
     graph = location.path.with_name(location.path.name + METAGRAPH)
     return Checkpoint(
@@ -53,12 +63,48 @@ def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) ->
         folder=location.folder,
         sources=(source,),
         graph=graph if graph.is_file() else None,
+        tasks=found.tasks,
+        warnings=() if choice else tuple(_task_warnings(found)),
     )
 
 
-def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
+def _require_task(path: Path, found: Recognition, choice: Choice) -> None:
+    """Refuse a task that is not there, or that no class of transformers computes."""
+    task = next((task for task in found.tasks if task.name == choice.task), None)
+    if task is None:
+        there = f"for {listing([task.name for task in found.tasks])}" if found.tasks else "for no task"
+        raise NamesError(f"{path} was fine-tuned {there}, not for {choice.task}", "Name one that is there (--task).")
+    if task.head is None or choice.kind not in {None, task.head}:
+        asked = f"as {choice.kind.name.replace('_', ' ')}" if choice.kind else "without saying what it is"
+        told = f"{path}: the head of {task.name} cannot be converted {asked}: {_reason(task)}"
+        raise NamesError(told, "Without --task the encoder converts alone, and what it lacks is said.")
+
+
+def _reason(task: Task) -> str:
+    if task.is_joint:
+        return (
+            "it was trained with joint_prediction (qa_hidden), where the end of an answer depends on its start; no "
+            "class of transformers computes that"
+        )
+    if task.heads:
+        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
+        return f"its variables are those of {listing(kinds)}, which only its name or --task {task.name}=KIND can tell"
+    layers = sorted({name.split("/")[2] for name in task.variables})
+    return f"it has the layers {listing(layers)}, which no head that this tool knows has"
+
+
+def _task_warnings(found: Recognition) -> list[str]:
+    """What is lost with heads that stay behind without anybody's having asked for it."""
+    return [
+        f"The head of {task.name} is left out: {_reason(task)}. Without it the model has no answers of its own."
+        for task in found.tasks
+        if task.head is None
+    ]
+
+
+def _recognise(path: Path, tensors: Mapping[str, Tensor], choice: Choice | None) -> Recognition:
     try:
-        recognition = recognise(tensors.keys(), _projects(tensors))
+        recognition = recognise(tensors.keys(), _projects(tensors), choice=choice)
     except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
@@ -103,11 +149,7 @@ def _model(location: Location, network: Network, recognition: Recognition, tenso
     present = {f"{name}/{slot}": tensors[f"{name}/{slot}"] for binding, slot in slots for name in binding.tf}
     require_floats(location.path, {name: tensors[name] for name in dims} | present)
     _require_slot_shapes(location.path, present, tensors)
-    beside = {
-        name: Weight(tensors[name])
-        for name in (name.format(task=network.scopes.task) for name in head.beside)
-        if name in tensors
-    }
+    beside = {name: Weight(tensors[name]) for name in network.beside if name in tensors}
     return Model(network.role, head, sizes, weights, held, location.folder, beside=beside, task=network.scopes.task)
 
 
@@ -175,4 +217,13 @@ def google_form(model: Model) -> dict[str, Weight]:
     return (algebra.backward({name: model.weights[name] for name in model.head.names}) if algebra else None) or {}
 
 
-GOOGLE = Scheme("google", {"tensorflow"}, _recognises, _read, described=False, target="safetensors", loads="google")
+GOOGLE = Scheme(
+    "google",
+    {"tensorflow"},
+    _recognises,
+    _read,
+    described=False,
+    target="safetensors",
+    loads="google",
+    read_task=_read_task,
+)

@@ -27,6 +27,11 @@ class Network:
         """Which of the two models it is."""
         return self.head.role
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Variables of its head, where they are there, that are kept beside the model."""
+        return tuple(name.format(task=self.scopes.task) for name in self.head.beside)
+
     def bindings(self, layers: int, projects: bool, rules: RuleTable = RULES) -> tuple[Binding, ...]:
         """Every tensor it has; see expand."""
         return expand(self.scopes, layers, projects, self.head.rules, rules)
@@ -148,7 +153,8 @@ def recognise(
         for network in layout.networks
     }
     wanted = {name for bound in bindings.values() for binding in bound for name in binding.tf}
-    foreign = {name for name in variables - wanted if name.startswith(layout.foreign)}
+    beside = {name for network in layout.networks for name in network.beside}
+    foreign = {name for name in variables - wanted - beside if name.startswith(layout.foreign)}
     return Recognition(
         layout,
         bindings,
@@ -156,7 +162,7 @@ def recognise(
         tuple(sorted(foreign)),
         tuple(sorted(others)),
         tuple(sorted(wanted - variables)),
-        tuple(sorted(variables - wanted - foreign)),
+        tuple(sorted(variables - wanted - foreign - beside)),
         tasks,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
-from electra_convert.formats.names import ADAPTER_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
+from electra_convert.formats.names import ADAPTER_FILE, BESIDE_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import resemblance
 from electra_convert.schemes.heads import HEADS, NONE, Head, carried, with_labels
@@ -195,13 +195,14 @@ def read_models(
     unmapped: list[str] = []
     for location in locations:
         source = open_source(location)
+        beside = _beside(location, open_source)
         weights = translate(source.tensors)
         state = _recognise(location.path, weights)
         optimizer = _optimizer(location, open_source)
-        sources.extend([source, optimizer] if optimizer else [source])
+        sources.extend(opened for opened in (source, optimizer, beside) if opened)
         if (role := state.head.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
-        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {})
+        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {}, beside)
         steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
         notices.extend(_notices(location, state))
         unmapped.extend(state.unexpected)
@@ -251,8 +252,17 @@ def _optimizer(location: Location, open_source: OpenSource) -> Source | None:
     return open_source(Location("safetensors", path, location.folder)) if path.is_file() else None
 
 
+def _beside(location: Location, open_source: OpenSource) -> Source | None:
+    path = location.folder / BESIDE_FILE
+    return open_source(Location("safetensors", path, location.folder)) if path.is_file() else None
+
+
 def _model(
-    location: Location, state: StateDict, stored: Mapping[str, Weight], optimizer: Mapping[str, Tensor]
+    location: Location,
+    state: StateDict,
+    stored: Mapping[str, Weight],
+    optimizer: Mapping[str, Tensor],
+    beside: Source | None,
 ) -> Model:
     weights = {binding.hf: stored[state.stored[binding.hf]] for binding in state.bindings}
     with naming(f"{location.path} (shapes in TensorFlow's orientation)"):
@@ -264,6 +274,7 @@ def _model(
     head = with_labels(state.head, sizes.labels)
     slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
     require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
+    record = _record(location.folder)
     return Model(
         role=head.role,
         head=head,
@@ -272,8 +283,16 @@ def _model(
         slots=slots,
         folder=location.folder,
         tied=_tied(state, stored, weights),
-        record=_record(location.folder),
+        record=record,
+        beside={name: Weight(tensor) for name, tensor in beside.tensors.items()} if beside else {},
+        task=recorded_task(record) if head.is_of_a_task else "",
     )
+
+
+def recorded_task(record: Mapping[str, Any] | None) -> str:
+    """The task in Google's code that a recorded conversion was of, or "" where none is recorded."""
+    task = (record or {}).get("task")
+    return task if isinstance(task, str) and re.fullmatch(r"[\w.-]+", task) else ""
 
 
 def _tied(

@@ -21,6 +21,9 @@ class Algebra(Protocol):
             NamesError: the sizes leave no room for it.
         """
 
+    def remark(self, labels: int, hidden: int) -> str:
+        """What somebody who trains the model further should know."""
+
     def backward(self, weights: Mapping[str, Weight]) -> dict[str, Weight] | None:
         """What forward made them of, to the bit; None where they are not of that form. Reads the head's tensors."""
 

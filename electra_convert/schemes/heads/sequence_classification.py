@@ -48,6 +48,14 @@ class Pairs:
             f"{_OUT}.bias": _made(bias, (labels,), lambda: np.zeros(labels, dtype.storage)),
         }
 
+    def remark(self, labels: int, hidden: int) -> str:
+        """How many units do what."""
+        copies, spare = copies_of(labels, hidden), spare_units(labels, hidden)
+        return (
+            f"Google's one dense layer is two here, exactly: of {hidden} units, {hidden - spare} carry the logits "
+            f"through the gelu ({copies} pairs a class), {spare} are zero and get no gradient in further training."
+        )
+
     def backward(self, weights: Mapping[str, Weight]) -> dict[str, Weight] | None:
         """Google's kernel [C, h] and bias [C], or None where the four parameters are not what forward makes."""
         rows, bias = weights[f"{_DENSE}.weight"], weights[f"{_DENSE}.bias"]
