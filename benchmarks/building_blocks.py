@@ -20,7 +20,7 @@ from crc32c import crc32c
 
 from electra_convert.formats.files import ReadFile
 from electra_convert.tensors.spec import PIECE_BYTES
-from electra_convert.tensors.transpose import Transposer
+from electra_convert.tensors.transfer import Transposer
 
 SHAPES = ((1024, 1024), (1024, 4096), (4096, 1024))
 FILE_BYTES, TENSORS = 1 << 29, 128

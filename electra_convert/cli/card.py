@@ -31,8 +31,7 @@ def command(
     rewritten, and keys missing from the front matter are added.
     """
     from electra_convert.cli.hub_report import card_fields, card_text
-    from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.cli.report import print_json
+    from electra_convert.cli.printing import print_json, print_message, print_result
     from electra_convert.hub.card.writing import write_card
 
     cards = write_card(folder, repo_id, license, language, base_model, dry_run)

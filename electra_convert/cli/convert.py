@@ -90,9 +90,8 @@ def command(
     transformers model, or such a pair, becomes a TensorFlow checkpoint that Google's code can load. Whatever is
     guessed, changed or left out is reported.
     """
-    from electra_convert.cli.printing import print_result
-    from electra_convert.cli.progress import progress_bar
-    from electra_convert.cli.report import conversion_fields, conversion_text, print_json, print_messages
+    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
+    from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
     from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source

@@ -170,8 +170,7 @@ def _evaluation(judged: list[Judged], request: Request) -> Any:  # noqa: ANN401 
 
 
 def _fill(opener: Opener, request: Request) -> None:
-    from electra_convert.cli.printing import print_result
-    from electra_convert.cli.report import print_json
+    from electra_convert.cli.printing import print_json, print_result
     from electra_convert.demo.filling import fill
     from electra_convert.demo.results import filling_fields
     from electra_convert.demo.terminal import filling_lines

@@ -6,8 +6,7 @@ import os
 import sys
 from shutil import get_terminal_size
 
-from electra_convert.cli.printing import on_terminal, print_message, print_result
-from electra_convert.cli.report import print_json
+from electra_convert.cli.printing import on_terminal, print_json, print_message, print_result
 from electra_convert.demo.results import Judged, Report, report_fields
 from electra_convert.demo.terminal import evaluation_lines, outcome_line, sentence_line, table_lines
 from electra_convert.errors import OutputError

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.cli.printing import one_line
-from electra_convert.cli.report import as_text, table
+from electra_convert.cli.printing import as_text, one_line, table
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:

@@ -23,9 +23,8 @@ def command(
 
     Only the index of the checkpoint is read, unless --check is given.
     """
-    from electra_convert.cli.printing import print_result
-    from electra_convert.cli.progress import progress_bar
-    from electra_convert.cli.report import inspection_fields, inspection_text, print_json, print_messages
+    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
+    from electra_convert.cli.report import inspection_fields, inspection_text
     from electra_convert.conversion.inspect import run_inspection
 
     prepare_hub(quiet or as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.cli.report import as_text, table
+from electra_convert.cli.printing import as_text, table
 
 if TYPE_CHECKING:
     from electra_convert.verification.forward import ForwardParity

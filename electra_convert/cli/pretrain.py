@@ -101,8 +101,8 @@ def command(
     build_pretraining_dataset.py. OUTPUT/model will hold the trained pair, and OUTPUT/checkpoints what --resume
     continues from.
     """
-    from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.cli.report import pretraining_fields, pretraining_text, print_json
+    from electra_convert.cli.printing import print_json, print_message, print_result
+    from electra_convert.cli.report import pretraining_fields, pretraining_text
     from electra_convert.cli.training import training_display
     from electra_convert.pretraining.options import make_pretrain_options
     from electra_convert.pretraining.run import run_pretraining

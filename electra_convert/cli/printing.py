@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from electra_convert.errors import OutputError
 
+_PATIENCE = 1.0  # seconds
+
 
 def one_line(text: str) -> str:
-    """Escape what would break a line or steer a terminal; names come from files, and may hold anything.
-
-    Args:
-        text: a message, or one line of a result.
-
-    Returns:
-        The text with everything escaped that cannot be printed.
-    """
+    """Escape what would break a line or steer a terminal; names come from files, and may hold anything."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def as_text(lines: Iterable[str]) -> str:
+    """Lines of a result, none of them broken by a name."""
+    return "\n".join(one_line(line) for line in lines)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines, indented, the columns table."""
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) if rows else 0)]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def on_terminal(stream: TextIO | None) -> bool:
@@ -32,10 +43,6 @@ def on_terminal(stream: TextIO | None) -> bool:
 
 def print_result(text: str, hint: str | None = None) -> None:
     """Print a result to standard output; what its encoding lacks is escaped.
-
-    Args:
-        text: all of its lines, each made by one_line.
-        hint: what to say where it cannot be printed, such as what was done all the same.
 
     Raises:
         OutputError: it cannot be written there; a reader that has gone away is left to click.
@@ -47,6 +54,11 @@ def print_result(text: str, hint: str | None = None) -> None:
     except OSError as error:
         _give_up_output()
         raise OutputError(f"the result cannot be printed: {error.strerror}", hint) from error
+
+
+def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:
+    """Print one JSON object and nothing else; the hint is print_result's."""
+    print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True), hint)
 
 
 def _give_up_output() -> None:
@@ -63,10 +75,63 @@ def _echo(text: str) -> None:
 
 
 def print_message(kind: str, text: str) -> None:
-    """Print one line to standard error.
-
-    Args:
-        kind: what it is, such as Error or Note.
-        text: what is to be said.
-    """
+    """Print one line to standard error."""
     click.echo(f"{kind}: {one_line(text)}", err=True)
+
+
+def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
+    """Print what a reader should know beside the result."""
+    for line in notices:
+        print_message("Note", line)
+    for line in warnings:
+        print_message("Warning", line)
+
+
+@contextmanager
+def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far a transfer is.
+
+    Yields:
+        A function to be told how many bytes of how many are done, or None where nothing is to be shown.
+    """
+    if quiet or not on_terminal(sys.stderr):
+        yield None
+        return
+    bar = _Bar(label)
+    try:
+        yield bar.update
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """Starts rich's bar only once the patience is over, so that quick work neither imports nor shows it."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._start = time.monotonic()
+        self._close: Callable[[], None] | None = None
+        self._show: Callable[[int, int], None] | None = None
+
+    def update(self, done: int, total: int) -> None:
+        """Show that so many bytes of so many are done."""
+        if self._show is None and time.monotonic() - self._start > _PATIENCE:
+            self._open()
+        if self._show is not None:
+            self._show(done, total)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._close is not None:
+            self._close()
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        task = bar.add_task(self._label)
+        bar.start()
+        self._show = lambda done, total: bar.update(task, completed=done, total=total)
+        self._close = bar.stop

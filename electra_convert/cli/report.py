@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.cli.printing import one_line, print_message, print_result
+from electra_convert.cli.printing import as_text, table
 from electra_convert.config.record import described
 
 if TYPE_CHECKING:
@@ -14,11 +13,6 @@ if TYPE_CHECKING:
     from electra_convert.conversion.convert import Conversion
     from electra_convert.conversion.inspect import Inspection
     from electra_convert.pretraining.outputs.records import Pretraining
-
-
-def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:
-    """Print one JSON object and nothing else; the hint is print_result's."""
-    print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True), hint)
 
 
 def conversion_fields(result: Conversion) -> dict[str, Any]:
@@ -109,19 +103,6 @@ def pretraining_text(result: Pretraining) -> str:
     return as_text(lines if result.tensorflow is None else [*lines, f"Wrote {result.tensorflow}"])
 
 
-def as_text(lines: Iterable[str]) -> str:
-    """Lines of a result, none of them broken by a name."""
-    return "\n".join(one_line(line) for line in lines)
-
-
-def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
-    """Print what a reader should know beside the result."""
-    for line in notices:
-        print_message("Note", line)
-    for line in warnings:
-        print_message("Warning", line)
-
-
 def _headline(container: str, layout: str | None, step: int | None) -> str:
     parts = [container, f"{layout} layout" if layout else None, None if step is None else f"step {step:,}"]
     return "Source: " + ", ".join(part for part in parts if part) + "."
@@ -129,11 +110,3 @@ def _headline(container: str, layout: str | None, step: int | None) -> str:
 
 def _config_lines(config: Mapping[str, Value]) -> list[str]:
     return table([(key, str(value.value), f"({value.origin})") for key, value in config.items()])
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows of cells as lines, indented, the columns table."""
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) if rows else 0)]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

@@ -60,10 +60,6 @@ def metadata_options(command: Command) -> Command:
 
 
 def prepare_hub(quiet: bool) -> None:
-    """Keep huggingface_hub's progress bars for a terminal; it reads this when it is imported.
-
-    Args:
-        quiet: whether nothing may be shown on a terminal either.
-    """
+    """Keep huggingface_hub's progress bars for a terminal; it reads this when it is imported."""
     if quiet or not on_terminal(sys.stderr):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

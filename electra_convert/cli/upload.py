@@ -61,8 +61,7 @@ def command(
     command is run again; if nothing has changed, nothing is committed.
     """
     from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text
-    from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.cli.report import print_json
+    from electra_convert.cli.printing import print_json, print_message, print_result
     from electra_convert.hub.card.front_matter import Metadata
     from electra_convert.hub.shipment import Choice
     from electra_convert.hub.uploading import Request, Upload, run_upload

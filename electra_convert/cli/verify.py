@@ -69,9 +69,7 @@ def command(
     --hparams and --config describe the reference.
     """
     from electra_convert.cli.parity import parity_fields, parity_text
-    from electra_convert.cli.printing import print_result
-    from electra_convert.cli.progress import progress_bar
-    from electra_convert.cli.report import print_json, print_messages
+    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.errors import UsageError
     from electra_convert.pages import check_page, save_page
     from electra_convert.verification.checks import Checks

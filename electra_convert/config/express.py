@@ -21,10 +21,6 @@ _SHARED = ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_a
 def check_expressible(configs: Mapping[Role, Resolved], layout: Layout) -> None:
     """Refuse models that Google's code would not compute as transformers does.
 
-    Args:
-        configs: the configuration of each model to be written.
-        layout: the layout they are to have.
-
     Raises:
         ConfigError: names the model, the value, and what Google's code can do.
     """
@@ -75,17 +71,7 @@ def _check_generator(configs: Mapping[Role, Resolved], layout: Layout) -> None:
 def express(
     configs: Mapping[Role, Resolved], layout: Layout, lower_case: bool | None, original: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Find hparams that make the models.
-
-    Args:
-        configs: the configuration of each model to be written; check_expressible has passed.
-        layout: the layout they are to have.
-        lower_case: whether their tokenizer lower-cases; None where it is not known.
-        original: the hparams of the run the models come from, where they are known.
-
-    Returns:
-        The original hparams if they make the models, else those with what is needed to make them.
-    """
+    """The original hparams of a run where they make the models, or else those with what is needed to make them."""
     given = _kept(original or {}, layout)
     carried = original is not None and _makes(given, configs, layout)
     if not carried:

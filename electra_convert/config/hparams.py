@@ -78,10 +78,6 @@ class Hparams:
     def expected(self, role: Role, shares_config: bool) -> dict[str, Any]:
         """The architecture that these hparams give a model.
 
-        Args:
-            role: which of the two models.
-            shares_config: whether the generator has the discriminator's own configuration.
-
         Returns:
             The values by their names in transformers' ElectraConfig.
         """
@@ -114,16 +110,7 @@ class Hparams:
         return values | {"embedding_size": values["hidden_size"] if width is None else width}
 
     def states(self, key: str, role: Role, shares_config: bool) -> bool:
-        """Whether a value of the architecture follows from a key that was given, not from a default alone.
-
-        Args:
-            key: a name in transformers' ElectraConfig.
-            role: which of the two models.
-            shares_config: whether the generator has the discriminator's own configuration.
-
-        Returns:
-            True if one of the keys it depends on was given.
-        """
+        """Whether a value of the architecture follows from a key that was given, not from a default alone."""
         if self["debug"] and key in _DEBUG:
             return True
         own = {"hidden_size": "generator_hidden_size", "num_hidden_layers": "generator_layers"}
@@ -144,12 +131,6 @@ def google_heads(hidden: int) -> int:
 def read_hparams(text: str) -> Hparams:
     """Read hparams as run_pretraining.py's --hparams takes them: JSON, or the name of a file that holds it.
 
-    Args:
-        text: the option's value.
-
-    Returns:
-        The checked hparams.
-
     Raises:
         ConfigError: not JSON, an unknown key, or a value of the wrong kind.
     """
@@ -163,13 +144,6 @@ def read_hparams(text: str) -> Hparams:
 def read_hparams_file(path: Path, origin: str) -> Hparams:
     """Read a file of hparams.
 
-    Args:
-        path: a JSON file.
-        origin: what to call it in messages and the record.
-
-    Returns:
-        The checked hparams.
-
     Raises:
         ConfigError: it cannot be read, is not JSON, has an unknown key, or a value of the wrong kind.
     """
@@ -182,13 +156,6 @@ def read_hparams_file(path: Path, origin: str) -> Hparams:
 
 def parse_hparams(text: str, origin: str) -> Hparams:
     """Check hparams given as JSON text.
-
-    Args:
-        text: a JSON object.
-        origin: what to call it in messages and the record.
-
-    Returns:
-        The checked hparams.
 
     Raises:
         ConfigError: not a JSON object, an unknown key, or a value of the wrong kind.

@@ -111,19 +111,12 @@ def activation(name: str | None) -> str:
 
     Args:
         name: one of ACTIVATIONS in any case; None or "" for linear.
-
-    Returns:
-        The name in lower case.
     """
     return name.lower() if name else "linear"
 
 
 def check_keys(given: Mapping[str, Any], origin: str) -> None:
     """Refuse hparams that google-research/electra would not take, or would silently pass over.
-
-    Args:
-        given: keys and values.
-        origin: what to call them in messages.
 
     Raises:
         ConfigError: names the key, and the nearest known one.

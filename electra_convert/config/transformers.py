@@ -43,12 +43,6 @@ _KEYS = (*SIZE_KEYS, "num_attention_heads", *DEFAULTS)
 def read_config(path: Path) -> Mapping[str, Any]:
     """Read a config.json, and refuse one that is not an ELECTRA model's.
 
-    Args:
-        path: the file.
-
-    Returns:
-        Its keys and values.
-
     Raises:
         ConfigError: it cannot be read, is no JSON object, is of another model, or has a value of the wrong kind.
     """
@@ -90,9 +84,6 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
 def model_evidence(config: Mapping[str, Any]) -> Evidence:
     """What the config.json of a transformers model says of it, its class's defaults included.
 
-    Args:
-        config: as read_config returns it.
-
     Returns:
         The evidence; the defaults are not stated.
     """
@@ -101,16 +92,7 @@ def model_evidence(config: Mapping[str, Any]) -> Evidence:
 
 
 def config_evidence(config: Mapping[str, Any], origin: str, rank: Rank) -> Evidence:
-    """What a config.json says of its model.
-
-    Args:
-        config: as read_config returns it.
-        origin: what to call it in messages and the record.
-        rank: its authority.
-
-    Returns:
-        The evidence.
-    """
+    """What a config.json says of its model."""
     values = {key: config[key] for key in _KEYS if key in config}
     return Evidence(origin, rank, values, frozenset(values))
 
@@ -129,9 +111,6 @@ def encode_config(
     """Write a config.json as transformers' save_pretrained lays it out.
 
     Args:
-        architecture: the class that the weights are of.
-        values: every configuration value, by transformers' names.
-        dtype: the dtype of the weights.
         base: the config.json the model had before; what it says beyond the values is kept.
 
     Returns:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import mmap
 import os
+import re
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,9 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from crc32c import crc32c
 
-from electra_convert.errors import CorruptFileError, SourceError, unwritable
-from electra_convert.formats.guidance import START_BYTES, refuse_placeholder
-from electra_convert.tensors.spec import pieces
+from electra_convert.errors import CorruptFileError, OutputError, SourceError, unwritable
+from electra_convert.tensors.spec import TensorSpec, pieces
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -37,6 +37,20 @@ _FLUSH_EVERY = 1 << 27
 _CHECKED_AT_ONCE = 1 << 22
 # Any other failure to reserve space means that the file system cannot; writing will show what it can.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# What is looked at to tell a file from what a download may leave in its place, and what that begins with.
+_START_BYTES = 64
+_PLACEHOLDERS = (
+    (
+        re.compile(rb"version https://git-lfs\.github\.com/spec/"),
+        "a Git LFS pointer, which stands for a file that was not downloaded",
+        "Run git lfs pull in the repository, or download the file itself.",
+    ),
+    (
+        re.compile(rb"\s*<(!doctype\s+html|html[\s>])", re.IGNORECASE),
+        "a web page, not the file that its name says",
+        "Download it again: the address led to a page that asks for something, or reports an error.",
+    ),
+)
 
 
 class Closing(ABC):
@@ -60,9 +74,6 @@ class ReadFile(Closing):
     where the page cache holds the file in small pages, five times (benchmarks/building_blocks.py). A range is mapped
     as a whole before it is used and given up after, so that neither page faults nor memory add up. Where that is not
     to be had, pread does it.
-
-    Args:
-        path: the file.
 
     Raises:
         SourceError: it is missing, may not be read, or is no file.
@@ -91,8 +102,6 @@ class ReadFile(Closing):
 
         Args:
             scratch: writable bytes; each piece but the last is as long.
-            offset: where the range begins.
-            nbytes: how long it is.
 
         Yields:
             The pieces, in the scratch space or read-only in a map; good until the next one is asked for.
@@ -115,7 +124,7 @@ class ReadFile(Closing):
         if not stat.S_ISREG(mode):
             what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise SourceError(f"{self.path} is {what}, expected a file")
-        refuse_placeholder(self.path, self.read(min(self.size, START_BYTES), 0))
+        _refuse_placeholder(self.path, self.read(min(self.size, _START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
         if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):
@@ -126,10 +135,6 @@ class ReadFile(Closing):
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill the view with the bytes that begin at the offset.
-
-        Args:
-            view: writable bytes.
-            offset: in bytes from the start of the file.
 
         Raises:
             CorruptFileError: the file ends before the view is full, or cannot be read there.
@@ -167,13 +172,6 @@ class ReadFile(Closing):
     def read(self, length: int, offset: int) -> bytes:
         """Return length bytes from the offset; for short pieces, the caller having bounded the length.
 
-        Args:
-            length: how many bytes.
-            offset: in bytes from the start of the file.
-
-        Returns:
-            Exactly length bytes.
-
         Raises:
             CorruptFileError: the file ends before.
         """
@@ -188,6 +186,13 @@ class ReadFile(Closing):
             with suppress(BufferError):
                 self._map.close()
         os.close(self._descriptor)
+
+
+def _refuse_placeholder(path: Path, start: bytes) -> None:
+    """Refuse what a download may leave in a file's place."""
+    for pattern, what, cure in _PLACEHOLDERS:
+        if pattern.match(start):
+            raise CorruptFileError(f"{path} is {what}", cure)
 
 
 class WriteFile:
@@ -228,10 +233,6 @@ class WriteFile:
 
     def write_at(self, view: memoryview | bytes, offset: int) -> None:
         """Write all the bytes at the offset.
-
-        Args:
-            view: what to write.
-            offset: in bytes from the start of the file.
 
         Raises:
             OutputError: the disk is full, or the file cannot be written.
@@ -278,14 +279,36 @@ class WriteFile:
             raise unwritable(self.path, self._failure) from self._failure
 
 
+class RegionWriter:
+    """Writes one tensor at its place in a file, in order; `missing` is how many of its bytes are still to come."""
+
+    def __init__(self, file: WriteFile, spec: TensorSpec, start: int) -> None:
+        self._file = file
+        self.spec = spec
+        self._position = start
+        self.missing = spec.nbytes
+
+    def write(self, piece: memoryview) -> None:
+        """Append the next bytes of the tensor, C order, little-endian.
+
+        Raises:
+            OutputError: they are more than the tensor has, or cannot be written.
+        """
+        if len(piece) > self.missing:
+            raise self.wrong_length(self.spec.nbytes - self.missing + len(piece))
+        self._file.write_at(piece, self._position)
+        self._position += len(piece)
+        self.missing -= len(piece)
+
+    def wrong_length(self, found: int) -> OutputError:
+        """The error to raise where another number of bytes was written."""
+        return OutputError(
+            f"{self._file.path}: tensor {self.spec.name!r} has {self.spec.nbytes} bytes, {found} were written"
+        )
+
+
 def checksum_of_file(path: Path) -> str:
-    """Read a whole file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The CRC32C of its bytes, in hexadecimal.
+    """The CRC32C of a file's bytes, in hexadecimal.
 
     Raises:
         SourceError: it is missing or may not be read.
@@ -299,14 +322,7 @@ def checksum_of_file(path: Path) -> str:
 
 
 def sha256_of_file(path: Path, *others: Hash) -> str:
-    """Read a whole file.
-
-    Args:
-        path: the file.
-        others: further hashes that the same reading feeds.
-
-    Returns:
-        The SHA-256 of its bytes, in hexadecimal.
+    """The SHA-256 of a file's bytes, in hexadecimal; other hashes are fed by the same reading.
 
     Raises:
         OSError: it cannot be read.

@@ -16,10 +16,6 @@ def decode_object(text: bytes, where: str) -> dict[str, object]:
 
     Args:
         text: the JSON text in UTF-8.
-        where: what the text is and in which file, to begin a message with.
-
-    Returns:
-        The object.
 
     Raises:
         CorruptFileError: it is not such an object.

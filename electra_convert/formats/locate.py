@@ -1,16 +1,18 @@
-"""Anything a person would point at, resolved to the containers it means; opens no tensor and judges no name."""
+"""Anything a person would point at, resolved to the containers it means, or what to do about what else is there;
+opens no tensor and judges no name."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from electra_convert.errors import SourceError, listing
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.guidance import UNREADABLE, WANTED, WHOLE, about_folder, about_missing
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
     METAGRAPH,
@@ -35,6 +37,26 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
 )
 _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
+_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
+_WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
+_OLD_TOOLS = "transformers 4.57 still loads it (from_tf / from_flax); save it there with save_pretrained first."
+_UNPACK = "Unpack it, and give the folder or the checkpoint in it."
+_ELSEWHERE = "Look for the checkpoint it was made from."
+# What a model may come in that is not read, and what to do about it; by the ending of the file's name.
+_UNREADABLE = {
+    ".h5": ("a Keras file", _OLD_TOOLS),
+    ".keras": ("a Keras file", _ELSEWHERE),
+    ".msgpack": ("a flax file", _OLD_TOOLS),
+    ".onnx": ("an ONNX file", _ELSEWHERE),
+    ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
+    ".zip": ("an archive", _UNPACK),
+    ".tar": ("an archive", _UNPACK),
+    ".gz": ("a packed file", _UNPACK),
+    ".tgz": ("an archive", _UNPACK),
+}
+# A hint is not worth walking through a whole disk.
+_DEEPEST = 3
+_MOST_FOLDERS = 500
 
 
 @dataclass(frozen=True)
@@ -82,9 +104,6 @@ def locate(path: Path) -> tuple[Location, ...]:
         path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
             transformers folder or pair of them, a .safetensors, .bin, .pt or .pth file, or a shard index.
 
-    Returns:
-        One container, or those of a pair folder.
-
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.
     """
@@ -99,17 +118,13 @@ def _found(path: Path) -> tuple[Location, ...]:
         return _in_folder(path)
     if path.is_file():
         return (_at_file(path),)
-    if _index_of(path).is_file():
+    if tf_bundle.index_path(path).is_file():
         return (Location("tensorflow", path, _beside(path)),)
     if sorted(path.parent.glob(f"{_glob_escape(path.name)}.data-*")):
         raise SourceError(f"{path}.index is missing; its data files are there", "Copy the .index file beside them.")
     if path.exists():
         raise SourceError(f"{path} is neither a file nor a folder", "Save what it gives to a file first.")
-    raise SourceError(f"{path} does not exist", about_missing(path, _indices(path.parent)))
-
-
-def _index_of(prefix: Path) -> Path:
-    return prefix.with_name(prefix.name + BUNDLE_INDEX)
+    raise SourceError(f"{path} does not exist", _about_missing(path, _indices(path.parent)))
 
 
 def _glob_escape(name: str) -> str:
@@ -136,19 +151,16 @@ def _at_file(path: Path) -> Location:
         return Location(container, path, path.parent)
     if path.name == SAVED_MODEL_FILE:
         return _in_folder(path.parent)[0]
-    if path.suffix in UNREADABLE:
-        what, cure = UNREADABLE[path.suffix]
+    if path.suffix in _UNREADABLE:
+        what, cure = _UNREADABLE[path.suffix]
         raise SourceError(f"{path} is {what}, which this tool does not read", cure)
     return _from_unnamed(path)
 
 
 def _from_part(path: Path) -> Location:
     prefix = path.with_name(_DATA_FILE.sub("", path.name).removesuffix(BUNDLE_INDEX).removesuffix(METAGRAPH))
-    if not _index_of(prefix).is_file():
-        raise SourceError(
-            f"{_index_of(prefix)} is missing",
-            WHOLE,
-        )
+    if not tf_bundle.index_path(prefix).is_file():
+        raise SourceError(f"{tf_bundle.index_path(prefix)} is missing", _WHOLE)
     return Location("tensorflow", prefix, _beside(prefix))
 
 
@@ -182,7 +194,7 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
         return tuple(found)
     if pair:
         return _whole_pair(folder, pair)
-    raise SourceError(f"{folder} holds no checkpoint: {WANTED}", about_folder(folder))
+    raise SourceError(f"{folder} holds no checkpoint: {_WANTED}", _about_folder(folder))
 
 
 def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
@@ -222,3 +234,59 @@ def _transformers_in(folder: Path) -> list[Location]:
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
     return [Location("safetensors", path, folder) for path in others]
+
+
+def _about_missing(path: Path, indices: Sequence[Path]) -> str:
+    """What to do about a path that does not exist."""
+    if found := re.match(r"(https?|hf|gs|s3):/+(.*)", str(path)):
+        scheme, place = found.groups()
+        model = re.match(r"(?:huggingface\.co/)?([\w.-]+/[\w.-]+)", place)
+        on_the_hub = scheme == "hf" or place.startswith("huggingface.co/")
+        if model and on_the_hub:
+            return f"For a model on the Hugging Face Hub write hf://{model[1]}."
+        return "Nothing is downloaded but hf://OWNER/REPO: download it, unpack it, and give the folder."
+    if indices:
+        return f"Checkpoints in {path.parent}: {listing(index.name.removesuffix('.index') for index in indices)}."
+    nearest, missing = _nearest(path)
+    elsewhere = ""
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(path)) and missing == path.parts[0]:
+        elsewhere = f" If it is on the Hugging Face Hub, write hf://{path}."
+    return f"There is no {missing} in {nearest}.{elsewhere}"
+
+
+def _nearest(path: Path) -> tuple[Path, str]:
+    """The folder furthest down a path that exists, and what is missing in it."""
+    whole = path.absolute()
+    for parent in whole.parents:
+        if os.path.isdir(parent):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+            return parent, whole.relative_to(parent).parts[0]
+    return Path(whole.anchor), whole.name
+
+
+def _about_folder(folder: Path) -> str:
+    """What to do about a folder that holds no checkpoint."""
+    names = sorted(path.name for path in folder.iterdir())
+    for name in names:
+        if (suffix := Path(name).suffix) in _UNREADABLE and (folder / name).is_file():
+            what, cure = _UNREADABLE[suffix]
+            return f"{name} is {what}, which this tool does not read. {cure}"
+    if parts := sorted(folder.glob("*_temp*/part-*")):
+        return f"{parts[0].parent.name} is left from a save that did not finish."
+    if below := list(dict.fromkeys(_below(folder))):
+        return f"There are checkpoints further down; give one of these: {listing(below)}."
+    if part := next((name for name in names if re.search(r"\.(data-\d{5}-of-\d{5}|meta)$", name)), None):
+        return f"{part} is there without its .index. {_WHOLE}"
+    return f"It holds {listing(names)}." if names else "It is empty."
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """The folders within a folder that hold a checkpoint, or a pair of models; of large trees the first few."""
+    for place, folders, files in islice(os.walk(folder), _MOST_FOLDERS):
+        inner = Path(place).relative_to(folder)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and len(inner.parts) < _DEEPEST)
+        if inner.parts and any(_is_model(name) for name in files):
+            yield str(inner.parent if inner.name in PAIR and inner.parent.parts else inner)
+
+
+def _is_model(name: str) -> bool:
+    return name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or name.endswith((BUNDLE_INDEX, SHARD_INDEX))

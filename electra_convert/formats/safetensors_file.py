@@ -17,7 +17,7 @@ from typing import Self, TypeGuard
 import numpy as np
 
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
-from electra_convert.formats.files import Closing, ReadFile, WriteFile
+from electra_convert.formats.files import Closing, ReadFile, RegionWriter, WriteFile
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import SAFETENSORS_FILE, SHARD_INDEX
 from electra_convert.formats.shards import ShardedSink, open_sharded
@@ -61,9 +61,6 @@ def open_source(path: Path) -> Source:
     Args:
         path: a `.safetensors` file, or the `.index.json` of a sharded checkpoint.
 
-    Returns:
-        The source of its tensors.
-
     Raises:
         SourceError: a file is missing, or holds a type of elements this tool does not carry.
         CorruptFileError: a file is damaged.
@@ -73,9 +70,6 @@ def open_source(path: Path) -> Source:
 
 def open_file(path: Path) -> SafetensorsSource:
     """Open one safetensors file.
-
-    Args:
-        path: the file.
 
     Returns:
         The source of its tensors; nothing but the header has been read.
@@ -170,12 +164,7 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
     """Open the files of a checkpoint for writing: model.safetensors, or shards and their index.
 
     Args:
-        folder: where the files go; it exists.
-        specs: the tensors.
         max_bytes: the limit for the tensors of one file, None for no limit.
-
-    Returns:
-        The sink of the tensors.
     """
     # transformers asks which framework's tensors a file holds, and refuses one that does not say.
     open_shard = partial(open_sink, metadata={"format": "pt"})
@@ -187,11 +176,6 @@ def open_sink(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[str, st
 
     Args:
         path: the file; it must not exist.
-        specs: the tensors, in any order.
-        metadata: texts to attach, such as format: pt.
-
-    Returns:
-        The sink of the tensors; the header has been written.
 
     Raises:
         OutputError: the file cannot be made, or the format cannot hold a tensor.
@@ -203,10 +187,10 @@ def open_sink(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[str, st
     ordered = sorted(specs, key=lambda spec: (-ranks.index(spec.dtype), spec.name))
     header = _encode_header(path, ordered, metadata)
     file = WriteFile(path, len(header) + sum(spec.nbytes for spec in ordered))
-    writers: dict[str, _RegionWriter] = {}
+    writers: dict[str, RegionWriter] = {}
     position = len(header)
     for spec in ordered:
-        writers[spec.name] = _RegionWriter(file, spec, position)
+        writers[spec.name] = RegionWriter(file, spec, position)
         position += spec.nbytes
     return SafetensorsSink(file, header, writers)
 
@@ -231,39 +215,16 @@ def _encode_header(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[st
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 
-class _RegionWriter:
-    """Writes one tensor where it belongs in the file."""
-
-    def __init__(self, file: WriteFile, spec: TensorSpec, start: int) -> None:
-        self._file = file
-        self._spec = spec
-        self._position = start
-        self.missing = spec.nbytes
-
-    def write(self, piece: memoryview) -> None:
-        if len(piece) > self.missing:
-            written = self._spec.nbytes - self.missing + len(piece)
-            described = f"tensor {self._spec.name!r} has {self._spec.nbytes} bytes"
-            raise OutputError(f"{self._file.path}: {described}, {written} were written")
-        self._file.write_at(piece, self._position)
-        self._position += len(piece)
-        self.missing -= len(piece)
-
-
 class SafetensorsSink:
     """One safetensors file being written; made by open_sink."""
 
-    def __init__(self, file: WriteFile, header: bytes, writers: Mapping[str, _RegionWriter]) -> None:
+    def __init__(self, file: WriteFile, header: bytes, writers: Mapping[str, RegionWriter]) -> None:
         self._file = file
         self._header = header
         self._writers = writers
 
     def writer(self, name: str) -> TensorWriter:
-        """Return the writer of one declared tensor.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """Return the writer of one declared tensor."""
         if name not in self._writers:
             raise OutputError(f"{self._file.path}: tensor {name!r} was not declared")
         return self._writers[name]

@@ -24,14 +24,7 @@ _DAMAGED = "Copy or download the checkpoint again."
 
 @dataclass(frozen=True)
 class ShardedSource(Closing):
-    """The tensors of all shards as one source.
-
-    Attributes:
-        path: the index.
-        format: the container of the shards.
-        tensors: every tensor by name, shard after shard in the order of their file names.
-        shards: the opened shards.
-    """
+    """The tensors of all shards as one source, shard after shard in the order of their file names."""
 
     path: Path
     format: str
@@ -46,13 +39,6 @@ class ShardedSource(Closing):
 
 def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSource:
     """Open a checkpoint by its index.
-
-    Args:
-        index: the `.index.json` file; the shards lie in its folder.
-        open_shard: opens one shard.
-
-    Returns:
-        The source of all the tensors.
 
     Raises:
         SourceError: the index or shards are missing, or the container of a shard is not one of open_shard's.
@@ -73,9 +59,6 @@ def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSo
 
 def shard_names(index: Path) -> list[str]:
     """The files that an index lists, each of them there.
-
-    Args:
-        index: the `.index.json` file.
 
     Returns:
         Their names within its folder, sorted.
@@ -147,7 +130,6 @@ def plan_shards(specs: Sequence[TensorSpec], max_bytes: int | None, file_name: s
     own (split_state_dict_into_shards_factory in huggingface_hub/serialization/_base.py).
 
     Args:
-        specs: the tensors.
         max_bytes: the limit for the tensors of one file, None for no limit.
         file_name: the name if one file holds all, such as model.safetensors; shards are named after it.
 
@@ -184,11 +166,7 @@ class ShardedSink:
     """Writes tensors into the files of a plan, and the index beside them if there is more than one.
 
     Args:
-        folder: where the files go; it exists.
-        specs: the tensors.
         max_bytes: the limit for the tensors of one file, None for no limit.
-        file_name: the name if one file holds all.
-        open_shard: opens the sink of one file for its tensors.
     """
 
     def __init__(
@@ -207,11 +185,7 @@ class ShardedSink:
         self._opened = ExitStack()
 
     def writer(self, name: str) -> TensorWriter:
-        """Return the writer of one declared tensor.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """Return the writer of one declared tensor."""
         if name not in self._sinks:
             raise OutputError(f"{self._folder}: tensor {name!r} was not declared")
         return self._sinks[name].writer(name)

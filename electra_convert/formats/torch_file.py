@@ -62,9 +62,6 @@ def open_source(path: Path) -> Source:
     Args:
         path: a `.bin`, `.pt` or `.pth` file, or the `.index.json` of a sharded checkpoint.
 
-    Returns:
-        The source of its tensors.
-
     Raises:
         SourceError: a file is missing or holds something else than a state dict.
         MissingPackageError: torch is not installed.
@@ -76,9 +73,6 @@ def open_source(path: Path) -> Source:
 def open_file(path: Path) -> TorchSource:
     """Open one file that torch.save wrote, a zip archive or the bare pickles it wrote before torch 1.6.
 
-    Args:
-        path: the file.
-
     Returns:
         The source of its tensors, all checksums compared; those of an uncompressed archive are mapped, not loaded.
 
@@ -87,10 +81,10 @@ def open_file(path: Path) -> TorchSource:
         MissingPackageError: torch is not installed.
         CorruptFileError: it is damaged.
     """
-    torch = import_torch("to read PyTorch files")
     with ReadFile(path) as file:
         is_archive = file.read(min(len(_ZIP_MAGIC), file.size), 0) == _ZIP_MAGIC
         whole = range(file.size + 1)
+    torch = import_torch("to read PyTorch files")
     with _blaming(path):
         lengths, mappable = _check_archive(path) if is_archive else (whole, False)
         state = _state_dict(torch, path, _load(torch, path, mappable))
@@ -204,12 +198,7 @@ def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int |
     """Open the files of a checkpoint for writing: pytorch_model.bin, or shards and their index.
 
     Args:
-        folder: where the files go; it exists.
-        specs: the tensors; they are held in memory until all are there.
         max_bytes: the limit for the tensors of one file, None for no limit.
-
-    Returns:
-        The sink of the tensors.
 
     Raises:
         MissingPackageError: torch is not installed.
@@ -238,11 +227,7 @@ class TorchSink:
             raise OutputError(f"{self._path}: no memory for tensor {spec.name!r}, {spec.nbytes} bytes") from error
 
     def writer(self, name: str) -> TensorWriter:
-        """Return the writer of one declared tensor.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """Return the writer of one declared tensor."""
         if name not in self._writers:
             raise OutputError(f"{self._path}: tensor {name!r} was not declared")
         return self._writers[name]

@@ -24,9 +24,6 @@ def all_finite(piece: memoryview, dtype: DType) -> bool:
     Args:
         piece: whole elements, little-endian.
         dtype: one of WEIGHT_DTYPES; any other counts as finite.
-
-    Returns:
-        True if all are finite.
     """
     if dtype.name not in _INFINITY or not len(piece):
         return True
@@ -41,7 +38,6 @@ def require_finite(piece: memoryview, tensor: TensorSpec) -> None:
 
     Args:
         piece: whole elements of the tensor, little-endian.
-        tensor: what they belong to.
 
     Raises:
         NamesError: names the tensor.
@@ -58,8 +54,6 @@ def cast(piece: memoryview, tensor: TensorSpec, dtype: DType, finite: bool) -> m
 
     Args:
         piece: whole elements of the tensor, little-endian.
-        tensor: what they belong to.
-        dtype: the dtype wanted.
         finite: whether a value too large for it is an error.
 
     Returns:

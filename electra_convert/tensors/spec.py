@@ -161,7 +161,11 @@ class Sink(AbstractContextManager["Sink"], Protocol):
     """
 
     def writer(self, name: str) -> TensorWriter:
-        """The writer of one declared tensor; several threads may write different tensors at once."""
+        """The writer of one declared tensor; several threads may write different tensors at once.
+
+        Raises:
+            OutputError: it was not declared.
+        """
 
 
 def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]:
@@ -169,7 +173,6 @@ def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]
 
     Args:
         scratch: writable bytes; at least one if nbytes is positive.
-        nbytes: how many bytes are to pass.
 
     Yields:
         The offset of the piece within the transfer, and the scratch space for it.
@@ -185,11 +188,7 @@ def stream_bytes(content: memoryview | bytes, scratch: memoryview) -> Iterator[m
     """Stream what is in memory, as Tensor.stream does.
 
     Args:
-        content: the bytes.
         scratch: writable bytes; at least one if there is any content.
-
-    Yields:
-        Piece after piece, copied to the scratch space.
     """
     for position, window in pieces(scratch, len(content)):
         window[:] = content[position : position + len(window)]

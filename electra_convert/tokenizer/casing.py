@@ -66,10 +66,6 @@ def decide_casing(option: bool | None, hparams_value: bool | None, vocabulary: V
     Args:
         option: True for --uncased, False for --cased, None for neither.
         hparams_value: do_lower_case of the hparams, None where it is not stated.
-        vocabulary: the pieces.
-
-    Returns:
-        The decision, its origin, and a notice where another source speaks against it.
 
     Raises:
         VocabularyError: --uncased, though the vocabulary is cased and no hparams say otherwise.
@@ -94,12 +90,6 @@ def check_accents(
     vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, remedy: str = "--no-strip-accents"
 ) -> str | None:
     """Say whether stripping accents would leave many pieces of a vocabulary without use.
-
-    Args:
-        vocabulary: the pieces.
-        lower_case: whether text is lower-cased; without it Google's code never strips.
-        strip_accents: whether accents are to be stripped.
-        remedy: what keeps them.
 
     Returns:
         A notice, None where nothing is amiss.

@@ -43,8 +43,6 @@ def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bo
     """Make tokenizer.json.
 
     Args:
-        vocabulary: the pieces.
-        lower_case: whether text is lower-cased.
         strip_accents: whether accents are stripped; only done when lower-casing, as in Google's code.
 
     Returns:
@@ -93,8 +91,6 @@ def encode_tokenizer_config(
     """Make tokenizer_config.json, from which transformers takes the class and builds a tokenizer of its own.
 
     Args:
-        vocabulary: the pieces.
-        lower_case: whether text is lower-cased.
         strip_accents: whether accents are stripped; written as false where nothing is lower-cased, since Google's
             code strips only then, and transformers would strip regardless.
         max_length: the longest input in tokens, the model's max_position_embeddings.

@@ -18,9 +18,6 @@ _WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
 def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
     """Read vocab.txt, or make it from tokenizer.json where a folder holds only that.
 
-    Args:
-        folder: a transformers model folder.
-
     Returns:
         The vocabulary, None where the folder holds neither file.
 
@@ -50,10 +47,6 @@ def ids_of_file(name: str, data: bytes) -> dict[str, int]:
 
     Args:
         name: vocab.txt or tokenizer.json.
-        data: its bytes.
-
-    Returns:
-        The ids.
 
     Raises:
         VocabularyError: the file is malformed, or no WordPiece tokenizer.
@@ -64,9 +57,6 @@ def ids_of_file(name: str, data: bytes) -> dict[str, int]:
 
 def casing_of_folder(folder: Path) -> bool | None:
     """Find whether the tokenizer of a transformers folder lower-cases.
-
-    Args:
-        folder: a transformers model folder.
 
     Returns:
         do_lower_case of tokenizer_config.json, else what the normalizer of tokenizer.json does, else None.
@@ -84,9 +74,6 @@ def casing_of_folder(folder: Path) -> bool | None:
 
 def accents_of_folder(folder: Path) -> bool | None:
     """Find whether the tokenizer of a transformers folder strips accents.
-
-    Args:
-        folder: a transformers model folder.
 
     Returns:
         strip_accents of tokenizer_config.json, None where it does not say.

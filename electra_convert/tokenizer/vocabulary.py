@@ -49,9 +49,6 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Lines end at a line feed only, white space around a piece is dropped, a blank line is a piece, and the last of
     several equal pieces counts.
 
-    Args:
-        path: the file.
-
     Returns:
         The vocabulary, with a notice where pieces repeat.
 
@@ -64,12 +61,6 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 def read_small(path: Path) -> bytes:
     """Read a whole file of a tokenizer.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its bytes.
 
     Raises:
         VocabularyError: it is far larger than any such file.
@@ -87,13 +78,6 @@ def read_small(path: Path) -> bytes:
 
 def decode_vocabulary(data: bytes, path: Path) -> Vocabulary:
     """Take the bytes of vocab.txt apart, as read_vocabulary does.
-
-    Args:
-        data: the bytes.
-        path: where they came from, for messages.
-
-    Returns:
-        The vocabulary.
 
     Raises:
         VocabularyError: as read_vocabulary.
@@ -153,8 +137,6 @@ def check_size(vocabulary: Vocabulary, rows: int, pad: bool) -> str | None:
     """Compare a vocabulary with the embedding it is to index.
 
     Args:
-        vocabulary: the pieces.
-        rows: how many rows the word embedding has.
         pad: whether any number of rows without a piece is accepted.
 
     Returns:

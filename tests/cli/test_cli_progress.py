@@ -8,7 +8,7 @@ from contextlib import contextmanager, redirect_stderr, suppress
 
 import pytest
 
-from electra_convert.cli import progress
+from electra_convert.cli import printing
 
 ERASED = "\x1b[2K"
 
@@ -22,13 +22,13 @@ class Terminal(io.StringIO):
 
 @contextmanager
 def shown_on(screen: io.StringIO, quiet: bool = False) -> Iterator:
-    with redirect_stderr(screen), progress.progress_bar("Converting", quiet) as update:
+    with redirect_stderr(screen), printing.progress_bar("Converting", quiet) as update:
         yield update
 
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(progress, "_PATIENCE", 0)
+    monkeypatch.setattr(printing, "_PATIENCE", 0)
     monkeypatch.setenv("TERM", "xterm")
 
 

@@ -74,7 +74,7 @@ def assert_makes(hparams: Hparams, configs: dict[str, Resolved], variant: Layout
         assert {key: made[key] for key in keys} == {key: config[key] for key in keys}
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @pytest.mark.parametrize("variant", WRITTEN, ids=lambda variant: variant.name)
 @given(data=st.data(), lower_case=st.sampled_from([None, True, False]))
 def test_hparams_that_are_written_make_the_models_again(
@@ -89,7 +89,7 @@ def test_hparams_that_are_written_make_the_models_again(
     assert written.get("do_lower_case") is lower_case
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @pytest.mark.parametrize("variant", WRITTEN, ids=lambda variant: variant.name)
 @given(data=st.data(), lower_case=st.sampled_from([None, True, False]), original=HPARAMS)
 def test_hparams_of_any_other_run_are_changed_until_they_make_the_models(variant, data, lower_case, original):
@@ -101,7 +101,7 @@ def test_hparams_of_any_other_run_are_changed_until_they_make_the_models(variant
     assert lower_case in {None, written.get("do_lower_case", True)}
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @pytest.mark.parametrize("variant", WRITTEN, ids=lambda variant: variant.name)
 @given(data=st.data(), lower_case=st.sampled_from([None, True, False]))
 def test_the_hparams_of_their_own_run_are_kept_as_they_are(variant: Layout, data: st.DataObject, lower_case):

@@ -125,7 +125,7 @@ RECORDS = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(record=RECORDS)
 def test_any_record_is_used_passed_over_or_refused(pair: Path, record: Mapping[str, Any]):
     path = pair / "discriminator" / "conversion.json"

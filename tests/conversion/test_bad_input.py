@@ -164,7 +164,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path, place, name, content):
 
 
 def test_a_checkpoint_in_the_old_format_is_told(tmp_path, place):
-    from electra_convert.formats.tf_bundle.table_builder import encode_table
+    from electra_convert.formats.tf_bundle.table import encode_table
 
     (tmp_path / "old.ckpt").write_bytes(encode_table([(b"", b"\x0a\x00")]))
     assert "old.ckpt is a checkpoint in TensorFlow's old V1 format" in refused(tmp_path / "old.ckpt", place)

@@ -12,10 +12,9 @@ from conftest import FIXTURES, write_bundle
 from support.command_line import refused, run
 
 from electra_convert import convert
-from electra_convert.formats.tf_bundle.data_types import STRING
-from electra_convert.formats.tf_bundle.entries import HEADER_KEY, encode_entry, encode_header
+from electra_convert.formats.tf_bundle.entries import HEADER_KEY, STRING, encode_entry, encode_header
 from electra_convert.formats.tf_bundle.index import index_path, read_index
-from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.formats.tf_bundle.table import encode_table
 
 
 @pytest.fixture

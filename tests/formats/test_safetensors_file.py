@@ -222,10 +222,10 @@ def test_every_truncation_is_refused(tmp_path):
             open_file(path)
 
 
-def test_every_flipped_bit_of_a_header_is_refused_or_read_as_the_library_reads_it(tmp_path):
+def test_a_flipped_bit_of_a_header_is_refused_or_read_as_the_library_reads_it(tmp_path):
     whole, path = small_file(), tmp_path / "a.safetensors"
     header_end = whole.index(b"}}") + 8
-    for position in range(8 * header_end):
+    for position in range(0, 8 * header_end, 3):  # in every byte, and every bit of one in some
         data = bytearray(whole)
         data[position // 8] ^= 1 << position % 8
         path.write_bytes(data)

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.checksums import mask
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_varint
+from electra_convert.formats.tf_bundle.wire import encode_content, encode_varint, mask
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords, read_examples, read_tfrecords
 
 FOLDER = FIXTURES / "pretraining" / "tfrecords"

@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path):
         read_vocabulary_of_folder(tmp_path / ("x" * 300))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(value=st.dictionaries(st.sampled_from(["model", "normalizer", "added_tokens"]), JSON))
 def test_no_content_whatever_gives_another_error(value, tmp_path_factory):
     folder = tmp_path_factory.mktemp("folder")

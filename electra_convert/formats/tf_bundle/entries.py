@@ -1,19 +1,21 @@
-"""The messages of a checkpoint's index: the header, and what is said of each tensor; checks no sizes.
+"""The messages of an index, and the numbers of element types in them: each bounded before it is used, as TensorFlow
+itself aborts or crashes on some of what is refused here. Looks at no data file.
 
-Source: tensorflow/core/protobuf/tensor_bundle.proto and framework/tensor_shape.proto, tensor_slice.proto,
-versions.proto.
+Source: tensorflow/core/protobuf/tensor_bundle.proto and framework/types.proto, tensor_shape.proto,
+tensor_slice.proto, versions.proto.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 from typing import Literal
 
-from electra_convert.formats.tf_bundle.checksums import mask, unmask
-from electra_convert.formats.tf_bundle.damage import MalformedError
 from electra_convert.formats.tf_bundle.wire import (
     Bytes,
+    MalformedError,
     content,
     decode_varint,
     encode_content,
@@ -21,15 +23,77 @@ from electra_convert.formats.tf_bundle.wire import (
     encode_number,
     fields,
     integer,
+    mask,
     signed,
+    unmask,
 )
+from electra_convert.tensors.spec import DTYPES, DType
 
+STRING = 7
+
+_NUMBERS = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    STRING: "string",
+    8: "complex64",
+    9: "int64",
+    10: "bool",
+    14: "bfloat16",
+    17: "uint16",
+    18: "complex128",
+    19: "float16",
+    20: "resource",
+    21: "variant",
+    22: "uint32",
+    23: "uint64",
+    24: "float8_e5m2",
+    25: "float8_e4m3fn",
+    26: "float8_e4m3fnuz",
+    27: "float8_e4m3b11fnuz",
+    28: "float8_e5m2fnuz",
+}
+# What a quantised type's numbers mean is in no checkpoint: they are read as the integers that are stored.
+_QUANTISED = {11: "int8", 12: "uint8", 13: "int32", 15: "int16", 16: "uint16"}
+_NARROW = {29: "int4", 30: "uint4", 31: "int2", 32: "uint2", 33: "float4_e2m1fn"}
 HEADER_KEY = b""
 # The version of the format written here, and the newest one read (kTensorBundleVersion in tensor_bundle.h).
 VERSION = 1
 # numpy before 2 holds no more dimensions; TensorFlow's operations stop far below.
 _MAX_RANK = 32
 MAX_SLICES = 1 << 16
+_INT64_END = 1 << 63
+# Shards are numbered with five digits (BundleWriter); nothing writes more.
+_MAX_SHARDS = 100_000
+
+
+def _by_number() -> dict[int, DType]:
+    table = {number: DTYPES[name] for number, name in (_NUMBERS | _QUANTISED).items()}
+    return table | {number: DType(name, "opaque", 0) for number, name in _NARROW.items()}
+
+
+BY_NUMBER: Mapping[int, DType] = _by_number()
+# What can be written: a type that is read under two numbers has the plain one.
+TO_NUMBER: Mapping[DType, int] = {
+    DTYPES[name]: number for number, name in _NUMBERS.items() if DTYPES[name].kind != "opaque"
+}
+
+
+def contents(dtype: DType) -> str:
+    """Say what a tensor that cannot be read as numbers holds.
+
+    Returns:
+        A phrase that completes "it holds ...".
+    """
+    phrases = {
+        "string": "text, not numbers",
+        "resource": "a resource, not numbers",
+        "variant": "variants, not numbers",
+    }
+    return phrases.get(dtype.name, f"{dtype} elements, narrower than a byte")
 
 
 @dataclass(frozen=True)
@@ -99,17 +163,7 @@ class BundleEntry:
 
 
 def decode_header(message: bytes) -> BundleHeader:
-    """Decode a BundleHeaderProto.
-
-    Args:
-        message: its bytes.
-
-    Returns:
-        The header.
-
-    Raises:
-        MalformedError: it is not such a message.
-    """
+    """Decode a BundleHeaderProto."""
     num_shards = endianness = 0
     version: Bytes = b""
     for number, value in fields(message):
@@ -144,14 +198,7 @@ def _packed(values: Bytes) -> Iterator[int]:
 
 
 def encode_header(header: BundleHeader) -> bytes:
-    """Encode a BundleHeaderProto as TensorFlow writes it.
-
-    Args:
-        header: what to encode.
-
-    Returns:
-        Its bytes.
-    """
+    """Encode a BundleHeaderProto as TensorFlow writes it."""
     version = encode_number(1, VERSION)
     return encode_number(1, header.num_shards) + encode_number(2, header.big_endian) + encode_content(3, version)
 
@@ -159,14 +206,8 @@ def encode_header(header: BundleHeader) -> bytes:
 def decode_entry(message: bytes) -> BundleEntry:
     """Decode a BundleEntryProto.
 
-    Args:
-        message: its bytes.
-
     Returns:
         The entry; its numbers may be anything.
-
-    Raises:
-        MalformedError: it is not such a message, or has more dimensions or slices than any tensor.
     """
     data_type = shard = offset = size = masked = 0
     shape: tuple[int, ...] = ()
@@ -196,9 +237,6 @@ def encode_entry(entry: BundleEntry) -> bytes:
 
     Args:
         entry: what to encode, without slices: no tensor is written in parts.
-
-    Returns:
-        Its bytes.
     """
     shape = b"".join(encode_content(2, encode_number(1, dimension)) for dimension in entry.shape)
     return b"".join(
@@ -239,3 +277,46 @@ def _decode_slice(message: Bytes) -> TensorSlice:
 def _decode_extent(message: Bytes) -> Extent:
     numbers = {number: signed(value) for number, value in fields(message) if number in (1, 2)}
     return Extent(numbers.get(1, 0), numbers.get(2))
+
+
+def require_header(header: BundleHeader) -> None:
+    """Refuse a header that no save has."""
+    if not 0 < header.num_shards <= _MAX_SHARDS:
+        raise MalformedError(f"it says there are {header.num_shards} data files")
+
+
+def require_entry(entry: BundleEntry, header: BundleHeader) -> None:
+    """Refuse an entry that no save has."""
+    dtype = BY_NUMBER.get(entry.data_type)
+    if dtype is None:
+        raise MalformedError(f"its type has the unknown number {entry.data_type}")
+    # numpy counts without the zeros, too.
+    extent = prod(dimension for dimension in entry.shape if dimension) * max(1, dtype.itemsize)
+    if any(dimension < 0 for dimension in entry.shape) or extent >= _INT64_END:
+        raise MalformedError(f"its shape {list(entry.shape)} is impossible")
+    if not entry.slices:
+        _require_place(entry, header)
+        elements = prod(entry.shape)
+        if dtype.kind != "opaque" and entry.size != elements * dtype.itemsize:
+            raise MalformedError(
+                f"{dtype} of shape {list(entry.shape)} takes {elements * dtype.itemsize} bytes, "
+                f"{entry.size} are said to be stored"
+            )
+        # The narrowest elements take two bits.
+        if dtype.kind == "opaque" and elements > 4 * entry.size:
+            raise MalformedError(f"{elements} elements cannot be stored in {entry.size} bytes")
+
+
+def _require_place(entry: BundleEntry, header: BundleHeader) -> None:
+    if not 0 <= entry.shard < header.num_shards:
+        raise MalformedError(f"it is in data file {entry.shard}, there are {header.num_shards}")
+    if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size >= _INT64_END:
+        raise MalformedError(f"{entry.size} bytes at byte {entry.offset} are impossible")
+
+
+def require_apart(entries: Iterable[BundleEntry]) -> None:
+    """Refuse tensors that lie over one another in a data file."""
+    places = sorted((entry.shard, entry.offset, entry.size) for entry in entries if entry.size and not entry.slices)
+    for (shard, offset, size), (next_shard, next_offset, _) in pairwise(places):
+        if shard == next_shard and offset + size > next_offset:
+            raise MalformedError(f"two tensors share the byte {next_offset} of data file {shard}")

@@ -1,16 +1,15 @@
-"""The index of a checkpoint, opened: its header and its entries, checked; opens no data file."""
+"""The index of a checkpoint, told from other files and read: its header and entries, checked; opens no data file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from electra_convert.errors import SourceError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.names import BUNDLE_INDEX
-from electra_convert.formats.tf_bundle.checks import require_apart, require_entry, require_header
-from electra_convert.formats.tf_bundle.damage import MalformedError, blame, shown
 from electra_convert.formats.tf_bundle.entries import (
     HEADER_KEY,
     MAX_SLICES,
@@ -18,59 +17,38 @@ from electra_convert.formats.tf_bundle.entries import (
     BundleHeader,
     decode_entry,
     decode_header,
+    require_apart,
+    require_entry,
+    require_header,
 )
-from electra_convert.formats.tf_bundle.names import decode_name
-from electra_convert.formats.tf_bundle.table import Entry, read_table
-from electra_convert.formats.tf_bundle.versions import refuse_v1
+from electra_convert.formats.tf_bundle.table import Entry, is_table, read_table
+from electra_convert.formats.tf_bundle.wire import MalformedError, blame, decode_name, shown
+
+# The tag of the first field under the key "": in V1 the tensors' metadata (SavedTensorSlices in
+# saved_tensor_slice.proto), in V2 the number of shards (BundleHeaderProto).
+_FIRST_BYTES: Mapping[bytes, Literal[1, 2]] = {b"\x0a": 1, b"\x08": 2}
 
 
 @dataclass(frozen=True)
 class Index:
-    """What an index says.
-
-    Attributes:
-        header: what holds for the whole checkpoint.
-        entries: by key, in the order of the keys.
-    """
+    """What an index says: what holds for the whole checkpoint, and of each tensor, in the order of the keys."""
 
     header: BundleHeader
     entries: Mapping[bytes, BundleEntry]
 
 
 def index_path(prefix: Path) -> Path:
-    """The path of the index of a checkpoint.
-
-    Args:
-        prefix: what all of its files' names begin with.
-
-    Returns:
-        The path.
-    """
+    """The path of the index of a checkpoint."""
     return Path(f"{prefix}{BUNDLE_INDEX}")
 
 
 def data_path(prefix: Path, shard: int, num_shards: int) -> Path:
-    """The path of a data file of a checkpoint (DataFilename in naming.cc).
-
-    Args:
-        prefix: what all of its files' names begin with.
-        shard: the number of the data file.
-        num_shards: how many there are.
-
-    Returns:
-        The path.
-    """
+    """The path of a data file of a checkpoint (DataFilename in naming.cc)."""
     return Path(f"{prefix}.data-{shard:05d}-of-{num_shards:05d}")
 
 
 def read_index(path: Path) -> Index:
     """Read an index.
-
-    Args:
-        path: the .index file.
-
-    Returns:
-        What it says, every entry possible in itself.
 
     Raises:
         SourceError: it cannot be read, or is of the old format.
@@ -111,3 +89,36 @@ def _entries(path: Path, table: Iterator[Entry], header: BundleHeader) -> Iterat
             if slices > MAX_SLICES:
                 raise MalformedError(f"more than {MAX_SLICES} slices in all")
         yield key, entry
+
+
+def container_version(path: Path) -> Literal[1, 2] | None:
+    """Tell TensorFlow's tables from other files, and the two checkpoint formats apart.
+
+    Returns:
+        1 for a checkpoint in the old format (one file at the prefix), 2 for the index of one in the present format,
+        None for anything else.
+
+    Raises:
+        SourceError: the file cannot be read.
+        CorruptFileError: it is a table, but a damaged one.
+    """
+    with ReadFile(path) as file:
+        if not is_table(file):
+            return None
+        key, value = next(read_table(file), (None, b""))
+        return _FIRST_BYTES.get(value[:1]) if key == HEADER_KEY else None
+
+
+def refuse_v1(path: Path) -> None:
+    """Refuse a checkpoint in the V1 format, and let pass anything else.
+
+    Raises:
+        SourceError: it is such a checkpoint, or cannot be read.
+        CorruptFileError: it is a table, but a damaged one.
+    """
+    if container_version(path) == 1:
+        raise SourceError(
+            f"{path} is a checkpoint in TensorFlow's old V1 format, which is not read",
+            "Restore it once with TensorFlow 1's tf.train.Saver (tf.compat.v1 in TensorFlow 2), and save it again "
+            "with tf.train.Saver(write_version=tf.train.SaverDef.V2).",
+        )

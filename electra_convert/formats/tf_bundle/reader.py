@@ -12,20 +12,18 @@ import numpy as np
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.files import Closing
-from electra_convert.formats.tf_bundle.damage import MalformedError, blame, shown
-from electra_convert.formats.tf_bundle.data_types import BY_NUMBER, STRING, contents
-from electra_convert.formats.tf_bundle.entries import BundleEntry
+from electra_convert.formats.tf_bundle.entries import BY_NUMBER, STRING, BundleEntry, contents
+from electra_convert.formats.tf_bundle.graphs import BOOKKEEPING, GRAPH_KEY, decode_text, variable_names
 from electra_convert.formats.tf_bundle.index import (
     Index,
     data_path,
     index_path,
     read_index,
+    refuse_v1,
 )
-from electra_convert.formats.tf_bundle.names import decode_name
-from electra_convert.formats.tf_bundle.object_graph import BOOKKEEPING, GRAPH_KEY, decode_text, variable_names
 from electra_convert.formats.tf_bundle.shards import Shard
 from electra_convert.formats.tf_bundle.slices import Part, assemble, region, region_shape, slice_key
-from electra_convert.formats.tf_bundle.versions import refuse_v1
+from electra_convert.formats.tf_bundle.wire import MalformedError, blame, decode_name, shown
 from electra_convert.tensors.spec import DType, Tensor, TensorSpec, stream_bytes
 
 _MAX_GRAPH_BYTES = 256 << 20
@@ -36,7 +34,6 @@ class BundleSource(Closing):
 
     Attributes:
         path: the prefix of its files.
-        format: tensorflow.
         tensors: by name, in the order of their keys. A partitioned variable is one tensor without a checksum. Text
             and other values that are not numbers are listed, and raise CorruptFileError when they are streamed.
         from_object_graph: whether the names come from TensorFlow 2's object graph; where that gives a value no name

@@ -11,8 +11,8 @@ from crc32c import crc32c
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.files import ReadFile
-from electra_convert.formats.tf_bundle.damage import AGAIN, shown
 from electra_convert.formats.tf_bundle.entries import BundleEntry
+from electra_convert.formats.tf_bundle.wire import AGAIN, shown
 from electra_convert.tensors.spec import PIECE_BYTES
 
 # Writers with a data_alignment also fill up behind the last tensor (PadAlignment in tensor_bundle.cc).
@@ -22,12 +22,7 @@ _PROBES = 4
 
 
 class Shard:
-    """A data file, opened when it is first wanted; several threads may use it at once.
-
-    Args:
-        path: the file.
-        entries: everything the index says is in it.
-    """
+    """A data file, opened when it is first wanted; several threads may use it at once."""
 
     def __init__(self, path: Path, entries: Sequence[BundleEntry]) -> None:
         self.path = path
@@ -39,13 +34,7 @@ class Shard:
         """Read a tensor's bytes piece by piece.
 
         Args:
-            name: the tensor's name, for messages.
-            entry: one of the entries.
             swap_width: reverse the bytes in every so many; 1 to leave them as they are.
-            scratch: where the pieces are put, as in Tensor.stream.
-
-        Yields:
-            The pieces.
 
         Raises:
             SourceError: the file is missing.
@@ -62,12 +51,6 @@ class Shard:
 
     def read_stored(self, entry: BundleEntry) -> bytes:
         """Read an entry's bytes as they are stored; their checksum is left to the caller.
-
-        Args:
-            entry: one of the entries.
-
-        Returns:
-            The bytes.
 
         Raises:
             SourceError: the file is missing.

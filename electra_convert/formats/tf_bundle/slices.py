@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.formats.tf_bundle.damage import MalformedError
 from electra_convert.formats.tf_bundle.entries import TensorSlice
+from electra_convert.formats.tf_bundle.wire import MalformedError
 from electra_convert.tensors.spec import Tensor, TensorSpec
 
 _ESCAPES = {b"\x00": b"\x00\xff", b"\xff": b"\xff\x00"}
@@ -23,27 +23,14 @@ _WHOLE_DIMENSION = -1
 
 @dataclass(frozen=True)
 class Part:
-    """A slice of a partitioned variable.
-
-    Attributes:
-        region: the indices it takes of each dimension.
-        tensor: its values.
-    """
+    """A slice of a partitioned variable: the indices it takes of each dimension, and its values."""
 
     region: tuple[slice, ...]
     tensor: Tensor
 
 
 def slice_key(name: bytes, part: TensorSlice) -> bytes:
-    """Encode the key of a slice's entry (EncodeTensorNameSlice): keys sort as name, then extents.
-
-    Args:
-        name: the partitioned variable's key.
-        part: the extents, one a dimension.
-
-    Returns:
-        The key.
-    """
+    """Encode the key of a slice's entry (EncodeTensorNameSlice): keys sort as name, then extents."""
     escaped = re.sub(rb"[\x00\xff]", lambda match: _ESCAPES[match[0]], name)
     key = _encode_unsigned(0) + escaped + _TERMINATOR + _encode_unsigned(len(part))
     for extent in part:
@@ -69,15 +56,8 @@ def _encode_signed(value: int) -> bytes:
 def region(part: TensorSlice, shape: tuple[int, ...]) -> tuple[slice, ...]:
     """Find the indices that a slice takes of a variable.
 
-    Args:
-        part: the extents, one a dimension.
-        shape: the shape of the whole variable.
-
     Returns:
         A slice a dimension, with start and stop.
-
-    Raises:
-        MalformedError: it reaches beyond the variable.
     """
     if len(part) != len(shape):
         raise MalformedError(f"a slice has {len(part)} dimensions, its variable {len(shape)}")
@@ -91,14 +71,7 @@ def region(part: TensorSlice, shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 def region_shape(taken: tuple[slice, ...]) -> tuple[int, ...]:
-    """The shape of a region.
-
-    Args:
-        taken: as region() returns it.
-
-    Returns:
-        The length of each dimension.
-    """
+    """The shape of a region."""
     return tuple(indices.stop - indices.start for indices in taken)
 
 
@@ -106,7 +79,6 @@ def assemble(variable: TensorSpec, parts: Iterable[Part]) -> NDArray[np.generic]
     """Read the slices of a partitioned variable and put them together.
 
     Args:
-        variable: the whole variable.
         parts: its slices, their regions inside the variable.
 
     Returns:

@@ -5,8 +5,7 @@ Source: Snappy's format_description.txt. The framed format is another one.
 
 from __future__ import annotations
 
-from electra_convert.formats.tf_bundle.damage import MalformedError
-from electra_convert.formats.tf_bundle.wire import decode_varint
+from electra_convert.formats.tf_bundle.wire import MalformedError, decode_varint
 
 # The densest element is a copy of 64 bytes stated in 3.
 _MOST_BYTES_FROM_ONE = 22
@@ -16,7 +15,6 @@ def decompress(block: bytes, limit: int) -> bytes:
     """Decompress a block.
 
     Args:
-        block: the compressed bytes.
         limit: the most bytes it may hold.
 
     Returns:

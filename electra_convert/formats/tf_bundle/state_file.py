@@ -11,9 +11,8 @@ from pathlib import Path
 
 from electra_convert.errors import SourceError
 from electra_convert.formats.files import ReadFile
-from electra_convert.formats.tf_bundle.damage import shown
 from electra_convert.formats.tf_bundle.index import index_path
-from electra_convert.formats.tf_bundle.names import decode_name, encode_name
+from electra_convert.formats.tf_bundle.wire import decode_name, encode_name, shown
 
 _MAX_BYTES = 1 << 20
 _STRING = rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
@@ -44,12 +43,6 @@ class CheckpointState:
 
 def read_state(path: Path) -> CheckpointState:
     """Read a `checkpoint` file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        What it says.
 
     Raises:
         SourceError: it cannot be read, or is something else.
@@ -109,9 +102,6 @@ def encode_state(basename: str) -> bytes:
 
     Args:
         basename: the checkpoint's prefix without its folder.
-
-    Returns:
-        The bytes of the file.
     """
     quoted = "".join(_ESCAPED.get(byte) or _printable(byte) for byte in encode_name(basename))
     return "".join(f'{name}: "{quoted}"\n' for name in _STRING_FIELDS).encode("ascii")
@@ -126,12 +116,6 @@ def latest_prefix(state_path: Path) -> Path:
 
     A folder that was copied or moved still names the place it came from, which may even be there; so the checkpoint
     of that base name beside the file comes first.
-
-    Args:
-        state_path: the `checkpoint` file.
-
-    Returns:
-        The prefix of that base name beside the file, or else the one the file names.
 
     Raises:
         SourceError: the file cannot be read, or there is no checkpoint at either place.

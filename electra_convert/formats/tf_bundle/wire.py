@@ -1,4 +1,6 @@
-"""Protocol Buffers' wire format and its varints, bounded at every step; knows no message.
+"""What TensorFlow's files are made of: varints and messages of Protocol Buffers, names, masked checksums; bounded at
+every step, and what is said where a bound is broken. Knows no message and no file; whatever breaks the rules of its
+encoding raises MalformedError, here and in what is decoded with this.
 
 Source: the encoding guide of Protocol Buffers; groups, which no message here uses, count as damage.
 """
@@ -6,9 +8,15 @@ Source: the encoding guide of Protocol Buffers; groups, which no message here us
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from electra_convert.formats.tf_bundle.damage import MalformedError
+from electra_convert.errors import CorruptFileError
 
+AGAIN = "Copy or download the checkpoint again, all of its files from one save."
+# Longer names exist only in hostile files.
+_SHOWN_CHARACTERS = 200
+_MASK_DELTA = 0xA282EAD8
+_WORD = 0xFFFFFFFF
 Bytes = bytes | memoryview
 Value = int | Bytes
 
@@ -17,18 +25,55 @@ _FIXED_WIDTHS = {_FIXED64: 8, _FIXED32: 4}
 _VARINT_BITS = 64
 
 
+class MalformedError(CorruptFileError):
+    """Bytes break the rules of their encoding; whoever knows the file they come from names it with blame()."""
+
+
+@contextmanager
+def blame(where: object) -> Iterator[None]:
+    """Turn a MalformedError of the block into a CorruptFileError that says where it was found."""
+    try:
+        yield
+    except MalformedError as error:
+        raise CorruptFileError(f"{where} is damaged: {error.message}", AGAIN) from error
+
+
+def shown(name: str) -> str:
+    """Make a name fit for one line of a message."""
+    short = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}..."
+    return short if short.isprintable() else ascii(short)[1:-1]
+
+
+def decode_name(key: bytes) -> str:
+    """Decode a name; bytes that are not UTF-8 become lone surrogates, so that encode_name gives them back."""
+    return key.decode("utf-8", "surrogateescape")
+
+
+def encode_name(name: str) -> bytes:
+    """Encode a name that decode_name may have made.
+
+    Raises:
+        UnicodeEncodeError: the name has surrogates that decode_name never makes.
+    """
+    return name.encode("utf-8", "surrogateescape")
+
+
+def mask(checksum: int) -> int:
+    """Mask a CRC32C: rotated right by 15 bits, plus a constant (tensorflow/core/lib/hash/crc32c.h)."""
+    return ((checksum >> 15 | checksum << 17) + _MASK_DELTA) & _WORD
+
+
+def unmask(stored: int) -> int:
+    """Undo mask()."""
+    rotated = (stored - _MASK_DELTA) & _WORD
+    return (rotated << 15 | rotated >> 17) & _WORD
+
+
 def decode_varint(data: Bytes, position: int) -> tuple[int, int]:
     """Decode the varint (LEB128, seven bits a byte, low ones first) at a position.
 
-    Args:
-        data: the bytes it is part of.
-        position: where it begins.
-
     Returns:
         Its value, below 2**64, and the position behind it.
-
-    Raises:
-        MalformedError: the data ends within it, or it is longer than 64 bits.
     """
     value = 0
     for shift in range(0, _VARINT_BITS, 7):
@@ -53,9 +98,6 @@ def encode_varint(value: int) -> bytes:
 
     Args:
         value: at least -2**63 and below 2**64; negative numbers are written as two's complement of 64 bits.
-
-    Returns:
-        One to ten bytes.
     """
     rest = value & ((1 << _VARINT_BITS) - 1)
     encoded = bytearray()
@@ -69,15 +111,9 @@ def encode_varint(value: int) -> bytes:
 def fields(message: Bytes) -> Iterator[tuple[int, Value]]:
     """Go through the fields of a message.
 
-    Args:
-        message: the bytes of the whole message.
-
     Yields:
         The number of a field, and its value: an unsigned integer for varints and fixed widths, otherwise bytes of
         the kind the message is given in (of a memoryview nothing is copied).
-
-    Raises:
-        MalformedError: a field reaches beyond the message, or is of no known wire type.
     """
     position, end = 0, len(message)
     while position < end:
@@ -107,17 +143,7 @@ def _width(message: Bytes, position: int, wire_type: int) -> tuple[int, int]:
 
 
 def integer(value: Value) -> int:
-    """Take a field's value for an unsigned integer.
-
-    Args:
-        value: what fields() yielded.
-
-    Returns:
-        The integer.
-
-    Raises:
-        MalformedError: it is a string of bytes.
-    """
+    """Take a field's value for an unsigned integer."""
     if not isinstance(value, int):
         raise MalformedError("a number is stored as bytes")
     return value
@@ -126,31 +152,15 @@ def integer(value: Value) -> int:
 def signed(value: Value) -> int:
     """Take a field's value for an int64 or int32, both of which varints hold as 64 bits.
 
-    Args:
-        value: what fields() yielded.
-
     Returns:
         The integer, at least -2**63 and below 2**63.
-
-    Raises:
-        MalformedError: it is a string of bytes.
     """
     number = integer(value)
     return number - (1 << _VARINT_BITS) if number >> (_VARINT_BITS - 1) else number
 
 
 def content(value: Value) -> Bytes:
-    """Take a field's value for bytes: a string or a message.
-
-    Args:
-        value: what fields() yielded.
-
-    Returns:
-        The bytes.
-
-    Raises:
-        MalformedError: it is a number.
-    """
+    """Take a field's value for bytes: a string or a message."""
     if isinstance(value, int):
         raise MalformedError("bytes are stored as a number")
     return value
@@ -159,15 +169,8 @@ def content(value: Value) -> Bytes:
 def messages(message: Bytes, number: int) -> Iterator[Bytes]:
     """Go through those fields of a message that have one number and hold bytes: messages or strings.
 
-    Args:
-        message: the bytes of the whole message.
-        number: the fields' number.
-
     Yields:
         The content of each, of the kind the message is given in.
-
-    Raises:
-        MalformedError: one of them is a number, or the message is damaged as fields() finds it.
     """
     for found, value in fields(message):
         if found == number:
@@ -175,15 +178,7 @@ def messages(message: Bytes, number: int) -> Iterator[Bytes]:
 
 
 def encode_number(number: int, value: int) -> bytes:
-    """Encode a varint field; zero is the default of proto3 and is left out.
-
-    Args:
-        number: the field's number.
-        value: as encode_varint takes it.
-
-    Returns:
-        The field, or nothing.
-    """
+    """Encode a varint field; zero is the default of proto3 and is left out."""
     return encode_varint(number << 3 | _VARINT) + encode_varint(value) if value else b""
 
 
@@ -191,11 +186,7 @@ def encode_fixed32(number: int, value: int) -> bytes:
     """Encode a fixed32 field; zero is the default of proto3 and is left out.
 
     Args:
-        number: the field's number.
         value: at least 0 and below 2**32.
-
-    Returns:
-        The field, or nothing.
     """
     return encode_varint(number << 3 | _FIXED32) + value.to_bytes(4, "little") if value else b""
 
@@ -204,10 +195,6 @@ def encode_content(number: int, value: bytes) -> bytes:
     """Encode a length-delimited field: a string or a message.
 
     Args:
-        number: the field's number.
         value: its bytes; also written when there are none.
-
-    Returns:
-        The field.
     """
     return encode_varint(number << 3 | _LENGTH_DELIMITED) + encode_varint(len(value)) + value

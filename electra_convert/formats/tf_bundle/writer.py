@@ -10,75 +10,45 @@ from typing import Self
 from crc32c import crc32c
 
 from electra_convert.errors import OutputError
-from electra_convert.formats.files import WriteFile
-from electra_convert.formats.tf_bundle.damage import shown
-from electra_convert.formats.tf_bundle.data_types import TO_NUMBER
+from electra_convert.formats.files import RegionWriter, WriteFile
 from electra_convert.formats.tf_bundle.entries import (
     HEADER_KEY,
+    TO_NUMBER,
     BundleEntry,
     BundleHeader,
     encode_entry,
     encode_header,
 )
 from electra_convert.formats.tf_bundle.index import data_path, index_path
-from electra_convert.formats.tf_bundle.names import encode_name
-from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.formats.tf_bundle.table import encode_table
+from electra_convert.formats.tf_bundle.wire import encode_name, shown
 from electra_convert.tensors.spec import TensorSpec
 
 
-class BundleWriter:
-    """Writes one tensor at its place in the data file, in order.
-
-    Args:
-        file: the data file.
-        spec: the tensor.
-        offset: of its first byte in the file.
-    """
+class BundleWriter(RegionWriter):
+    """Writes one tensor at its place in the data file, in order, and makes its entry."""
 
     def __init__(self, file: WriteFile, spec: TensorSpec, offset: int) -> None:
-        self._file = file
-        self._spec = spec
+        super().__init__(file, spec, offset)
         self._offset = offset
-        self._written = 0
         self._checksum = 0
 
     def write(self, piece: memoryview) -> None:
-        """Append the next bytes of the tensor, C order, little-endian.
-
-        Args:
-            piece: the bytes.
-
-        Raises:
-            OutputError: they are more than the tensor has, or cannot be written.
-        """
-        if len(piece) > self._spec.nbytes - self._written:
-            raise self._wrong_length(self._written + len(piece))
-        self._file.write_at(piece, self._offset + self._written)
+        """Append the next bytes of the tensor, as RegionWriter does."""
+        super().write(piece)
         self._checksum = crc32c(piece, self._checksum)
-        self._written += len(piece)
 
     def entry(self) -> BundleEntry:
         """Make the entry of the tensor.
 
-        Returns:
-            The entry.
-
         Raises:
             OutputError: the tensor was not written whole.
         """
-        if self._written != self._spec.nbytes:
-            raise self._wrong_length(self._written)
+        if self.missing:
+            raise self.wrong_length(self.spec.nbytes - self.missing)
+        dtype = TO_NUMBER[self.spec.dtype]
         return BundleEntry(
-            TO_NUMBER[self._spec.dtype],
-            self._spec.shape,
-            offset=self._offset,
-            size=self._spec.nbytes,
-            checksum=self._checksum,
-        )
-
-    def _wrong_length(self, found: int) -> OutputError:
-        return OutputError(
-            f"{self._file.path}: {shown(self._spec.name)} has {self._spec.nbytes} bytes, {found} were written"
+            dtype, self.spec.shape, offset=self._offset, size=self.spec.nbytes, checksum=self._checksum
         )
 
 
@@ -95,17 +65,7 @@ class BundleSink:
             offset += specs[key].nbytes
 
     def writer(self, name: str) -> BundleWriter:
-        """The writer of one declared tensor; several threads may write different tensors at once.
-
-        Args:
-            name: the tensor's name.
-
-        Returns:
-            Its writer, always the same one.
-
-        Raises:
-            OutputError: it was not declared.
-        """
+        """The writer of one declared tensor; several threads may write different tensors at once."""
         try:
             return self._writers[encode_name(name)]
         except (KeyError, UnicodeEncodeError) as error:
@@ -133,10 +93,6 @@ def open_sink(prefix: Path, specs: Sequence[TensorSpec]) -> BundleSink:
 
     Args:
         prefix: what its files' names begin with; the files must not exist.
-        specs: the tensors that will be written.
-
-    Returns:
-        The sink, to be used as a context manager.
 
     Raises:
         OutputError: the data file cannot be made, or a tensor cannot be in a checkpoint.

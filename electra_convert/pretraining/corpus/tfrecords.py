@@ -15,9 +15,7 @@ from crc32c import crc32c
 from numpy.typing import NDArray
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.checksums import mask
-from electra_convert.formats.tf_bundle.damage import MalformedError, blame
-from electra_convert.formats.tf_bundle.wire import Bytes, fields, messages, signed
+from electra_convert.formats.tf_bundle.wire import Bytes, MalformedError, blame, fields, mask, messages, signed
 from electra_convert.pretraining.corpus.packing import Example
 
 _HEADER = struct.Struct("<QI")

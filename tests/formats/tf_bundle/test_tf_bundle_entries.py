@@ -6,16 +6,20 @@ from tf_bundle_tables import encode_any_entry
 
 from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle import index_path
-from electra_convert.formats.tf_bundle.checks import require_apart, require_entry, require_header
-from electra_convert.formats.tf_bundle.data_types import BY_NUMBER, TO_NUMBER, contents
 from electra_convert.formats.tf_bundle.entries import (
+    BY_NUMBER,
+    TO_NUMBER,
     BundleEntry,
     BundleHeader,
     Extent,
+    contents,
     decode_entry,
     decode_header,
     encode_entry,
     encode_header,
+    require_apart,
+    require_entry,
+    require_header,
 )
 from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
 from electra_convert.tensors.spec import DTYPES

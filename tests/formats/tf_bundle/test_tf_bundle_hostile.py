@@ -8,7 +8,7 @@ from tf_bundle_tables import encode_any_entry
 
 from electra_convert.formats.tf_bundle import index_path, open_source
 from electra_convert.formats.tf_bundle.entries import BundleEntry, Extent
-from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.formats.tf_bundle.table import encode_table
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.dictionaries(
         st.binary(min_size=1, max_size=8), ENTRIES.map(encode_any_entry) | st.binary(max_size=20), max_size=3

@@ -11,7 +11,7 @@ from tf_bundle_tables import compressed_table
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.tf_bundle import container_version, data_path, index_path, open_sink, open_source
-from electra_convert.formats.tf_bundle.data_types import BY_NUMBER
+from electra_convert.formats.tf_bundle.entries import BY_NUMBER
 from electra_convert.tensors.spec import DTYPES, TensorSpec
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 from tf_bundle_files import refusal_of
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.checksums import mask, unmask
 from electra_convert.formats.tf_bundle.wire import (
     content,
     decode_varint,
@@ -14,7 +13,9 @@ from electra_convert.formats.tf_bundle.wire import (
     encode_varint,
     fields,
     integer,
+    mask,
     signed,
+    unmask,
 )
 
 

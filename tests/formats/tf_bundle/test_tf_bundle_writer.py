@@ -71,7 +71,10 @@ def test_pieces_of_different_tensors_may_alternate(tmp_path):
 
 
 def test_a_tensor_not_written_whole_is_refused_and_there_is_no_index(tmp_path):
-    with pytest.raises(OutputError, match="a has 8 bytes, 4 were written"), open_sink(tmp_path / "m", [SPEC]) as sink:
+    with (
+        pytest.raises(OutputError, match="tensor 'a' has 8 bytes, 4 were written"),
+        open_sink(tmp_path / "m", [SPEC]) as sink,
+    ):
         sink.writer("a").write(memoryview(bytes(4)))
     assert not index_path(tmp_path / "m").exists()
 
@@ -79,7 +82,7 @@ def test_a_tensor_not_written_whole_is_refused_and_there_is_no_index(tmp_path):
 def test_more_than_the_tensor_has_is_refused_before_it_is_written(tmp_path):
     with open_sink(tmp_path / "m", [SPEC]) as sink:
         sink.writer("a").write(memoryview(bytes(8)))
-        with pytest.raises(OutputError, match="a has 8 bytes, 12 were written"):
+        with pytest.raises(OutputError, match="tensor 'a' has 8 bytes, 12 were written"):
             sink.writer("a").write(memoryview(bytes(4)))
     assert data_of(tmp_path / "m").stat().st_size == 8
 

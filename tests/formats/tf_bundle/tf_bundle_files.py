@@ -15,8 +15,7 @@ from electra_convert.errors import ElectraConvertError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle import data_path, index_path, open_sink
 from electra_convert.formats.tf_bundle.entries import BundleHeader, decode_entry, encode_header
-from electra_convert.formats.tf_bundle.table import Entry, read_table
-from electra_convert.formats.tf_bundle.table_builder import encode_table
+from electra_convert.formats.tf_bundle.table import Entry, encode_table, read_table
 from electra_convert.tensors.spec import DTYPES, Source, Tensor, TensorSpec, stream_bytes
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"

@@ -1,23 +1,78 @@
-"""The nodes of the graph saved beside a checkpoint (`.meta`), with the values of its scalar constants; no tensors.
+"""The graphs saved with tensors: TensorFlow 2's of objects, which says what variable a key stands for, and TensorFlow
+1's of operations (`.meta`), with the values of its scalar constants.
 
-Source: tensorflow/core/protobuf/meta_graph.proto and framework/graph.proto, function.proto, node_def.proto,
-attr_value.proto, tensor.proto.
+Source: tensorflow/core/protobuf/trackable_object_graph.proto and meta_graph.proto, framework/graph.proto,
+function.proto, node_def.proto, attr_value.proto, tensor.proto, and WriteStringTensor in tensor_bundle.cc.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from crc32c import crc32c
 
 from electra_convert.errors import SourceError
-from electra_convert.formats.tf_bundle.damage import blame
-from electra_convert.formats.tf_bundle.names import decode_name
-from electra_convert.formats.tf_bundle.wire import Bytes, Value, content, fields, messages
+from electra_convert.formats.tf_bundle.wire import (
+    Bytes,
+    MalformedError,
+    Value,
+    blame,
+    content,
+    decode_name,
+    decode_varint,
+    fields,
+    messages,
+)
 
+GRAPH_KEY = b"_CHECKPOINTABLE_OBJECT_GRAPH"
+# What tf.train.Checkpoint keeps for itself: the graph, and how often it has saved.
+BOOKKEEPING = frozenset({GRAPH_KEY, b"save_counter/.ATTRIBUTES/VARIABLE_VALUE"})
+
+_WORD_BYTES = 4
 _FLOAT32 = 1
+
+
+def decode_text(stored: bytes, checksum: int, byteorder: Literal["little", "big"]) -> bytes:
+    """Decode a string tensor of one element: its length, a checksum of that, and its bytes.
+
+    Args:
+        checksum: the entry's CRC32C; it runs over the length as a 32-bit word in place of the varint.
+
+    Raises:
+        MalformedError: the lengths do not fit, or the checksum does not match.
+    """
+    length, position = decode_varint(stored, 0)
+    if length != len(stored) - position - _WORD_BYTES:
+        raise MalformedError(f"a string of {length} bytes is stored in {len(stored)}")
+    found = crc32c(stored[position:], crc32c(length.to_bytes(_WORD_BYTES, byteorder)))
+    if found != checksum:
+        raise MalformedError(f"a string has CRC32C {found:08x}, {checksum:08x} is stored for it")
+    return stored[position + _WORD_BYTES :]
+
+
+def variable_names(graph: bytes, keys: Collection[bytes]) -> dict[bytes, bytes]:
+    """Find the names that the variables have in the program, in a TrackableObjectGraph.
+
+    Returns:
+        From keys to names, for the keys whose variable has a name that nothing else goes by.
+    """
+    names = {key: name for key, name in _attributes(graph) if key in keys and name}
+    uses = Counter(names.values())
+    return {key: name for key, name in names.items() if uses[name] == 1 and name not in keys}
+
+
+def _attributes(graph: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the checkpoint_key and the full_name of every value of every object."""
+    for node in messages(graph, 1):
+        for attribute in messages(node, 2):
+            texts = {number: bytes(content(value)) for number, value in fields(attribute) if number in (2, 3)}
+            yield texts.get(3, b""), texts.get(2, b"")
 
 
 @dataclass(frozen=True)
@@ -41,11 +96,7 @@ def read_nodes(path: Path, wanted: Callable[[str, str], bool]) -> Iterator[Node]
     The file is mapped, not read, so that large ones take no memory.
 
     Args:
-        path: the .meta file.
         wanted: of a name and an op, whether to yield the node.
-
-    Yields:
-        The nodes wanted, in the file's order.
 
     Raises:
         SourceError: the file cannot be read.
