@@ -54,7 +54,7 @@ class Labels:
         }
 
 
-def find_labels(folder: Path, task: str, head: Head, count: int, option: str | None) -> Labels:
+def find_labels(folder: Path, task: str, head: Head, count: int, option: str | Sequence[str] | None) -> Labels:
     """Name the classes of a head.
 
     Args:
@@ -62,7 +62,7 @@ def find_labels(folder: Path, task: str, head: Head, count: int, option: str | N
         task: the name of its task in Google's code.
         head: the head.
         count: how many classes it has.
-        option: what --labels was given, or None.
+        option: what --labels was given: the name of a file, names with commas between, or a list of them; or None.
 
     Returns:
         As many names; LABEL_0, LABEL_1, ... with a warning where nothing says them.
@@ -71,7 +71,8 @@ def find_labels(folder: Path, task: str, head: Head, count: int, option: str | N
         ConfigError: a source names another number of classes, or one twice, or cannot be read.
     """
     if option is not None:
-        return Labels(_checked(_given(option), count, "--labels"), "--labels")
+        names = _given(option) if isinstance(option, str) else option
+        return Labels(_checked(names, count, "--labels"), "--labels")
     if (mapping := mapping_file(folder, task)) is not None:
         return Labels(_checked(read_mapping(mapping), count, str(mapping)), mapping.name)
     if len(GOOGLE_LABELS.get(task, ())) == count:

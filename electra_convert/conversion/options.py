@@ -27,7 +27,7 @@ class Options:
     Attributes:
         hparams: JSON, or the name of a file that holds it.
         lower_case: whether the tokenizer lower-cases; --uncased.
-        labels: the name of a file with one a line, or names with commas between.
+        labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
     """
 
@@ -41,7 +41,7 @@ class Options:
     lower_case: bool | None = None
     strip_accents: bool | None = None
     task: Choice | None = None
-    labels: str | None = None
+    labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
     max_shard_size: int | None = None
     optimizer: bool = False
@@ -133,9 +133,11 @@ def read_task(given: str | None) -> Choice | None:
     return Choice(name, KINDS[kind] if said else None)
 
 
-def labels_text(given: str | Path | Sequence[str] | None) -> str | None:
-    """Labels as the command line takes them: the name of a file, or names with commas between."""
-    return str(given) if isinstance(given, str | Path) else None if given is None else ",".join(given)
+def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
+    return (
+        given if given is None or isinstance(given, str) else str(given) if isinstance(given, Path) else tuple(given)
+    )
 
 
 def read_size(given: int | str | None) -> int | None:
