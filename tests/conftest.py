@@ -160,6 +160,24 @@ def written(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture
+def tuned_for(written: Callable[..., Path]) -> Callable[..., Path]:
+    """Writes a checkpoint fine-tuned for a task of a dense layer, as classification and tagging are."""
+
+    def tune(task: str, labels: int, sizes: str = "projected") -> Path:
+        def change(tensors: dict[str, NDArray[np.generic]]) -> None:
+            for name in [name for name in tensors if name.startswith("task_specific/")]:
+                del tensors[name]
+            rng = np.random.default_rng(labels)
+            shape = (SIZES[sizes].hidden, labels)
+            tensors[f"task_specific/{task}/dense/kernel"] = rng.standard_normal(shape).astype(np.float32)
+            tensors[f"task_specific/{task}/dense/bias"] = rng.standard_normal(labels).astype(np.float32)
+
+        return written("fine_tuned", sizes, change=change)
+
+    return tune
+
+
 @pytest.fixture(scope="session")
 def reference_session() -> Iterator[ReferenceSession]:
     """One process of the reference model, since starting TensorFlow takes seconds."""

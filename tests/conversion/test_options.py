@@ -19,6 +19,7 @@ from electra_convert.conversion.options import (
     read_target,
 )
 from electra_convert.errors import UsageError
+from electra_convert.schemes.layouts import Choice
 
 TARGETS = ("safetensors", "torch", "tf")
 # A value for every option, such that it alone goes with one target at least.
@@ -32,6 +33,8 @@ GIVEN = {
     "pad_vocab": True,
     "lower_case": False,
     "strip_accents": True,
+    "task": Choice("rte"),
+    "labels": ("a", "b"),
     "dtype": "bfloat16",
     "max_shard_size": 1,
     "optimizer": True,
