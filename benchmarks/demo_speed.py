@@ -55,13 +55,13 @@ def first_results(model: Path, runs: int) -> None:
 
 def further_results(model: Path, runs: int) -> None:
     """One sentence after another in one process, the first not counted."""
-    from electra_convert import open_model, score
+    from electra_convert import open_model
 
     opened = open_model(model)
     times = []
     for number in range(10 * runs):
         start = time.perf_counter()
-        score(opened, [f"{SENTENCE} {number}"])
+        opened.score(f"{SENTENCE} {number}")
         times.append(time.perf_counter() - start)
     rest = times[1:]
     print(f"a further sentence: median {1000 * statistics.median(rest):.1f} ms, longest {1000 * max(rest):.1f} ms")

@@ -15,19 +15,21 @@ import argparse
 import platform
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from electra_convert.config.hparams import Hparams
+from electra_convert.config.sources import Findings
+from electra_convert.pretraining.batches import Batches, weights_seed
 from electra_convert.pretraining.corpus.cache import Inputs
-from electra_convert.pretraining.settings import training_settings
-from electra_convert.pretraining.training.batches import Batches, weights_seed
-from electra_convert.pretraining.training.dropout import ATTENTION
-from electra_convert.pretraining.training.initial import initialise
-from electra_convert.pretraining.training.loop import Hooks, train
-from electra_convert.pretraining.training.model import Electra, make_networks
-from electra_convert.pretraining.training.optimizer import make_optimizer
+from electra_convert.pretraining.dropout import ATTENTION
+from electra_convert.pretraining.loop import train
+from electra_convert.pretraining.model import initialise, make_networks
+from electra_convert.pretraining.optimizer import make_optimizer
+from electra_convert.pretraining.options import PretrainOptions, training_settings
+from electra_convert.pretraining.train_state import TrainState
 from electra_convert.schemes.layouts import LAYOUTS
 
 IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
@@ -80,19 +82,20 @@ def own_rate(options: argparse.Namespace, accelerator: object) -> tuple[Callable
     settings = training_settings(
         Hparams({**hparams.given, "num_train_steps": options.steps, "save_checkpoints_steps": 1 << 30}, "benchmark")
     )
-    electra = Electra(networks, settings).to(accelerator.device)
-    optimizer = make_optimizer(dict(electra.named_parameters()), settings.weight_decay_rate)
+    named = dict(torch.nn.ModuleDict(networks).to(accelerator.device).named_parameters())
+    optimizer = make_optimizer(named, settings.weight_decay_rate)
     batches = Batches(RandomCorpus(), IDS, settings, 0, 0.0)
     rates: list[float] = []
-    hooks = Hooks(
-        lambda _step, _losses, rate: rates.append(rate / (options.batch * LENGTH)), lambda *_: None, lambda *_: None
+    hooks = SimpleNamespace(
+        report=lambda _step, _losses, rate: rates.append(rate / (options.batch * LENGTH)),
+        evaluated=lambda *_: None,
+        save=lambda *_: None,
     )
+    asked = PretrainOptions(log_steps=options.steps, compile=options.compile)
 
     def rate() -> float:
-        train(
-            electra, optimizer, batches, settings, accelerator, hooks, start=0, pending=[], seed=0, parts=1,
-            log_steps=options.steps, compiled=options.compile,
-        )  # fmt: skip
+        state = TrainState(networks, optimizer, LAYOUTS["default"], Findings({}, None, {}, ()))
+        train(state, batches, settings, asked, accelerator, hooks)
         return rates.pop()
 
     return rate, flops_a_step(networks, options.batch)

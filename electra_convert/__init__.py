@@ -1,79 +1,96 @@
-"""Convert ELECTRA checkpoints between TensorFlow, PyTorch and safetensors; the public API, names only."""
+"""Convert ELECTRA checkpoints between TensorFlow, PyTorch and safetensors, exactly and in both directions.
+
+>>> import electra_convert
+>>> found = electra_convert.inspect("fixtures/default")
+>>> found.format, found.step, list(found.models)
+('tensorflow', 4000, ['discriminator', 'generator'])
+
+convert writes a checkpoint in another format, verify shows that two are the same model, and load_model,
+load_state_dict and open_checkpoint read one from anything that convert takes, and write nothing:
+
+>>> result = electra_convert.convert("fixtures/default", "my-electra", vocab="fixtures/vocab.txt")
+>>> electra_convert.verify("fixtures/default", "my-electra", weights_only=True).passed
+True
+>>> model = electra_convert.load_model("fixtures/default", "generator")
+>>> type(model).__name__
+'ElectraForMaskedLM'
+
+open_model, score and fill show what a model has learnt, pretrain trains one, write_card and upload publish it. What
+cannot be done raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.version import __version__
+if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test holds the two equal
+    from electra_convert.checkpoint import open_checkpoint as open_checkpoint
+    from electra_convert.config.resolve import Value as Value
+    from electra_convert.conversion.convert import Conversion as Conversion
+    from electra_convert.conversion.convert import convert as convert
+    from electra_convert.conversion.inspect import Inspection as Inspection
+    from electra_convert.conversion.inspect import ModelReport as ModelReport
+    from electra_convert.conversion.inspect import inspect as inspect
+    from electra_convert.conversion.load import load_model as load_model
+    from electra_convert.conversion.load import load_state_dict as load_state_dict
+    from electra_convert.demo.filling import Filling as Filling
+    from electra_convert.demo.model import LoadedModel as LoadedModel
+    from electra_convert.demo.model import fill as fill
+    from electra_convert.demo.model import score as score
+    from electra_convert.demo.opening import open_model as open_model
+    from electra_convert.demo.scoring import ScoredText as ScoredText
+    from electra_convert.errors import ElectraConvertError as ElectraConvertError
+    from electra_convert.errors import ElectraWarning as ElectraWarning
+    from electra_convert.hub.card.writing import Card as Card
+    from electra_convert.hub.card.writing import write_card as write_card
+    from electra_convert.hub.upload import Upload as Upload
+    from electra_convert.hub.upload import upload as upload
+    from electra_convert.pretraining.run import Pretraining as Pretraining
+    from electra_convert.pretraining.run import pretrain as pretrain
+    from electra_convert.schemes.models import Checkpoint as Checkpoint
+    from electra_convert.verification.report import ParityReport as ParityReport
+    from electra_convert.verification.verify import verify as verify
+    from electra_convert.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from electra_convert.config.resolve import Value
-    from electra_convert.conversion.convert import Conversion, convert
-    from electra_convert.conversion.inspect import Inspection, ModelReport, inspect
-    from electra_convert.demo.filling import Filling, fill
-    from electra_convert.demo.models import LoadedModel, open_model
-    from electra_convert.demo.scores import ScoredText, score
-    from electra_convert.errors import ElectraConvertError
-    from electra_convert.hub.card.writing import Card, write_card
-    from electra_convert.hub.uploading import Upload, upload
-    from electra_convert.pretraining.outputs.records import Pretraining
-    from electra_convert.pretraining.run import pretrain
-    from electra_convert.verification.report import ParityReport
-    from electra_convert.verification.verify import verify
-
-__all__ = [
-    "Card",
-    "Conversion",
-    "ElectraConvertError",
-    "Filling",
-    "Inspection",
-    "LoadedModel",
-    "ModelReport",
-    "ParityReport",
-    "ScoredText",
-    "Upload",
-    "Pretraining",
-    "Value",
-    "__version__",
-    "convert",
-    "fill",
-    "inspect",
-    "verify",
-    "open_model",
-    "score",
-    "upload",
-    "write_card",
-    "pretrain",
-]
-
-_HOMES = {
-    "Card": "hub.card.writing",
-    "Conversion": "conversion.convert",
-    "ElectraConvertError": "errors",
-    "Filling": "demo.filling",
-    "Inspection": "conversion.inspect",
-    "LoadedModel": "demo.models",
-    "ModelReport": "conversion.inspect",
-    "ParityReport": "verification.report",
-    "ScoredText": "demo.scores",
-    "Upload": "hub.uploading",
-    "Pretraining": "pretraining.outputs.records",
-    "Value": "config.resolve",
+# Every public name, and the module it is imported from when it is first asked for.
+_API = {
     "convert": "conversion.convert",
-    "fill": "demo.filling",
     "inspect": "conversion.inspect",
     "verify": "verification.verify",
-    "open_model": "demo.models",
-    "score": "demo.scores",
-    "upload": "hub.uploading",
+    "load_model": "conversion.load",
+    "load_state_dict": "conversion.load",
+    "open_checkpoint": "checkpoint",
+    "open_model": "demo.opening",
+    "score": "demo.model",
+    "fill": "demo.model",
     "write_card": "hub.card.writing",
+    "upload": "hub.upload",
     "pretrain": "pretraining.run",
+    "Card": "hub.card.writing",
+    "Checkpoint": "schemes.models",
+    "Conversion": "conversion.convert",
+    "ElectraConvertError": "errors",
+    "ElectraWarning": "errors",
+    "Filling": "demo.filling",
+    "Inspection": "conversion.inspect",
+    "LoadedModel": "demo.model",
+    "ModelReport": "conversion.inspect",
+    "ParityReport": "verification.report",
+    "Pretraining": "pretraining.run",
+    "ScoredText": "demo.scoring",
+    "Upload": "hub.upload",
+    "Value": "config.resolve",
+    "__version__": "version",
 }
+__all__ = list(_API)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    """Import a name of the API when it is first asked for, so that `--help` imports nothing."""
-    if name not in _HOMES:
+    if name not in _API:
         raise AttributeError(f"module 'electra_convert' has no attribute {name!r}")
-    return getattr(import_module(f"electra_convert.{_HOMES[name]}"), name)
+    return getattr(import_module(f"electra_convert.{_API[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*_API, *(name for name in globals() if name.startswith("__"))})

@@ -6,35 +6,70 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from electra_convert.errors import UsageError
+from electra_convert.errors import UsageError, arguments_for_options
 from electra_convert.formats.locate import Location, locate
+from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.models import Checkpoint, Model, Scheme
 from electra_convert.schemes.transformers import TRANSFORMERS
 from electra_convert.tensors.spec import Source
 
-__all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint"]
+__all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint", "open_path"]
 
 # Those that names are held against, in this order.
 SCHEMES: tuple[Scheme, ...] = (GOOGLE, TRANSFORMERS)
 
 
 @contextmanager
-def open_checkpoint(path: Path, generator: Path | None = None) -> Iterator[Checkpoint]:
-    """Open what a person pointed at, and find the models in it.
+def open_checkpoint(
+    source: str | Path,
+    generator: str | Path | None = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    subfolder: str | None = None,
+) -> Iterator[Checkpoint]:
+    """Open a source and find the models in it: which they are, and every tensor under transformers' names.
+
+    Only indices are read; a tensor's values are read when they are asked for, and not after the context has ended.
+
+    >>> with open_checkpoint("fixtures/default") as checkpoint:
+    ...     model = checkpoint.models["generator"]
+    ...     weight = model.weights["electra.embeddings.word_embeddings.weight"]
+    ...     print(checkpoint.format, checkpoint.step, model.parameters)
+    ...     print(weight.tensor.name, weight.shape, weight.tensor.dtype)
+    tensorflow 4000 80252
+    electra/embeddings/word_embeddings (1500, 32) float32
 
     Args:
-        path: anything locate.locate understands.
-        generator: a folder with the generator that belongs to a discriminator at path.
+        source: anything that convert takes.
+        generator: a folder with the generator that belongs to a discriminator at source.
+        revision: of a source on the Hub: a branch, a tag or a commit, in place of @REVISION in its address.
+        token: of a source on the Hub: the account's, by default what huggingface_hub finds.
+        subfolder: of a source on the Hub: the folder within the repository.
 
     Yields:
-        The checkpoint; its tensors can be read until the context ends.
+        The checkpoint. Its models are in `models` by role; each maps the names of parameters, all with the electra.
+        prefix, to weights: `weight.tensor` in the source's orientation with the op that turns it to transformers'.
 
     Raises:
-        SourceError: there is no checkpoint, or it is not ELECTRA's.
-        NamesError: tensors are missing, have a wrong shape, or cannot be told apart.
+        SourceError: there is no checkpoint.
+        NamesError: tensors are missing, have a wrong shape, cannot be told apart, or are not ELECTRA's.
         CorruptFileError: a file is damaged.
+        HubError: it cannot be downloaded.
     """
+    with ExitStack() as opened:
+        with arguments_for_options():
+            path = local_source(as_source(source, revision, token, subfolder), token=token)
+            other = None if generator is None else local_source(generator, token=token)
+            checkpoint = opened.enter_context(open_path(path, other))
+        yield checkpoint
+
+
+@contextmanager
+def open_path(path: Path, generator: Path | None = None, choice: Choice | None = None) -> Iterator[Checkpoint]:
+    """Open what is here already, as open_checkpoint does; of a fine-tuned checkpoint with the head of one task."""
     locations = locate(path)
     if generator is not None:
         locations += _generator_locations(locations, generator)
@@ -47,7 +82,16 @@ def open_checkpoint(path: Path, generator: Path | None = None) -> Iterator[Check
                 stack.callback(opened[location].close)
             return opened[location]
 
-        yield _scheme_of(locations[0], open_source(locations[0])).read(path, locations, open_source)
+        scheme = _scheme_of(locations[0], open_source(locations[0]))
+        if choice is None:
+            yield scheme.read(path, locations, open_source)
+        elif scheme.read_task is None:
+            raise UsageError(
+                f"--task goes with a fine-tuned checkpoint of google-research/electra; {path} is of {scheme.name}",
+                "A model folder holds one head; leave --task out.",
+            )
+        else:
+            yield scheme.read_task(choice, path, locations, open_source)
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+# The command line's options that take no value.
+SWITCHES = frozenset(
+    """
+    allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles one-sentence-per-line
+    optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save strip-accents uncased unverified
+    verify weights-only zero-optimizer
+    """.split()
+)
+# What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.
+_VALUE = r"""'[^']*'|"[^"]*"|\d+(?:\.\d+)?[A-Za-z]*|[A-Z]{4,}|[\w.-]+\.json|bfloat16|float16|float32|both""" + (
+    "|discriminator|generator|safetensors|torch|tf"
+)
+# Commands that are to be typed as they stand, and options of the command that was given.
+_COMMAND = r"`[^`]*`|\b(?:electra-convert|hf) .*?(?=[,;]|\.$|\. |$)"
+_OPTION = rf"(?<![\w/-])--(?P<no>no-|\[no-\])?(?P<name>[a-z][a-z-]*[a-z])(?!\w)(?: (?P<value>{_VALUE})(?!\w))?"
 
 
 class ElectraConvertError(Exception):
-    """What happened and where, in one line, and what to do about it.
+    """What happened and where, in one line, and what to do about it; every error of this package is one.
 
-    Args:
+    Attributes:
         message: one sentence that names the file and the tensor, what was expected and what was found.
         hint: what the reader can do, or None where nothing better than the message can be said.
     """
@@ -81,16 +101,60 @@ class UsageError(ElectraConvertError):
     """Options that do not go together."""
 
 
-def unwritable(path: Path, error: OSError) -> OutputError:
-    """The error to raise where a file cannot be written.
+class ElectraWarning(UserWarning):
+    """What may not be as it was meant, issued to Python callers."""
+
+
+def warn_caller(line: str) -> None:
+    """Issue a warning at the line that called this package, however deep in it this is known."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith(("electra_convert.", "contextlib")):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(with_arguments(line), ElectraWarning, stacklevel=depth)
+
+
+@contextmanager
+def arguments_for_options(**renamed: str) -> Iterator[None]:
+    """Have what is raised within speak of a Python function's arguments, and show its hint below its traceback.
 
     Args:
-        path: the file or folder.
-        error: what the system said.
+        renamed: arguments that are called otherwise than their options, such as model="role".
 
-    Returns:
-        The error, with what to do about a full disk.
+    Raises:
+        ElectraConvertError: the same error, with `vocab=` where it said `--vocab`.
     """
+    try:
+        yield
+    except ElectraConvertError as error:
+        error.message = with_arguments(error.message, **renamed)
+        error.args = (error.message,)
+        if error.hint is not None:
+            error.hint = with_arguments(error.hint, **renamed)
+            error.__notes__ = [f"Hint: {error.hint}"]
+        raise
+
+
+def with_arguments(text: str, **renamed: str) -> str:
+    """A message with the arguments of Python's functions in place of the command line's options."""
+
+    def argument(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return found[0]
+        option, value = found["name"], found["value"]
+        if value is None:
+            off = found["no"] == "no-" or option == "public"
+            value = "False" if off else "True" if option in SWITCHES and not found["no"] else ""
+        elif re.match(r"[a-z]|\d.*[A-Za-z]$", value):
+            value = f'"{value}"'
+        name = "private" if option == "public" else option.replace("-", "_")
+        return f"{renamed.get(name, name)}={value}"
+
+    # The subject of a sentence, before a verb such as is or says, is the name alone.
+    return re.sub(r"(\w)= (?=(?:(?:i|[a-z]{2,})s|cannot) )", r"\1 ", re.sub(f"{_COMMAND}|{_OPTION}", argument, text))
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """The error to raise where a file cannot be written, with what to do about a full disk."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     hint = "Free some space there, or choose a place on another disk." if full else None
     return OutputError(f"{path} cannot be written: {error.strerror or error}", hint)
@@ -102,15 +166,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:
-    """Join names for a message, the rest beyond the limit counted and not listed.
-
-    Args:
-        names: what to list, in the order to show.
-        limit: how many are written out.
-
-    Returns:
-        The names separated by commas.
-    """
+    """Join names with commas for a message, those beyond the limit counted and not listed."""
     shown = list(names)
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,5 +1,5 @@
 """torch, transformers, TensorFlow and huggingface_hub, imported when they are needed: quietly, and with a plain
-sentence where one is missing; holds no model."""
+sentence where one is missing, which begins with the purpose it is needed for; holds no model."""
 
 from __future__ import annotations
 
@@ -15,39 +15,18 @@ from electra_convert.errors import MissingPackageError, UsageError
 
 
 def import_torch(purpose: str) -> ModuleType:
-    """Import PyTorch.
-
-    Args:
-        purpose: what for, such as "to read pytorch_model.bin".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
+    """Import PyTorch."""
     return _imported("PyTorch", "torch", purpose, lambda: import_module("torch"))
 
 
 def import_transformers(purpose: str) -> ModuleType:
-    """Import transformers, and the PyTorch that it needs.
-
-    Args:
-        purpose: what for, such as "to run the candidate".
-
-    Raises:
-        MissingPackageError: one of them cannot be imported.
-    """
+    """Import transformers, and the PyTorch that it needs."""
     import_torch(purpose)
     return _imported("transformers", "torch", purpose, _load_transformers)
 
 
 def import_tensorflow(purpose: str) -> ModuleType:
-    """Import TensorFlow, without what it prints of oneDNN and processors, and kept off any GPU.
-
-    Args:
-        purpose: what for, such as "to run the reference".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
+    """Import TensorFlow, without what it prints of oneDNN and processors, and kept off any GPU."""
     # Read once, when TensorFlow is loaded; a caller's own choice stands. oneDNN announces itself whatever the level,
     # and orders sums in other ways than the TensorFlow that ELECTRA was written for.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -58,15 +37,7 @@ def import_tensorflow(purpose: str) -> ModuleType:
 
 
 def import_huggingface_hub(purpose: str) -> ModuleType:
-    """Import huggingface_hub, the Hub's own client.
-
-    Args:
-        purpose: what for, such as "to upload a model".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-        UsageError: HF_ENDPOINT, which it reads as it is imported, is no address.
-    """
+    """Import huggingface_hub, the Hub's own client; raises UsageError where HF_ENDPOINT is no address."""
     if endpoint := os.environ.get("HF_ENDPOINT"):
         _require_address(endpoint)
     return _imported("huggingface_hub", "hub", purpose, _load_huggingface_hub)
@@ -87,16 +58,15 @@ def _require_address(endpoint: str) -> None:
     ) from None
 
 
-def import_iso639(purpose: str) -> ModuleType:
-    """Import iso639, the table of language codes.
-
-    Args:
-        purpose: what for, such as "to check a language code".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
-    return _imported("iso639-lang", "hub", purpose, lambda: import_module("iso639"))
+def import_ml_dtypes(purpose: str) -> ModuleType:
+    """Import ml_dtypes, numpy's bfloat16, which comes with TensorFlow and JAX."""
+    try:
+        return import_module("ml_dtypes")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"ml_dtypes is needed {purpose}, and cannot be imported: {error}",
+            "pip install ml_dtypes, or take --framework torch.",
+        ) from error
 
 
 def _load_transformers() -> ModuleType:
@@ -113,26 +83,12 @@ def _load_huggingface_hub() -> ModuleType:
 
 
 def import_accelerate(purpose: str) -> ModuleType:
-    """Import accelerate.
-
-    Args:
-        purpose: what for, such as "to pretrain".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
+    """Import accelerate."""
     return _imported("accelerate", "pretrain", purpose, lambda: import_module("accelerate"))
 
 
 def import_matplotlib_figure(purpose: str) -> ModuleType:
-    """Import matplotlib's figures, which need no screen.
-
-    Args:
-        purpose: what for, such as "to draw curves".
-
-    Raises:
-        MissingPackageError: it cannot be imported.
-    """
+    """Import matplotlib's figures, which need no screen."""
     return _imported("matplotlib", "pretrain", purpose, lambda: import_module("matplotlib.figure"))
 
 
@@ -168,11 +124,7 @@ def _keep_off_gpus(tensorflow: ModuleType) -> None:
 
 @contextmanager
 def quiet_transformers(transformers: ModuleType) -> Iterator[None]:
-    """Keep transformers from printing progress and reports; what these say is looked at by the caller instead.
-
-    Args:
-        transformers: the module.
-    """
+    """Keep transformers from printing progress and reports; what these say is looked at by the caller instead."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)

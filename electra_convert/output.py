@@ -12,9 +12,9 @@ from pathlib import Path
 
 from electra_convert.errors import OutputError, unwritable
 
-_PARTIAL = ".partial"
-# What --overwrite moves aside; never removed by a later run, since after a crash it may be the only copy.
-REPLACED = ".replaced"
+_STAGING = ".partial"
+# What is moved aside; never removed by a later run, since after a crash it may be the only copy.
+_REPLACED = ".replaced"
 
 
 def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[Path] = ()) -> None:
@@ -44,21 +44,23 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
             raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
         if target.is_symlink() or not target.is_dir():
             raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
-    for parent in target.absolute().parents:
-        if os.path.lexists(parent):
-            if not parent.is_dir():
-                raise OutputError(f"{parent} is not a folder, so {target} cannot be made")
-            break
+    nearest_parent(target)
+
+
+def nearest_parent(target: Path) -> Path:
+    """The innermost of the folders that a target is to lie in which is there already.
+
+    Raises:
+        OutputError: it is no folder.
+    """
+    parent = next(parent for parent in target.absolute().parents if os.path.lexists(parent))
+    if not parent.is_dir():
+        raise OutputError(f"{parent} is not a folder, so {target} cannot be made", "Choose another name.")
+    return parent
 
 
 def follow(path: Path) -> Path:
-    """The path itself, without links.
-
-    Args:
-        path: it need not exist.
-
-    Returns:
-        The absolute path that it stands for.
+    """The absolute path that a path stands for, without links; it need not exist.
 
     Raises:
         OutputError: its links lead nowhere, or in a circle.
@@ -71,42 +73,131 @@ def follow(path: Path) -> Path:
 
 @contextmanager
 def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
-    """Fill a temporary sibling, and give it the target's name only when all of it is on disk.
+    """Fill a staging folder, and give it the target's name only when all of it is on disk.
 
     Args:
         target: the folder to be made; check_target has passed.
         overwrite: whether an existing folder is replaced: moved aside, and deleted once the new one stands.
 
     Yields:
-        The temporary folder to write into.
+        The staging folder to write into.
 
     Raises:
         OutputError: it cannot be written.
     """
+    try:
+        with staging_folder(target) as staging:
+            yield staging
+            for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
+                _flush(folder)
+            if os.path.lexists(target) and not overwrite:
+                raise OutputError(f"{target} was made by something else meanwhile", "Choose another name.")
+            old = put_in_place(staging, target)
+            _flush(target.absolute().parent)
+            if old is not None:
+                discard(old)
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
+@contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """Make a hidden sibling of a folder, locked for as long as the context lasts, whatever its name by then is.
+
+    Staging folders that killed runs have left behind, which nobody has locked, are removed.
+
+    Yields:
+        The folder. One that still has its name in the end is removed; after an error so are the parents made for it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
     made: list[Path] = []
     try:
-        make_parents(target.absolute().parent, made)
-        remove_abandoned(target)
-        with partial_folder(target) as partial:
-            yield partial
-            for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
-                _flush(folder)
-            _rename(partial, target, overwrite)
-    except BaseException as error:
+        _make_parents(target.absolute().parent, made)
+        _remove_abandoned(target)
+        with _locked_sibling(target) as staging:
+            yield staging
+    except BaseException:
         for parent in reversed(made):
             with suppress(OSError):
                 parent.rmdir()
-        if isinstance(error, OSError):
-            raise unwritable(target, error) from error
         raise
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a small file and flush it to disk.
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder from being written to by two runs at once.
 
-    Args:
-        path: a file that does not exist.
-        content: all of it.
+    Raises:
+        OutputError: another run has it, or the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"{folder} is being written to by another run", "Wait for it to end.") from error
+        except OSError as error:
+            raise OutputError(
+                f"{folder} cannot be locked: {error.strerror}", "Choose a folder on a file system that has locks."
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def put_in_place(staging: Path, target: Path) -> Path | None:
+    """Give a staging folder its name; a folder that has the name is moved aside, and put back if that fails.
+
+    Returns:
+        Where the old folder is now, to be handed to discard or to put_back; None where there was none.
+
+    Raises:
+        OutputError: the old folder cannot be put back; the message says where it is kept.
+        OSError: the system refuses; all is as it was.
+    """
+    if not os.path.lexists(target):
+        staging.rename(target)
+        return None
+    aside = Path(tempfile.mkdtemp(_REPLACED, f".{target.name}.", target.absolute().parent))
+    old = aside / target.name
+    try:
+        target.rename(old)
+        staging.rename(target)
+    except BaseException:
+        # An interrupt may come right after either of them.
+        if os.path.lexists(old) and os.path.lexists(staging):
+            put_back(old, target)
+        with suppress(OSError):
+            aside.rmdir()
+        raise
+    return old
+
+
+def put_back(old: Path, target: Path) -> None:
+    """Give a folder that was moved aside its name again.
+
+    Raises:
+        OutputError: that cannot be; the message says where it is kept.
+    """
+    try:
+        old.rename(target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be replaced: {error.strerror}", f"What it held before is kept in {old}."
+        ) from error
+    with suppress(OSError):
+        old.parent.rmdir()
+
+
+def discard(old: Path) -> None:
+    """Delete a folder that was moved aside."""
+    shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a small file that does not exist yet, and flush it to disk.
 
     Raises:
         OutputError: it cannot be written.
@@ -121,46 +212,34 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all, in the place of one that may be there.
-
-    Args:
-        path: the file; its folder exists.
-        content: all of it.
+    """Write a small file whole or not at all, in the place of one that may be there; its folder exists.
 
     Raises:
         OutputError: it cannot be written, or is there and no file; what was there before is untouched.
     """
     if os.path.lexists(path) and not path.is_file():
         raise OutputError(f"{path} is not a file, so it is not replaced", "Choose another name.")
-    partial: Path | None = None
+    staging: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.absolute().parent)
-        partial = Path(name)
+        descriptor, name = tempfile.mkstemp(_STAGING, f".{path.name}.", path.absolute().parent)
+        staging = Path(name)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o666 & ~_umask())
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        partial.replace(path)
+        staging.replace(path)
         _flush(path.absolute().parent)
     except BaseException as error:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+        if staging is not None:
+            staging.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
 
 
-def make_parents(parent: Path, made: list[Path]) -> None:
-    """Make a folder and what it lies in.
-
-    Args:
-        parent: the folder, which may exist.
-        made: each folder that is made is noted here, outermost first, for the caller to remove.
-
-    Raises:
-        OutputError: one cannot be made.
-    """
+def _make_parents(parent: Path, made: list[Path]) -> None:
+    """Make a folder and what it lies in; each that is made is noted, outermost first."""
     missing = []
     while not parent.exists():
         missing.append(parent)
@@ -174,36 +253,23 @@ def make_parents(parent: Path, made: list[Path]) -> None:
 
 
 @contextmanager
-def partial_folder(target: Path) -> Iterator[Path]:
-    """Make a locked temporary sibling: a later run can tell by the lock that a killed one has left it behind.
-
-    Args:
-        target: whose name it is to be given; the lock goes with it.
-
-    Yields:
-        The folder; one that is still there at the end is removed.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
+def _locked_sibling(target: Path) -> Iterator[Path]:
     try:
-        partial = Path(tempfile.mkdtemp(_PARTIAL, f".{target.name}.", target.absolute().parent))
+        staging = Path(tempfile.mkdtemp(_STAGING, f".{target.name}.", target.absolute().parent))
     except OSError as error:
         raise OutputError(f"{target} cannot be made: {error.strerror}") from error
-    lock = os.open(partial, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        partial.chmod(0o777 & ~_umask())
-        yield partial
+        with locked(staging):
+            staging.chmod(0o777 & ~_umask())
+            yield staging
     except OutputError as error:
-        # Nobody asked for the temporary folder, and it is gone by the time its name is read.
-        told = error.message.replace(str(partial), str(target))
+        # Nobody asked for the staging folder, and it is gone by the time its name is read.
+        told = error.message.replace(str(staging), str(target))
         if told == error.message:
             raise
         raise OutputError(told, error.hint) from error
     finally:
-        os.close(lock)
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _umask() -> int:
@@ -212,20 +278,11 @@ def _umask() -> int:
     return mask
 
 
-def remove_abandoned(target: Path) -> None:
-    """Remove the temporary siblings of a folder that killed runs have left behind.
-
-    Args:
-        target: the folder.
-    """
-    for partial in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_PARTIAL}"):
-        with suppress(OSError):
-            lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(partial, ignore_errors=True)
-            finally:
-                os.close(lock)
+def _remove_abandoned(target: Path) -> None:
+    for left in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_STAGING}"):
+        if not left.is_symlink():
+            with suppress(OSError, OutputError), locked(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _escaped(name: str) -> str:
@@ -239,50 +296,3 @@ def _flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _rename(partial: Path, target: Path, overwrite: bool) -> None:
-    if not os.path.lexists(target):
-        partial.rename(target)
-    elif overwrite:
-        _replace(partial, target)
-    else:
-        raise OutputError(f"{target} was made by something else meanwhile", "Choose another name.")
-    _flush(target.absolute().parent)
-
-
-def _replace(partial: Path, target: Path) -> None:
-    aside = Path(tempfile.mkdtemp(REPLACED, f".{target.name}.", target.absolute().parent))
-    old = aside / target.name
-    try:
-        try:
-            target.rename(old)
-            partial.rename(target)
-        except BaseException:
-            # An interrupt may come right after either of them.
-            if os.path.lexists(old) and os.path.lexists(partial):
-                put_back(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        # It is not empty where the old folder could not be put back: then it holds the only copy.
-        with suppress(OSError):
-            aside.rmdir()
-
-
-def put_back(old: Path, target: Path) -> None:
-    """Give a folder that was moved aside its name again.
-
-    Args:
-        old: where it is.
-        target: where it was.
-
-    Raises:
-        OutputError: that cannot be; the message says where it is kept.
-    """
-    try:
-        old.rename(target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be replaced: {error.strerror}", f"What it held before is kept in {old}."
-        ) from error

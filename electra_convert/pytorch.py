@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,21 +15,11 @@ Precision = Literal["float32", "float64"]
 
 
 def import_class(head: Head) -> Any:  # noqa: ANN401 - a class, which mypy does not see
-    """Import the class of a model, and with it PyTorch and transformers, which takes seconds.
-
-    Args:
-        head: what stands on its encoder.
-
-    Returns:
-        The class of transformers, such as ElectraForPreTraining.
-
-    Raises:
-        MissingPackageError: PyTorch or transformers is not installed.
-    """
+    """Import the class of a model, and with it PyTorch and transformers, which takes seconds."""
     return getattr(import_transformers(f"to run the {head.role}"), head.architecture())
 
 
-def load_model(
+def load_folder(
     folder: Path,
     head: Head,
     precision: Precision = "float32",
@@ -51,29 +41,54 @@ def load_model(
         NamesError: transformers found a parameter of the model missing, unexpected or of another shape.
         SourceError: transformers cannot load the folder at all.
     """
-    model_class = import_class(head)
+    return _from_pretrained(str(folder), import_class(head), precision, ignored, folder=folder)
+
+
+def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
+    """Make a model of tensors in memory, as load_folder does of a folder.
+
+    Args:
+        name: what to call it in messages.
+        config: its config.json, which names its class and its dtype.
+        tensors: a torch.Tensor for each of its parameters; the model may keep them.
+    """
+    transformers, architecture = import_transformers("to load it"), config["architectures"][0]
+    model_class = getattr(transformers, architecture, None)
+    if model_class is None:
+        raise SourceError(f"{name}: transformers {transformers.__version__} has no class {architecture}")
+    made = model_class.config_class.from_dict(dict(config))
+    return _from_pretrained(name, model_class, config["dtype"], config=made, state_dict=dict(tensors))
+
+
+def _from_pretrained(
+    name: str,
+    model_class: Any,  # noqa: ANN401 - a class, which mypy does not see
+    dtype: str,
+    ignored: Collection[str] = (),
+    folder: Path | None = None,
+    **given: Any,  # noqa: ANN401 - what a folder would hold
+) -> Any:  # noqa: ANN401 - a torch.nn.Module
     transformers, torch = import_transformers("to load it"), import_torch("to load it")
     with quiet_transformers(transformers):
         try:
             model, info = model_class.from_pretrained(
                 folder,
-                dtype=getattr(torch, precision),
+                dtype=getattr(torch, dtype),
                 output_loading_info=True,
                 local_files_only=True,
                 ignore_mismatched_sizes=True,  # refused below, with their names
+                **given,
             )
         except ElectraConvertError:
             raise
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
-            raise SourceError(
-                f"{folder}: transformers {transformers.__version__} cannot load it: {reason}"
-            ) from error
-    _require_all(folder, model_class.__name__, info, ignored)
+            raise SourceError(f"{name}: transformers {transformers.__version__} cannot load it: {reason}") from error
+    _require_all(name, model_class.__name__, info, ignored)
     return model.eval()
 
 
-def _require_all(folder: Path, architecture: str, info: dict[str, Any], ignored: Collection[str]) -> None:
+def _require_all(place: str, architecture: str, info: dict[str, Any], ignored: Collection[str]) -> None:
     """transformers leaves a parameter that it does not find at random values, and only reports it."""
     faults = []
     for kind in ("missing", "unexpected", "mismatched"):
@@ -83,6 +98,6 @@ def _require_all(folder: Path, architecture: str, info: dict[str, Any], ignored:
     if faults or info["error_msgs"]:
         told = "; ".join([*faults, *info["error_msgs"]])
         raise NamesError(
-            f"{folder}: transformers does not load every weight of {architecture}: {told}",
+            f"{place}: transformers does not load every weight of {architecture}: {told}",
             "It would run with random values in their place.",
         )

@@ -28,7 +28,8 @@ def command(
     """Write a model card, README.md, into FOLDER, which holds a transformers model or a pair of them.
 
     If there is a card already, only the sections between the tool's own markers (<!-- electra_convert:NAME -->) are
-    rewritten, and keys missing from the front matter are added.
+    rewritten, and keys missing from the front matter are added. Licences and languages are checked by
+    the Hub, when the model is uploaded.
     """
     from electra_convert.cli.hub_report import card_fields, card_text
     from electra_convert.cli.printing import print_json, print_message, print_result

@@ -1,7 +1,8 @@
-"""electra-convert demo."""
+"""electra-convert demo: what may be asked for, and what is done."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,15 +13,100 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from electra_convert.cli.demo_request import Request, Share, refuse_idle_options, require_number
 from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
-    from electra_convert.demo.judging import Labelled
-    from electra_convert.demo.models import LoadedModel
-    from electra_convert.demo.results import Judged, Unit
+    from electra_convert.demo.evaluation import Unit
+    from electra_convert.demo.examples import Sentence
+    from electra_convert.demo.model import LoadedModel
+    from electra_convert.demo.scoring import ScoredText
     from electra_convert.schemes.mapping import Role
+
+
+class Share(click.ParamType[float]):
+    """A share of the tokens, as 15% or 0.15."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Read it."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            wanted = "more than 0% and at most 100%, written as 15% or 0.15"
+            self.fail(f"{text!r} is no share of the tokens: expected {wanted}", param, ctx)
+        return share
+
+
+def require_number(_: click.Context, __: click.Parameter, value: float) -> float:
+    """Refuse what is not a number."""
+    # click's ranges let NaN through: it is neither below nor above their ends.
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a probability.")
+    return value
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, apart from the model."""
+
+    sentences: tuple[str, ...]
+    file: Path | None
+    words: bool
+    threshold: float
+    original: str | None
+    corrupt: float | None
+    seed: int
+    fill: int | None
+    table: bool
+    html: Path | None
+    overwrite: bool
+    web: bool
+    port: int
+    as_json: bool
+    quiet: bool
+
+    def refuse_contradictions(self) -> None:
+        """Refuse options that do not go together."""
+        if self.sentences and self.file is not None:
+            raise UsageError("sentences and --file are both given: give one of them")
+        if self.original is not None and len(self.sentences) != 1:
+            raise UsageError(f"--original goes with one sentence, and {len(self.sentences)} are given")
+        for name in ("original", "corrupt", "html"):
+            if self.fill is not None and getattr(self, name) is not None:
+                raise UsageError(f"--fill and --{name} do not go together")
+        if self.original is not None and self.corrupt is not None:
+            raise UsageError("--original and --corrupt do not go together: each says what was replaced")
+        others = (self.file, self.original, self.corrupt, self.fill, self.html)
+        more = self.as_json or len(self.sentences) > 1 or not self.table
+        if self.web and (more or any(other is not None for other in others)):
+            raise UsageError(
+                "--web takes one sentence at most, and none of --file, --original, --corrupt, --fill, --html, "
+                "--no-table and --json"
+            )
+
+
+def refuse_idle_options(request: Request) -> None:
+    """Refuse options that are given and would do nothing."""
+    context = click.get_current_context()
+    needs: dict[str, dict[str, Any]] = {
+        "seed": {"--corrupt": request.corrupt},
+        "port": {"--web": request.web},
+        "overwrite": {"--html": request.html},
+        "generator": {"--corrupt": request.corrupt, "--fill": request.fill, "--web": request.web},
+    }
+    if request.fill is not None:
+        needs |= {"words": {}, "table": {}, "threshold": {}}
+    for name, others in needs.items():
+        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        if given and not any(others.values()):
+            option = "--no-table" if name == "table" else f"--{name}"
+            why = f"without {' or '.join(others)}" if others else "with --fill"
+            raise UsageError(f"{option} does nothing {why}")
 
 
 @dataclass(frozen=True)
@@ -42,7 +128,7 @@ class Opener:
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
         from electra_convert.cli.printing import print_message
-        from electra_convert.demo.models import open_model
+        from electra_convert.demo.opening import open_model
 
         model = open_model(self.source, role, **self.settings)
         for notice in () if self.quiet else model.notices:
@@ -109,7 +195,7 @@ def command(
     line of standard input is one.
     """
     request = Request(**asked)
-    request.check()
+    request.refuse_contradictions()
     refuse_idle_options(request)
     prepare_hub(request.quiet or request.as_json)
     settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
@@ -124,71 +210,60 @@ def command(
 
 def _show(opener: Opener, request: Request) -> None:
     from electra_convert.cli.demo_printing import Printer
-    from electra_convert.demo.html import report_page
-    from electra_convert.demo.results import Report
+    from electra_convert.demo.evaluation import evaluate
+    from electra_convert.demo.html import scores_page
     from electra_convert.pages import check_page, save_page
 
     if request.html is not None:
         check_page(request.html, request.overwrite)
-    texts = _texts(request)
+    sentences = _sentences(request)
     unit: Unit = "word" if request.words else "token"
-    report = Report(opener.name, request.threshold, unit, (), None)
-    printer = Printer(report, table=request.table, quiet=request.quiet, patient=request.html is not None)
-    judged = []
-    for one in _judged(opener, request, texts):
-        judged.append(one)
+    patient = request.html is not None
+    printer = Printer(unit, request.threshold, table=request.table, quiet=request.quiet, patient=patient)
+    scored = []
+    for one in _scored(opener, request, sentences):
+        scored.append(one)
         if not request.as_json:
             printer.text(one)
-    report = Report(report.model, report.threshold, unit, tuple(judged), _evaluation(judged, request))
+    evaluation = None
+    if request.corrupt is not None:
+        evaluation = evaluate([one.marked("token", request.threshold) for one in scored])
     if request.as_json:
-        printer.whole(report)
-    else:
-        printer.evaluation(report)
+        printer.whole(opener.name, scored, evaluation)
+    elif evaluation is not None:
+        printer.evaluation(evaluation)
     if request.html is not None:
-        save_page(request.html, report_page(report), request.overwrite)
+        marked = [one.marked(unit, request.threshold) for one in scored]
+        save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
     printer.close()
 
 
-def _judged(opener: Opener, request: Request, texts: Iterable[Labelled]) -> Iterator[Judged]:
-    from electra_convert.demo.judging import judge, judge_corrupted, judge_edited
+def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:
+    from electra_convert.demo.examples import score_corrupted, score_edited, score_sentences
 
     discriminator = opener.open("discriminator")
     if request.original is not None:
-        yield judge_edited(discriminator, request.original, request.sentences[0])
+        yield score_edited(discriminator, request.original, request.sentences[0])
     elif request.corrupt is not None:
-        yield from judge_corrupted(discriminator, opener.open("generator"), texts, request.corrupt, request.seed)
+        generator = opener.open("generator")
+        yield from score_corrupted(discriminator, generator, sentences, request.corrupt, request.seed)
     else:
-        yield from judge(discriminator, texts)
-
-
-def _evaluation(judged: list[Judged], request: Request) -> Any:  # noqa: ANN401 - an Evaluation or None
-    from electra_convert.demo.truth import evaluate
-
-    if request.corrupt is None:
-        return None
-    return evaluate([(one.scored, one.truth) for one in judged if one.truth is not None], request.threshold)
+        yield from score_sentences(discriminator, sentences)
 
 
 def _fill(opener: Opener, request: Request) -> None:
-    from electra_convert.cli.printing import print_json, print_result
-    from electra_convert.demo.filling import fill
-    from electra_convert.demo.results import filling_fields
-    from electra_convert.demo.terminal import filling_lines
+    from electra_convert.cli.demo_printing import print_fillings
 
-    texts = [one.text for one in _texts(request)]
-    fillings = fill(opener.open("generator"), texts, request.fill or 1)
-    if request.as_json:
-        print_json(filling_fields(opener.name, texts, fillings))
-        return
-    parts = [filling_lines(text, found) for text, found in zip(texts, fillings, strict=True)]
-    print_result("\n\n".join("\n".join(part) for part in parts))
+    texts = [sentence.text for sentence in _sentences(request)]
+    fillings = opener.open("generator").fill(texts, request.fill or 1)
+    print_fillings(opener.name, texts, fillings, request.as_json)
 
 
-def _texts(request: Request) -> list[Labelled]:
-    from electra_convert.demo.judging import labelled, read_lines
+def _sentences(request: Request) -> list[Sentence]:
+    from electra_convert.demo.examples import numbered, read_lines
 
     if request.sentences:
-        return labelled(request.sentences)
+        return numbered(request.sentences)
     if request.file is None and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("there is no sentence", 'Give one: electra-convert demo MODEL "The quick brown fox"')
     if request.file in {None, Path("-")}:
@@ -199,7 +274,7 @@ def _texts(request: Request) -> list[Labelled]:
 
 def _serve(opener: Opener, request: Request) -> None:
     from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.demo.models import roles_of
+    from electra_convert.demo.opening import roles_of
     from electra_convert.demo.web.app import Settings
     from electra_convert.demo.web.server import listen, require_server, serve
 

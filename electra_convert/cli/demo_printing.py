@@ -4,64 +4,74 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from shutil import get_terminal_size
+from typing import Any
 
 from electra_convert.cli.printing import on_terminal, print_json, print_message, print_result
-from electra_convert.demo.results import Judged, Report, report_fields
-from electra_convert.demo.terminal import evaluation_lines, outcome_line, sentence_line, table_lines
+from electra_convert.demo.evaluation import Evaluation, Mark, Unit
+from electra_convert.demo.filling import Filling
+from electra_convert.demo.scoring import ScoredText
+from electra_convert.demo.terminal import evaluation_lines, filling_lines, outcome_line, sentence_line, table_lines
 from electra_convert.errors import OutputError
 
 _COLUMNS = 80  # of what is no terminal: the same lines wherever they go
 
 
 class Printer:
-    """Prints the parts of a report.
+    """Prints scored texts.
 
     Args:
-        report: whose threshold and unit are shown; its texts come one by one.
+        unit: what is shown: tokens, or whole words.
+        threshold: what is called replaced has a higher probability.
         table: whether the numbers of every token are shown.
         quiet: whether no notes are.
         patient: whether a reader that leaves, or a full disk, is kept until close, because more than print is to be
             done.
     """
 
-    def __init__(self, report: Report, *, table: bool, quiet: bool, patient: bool) -> None:
-        self._report = report
+    def __init__(self, unit: Unit, threshold: float, *, table: bool, quiet: bool, patient: bool) -> None:
+        self._unit = unit
+        self._threshold = threshold
         self._table = table
         self._quiet = quiet
         self._patient = patient
         self._printed = 0
         self._failure: OSError | OutputError | None = None
 
-    def text(self, judged: Judged) -> None:
+    def text(self, scored: ScoredText) -> None:
         """Print one text."""
-        terminal = on_terminal(sys.stdout)
-        colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        lines = [sentence_line(judged, self._report, colour)]
+        colour = wants_colour()
+        text = scored.marked(self._unit, self._threshold)
+        lines = [sentence_line(text, colour)]
         if self._table:
             before = [""] if self._printed else []
             smooth = colour and _has_blocks(sys.stdout.encoding)
-            columns = get_terminal_size().columns if terminal else _COLUMNS
-            lines = [*before, *lines, "", *table_lines(judged, self._report, smooth, columns)]
-        if judged.truth is not None:
-            lines += [*([""] if self._table else []), outcome_line(judged, self._report)]
-        self._print("\n".join(lines))
+            columns = get_terminal_size().columns if on_terminal(sys.stdout) else _COLUMNS
+            lines = [*before, *lines, "", *table_lines(text, smooth, columns)]
+        if text.labelled:
+            lines += [*([""] if self._table else []), outcome_line(text)]
+        self._try(lambda: print_result("\n".join(lines)))
         self._printed += 1
-        if judged.scored.windows > 1 and not self._quiet:
-            count = judged.scored.windows
-            print_message("Note", f"longer than the model's input: scored in {count} windows that overlap.")
+        if text.windows > 1 and not self._quiet:
+            print_message("Note", f"longer than the model's input: scored in {text.windows} windows that overlap.")
 
-    def evaluation(self, report: Report) -> None:
-        """Print the figures over all texts, where there are any."""
-        if report.evaluation is not None:
-            self._print("\n".join(["", *evaluation_lines(report.evaluation, report.threshold)]))
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Print the figures over all texts."""
+        lines = ["", *evaluation_lines(evaluation, self._threshold)]
+        self._try(lambda: print_result("\n".join(lines)))
 
-    def whole(self, report: Report) -> None:
-        """Print all of it as JSON."""
-        try:
-            print_json(report_fields(report))
-        except (BrokenPipeError, OutputError) as error:
-            self._keep(error)
+    def whole(self, model: str, texts: Sequence[ScoredText], evaluation: Evaluation | None) -> None:
+        """Print all of it as one JSON object."""
+        fields: dict[str, Any] = {
+            "model": model,
+            "threshold": self._threshold,
+            "texts": [text_fields(text, self._threshold) for text in texts],
+        }
+        if evaluation is not None:
+            fields["evaluation"] = asdict(evaluation)
+        self._try(lambda: print_json(fields))
 
     def close(self) -> None:
         """Say what went wrong in printing.
@@ -73,18 +83,20 @@ class Printer:
         if self._failure is not None:
             raise self._failure
 
-    def _print(self, text: str) -> None:
+    def _try(self, print_it: Callable[[], None]) -> None:
         if self._failure is not None:
             return
         try:
-            print_result(text)
+            print_it()
         except (BrokenPipeError, OutputError) as error:
-            self._keep(error)
+            if not self._patient:
+                raise
+            self._failure = error
 
-    def _keep(self, error: OSError | OutputError) -> None:
-        if not self._patient:
-            raise error
-        self._failure = error
+
+def wants_colour() -> bool:
+    """Whether standard output is a terminal that shows colours, and its reader wants them."""
+    return on_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _has_blocks(encoding: str) -> bool:
@@ -92,3 +104,37 @@ def _has_blocks(encoding: str) -> bool:
         return bool("█▏".encode(encoding))
     except UnicodeEncodeError:
         return False
+
+
+def text_fields(scored: ScoredText, threshold: float) -> dict[str, Any]:
+    """What `demo --json` says of a text."""
+    tokens = zip(scored.tokens, scored.marked("token", threshold).marks, strict=True)
+    return {
+        "text": scored.text,
+        "windows": scored.windows,
+        "tokens": [{"piece": token.piece, **_mark_fields(mark, scored.text)} for token, mark in tokens],
+        "words": [_mark_fields(mark, scored.text) for mark in scored.marked("word", threshold).marks],
+    }
+
+
+def _mark_fields(mark: Mark, text: str) -> Mapping[str, Any]:
+    fields = {
+        "text": text[mark.start : mark.end],
+        "start": mark.start,
+        "end": mark.end,
+        "probability": mark.probability,
+        "replaced": mark.called,
+        "outcome": mark.outcome,
+        "before": mark.before,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def print_fillings(model: str, texts: Sequence[str], fillings: Sequence[Sequence[Filling]], as_json: bool) -> None:
+    """Print what the generator would put at the masks of some texts."""
+    found = list(zip(texts, fillings, strict=True))
+    if as_json:
+        filled = [{"text": text, "masks": [asdict(mask) for mask in masks]} for text, masks in found]
+        print_json({"model": model, "texts": filled})
+    else:
+        print_result("\n\n".join("\n".join(filling_lines(text, masks)) for text, masks in found))

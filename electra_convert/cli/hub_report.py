@@ -10,9 +10,9 @@ from electra_convert.cli.printing import as_text, one_line, table
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
-    from electra_convert.hub.card.contents import PublishedFile
+    from electra_convert.hub.card.model_folder import PublishedFile
     from electra_convert.hub.card.writing import Card
-    from electra_convert.hub.uploading import Upload
+    from electra_convert.hub.upload import Upload
 
 
 def card_fields(cards: Sequence[Card], dry_run: bool) -> dict[str, Any]:
@@ -35,19 +35,19 @@ def card_fields(cards: Sequence[Card], dry_run: bool) -> dict[str, Any]:
 def card_text(cards: Sequence[Card], dry_run: bool) -> str:
     """What `card` prints: where the cards are, or, of a dry run, the cards."""
     if dry_run:
-        return "\n".join(f"{one_line(str(card.path))}\n\n{_escaped(card.text)}" for card in cards)
+        return "\n".join(f"{one_line(str(card.path))}\n\n{as_text(card.text.splitlines())}" for card in cards)
     return as_text(f"Wrote {card.path}" if card.changed else f"{card.path} is as it should be" for card in cards)
 
 
-def plan_text(plan: Upload) -> str:
+def plan_text(upload: Upload) -> str:
     """What is shown of an upload before its first byte is sent."""
-    shipment = plan.shipment
+    plan, folder = upload.plan, upload.plan.facts.folder
     lines = [
-        f"{shipment.repo_id}, {plan.revision}, {_visibility(plan)}",
-        shipment.proof.line,
-        *table([(f"{file.size:,}", file.name, _state(plan, file)) for file in shipment.files]),
-        *(f"  removes {name}, of the model before" for name in plan.removed),
-        *(f"  leaves {name}" for name in shipment.folder.strays),
+        f"{plan.repo_id}, {upload.revision}, {_visibility(upload)}",
+        plan.facts.proof.line,
+        *table([(f"{file.size:,}", file.name, _state(upload, file)) for file in plan.files]),
+        *(f"  removes {name}, of the model before" for name in upload.removed),
+        *(f"  leaves {name}" for name in folder.left),
     ]
     return as_text(lines)
 
@@ -63,51 +63,48 @@ def upload_fields(done: Sequence[Upload]) -> dict[str, Any]:
 
 
 def _fields(one: Upload) -> dict[str, Any]:
-    shipment = one.shipment
+    plan, folder = one.plan, one.plan.facts.folder
     return {
-        "repo_id": shipment.repo_id,
-        "role": shipment.folder.role,
+        "repo_id": plan.repo_id,
+        "role": folder.role,
         "revision": one.revision,
         "private": one.private,
         "new": one.new,
-        "verification": shipment.proof.state,
-        "files": {file.name: file.size for file in shipment.files},
+        "verification": plan.facts.proof.state,
+        "files": {file.name: file.size for file in plan.files},
         "sent": one.sent,
         "removed": one.removed,
-        "left": shipment.folder.strays,
+        "left": folder.left,
         "commit": one.commit,
         "url": one.url,
-        "notices": shipment.notices,
+        "notices": plan.card.notices,
         "dry_run": one.dry_run,
     }
 
 
-def _dry(plan: Upload) -> str:
-    return f"Would upload to {plan_text(plan)}\n\n{_escaped(plan.shipment.card.text)}"
+def _dry(upload: Upload) -> str:
+    return f"Would upload to {plan_text(upload)}\n\n{as_text(upload.plan.card.text.splitlines())}"
 
 
 def _done(one: Upload) -> str:
-    checked = f"all {counted(len(one.shipment.files), 'file')} found there by size and hash"
-    what = f"{counted(len(one.sent), 'file')} sent, {checked}" if one.sent or one.removed else "nothing to do"
-    if what == "nothing to do":
+    checked = f"all {counted(len(one.plan.files), 'file')} found there by size and hash"
+    if one.sent or one.removed:
+        what = f"{counted(len(one.sent), 'file')} sent, {checked}"
+    else:
         what = f"no commit, nothing changed: {checked}"
-    return as_text([one.url, f"  {one.shipment.repo_id} at {one.commit}: {what}"])
+    return as_text([one.url, f"  {one.plan.repo_id} at {one.commit}: {what}"])
 
 
-def _visibility(plan: Upload) -> str:
-    if plan.new is None:
+def _visibility(upload: Upload) -> str:
+    if upload.new is None:
         return "a repository that was not looked up (offline)"
-    shown = {True: "private", False: "public", None: "visible as the account's default has it"}[plan.private]
-    return f"a new repository, {shown}" if plan.new else f"a repository that is there, {shown}"
+    shown = {True: "private", False: "public", None: "visible as the account's default has it"}[upload.private]
+    return f"a new repository, {shown}" if upload.new else f"a repository that is there, {shown}"
 
 
-def _state(plan: Upload, file: PublishedFile) -> str:
+def _state(upload: Upload, file: PublishedFile) -> str:
     """What is not to be expected of a file; a link may lead to what nobody meant to publish."""
-    words = [] if file.name in plan.sent else ["there already"]
+    words = [] if file.name in upload.sent else ["there already"]
     if isinstance(file.source, Path) and file.source.is_symlink():
         words.append(f"a link to {file.source.resolve()}")
     return f"({', '.join(words)})" if words else ""
-
-
-def _escaped(text: str) -> str:
-    return "\n".join(one_line(line) for line in text.splitlines())

@@ -25,11 +25,11 @@ def command(
     """
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import inspection_fields, inspection_text
-    from electra_convert.conversion.inspect import inspect
+    from electra_convert.conversion.inspect import run_inspection
 
     prepare_hub(quiet or as_json)
     with progress_bar("Checking", quiet or as_json) as progress:
-        result = inspect(source, check, hparams, config, progress)
+        result = run_inspection(source, check, hparams, config, progress)
     if as_json:
         print_json(inspection_fields(result))
         return

@@ -1,12 +1,16 @@
-"""electra-convert pretrain."""
+"""electra-convert pretrain; while a run goes on, a bar with both losses on a terminal, and lines elsewhere."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
 from electra_convert.cli.shared import PATH, output_options, parse_source, prepare_hub
 
 
@@ -91,6 +95,7 @@ def command(
     output: Path,
     cased: bool | None,
     export: str | None,
+    init_from: str | Path | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
@@ -101,15 +106,17 @@ def command(
     build_pretraining_dataset.py. OUTPUT/model will hold the trained pair, and OUTPUT/checkpoints what --resume
     continues from.
     """
-    from electra_convert.cli.printing import print_json, print_message, print_result
     from electra_convert.cli.report import pretraining_fields, pretraining_text
-    from electra_convert.cli.training import training_display
-    from electra_convert.pretraining.options import make_pretrain_options
+    from electra_convert.hub.download import local_source
+    from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.run import run_pretraining
 
     prepare_hub(quiet or as_json)
-    options = make_pretrain_options(
-        {**given, "lower_case": None if cased is None else not cased, "export_tf": export == "tf"}
+    options = PretrainOptions(
+        lower_case=None if cased is None else not cased,
+        export_tf=export == "tf",
+        init_from=None if init_from is None else local_source(init_from),
+        **given,
     )
     with training_display(quiet or as_json) as display:
         result = run_pretraining(corpus, output, options, display)
@@ -121,3 +128,72 @@ def command(
     print_result(pretraining_text(result))
     if not quiet:
         print_message("Note", f"The curves are in {output / 'curves.png'}.")
+
+
+@contextmanager
+def training_display(quiet: bool) -> Iterator[TrainingDisplay]:
+    """Show a run, unless nothing may be shown; yields who is to be told how it goes."""
+    with ExitStack() as stack:
+        bars = None
+        if not quiet and on_terminal(sys.stderr):
+            bars = stack.enter_context(_bars())
+        yield TrainingDisplay(bars, quiet)
+
+
+def _bars() -> Any:  # noqa: ANN401 - rich.progress.Progress
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[losses]}"), console=Console(stderr=True))
+
+
+class TrainingDisplay:
+    """Plays the role of pretraining.progress.Reporter, and shows on standard error what it is told."""
+
+    def __init__(self, bars: Any, quiet: bool) -> None:  # noqa: ANN401 - rich.progress.Progress
+        self._bars, self._quiet = bars, quiet
+        self._tasks: dict[str, Any] = {}
+
+    def tokenised(self, done: int, total: int) -> None:
+        """Move the bar of the corpus, in kilobytes."""
+        self._move("Tokenising", done // 1000, total // 1000, "")
+
+    def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
+        """Move the bar of the steps."""
+        from electra_convert.pretraining.progress import losses_text
+
+        text = losses_text(losses)
+        if self._bars is None:
+            self._say("Step", f"{step} of {total}: {text}")
+        self._move("Training", step, total, text)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Print the metrics of the held-out sequences."""
+        from electra_convert.pretraining.progress import metrics_text
+
+        if metrics:
+            self._say("Held out", f"at step {step}: {metrics_text(metrics)}")
+
+    def noticed(self, line: str) -> None:
+        """Print a note."""
+        self._say("Note", line)
+
+    def warned(self, line: str) -> None:
+        """Print a warning."""
+        self._say("Warning", line)
+
+    def _say(self, kind: str, text: str) -> None:
+        """Print a line, above the bars where there are some: what goes past them lands in the middle of one."""
+        if self._bars is not None:
+            line = f"{kind}: {one_line(text)}"
+            self._bars.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        elif not self._quiet:
+            print_message(kind, text)
+
+    def _move(self, name: str, done: int, total: int, losses: str) -> None:
+        if self._bars is None:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, losses="")
+        self._bars.update(self._tasks[name], completed=done, total=total, losses=losses)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.convert import Conversion
     from electra_convert.conversion.inspect import Inspection
-    from electra_convert.pretraining.outputs.records import Pretraining
+    from electra_convert.pretraining.run import Pretraining
 
 
 def conversion_fields(result: Conversion) -> dict[str, Any]:
@@ -90,6 +90,8 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
         "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
         "step": result.step,
         "metrics": result.metrics,
+        "notices": result.notes,
+        "warnings": result.warnings,
     }
 
 

@@ -46,13 +46,9 @@ def command(
     license: str | None,
     language: tuple[str, ...],
     base_model: str | None,
-    include_optimizer: bool,
-    include_pickles: bool,
-    unverified: bool,
-    overwrite_card: bool,
     as_json: bool,
     quiet: bool,
-    **request: Any,  # noqa: ANN401 - the fields of Request
+    **options: Any,  # noqa: ANN401 - the other fields of UploadOptions
 ) -> None:
     """Upload FOLDER, a verified transformers model, to REPO_ID (OWNER/NAME) on the Hugging Face Hub.
 
@@ -62,26 +58,25 @@ def command(
     """
     from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text
     from electra_convert.cli.printing import print_json, print_message, print_result
-    from electra_convert.hub.card.front_matter import Metadata
-    from electra_convert.hub.shipment import Choice
-    from electra_convert.hub.uploading import Request, Upload, run_upload
+    from electra_convert.hub.card.metadata import Metadata
+    from electra_convert.hub.plan import UploadOptions
+    from electra_convert.hub.upload import Upload, run_upload
 
     def tell(text: str) -> None:
         if not quiet:
             print_message("Note", text)
 
-    def show(plan: Upload) -> None:
-        if not quiet and not as_json and not request["dry_run"]:
-            click.echo(plan_text(plan), err=True)
+    def show(upload: Upload) -> None:
+        if not quiet and not as_json and not options["dry_run"]:
+            click.echo(plan_text(upload), err=True)
 
     prepare_hub(quiet or as_json)
-    metadata = Metadata(license, language, base_model)
-    choice = Choice(metadata, include_optimizer, include_pickles, unverified, overwrite_card)
-    done = run_upload(repo_id, folder, choice, Request(**request), show, tell)
+    told = UploadOptions(Metadata(license, language, base_model), **options)
+    done = run_upload(repo_id, folder, told, show, tell)
     if as_json:
         print_json(upload_fields(done))
         return
     print_result(upload_text(done))
     for one in done:
-        for line in one.shipment.notices:
+        for line in one.plan.card.notices:
             tell(line)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from electra_convert.config.activations import ACTIVATIONS, GENERATOR_HEAD
 from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, google_heads
-from electra_convert.config.keys import ACTIVATIONS, LOCATIONS, MODEL_SIZES, OVERRIDES
+from electra_convert.config.keys import LOCATIONS, MODEL_SIZES, OVERRIDES
 from electra_convert.config.resolve import SIZE_KEYS, TRAINING_KEYS, Resolved
 from electra_convert.errors import ConfigError
 from electra_convert.schemes.layouts import Layout
@@ -41,7 +42,7 @@ def check_expressible(configs: Mapping[Role, Resolved], layout: Layout) -> None:
 
 def _check_generator(configs: Mapping[Role, Resolved], layout: Layout) -> None:
     generator, discriminator = configs["generator"], configs.get("discriminator")
-    if generator["hidden_act"] != "gelu":
+    if generator["hidden_act"] != GENERATOR_HEAD:
         raise ConfigError(
             f"the generator's hidden_act is {generator['hidden_act']!r}; transformers computes the generator's head "
             "with gelu whatever the configuration says, Google's code does not",

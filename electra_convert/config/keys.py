@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from electra_convert.config.activations import ACTIVATIONS
 from electra_convert.errors import ConfigError
 
 MODEL_SIZES = {"small": (256, 12), "base": (768, 12), "large": (1024, 24)}
@@ -91,9 +92,6 @@ TRAINING: Mapping[str, Any] = {
 # do_lower_case as a widespread tutorial writes it. In Google's code any text is true, but nothing that pretraining
 # computes depends on it: what lower-cased a corpus, or did not, is the option of build_pretraining_dataset.py.
 SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
-
-# What modeling.get_activation knows, in any case; nothing at all stands for linear.
-ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 
 _SWITCH = "true or false"
 _INTEGERS = frozenset(

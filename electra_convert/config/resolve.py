@@ -60,6 +60,16 @@ class Value:
     origin: str
 
 
+def plain(values: Mapping[str, Value]) -> dict[str, Any]:
+    """A configuration without its origins."""
+    return {key: value.value for key, value in values.items()}
+
+
+def origins(values: Mapping[str, Value]) -> dict[str, str]:
+    """The origins of a configuration's values."""
+    return {key: value.origin for key, value in values.items()}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What one source says of one model.

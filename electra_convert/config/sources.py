@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
+from electra_convert.config.activations import ACTIVATION_OPERATIONS
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
 from electra_convert.config.record import recorded_layout
 from electra_convert.config.resolve import (
@@ -31,7 +32,6 @@ from electra_convert.schemes.models import Checkpoint, Model
 
 Given = tuple[Hparams, Rank]
 Read = TypeVar("Read")
-_ACTIVATION_OPS = {"Erf": "gelu", "Relu": "relu", "Tanh": "tanh"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def gather(
         ConfigError: a source cannot be read, or contradicts the weights or another source.
         CorruptFileError: the graph is damaged.
     """
-    warnings: list[str] = []
+    warnings: list[str] = list(checkpoint.warnings)
     attempt = partial(_attempt, checkpoint.folder, hparams is not None or config is not None, warnings)
     given = _hparams(checkpoint, hparams, attempt)
     wanted = checkpoint.models.keys() if roles is None else roles
@@ -223,7 +223,7 @@ def _heads(graph: Path, model: Model, width: int) -> int:
 def _activation(ops: set[str]) -> dict[str, Any]:
     if {"Tanh", "Pow"} <= ops:
         return {"hidden_act": "gelu_new"}
-    known = {activation for op, activation in _ACTIVATION_OPS.items() if op in ops}
+    known = {activation for op, activation in ACTIVATION_OPERATIONS.items() if op in ops}
     if len(known) == 1:
         return {"hidden_act": known.pop()}
     return {"hidden_act": "linear"} if "BiasAdd" in ops and not known else {}

@@ -6,26 +6,41 @@ Named apart from the function, which is electra_convert.convert.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from electra_convert.checkpoint import Checkpoint, open_checkpoint
-from electra_convert.config.resolve import Value
+from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.config.hparams import hparams_text
+from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.layout_tensorflow import plan_tensorflow
+from electra_convert.conversion.layout_tensorflow import head_obstacle, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
-from electra_convert.conversion.options import Options, Target, make_options
-from electra_convert.conversion.plan import OutputPlan, Progress, write
-from electra_convert.errors import NamesError, OutputError, ParityError
+from electra_convert.conversion.options import (
+    Options,
+    Rounding,
+    Selection,
+    Target,
+    lowers_case,
+    read_labels,
+    read_path,
+    read_size,
+    read_target,
+    read_task,
+)
+from electra_convert.conversion.plan import OutputPlan, merged, write
+from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
+from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
+from electra_convert.tensors.transfer import Progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conversion:
     """What a conversion made, or would make.
 
@@ -36,7 +51,8 @@ class Conversion:
         to: the container that was written.
         layout: the layout of a TensorFlow source, or None.
         step: the global step, or None where it is not known.
-        models: the configuration of each model written, each value with its origin.
+        models: the configuration of each model written, by role, or of several tasks by task, each value with its
+            origin.
         parameters: the number of weights of each model written.
         files: the size in bytes of every file, by path within the output; for a dry run, of containers the bytes of
             their tensors alone, without headers and indices.
@@ -51,75 +67,167 @@ class Conversion:
     to: Target
     layout: str | None
     step: int | None
-    models: Mapping[Role, Mapping[str, Value]]
-    parameters: Mapping[Role, int]
+    models: Mapping[str, Mapping[str, Value]]
+    parameters: Mapping[str, int]
     files: Mapping[str, int]
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
 
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The configuration of each model written, by transformers' names."""
+        return {role: plain(values) for role, values in self.models.items()}
 
+    @property
+    def origins(self) -> dict[str, dict[str, str]]:
+        """Where each value of `configs` comes from, such as weights or hparams.json."""
+        return {role: origins(values) for role, values in self.models.items()}
+
+    def __repr__(self) -> str:
+        models = ", ".join(f"{role} of {count:,} parameters" for role, count in self.parameters.items())
+        size = f"{counted(len(self.files), 'file')}, {sum(self.files.values()):,} bytes"
+        planned = ", not written" if self.dry_run else ""
+        return f"<Conversion {str(self.source)!r} -> {str(self.output)!r}: {self.to}, {models}, {size}{planned}>"
+
+
+@arguments_for_options()
 def convert(
     source: str | Path,
     output: str | Path,
     progress: Progress | None = None,
-    **options: Any,  # noqa: ANN401
+    *,
+    model: Selection | None = None,
+    to: Target | Literal["tensorflow"] | None = None,
+    generator: str | Path | None = None,
+    hparams: Mapping[str, Any] | str | Path | None = None,
+    config: str | Path | None = None,
+    vocab: str | Path | None = None,
+    pad_vocab: bool = False,
+    cased: bool | None = None,
+    uncased: bool | None = None,
+    strip_accents: bool | None = None,
+    task: str | None = None,
+    labels: str | Path | Sequence[str] | None = None,
+    dtype: Rounding | None = None,
+    max_shard_size: int | str | None = None,
+    optimizer: bool = False,
+    zero_optimizer: bool = False,
+    prefix: str | None = None,
+    allow_nonfinite: bool = False,
+    verify: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
+    subfolder: str | None = None,
 ) -> Conversion:
-    """Convert an ELECTRA checkpoint.
+    """Convert an ELECTRA checkpoint into a new folder, which appears complete or not at all.
+
+    A TensorFlow checkpoint becomes a transformers model, or a folder with a pair of them; either of these becomes a
+    TensorFlow checkpoint that Google's code can load. Every tensor is accounted for, and no bit of it is changed
+    unless a dtype is asked for.
+
+    >>> result = convert("fixtures/default", "my-generator", model="generator", vocab="fixtures/vocab.txt")
+    >>> result.configs["generator"]["num_attention_heads"], result.origins["generator"]["num_attention_heads"]
+    (1, 'hparams.json')
+    >>> sorted(result.files)
+    ['config.json', 'conversion.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json', 'vocab.txt']
 
     Args:
-        source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or pair of them;
-            or where such is on the Hub: hf://OWNER/REPO[@REVISION][/PATH].
+        source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or a folder with a
+            pair of them, a file of weights; or any of these on the Hub: hf://OWNER/REPO[@REVISION][/PATH].
         output: the folder to make; a pair of models gets a folder each within it.
         progress: told how many bytes of how many have been read, from several threads.
-        options: the fields of options.Options, such as model="discriminator" or to="torch"; paths may be text,
-            hparams a dictionary, and max_shard_size text such as "2GB".
+        model: which model to write; by default every one there is.
+        to: the container to write; by default safetensors from TensorFlow, and TensorFlow from anything else.
+        generator: the generator that goes with a source that is a discriminator alone.
+        hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
+        config: a transformers config.json, to settle the head count and the activation.
+        vocab: the vocabulary file; by default vocab.txt beside the checkpoint.
+        pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
+        cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
+        uncased: the opposite of cased, for those who would rather say it so.
+        strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
+        task: of a checkpoint that Google's code fine-tuned: the task whose head is wanted, NAME or NAME=KIND where
+            the name does not tell; KIND is text-classification, regression, token-classification or
+            question-answering.
+        labels: what its classes are called: a list, or a file with one a line; by default those of Google's code.
+        dtype: round the weights to this dtype, to the nearest, ties to even.
+        max_shard_size: split the weights into files of at most this size: bytes, or text such as "2GB".
+        optimizer: carry over the optimiser's slots and the global step.
+        zero_optimizer: write slots of zeros, so that Google's pretraining can start from it (to TensorFlow).
+        prefix: what the files of a TensorFlow checkpoint are called; by default model.ckpt.
+        allow_nonfinite: convert NaN and infinite weights rather than refuse them.
+        verify: verify the result as verify does before it gets its name; write nothing if it fails.
+        dry_run: say what would be written, and write nothing.
+        overwrite: replace the output if it exists, as soon as the new one is complete.
+        revision: of a source on the Hub: a branch, a tag or a commit, in place of @REVISION in its address.
+        token: of a source on the Hub: the account's, by default what huggingface_hub finds.
+        subfolder: of a source on the Hub: the folder within the repository.
 
     Returns:
         What was made.
 
     Raises:
-        ElectraConvertError: nothing has been written; the message says why.
+        ElectraConvertError: nothing has been written; the message says why, and the hint what to do.
     """
-    if options.get("generator") is not None:
-        options["generator"] = local_source(options["generator"])
-    return run_conversion(as_source(source), Path(output), make_options(options), progress)
+    options = Options(
+        model=model,
+        to=read_target(to),
+        generator=None if generator is None else local_source(generator, token=token),
+        hparams=hparams_text(hparams),
+        config=read_path("config", config),
+        vocab=read_path("vocab", vocab),
+        pad_vocab=pad_vocab,
+        lower_case=lowers_case(cased, uncased),
+        strip_accents=strip_accents,
+        task=read_task(task),
+        labels=read_labels(labels),
+        dtype=dtype,
+        max_shard_size=read_size(max_shard_size),
+        optimizer=optimizer,
+        zero_optimizer=zero_optimizer,
+        prefix=prefix,
+        allow_nonfinite=allow_nonfinite,
+        verify=verify,
+        dry_run=dry_run,
+        overwrite=overwrite,
+    )
+    return run_conversion(as_source(source, revision, token, subfolder), Path(output), options, progress, token)
 
 
 def run_conversion(
-    pointed_at: str | Path, output: Path, options: Options, progress: Progress | None = None
+    pointed_at: str | Path,
+    output: Path,
+    options: Options,
+    progress: Progress | None = None,
+    token: str | None = None,
 ) -> Conversion:
-    """Convert an ELECTRA checkpoint, with the options already in one place.
-
-    Args:
-        pointed_at: what to read: a path, or hf://OWNER/REPO[@REVISION].
-        output: the folder to make.
-        options: what was asked for.
-        progress: told how many bytes of how many have been read, from several threads.
-
-    Returns:
-        What was made.
-
-    Raises:
-        ElectraConvertError: nothing has been written; the message says why.
-    """
-    source = local_source(pointed_at)
-    with open_checkpoint(source, options.generator) as checkpoint:
+    """Convert an ELECTRA checkpoint, with the options already in one place."""
+    source = local_source(pointed_at, token=token)
+    with ExitStack() as stack:
+        checkpoint = stack.enter_context(open_path(source, options.generator, options.task))
+        parts = _parts(stack, source, checkpoint, options)
         target: Target = options.to or checkpoint.scheme.target
         options.check(target)
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
-        roles = choose_roles(checkpoint, options)
-        findings = gather(checkpoint, options.hparams, options.config, roles)
-        for role in roles:
-            require_tied(checkpoint.path, checkpoint.models[role])
-        plan = _plan(checkpoint, findings, roles, target, options)
+        planned = {name: _plan_part(part, target, options) for name, part in parts.items()}
+        plan = merged({name: plan for name, (plan, _, _) in planned.items()})
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                inspect = partial(_verify, pointed_at, output, options) if options.verify else lambda _: None
+                compare = partial(_verify, source, pointed_at, output, options)
+                inspect = compare if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
+        settled = {
+            name or role: (findings.configs[role].values, parts[name].models[role].parameters)
+            for name, (_, findings, roles) in planned.items()
+            for role in roles
+        }
+        found = [line for _, findings, _ in planned.values() for line in findings.warnings]
         return Conversion(
             source=pointed_at,
             output=output,
@@ -127,21 +235,40 @@ def run_conversion(
             to=target,
             layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
-            models={role: findings.configs[role].values for role in roles},
-            parameters={role: checkpoint.models[role].parameters for role in roles},
+            models={name: values for name, (values, _) in settled.items()},
+            parameters={name: count for name, (_, count) in settled.items()},
             files=files,
             notices=plan.notices,
-            warnings=findings.warnings,
+            warnings=tuple(dict.fromkeys([*found, *plan.warnings])),
             dry_run=options.dry_run,
         )
 
 
-def _verify(source: str | Path, output: Path, options: Options, folder: Path) -> None:
+def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:
+    """What is laid out in folders of their own: one checkpoint in the output itself, or of several tasks one each."""
+    tasks = [task.name for task in checkpoint.tasks if task.head is not None]
+    if options.task is not None or len(tasks) < 2:
+        return {"": checkpoint}
+    return {name: stack.enter_context(open_path(source, None, Choice(name))) for name in tasks}
+
+
+def _plan_part(
+    checkpoint: Checkpoint, target: Target, options: Options
+) -> tuple[OutputPlan, Findings, tuple[Role, ...]]:
+    roles = choose_roles(checkpoint, options.model)
+    findings = gather(checkpoint, options.hparams, options.config, roles)
+    for role in roles:
+        require_tied(checkpoint.path, checkpoint.models[role])
+    return _plan(checkpoint, findings, roles, target, options), findings, roles
+
+
+def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
     """Refuse what was written unless it is the same model as the source, and keep the report in it."""
-    from electra_convert.verification.sides import Place, find_place
+    from electra_convert.verification.sides import Place
     from electra_convert.verification.verify import Checks, run_verification
 
-    reference = replace(find_place(source, options.hparams, options.config), generator=options.generator)
+    name = None if isinstance(source, Path) else source
+    reference = Place(opened, name, options.generator, options.hparams, options.config)
     report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
     if report.verdict == "different":
         raise ParityError(
@@ -156,23 +283,16 @@ def _verify(source: str | Path, output: Path, options: Options, folder: Path) ->
         )
 
 
-def choose_roles(checkpoint: Checkpoint, options: Options) -> tuple[Role, ...]:
-    """Choose the models to write.
-
-    Args:
-        checkpoint: the models there are.
-        options: what was asked for.
-
-    Returns:
-        The roles, the discriminator first.
+def choose_roles(checkpoint: Checkpoint, selection: Selection | None) -> tuple[Role, ...]:
+    """Choose the models to write, the discriminator first; every one there is unless one is asked for.
 
     Raises:
         NamesError: a model that was asked for is not there, or has no counterpart in transformers.
     """
     present = tuple(checkpoint.models)
     wanted: tuple[Role, ...] = present
-    if options.model is not None:
-        wanted = ("discriminator", "generator") if options.model == "both" else (options.model,)
+    if selection is not None:
+        wanted = ("discriminator", "generator") if selection == "both" else (selection,)
     for role in wanted:
         if role not in checkpoint.models:
             raise _absent(checkpoint, role)
@@ -226,7 +346,9 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
 
 
 def _head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
-    names = [name for role in roles for name in checkpoint.models[role].head.unmapped]
-    return (
-        [f"Left out, a fine-tuned head, which Google's code has no place for: {', '.join(names)}."] if names else []
-    )
+    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
+    return [
+        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
+        for head, reason in told
+        if reason is not None
+    ]

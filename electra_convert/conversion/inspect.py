@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from electra_convert.checkpoint import Checkpoint, open_checkpoint
-from electra_convert.config.resolve import Value
+from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.config.hparams import hparams_text
+from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import gather
-from electra_convert.conversion.options import hparams_text
-from electra_convert.conversion.plan import Progress
+from electra_convert.conversion.options import read_path
+from electra_convert.errors import arguments_for_options
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tensors.cast import require_finite
 from electra_convert.tensors.spec import PIECE_BYTES
+from electra_convert.tensors.transfer import Progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelReport:
     """One model of a source.
 
@@ -37,8 +39,11 @@ class ModelReport:
     config: Mapping[str, Value]
     parameters: int
 
+    def __repr__(self) -> str:
+        return f"<ModelReport {self.architecture}: {self.parameters:,} parameters>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Inspection:
     """What a source holds.
 
@@ -64,22 +69,51 @@ class Inspection:
     warnings: tuple[str, ...]
     checked: int | None
 
+    @property
+    def configs(self) -> dict[Role, dict[str, Any]]:
+        """The configuration of each model, by transformers' names."""
+        return {role: plain(model.config) for role, model in self.models.items()}
 
+    @property
+    def origins(self) -> dict[Role, dict[str, str]]:
+        """Where each value of `configs` comes from, such as weights or hparams.json."""
+        return {role: origins(model.config) for role, model in self.models.items()}
+
+    def __repr__(self) -> str:
+        kind = f"{self.format}, {self.layout} layout" if self.layout else self.format
+        models = ", ".join(f"{role} of {model.parameters:,} parameters" for role, model in self.models.items())
+        return f"<Inspection of {str(self.source)!r}: {kind}; {models}>"
+
+
+@arguments_for_options()
 def inspect(
     source: str | Path,
     check: bool = False,
-    hparams: str | Path | Mapping[str, Any] | None = None,
+    hparams: Mapping[str, Any] | str | Path | None = None,
     config: str | Path | None = None,
     progress: Progress | None = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    subfolder: str | None = None,
 ) -> Inspection:
-    """Say what a source holds.
+    """Say what a source holds, without converting it; only its indices are read unless it is to be checked.
+
+    >>> found = inspect("fixtures/default")
+    >>> found
+    <Inspection of 'fixtures/default': tensorflow, default layout; discriminator of ... parameters, generator of ...>
+    >>> found.configs["discriminator"]["hidden_size"], found.origins["discriminator"]["hidden_size"]
+    (64, 'weights')
 
     Args:
         source: anything that convert takes.
         check: read every byte, verify every checksum, and refuse NaN and infinite weights.
-        hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
-        config: a transformers config.json.
+        hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
+        config: a transformers config.json, to settle the head count and the activation.
         progress: told how many bytes of how many have been read.
+        revision: of a source on the Hub: a branch, a tag or a commit, in place of @REVISION in its address.
+        token: of a source on the Hub: the account's, by default what huggingface_hub finds.
+        subfolder: of a source on the Hub: the folder within the repository.
 
     Returns:
         The report.
@@ -87,10 +121,24 @@ def inspect(
     Raises:
         ElectraConvertError: the source is not a complete ELECTRA checkpoint, or is damaged.
     """
-    with open_checkpoint(local_source(source)) as checkpoint:
-        findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
+    pointed_at = as_source(source, revision, token, subfolder)
+    given = read_path("config", config)
+    return run_inspection(pointed_at, check, hparams_text(hparams), given, progress, token)
+
+
+def run_inspection(
+    pointed_at: str | Path,
+    check: bool,
+    hparams: str | None,
+    config: Path | None,
+    progress: Progress | None = None,
+    token: str | None = None,
+) -> Inspection:
+    """Say what a source holds, with what was asked for already as the command line has it."""
+    with open_path(local_source(pointed_at, token=token)) as checkpoint:
+        findings = gather(checkpoint, hparams, config)
         return Inspection(
-            source=as_source(source),
+            source=pointed_at,
             format=checkpoint.format,
             layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,

@@ -1,16 +1,17 @@
-"""What a conversion may be told, and which of it goes together; the same for the command line and for Python."""
+"""What a conversion may be told, how people write it, and which of it goes together."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
+from electra_convert.schemes.heads import KINDS
+from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 Target = Literal["safetensors", "torch", "tf"]
@@ -20,27 +21,13 @@ Rounding = Literal["float32", "float16", "bfloat16"]
 
 @dataclass(frozen=True)
 class Options:
-    """The options of convert; None where the tool is to find out.
+    """The options of convert, as convert explains them; None where the tool is to find out.
 
     Attributes:
-        model: which model to write.
-        to: the container to write.
-        generator: a folder with the generator that belongs to a discriminator.
-        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
-        config: a transformers config.json.
-        vocab: a vocabulary file.
-        pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
-        lower_case: whether the tokenizer lower-cases.
-        strip_accents: whether the tokenizer strips accents.
-        dtype: round the weights to this dtype.
-        max_shard_size: the longest file of weights, in bytes.
-        optimizer: carry the optimiser's slots and the step over.
-        zero_optimizer: write slots of zeros.
-        prefix: the name of a TensorFlow checkpoint, without its step.
-        allow_nonfinite: accept NaN and infinite weights.
-        overwrite: replace an existing output.
-        verify: compare what was written with the source before it gets its name, and keep the report in it.
-        dry_run: say what would be written, and write nothing.
+        hparams: JSON, or the name of a file that holds it.
+        lower_case: whether the tokenizer lower-cases; --uncased.
+        labels: the name of a file with one a line, names with commas between, or the names.
+        max_shard_size: in bytes.
     """
 
     model: Selection | None = None
@@ -52,6 +39,8 @@ class Options:
     pad_vocab: bool = False
     lower_case: bool | None = None
     strip_accents: bool | None = None
+    task: Choice | None = None
+    labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
     max_shard_size: int | None = None
     optimizer: bool = False
@@ -87,14 +76,7 @@ class Options:
         return tuple(path for path in (self.generator, self.config, self.vocab, hparams) if path is not None)
 
     def check(self, target: Target) -> None:
-        """Refuse options that do not go together.
-
-        Args:
-            target: the container that is to be written.
-
-        Raises:
-            UsageError: names the options.
-        """
+        """Refuse options that do not go with the container that is to be written."""
         if target == "tf":
             self._check_tensorflow()
         else:
@@ -120,58 +102,64 @@ class Options:
                 raise UsageError(f"{name} goes with --to tf, not with --to {target}")
 
 
-def parse_size(text: str) -> int:
+def read_target(given: Target | Literal["tensorflow"] | None) -> Target | None:
+    """A container by either of TensorFlow's names."""
+    return "tf" if given == "tensorflow" else given
+
+
+def lowers_case(cased: bool | None, uncased: bool | None) -> bool | None:
+    """What --cased and --uncased say of lower-casing; None where neither is given."""
+    if cased is not None and cased == uncased:
+        raise UsageError("--cased and --uncased are each other's opposites: give one of them")
+    return uncased if cased is None else not cased
+
+
+def read_path(name: str, given: str | Path | None) -> Path | None:
+    """A path that a Python caller gave."""
+    try:
+        return None if given is None else Path(given)
+    except TypeError as error:
+        raise UsageError(f"--{name} is {given!r}, expected a path") from error
+
+
+def read_task(given: str | None) -> Choice | None:
+    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
+    if given is None:
+        return None
+    name, said, kind = given.partition("=")
+    if not name or (said and kind not in KINDS):
+        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
+    return Choice(name, KINDS[kind] if said else None)
+
+
+def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
+    return (
+        given if given is None or isinstance(given, str) else str(given) if isinstance(given, Path) else tuple(given)
+    )
+
+
+def read_size(given: int | str | None) -> int | None:
     """Read a file size as people write it.
 
     Args:
-        text: a number of bytes, with a unit where wanted: KB, MB, GB, TB are powers of 1000, KiB, MiB, GiB, TiB of
-            1024.
+        given: a number of bytes, or text with a unit where wanted: KB, MB, GB, TB are powers of 1000, KiB, MiB, GiB,
+            TiB of 1024.
 
     Returns:
         The size in bytes.
 
     Raises:
-        UsageError: it is not a size, or it is zero.
+        UsageError: the text is not a size, or is zero.
     """
-    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,6})?)\s*(?:([KMGT])(i?)B?|B)?\s*", text, re.IGNORECASE)
+    if not isinstance(given, str):
+        return given
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,6})?)\s*(?:([KMGT])(i?)B?|B)?\s*", given, re.IGNORECASE)
     units = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
     size = 0
     if match:
         base = 1024 if match[3] else 1000
         size = int(Fraction(match[1]) * base ** units[(match[2] or "").lower()])
     if not size:
-        raise UsageError(f"{text!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
+        raise UsageError(f"{given!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
     return size
-
-
-def hparams_text(given: str | Path | Mapping[str, Any] | None) -> str | None:
-    """Hparams as the command line takes them: JSON, or the name of a file that holds it."""
-    if isinstance(given, Mapping):
-        return json.dumps(dict(given))
-    return str(given) if isinstance(given, Path) else given
-
-
-def make_options(given: Mapping[str, Any]) -> Options:
-    """Make options of what a Python caller finds natural to pass.
-
-    Args:
-        given: fields of Options; paths may be text, hparams a mapping, and max_shard_size a size as people write it.
-
-    Returns:
-        The options.
-
-    Raises:
-        UsageError: a value is not one of those an option takes.
-    """
-    fields = dict(given)
-    if unknown := fields.keys() - Options.__dataclass_fields__.keys():
-        raise UsageError(f"unknown options: {', '.join(sorted(unknown))}")
-    for name in ("generator", "config", "vocab"):
-        try:
-            fields[name] = None if fields.get(name) is None else Path(fields[name])
-        except TypeError as error:
-            raise UsageError(f"{name} is {fields[name]!r}, expected a path") from error
-    fields["hparams"] = hparams_text(fields.get("hparams"))
-    if isinstance(fields.get("max_shard_size"), str):
-        fields["max_shard_size"] = parse_size(fields["max_shard_size"])
-    return Options(**fields)

@@ -7,19 +7,25 @@ it to what Google's code computed, and to transformers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.config.activations import ACTIVATIONS as GOOGLE
+from electra_convert.errors import UsageError
 from electra_convert.frameworks import import_torch
 from electra_convert.schemes.mapping import Role
 
-# A torch.Tensor; mypy does not see torch.
-Values = Any
-ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh", "linear")
+if TYPE_CHECKING:
+    import torch
+
+Values: TypeAlias = "torch.Tensor"
+Operation: TypeAlias = "Callable[..., Values]"
+ACTIVATIONS = (*GOOGLE, "gelu_new")
 
 
 @dataclass(frozen=True)
@@ -43,21 +49,58 @@ class Architecture:
     epsilon: float
 
 
+def usable_device(name: str | torch.device, role: Role) -> torch.device:
+    """A device that PyTorch has here.
+
+    Raises:
+        UsageError: it has none of that name.
+        MissingPackageError: PyTorch is not installed.
+    """
+    pytorch = import_torch(f"to run the {role}")
+    try:
+        device: torch.device = pytorch.device(name)
+        pytorch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # as each of its backends has it
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise UsageError(
+            f"PyTorch cannot compute on {str(name)!r} here: {reason}", "Leave it out for the CPU."
+        ) from error
+    return device
+
+
 class Network:
     """One model, ready to run.
 
     Args:
         architecture: its settings.
-        weights: float32 arrays by transformers' names, in transformers' orientation; they are kept, not copied.
+        weights: float32 arrays by transformers' names, in transformers' orientation; on a CPU they are kept, not
+            copied.
+        device: where it computes.
 
     Raises:
         MissingPackageError: PyTorch is not installed.
     """
 
-    def __init__(self, architecture: Architecture, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    def __init__(
+        self, architecture: Architecture, weights: Mapping[str, NDArray[np.float32]], device: torch.device
+    ) -> None:
         self._torch = import_torch(f"to run the {architecture.role}")
         self._architecture = architecture
-        self._weights = {name: self._torch.from_numpy(array) for name, array in weights.items()}
+        self.device = device
+        functions = self._torch.nn.functional
+        self._linear: Operation = functions.linear
+        self._normalise: Operation = functions.layer_norm
+        self._weigh: Operation = functions.scaled_dot_product_attention
+        activations: dict[str, Operation] = {
+            "gelu": functions.gelu,
+            "gelu_new": partial(functions.gelu, approximate="tanh"),
+            "relu": functions.relu,
+            "tanh": self._torch.tanh,
+            "linear": lambda values: values,
+        }
+        self._activate = activations[architecture.activation]
+        self._activate_head = activations[architecture.head_activation]
+        self._weights = {name: self._torch.from_numpy(array).to(device) for name, array in weights.items()}
 
     def run(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
@@ -72,13 +115,14 @@ class Network:
         Returns:
             [batch, length] of a discriminator, [batch, length, vocabulary] of a generator.
         """
-        ids, mask, types = map(self._torch.from_numpy, (input_ids, attention_mask, token_type_ids))
+        arrays = (input_ids, attention_mask, token_type_ids)
+        ids, mask, types = (self._torch.from_numpy(array).to(self.device) for array in arrays)
         with self._torch.inference_mode():
             hidden = self._embed(ids, types)
             for number in range(self._architecture.layers):
                 hidden = self._layer(f"electra.encoder.layer.{number}", hidden, mask[:, None, None, :] > 0)
             logits = self._discriminate(hidden) if self._architecture.role == "discriminator" else self._fill(hidden)
-        return np.asarray(logits.numpy())
+        return np.asarray(logits.cpu().numpy())
 
     def _embed(self, ids: Values, types: Values) -> Values:
         scope = "electra.embeddings"
@@ -94,43 +138,30 @@ class Network:
             f"{scope}.attention.output.dense", self._attend(f"{scope}.attention.self", hidden, mask)
         )
         hidden = self._norm(f"{scope}.attention.output.LayerNorm", hidden + attended)
-        wide = self._activate(self._architecture.activation, self._dense(f"{scope}.intermediate.dense", hidden))
+        wide = self._activate(self._dense(f"{scope}.intermediate.dense", hidden))
         return self._norm(f"{scope}.output.LayerNorm", hidden + self._dense(f"{scope}.output.dense", wide))
 
     def _attend(self, scope: str, hidden: Values, mask: Values) -> Values:
-        parts = (
-            self._dense(f"{scope}.{name}", hidden).unflatten(-1, (self._architecture.heads, -1)).transpose(1, 2)
-            for name in ("query", "key", "value")
-        )
-        attend = self._torch.nn.functional.scaled_dot_product_attention
-        return attend(*parts, attn_mask=mask).transpose(1, 2).flatten(-2)
+        shape = (*hidden.shape[:2], self._architecture.heads, -1)
+        parts = (self._dense(f"{scope}.{name}", hidden).reshape(shape) for name in ("query", "key", "value"))
+        query, key, value = (part.transpose(1, 2) for part in parts)
+        return self._weigh(query, key, value, attn_mask=mask).transpose(1, 2).flatten(-2)
 
     def _discriminate(self, hidden: Values) -> Values:
         scope = "discriminator_predictions"
-        wide = self._activate(self._architecture.head_activation, self._dense(f"{scope}.dense", hidden))
+        wide = self._activate_head(self._dense(f"{scope}.dense", hidden))
         return self._dense(f"{scope}.dense_prediction", wide).squeeze(-1)
 
     def _fill(self, hidden: Values) -> Values:
         scope = "generator_predictions"
-        wide = self._activate(self._architecture.head_activation, self._dense(f"{scope}.dense", hidden))
+        wide = self._activate_head(self._dense(f"{scope}.dense", hidden))
         words = self._weights["electra.embeddings.word_embeddings.weight"]
         bias = self._weights["generator_lm_head.bias"]
-        return self._torch.nn.functional.linear(self._norm(f"{scope}.LayerNorm", wide), words, bias)
+        return self._linear(self._norm(f"{scope}.LayerNorm", wide), words, bias)
 
     def _dense(self, scope: str, values: Values) -> Values:
-        return self._torch.nn.functional.linear(
-            values, self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"]
-        )
+        return self._linear(values, self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"])
 
     def _norm(self, scope: str, values: Values) -> Values:
         weight, bias = self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"]
-        normalise = self._torch.nn.functional.layer_norm
-        return normalise(values, weight.shape, weight, bias, self._architecture.epsilon)
-
-    def _activate(self, name: str, values: Values) -> Values:
-        functions = self._torch.nn.functional
-        if name == "linear":
-            return values
-        if name == "gelu_new":
-            return functions.gelu(values, approximate="tanh")
-        return {"gelu": functions.gelu, "relu": functions.relu, "tanh": self._torch.tanh}[name](values)
+        return self._normalise(values, weight.shape, weight, bias, self._architecture.epsilon)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from electra_convert.demo.evaluation import Evaluation, Mark, MarkedText, Segment
 from electra_convert.demo.filling import Filling
-from electra_convert.demo.results import Judged, Mark, Report, Segment, level, marks, segments
-from electra_convert.demo.truth import Evaluation
 
 _SHORTEST, _LONGEST = 4, 20  # cells of a bar
 # What stands beside the bar in a row: the number, the decision, the outcome where it is known, and a usual piece.
@@ -32,49 +31,31 @@ def _visible(character: str) -> str:
     return " " if character.isspace() else ascii(character)[1:-1]
 
 
-def sentence_line(judged: Judged, report: Report, colour: bool) -> str:
-    """Show a text with what is called replaced in [[ ]], and what was replaced unnoticed in (( )).
-
-    Args:
-        judged: the text.
-        report: what it is part of.
-        colour: whether the terminal shows colours.
-
-    Returns:
-        One line.
-    """
-    text = judged.scored.text
-    shown = marks(judged, report.unit, report.threshold)
-    return "".join(_stretch(segment, colour) for segment in segments(text, shown))
+def sentence_line(text: MarkedText, colour: bool) -> str:
+    """Show a text with what is called replaced in [[ ]], and what was replaced and missed in (( ))."""
+    return "".join(_stretch(segment, colour) for segment in text.segments)
 
 
 def _stretch(segment: Segment, colour: bool) -> str:
     text = visible(segment.text)
     if not segment.marks:
         return text
-    if any(mark.called for mark in segment.marks):
+    if segment.called:
         text = f"[[{text}]]"
-    elif any(mark.outcome == "miss" for mark in segment.marks):
+    elif segment.missed:
         text = f"(({text}))"
-    background = _BACKGROUNDS[level(segment.strongest.probability)]
+    background = _BACKGROUNDS[segment.strongest.level]
     return f"\x1b[38;5;16;48;5;{background}m{text}\x1b[0m" if colour and background else text
 
 
-def table_lines(judged: Judged, report: Report, smooth: bool, columns: int = 80) -> list[str]:
-    """Show every token or word of a text with its number.
+def table_lines(text: MarkedText, smooth: bool, columns: int = 80) -> list[str]:
+    """Show every token or word of a text with its number, one line each.
 
-    Args:
-        judged: the text.
-        report: what it is part of.
-        smooth: whether the terminal shows the characters that make a smooth bar.
-        columns: how wide it is; where it is narrow, the bars are short.
-
-    Returns:
-        One line each.
+    Bars are smooth where the terminal shows the characters for them, and short where its columns are few.
     """
-    room = columns - _BESIDE - _PIECE - (_OUTCOME if judged.truth is not None else 0)
+    room = columns - _BESIDE - _PIECE - (_OUTCOME if text.labelled else 0)
     cells = max(_SHORTEST, min(_LONGEST, room))
-    return [_row(mark, smooth, cells) for mark in marks(judged, report.unit, report.threshold)]
+    return [_row(mark, smooth, cells) for mark in text.marks]
 
 
 def _row(mark: Mark, smooth: bool, cells: int) -> str:
@@ -90,13 +71,12 @@ def _smooth_bar(probability: float, cells: int) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-def outcome_line(judged: Judged, report: Report) -> str:
+def outcome_line(text: MarkedText) -> str:
     """Count what was noticed of what was replaced, where that is known."""
-    shown = marks(judged, report.unit, report.threshold)
-    counts = {kind: sum(mark.outcome == kind for mark in shown) for kind in ("hit", "miss", "false alarm")}
+    counts = {kind: sum(mark.outcome == kind for mark in text.marks) for kind in ("hit", "miss", "false alarm")}
     replaced = counts["hit"] + counts["miss"]
     return (
-        f"  Replaced: {replaced} of {len(shown)} {report.unit}s. Noticed: {counts['hit']}; missed, in (( )): "
+        f"  Replaced: {replaced} of {len(text.marks)} {text.unit}s. Noticed: {counts['hit']}; missed, in (( )): "
         f"{counts['miss']}; false alarms: {counts['false alarm']}."
     )
 

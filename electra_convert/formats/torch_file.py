@@ -191,7 +191,7 @@ def _stream(torch: ModuleType, values: TorchTensor, scratch: memoryview) -> Iter
 
 def _bytes_of(torch: ModuleType, contiguous: TorchTensor) -> memoryview:
     # numpy has no bfloat16 and no float8, so the tensor is handed over as bytes.
-    return memoryview(contiguous.reshape(-1).view(torch.uint8).numpy())
+    return contiguous.reshape(-1).view(torch.uint8).numpy().data
 
 
 def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int | None) -> Sink:
@@ -222,7 +222,8 @@ class TorchSink:
         if not isinstance(dtype, self._torch.dtype):
             raise OutputError(f"{self._path}: torch has no type for tensor {spec.name!r}, which is {spec.dtype}")
         try:
-            return self._torch.empty(spec.shape, dtype=dtype)
+            values: TorchTensor = self._torch.empty(spec.shape, dtype=dtype)
+            return values
         except RuntimeError as error:
             raise OutputError(f"{self._path}: no memory for tensor {spec.name!r}, {spec.nbytes} bytes") from error
 

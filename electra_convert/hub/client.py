@@ -1,54 +1,32 @@
-"""The Hub, as every part of the tool speaks to it: with one account, patiently, and with errors in plain words."""
+"""The Hub, as every part of the tool speaks to it: patiently, in plain words, and never telling the token."""
 
 from __future__ import annotations
 
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from electra_convert.errors import ElectraConvertError, HubError
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.faults import Fault, diagnose
-from electra_convert.hub.secrets import betrays, find_token, hide, secrets_of, shown_endpoint
+from electra_convert.hub.errors import Failure, diagnose
 from electra_convert.version import __version__
 
 Answer = TypeVar("Answer")
 Tell = Callable[[str], None]
 
 _LIBRARY = "huggingface_hub"
-WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds; what the server asks for counts instead, up to the longest
+_WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds; what the server asks for counts instead, up to the longest
 _LONGEST_WAIT = 120.0
-
-
-class _Teller(logging.Handler):
-    """Passes on what the library warns of, such as another try of its own, without the signatures in addresses."""
-
-    def __init__(self, tell: Tell) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell it on one line."""
-        self._tell(re.sub(r"\?\S+", "", " ".join(record.getMessage().split())))
-
-
-@contextmanager
-def warnings_told(tell: Tell) -> Iterator[None]:
-    """Tell what the library would print.
-
-    Args:
-        tell: told each warning, on one line.
-    """
-    logger = logging.getLogger(_LIBRARY)
-    handlers, propagate = logger.handlers, logger.propagate
-    logger.handlers, logger.propagate = [_Teller(tell)], False
-    try:
-        yield
-    finally:
-        logger.handlers, logger.propagate = handlers, propagate
+_HIDDEN = "<hidden>"
+# In the address that a large file is sent to: whoever has it can write there too, for a while.
+_SIGNATURE = "X-Amz-Signature"
+# A user's name and password within an address, however a library has written them: some letters are escaped there.
+_USER = re.compile(r"(https?://)[^/\s]+@")
 
 
 class Hub:
@@ -71,7 +49,8 @@ class Hub:
         if not self.is_offline:
             _require_settings(library)
         self._reading = reading
-        self._secrets = secrets_of(found, self.api.endpoint)
+        password = urlsplit(self.api.endpoint).password
+        self._secrets = tuple(secret for secret in (found, password) if secret)
         self.tell: Tell = lambda text: tell(hide(text, self._secrets))
 
     def ask(self, doing: str, request: Callable[[], Answer]) -> Answer:
@@ -79,42 +58,26 @@ class Hub:
 
         Args:
             doing: what is done, to begin a message with.
-            request: makes it.
-
-        Returns:
-            The answer.
+            request: makes it; what it raises of this tool's own errors is raised as it is.
 
         Raises:
             HubError: it failed, and would again.
         """
-        for wait in WAITS:
+        for wait in (*_WAITS, None):
             try:
-                with warnings_told(self.tell):
+                with _warnings_told(self.tell):
                     return request()
             except Exception as error:  # noqa: BLE001 - told apart by what it was caused by
-                fault = self.passing_fault(error)
-                if fault is None:
+                failure = _transient(error)
+                if failure is None or wait is None:
                     self.fail(doing, error)
-                self.pause(doing, fault, wait)
-        try:
-            with warnings_told(self.tell):
-                return request()
-        except Exception as error:  # noqa: BLE001 - told apart by what it was caused by
-            self.fail(doing, error)
-
-    def passing_fault(self, error: Exception) -> Fault | None:
-        """The fault behind an error, if it is worth another try."""
-        fault = diagnose(error)
-        return fault if fault and fault.passing and (fault.wait or 0) <= _LONGEST_WAIT else None
-
-    def pause(self, doing: str, fault: Fault, wait: float) -> None:
-        """Wait before another try, and say so."""
-        seconds = max(wait, fault.wait or 0)
-        self.tell(f"{doing}: {fault.message}; trying again in {seconds:g} s")
-        time.sleep(seconds)
+                seconds = max(wait, failure.retry_after or 0)
+                self.tell(f"{doing}: {failure.message}; trying again in {seconds:g} s")
+                time.sleep(seconds)
+        raise AssertionError("the last try returns or raises")
 
     def fail(self, doing: str, error: Exception) -> NoReturn:
-        """Raise an error in plain words; one that is no fault of the Hub or the network stays what it is.
+        """Raise an error in plain words; one that is no failure of the Hub or the network stays what it is.
 
         Args:
             doing: what was done, to begin the message with.
@@ -123,12 +86,12 @@ class Hub:
         Raises:
             HubError: never from an error whose traceback would show a secret.
         """
-        shows = betrays(error, self._secrets)
-        fault = diagnose(error, self._reading)
-        if isinstance(error, ElectraConvertError) or (fault is None and not shows):
+        shows = _betrays(error, self._secrets)
+        failure = diagnose(error, self._reading)
+        if isinstance(error, ElectraConvertError) or (failure is None and not shows):
             raise error
-        message = type(error).__name__ if fault is None else fault.message
-        hint = " ".join(part for part in (fault and fault.hint, self._elsewhere()) if part)
+        message = type(error).__name__ if failure is None else failure.message
+        hint = " ".join(part for part in (failure and failure.hint, self._elsewhere()) if part)
         raise HubError(hide(f"{doing}: {message}", self._secrets), hint or None) from (None if shows else error)
 
     def _elsewhere(self) -> str | None:
@@ -141,12 +104,14 @@ class Hub:
         return f"{told} The name and password in it are sent in the place of the token."
 
 
-def _require_settings(library: Any) -> None:  # noqa: ANN401 - huggingface_hub
-    """Refuse proxies and certificates that cannot be used, of which the library speaks in the words of its parts.
+def _transient(error: Exception) -> Failure | None:
+    """Why a request failed, if it is worth another try; what this tool raised has been tried again already."""
+    failure = None if isinstance(error, ElectraConvertError) else diagnose(error)
+    return failure if failure and failure.transient and (failure.retry_after or 0) <= _LONGEST_WAIT else None
 
-    Raises:
-        HubError: without the cause where that might show the password of a proxy.
-    """
+
+def _require_settings(library: Any) -> None:  # noqa: ANN401 - huggingface_hub
+    """Refuse proxies and certificates that cannot be used, without the cause, which might show a proxy's password."""
     try:
         library.utils.get_session()
     except Exception as error:  # noqa: BLE001 - whatever its parts make of a setting
@@ -155,3 +120,70 @@ def _require_settings(library: Any) -> None:  # noqa: ANN401 - huggingface_hub
             f"the settings of the network cannot be used: {' '.join(reason.split())}",
             "Correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE, or unset them.",
         ) from None
+
+
+def find_token(given: str | None) -> str | None:
+    """Find the token to use.
+
+    Args:
+        given: what --token says, or None.
+
+    Returns:
+        That, or HF_TOKEN, or what `hf auth login` stored; None where there is none.
+
+    Raises:
+        HubError: it holds what no token can hold; the message does not show it.
+    """
+    found = given if given is not None else import_huggingface_hub("to reach the Hub").get_token()
+    token = found.strip() if isinstance(found, str) else None
+    if given is not None and not token:
+        raise HubError("the token that was given is empty", "Leave --token out to use HF_TOKEN or `hf auth login`.")
+    # A header cannot hold anything else, and the library that finds out would show the token.
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise HubError(
+            "the token holds a space, a line break or a letter that no token has", "Copy it again, on one line."
+        )
+    return token
+
+
+def shown_endpoint(endpoint: str) -> str:
+    """The Hub's address without a user's name and password."""
+    parts = urlsplit(endpoint)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Put something else in the place of each secret, and of who is named within an address of the web."""
+    for secret in secrets:
+        text = text.replace(secret, _HIDDEN)
+    return _USER.sub(rf"\1{_HIDDEN}@", text)
+
+
+def _betrays(error: BaseException, secrets: Iterable[str]) -> bool:
+    """Whether a traceback of an error, its causes included, would show a secret."""
+    told = "".join(traceback.format_exception(error))
+    return _SIGNATURE in told or hide(told, secrets) != told
+
+
+class _Teller(logging.Handler):
+    """Passes on what the library warns of, such as another try of its own, without the signatures in addresses."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it on one line."""
+        self._tell(re.sub(r"\?\S+", "", " ".join(record.getMessage().split())))
+
+
+@contextmanager
+def _warnings_told(tell: Tell) -> Iterator[None]:
+    """Tell what the library would print."""
+    logger = logging.getLogger(_LIBRARY)
+    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [_Teller(tell)], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate

@@ -1,19 +1,39 @@
-"""hf://OWNER/REPO[@REVISION][/PATH] as a source: downloaded into huggingface_hub's cache, given as a local path."""
+"""hf://OWNER/REPO[@REVISION][/PATH] as a source: what is needed of it in huggingface_hub's cache, as a local path."""
 
 from __future__ import annotations
 
 import glob
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from electra_convert.errors import SourceError, UsageError, listing
+from electra_convert.formats.locate import PAIR
+from electra_convert.formats.names import SAVED_MODEL_FILE, SHARD_INDEX, STATE_FILE
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import Hub, Tell
-from electra_convert.hub.needed import needed_files
 
 SCHEME = "hf://"
 _WEB = ("https://", "http://")
+# What from_pretrained looks for, in its order, and the shards that an index stands for.
+_WEIGHTS = (
+    re.compile(r"model\.safetensors"),
+    re.compile(r"model\.safetensors\.index\.json|model-\d{5}-of-\d{5}\.safetensors"),
+    re.compile(r"pytorch_model\.bin"),
+    re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-\d{5}-of-\d{5}\.bin"),
+)
+_TENSORFLOW = re.compile(
+    r"checkpoint|[^/]*\.(index|meta|data-\d{5}-of-\d{5})|saved_model\.pb|variables/variables\.[^/]*"
+)
+_BESIDE = frozenset(
+    """
+    config.json hparams.json vocab.txt assets/vocab.txt tokenizer.json tokenizer_config.json special_tokens_map.json
+    added_tokens.json conversion.json parity.json training.json optimizer.safetensors
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -31,29 +51,51 @@ class Address:
     path: str
 
 
-def as_source(given: str | Path) -> str | Path:
+def as_source(
+    given: str | Path, revision: str | None = None, token: str | None = None, subfolder: str | None = None
+) -> str | Path:
     """What was pointed at: a place on the Hub stays text, since a Path would join its slashes.
 
     Args:
         given: a path, hf://OWNER/REPO[@REVISION][/PATH], or an address on the web.
-
-    Returns:
-        The address, or the path.
+        revision: what is to be @REVISION.
+        token: the account's, which goes to the Hub alone.
+        subfolder: what is to be PATH, or lies within it.
 
     Raises:
-        UsageError: there is no text, which a Path would take for the folder one is in.
+        UsageError: there is no text, which a Path would take for the folder one is in; what is the Hub's alone is
+            given with a path; or the revision is given twice.
     """
     if given == "":
         raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
-    return given if isinstance(given, str) and given.startswith((SCHEME, *_WEB)) else Path(given)
+    if isinstance(given, str) and given.startswith((SCHEME, *_WEB)):
+        return _completed(given, revision, subfolder)
+    parts = {"revision": revision, "token": token, "subfolder": subfolder}
+    if names := [name for name, value in parts.items() if value is not None]:
+        raise UsageError(f"{given} is a path; a source on the Hub alone has a {' and a '.join(names)}")
+    return Path(given)
 
 
-def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
+def _completed(source: str, revision: str | None, subfolder: str | None) -> str:
+    if revision is subfolder is None or source.startswith(_WEB):
+        return source
+    address = parse_address(source)
+    named = f"{address.repo_id}@" in source
+    if named and revision is not None:
+        raise UsageError(f"{source} names a revision, and so does revision={revision!r}", "Give one of them.")
+    whole = f"{SCHEME}{address.repo_id}"
+    if at := revision or (named and address.revision):
+        whole += f"@{quote(at, safe='').replace('refs%2Fpr%2F', 'refs/pr/')}"
+    return "/".join(part.strip("/") for part in (whole, address.path, subfolder or "") if part.strip("/"))
+
+
+def local_source(source: str | Path, tell: Tell = lambda _: None, token: str | None = None) -> Path:
     """Bring a source here, if it is on the Hub.
 
     Args:
         source: a path, or hf://OWNER/REPO[@REVISION][/PATH].
         tell: told what is waited for.
+        token: the account's; by default what huggingface_hub finds.
 
     Returns:
         The path, or that of the files in huggingface_hub's cache.
@@ -67,31 +109,26 @@ def local_source(source: str | Path, tell: Tell = lambda _: None) -> Path:
     pointed = as_source(source)
     if isinstance(pointed, Path):
         return pointed
-    return _brought(pointed, tell)
+    return _brought(pointed, tell, token)
 
 
-def _brought(source: str, tell: Tell) -> Path:
+def _brought(source: str, tell: Tell, token: str | None) -> Path:
     if source.startswith(_WEB):
         named = "/".join(source.split("/")[3:5])
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
-    hub = Hub(None, tell, reading=True)
+    hub = Hub(token, tell, reading=True)
     address = parse_address(source)
     names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path)
     if not wanted:
-        raise SourceError(f"{source} holds no checkpoint that can be read", _contents(names))
+        held = f"It holds {listing(sorted(names))}." if names else "It is empty."
+        raise SourceError(f"{source} holds no checkpoint that can be read", held)
     folder = _download(hub, source, address, wanted)
     return folder / path if path else folder
 
 
 def parse_address(text: str) -> Address:
     """Read an address as huggingface_hub does.
-
-    Args:
-        text: hf://OWNER/REPO[@REVISION][/PATH].
-
-    Returns:
-        Its parts.
 
     Raises:
         UsageError: it is malformed, or not of a model.
@@ -152,5 +189,72 @@ def _download(hub: Hub, source: str, address: Address, names: list[str]) -> Path
     return folder
 
 
-def _contents(names: list[str]) -> str:
-    return f"It holds {listing(sorted(names))}." if names else "It is empty."
+def needed_files(names: Iterable[str], path: str) -> tuple[list[str], str]:
+    """Choose what to download: the weights that transformers would take, and what lies beside them.
+
+    Args:
+        names: of all files of a repository.
+        path: what is meant in it: nothing for the repository itself, a folder, a file, or a TensorFlow prefix.
+
+    Returns:
+        The names to download, none where there are no weights that can be read; and the path to point at, which is a
+        file of weights where its folder holds a TensorFlow checkpoint too.
+    """
+    every = sorted(names)
+    inside = _within(every, path)
+    if inside or not path:
+        chosen, weights = _of_folder(inside)
+        return _under(path, chosen), _join(path, weights)
+    folder, _, name = path.rpartition("/")
+    beside = _within(every, folder)
+    chosen = [other for other in beside if other == name or _belongs(other, name)]
+    if not chosen:
+        return [], path
+    return _under(folder, [*chosen, *(other for other in beside if other in _BESIDE and other not in chosen)]), path
+
+
+def _of_folder(names: Sequence[str]) -> tuple[list[str], str]:
+    """What is needed of a folder, and the file of it to point at where a TensorFlow checkpoint is there too."""
+    tensorflow = [name for name in names if _TENSORFLOW.fullmatch(name)]
+    if weights := _weights(names):
+        index = next((name for name in weights if name.endswith(".json")), weights[0])
+        return [*weights, *_beside(names)], index if tensorflow else ""
+    if tensorflow:
+        return [*tensorflow, *_beside(names)], ""
+    halves = {half: _within(names, half) for half in PAIR}
+    chosen = {half: [*weights, *_beside(inside)] for half, inside in halves.items() if (weights := _weights(inside))}
+    return [name for half, wanted in chosen.items() for name in _under(half, wanted)], ""
+
+
+def _weights(names: Sequence[str]) -> list[str]:
+    """The weights that transformers would take."""
+    found = ([name for name in names if pattern.fullmatch(name)] for pattern in _WEIGHTS)
+    return next(filter(None, found), [])
+
+
+def _beside(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in _BESIDE]
+
+
+def _belongs(name: str, given: str) -> bool:
+    """Whether a file is of the TensorFlow checkpoint, or a shard of the index, that a name stands for."""
+    if given.endswith(SHARD_INDEX):
+        return any(pattern.fullmatch(given) and pattern.fullmatch(name) for pattern in _WEIGHTS)
+    if given in {STATE_FILE, SAVED_MODEL_FILE}:
+        return _TENSORFLOW.fullmatch(name) is not None
+    prefix = re.sub(r"\.index$|\.meta$|\.data-\d{5}-of-\d{5}$", "", given)
+    return name.startswith(f"{prefix}.") and _TENSORFLOW.fullmatch(name) is not None
+
+
+def _within(names: Iterable[str], folder: str) -> list[str]:
+    if not folder:
+        return list(names)
+    return [name.removeprefix(f"{folder}/") for name in names if name.startswith(f"{folder}/")]
+
+
+def _under(folder: str, names: Iterable[str]) -> list[str]:
+    return [_join(folder, name) for name in names]
+
+
+def _join(folder: str, name: str) -> str:
+    return "/".join(part for part in (folder, name) if part)

@@ -1,14 +1,19 @@
-"""A model repository on the Hub: what is in it, made where it is missing; puts no file into it."""
+"""What is on the Hub: account, repositories, revisions, pull requests, cards; made where missing, no file sent."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import HubError
-from electra_convert.hub.card.contents import PublishedFile
+from electra_convert.errors import CardError, HubError
+from electra_convert.formats.names import CARD_FILE
+from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.card.model_folder import PublishedFile
 from electra_convert.hub.client import Hub
+from electra_convert.hub.errors import OFFLINE
 
 MAIN = "main"
 
@@ -35,81 +40,91 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """A revision of a repository.
-
-    Attributes:
-        head: its commit.
-        files: what it holds, by path.
-    """
+    """A revision of a repository: its commit, and the files it holds by path."""
 
     head: str
     files: Mapping[str, RemoteFile]
 
 
 @dataclass(frozen=True)
-class PullRequest:
-    """An open pull request.
+class RemoteCard:
+    """A README.md on the Hub; the blob is git's SHA-1 of it."""
 
-    Attributes:
-        number: within the repository.
-        revision: the reference to commit to.
-    """
-
-    number: int
+    repo_id: str
     revision: str
+    blob: str
+    text: str
+
+    @property
+    def where(self) -> str:
+        """Its place, for messages."""
+        return f"{CARD_FILE} of {self.repo_id} at {self.revision}"
+
+
+def account_name(hub: Hub) -> str:
+    """Find out whose token it is.
+
+    Raises:
+        HubError: there is no token, it is not valid or can only read, or HF_HUB_OFFLINE is set.
+    """
+    if hub.is_offline:
+        raise HubError(OFFLINE.message, OFFLINE.hint)
+    if not hub.has_token:
+        raise HubError(
+            "there is no token to upload with",
+            f"Log in with `hf auth login`, or set HF_TOKEN to a token of {hub.endpoint}/settings/tokens.",
+        )
+    answer: dict[str, Any] = hub.ask("checking the token", hub.api.whoami)
+    role = answer.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
+        raise HubError("the token can only read", f"Make one with write access at {hub.endpoint}/settings/tokens.")
+    return str(answer["name"])
+
+
+def require_valid_card(hub: Hub, text: str, where: str) -> None:
+    """Ask the Hub whether it accepts a card, its licence and languages among it.
+
+    Raises:
+        CardError: it does not, and why.
+    """
+    card = import_huggingface_hub("to upload a model").ModelCard(text)
+
+    def validate() -> None:
+        try:
+            card.validate(repo_type="model")
+        except ValueError as error:
+            if getattr(error, "response", None) is not None:
+                raise
+            raise CardError(
+                f"{where}: the Hub does not accept it: {_reasons(str(error))}", "Correct its front matter."
+            ) from error
+
+    hub.ask(f"validating {where}", validate)
+
+
+def _reasons(answer: str) -> str:
+    """What the Hub found, out of its JSON; all of the answer where it is none."""
+    try:
+        found = [str(one["message"]) for one in json.loads(answer)["errors"]]
+    except (ValueError, KeyError, TypeError):
+        found = [answer]
+    return " ".join("; ".join(found).split())
 
 
 def visibility(hub: Hub, repo_id: str) -> bool | None:
-    """Find out whether a repository is private.
-
-    Returns:
-        That, or None where there is no such repository.
-
-    Raises:
-        HubError: the Hub does not say.
-    """
+    """Whether a repository is private, or None where there is no such repository."""
     info = hub.ask(f"looking at {repo_id}", lambda: _info(hub, repo_id, None))
     return None if info is None else bool(info.private)
 
 
-def list_revision(hub: Hub, repo_id: str, revision: str) -> Listing | None:
-    """List what a revision of a repository holds.
-
-    Args:
-        hub: the Hub.
-        repo_id: of a repository that is there.
-        revision: a branch, a tag, a pull request's reference or a commit.
-
-    Returns:
-        The listing, or None where there is no such revision.
-
-    Raises:
-        HubError: the Hub does not say.
-    """
-    return hub.ask(f"listing {repo_id} at {revision}", lambda: _listing(hub, repo_id, revision))
-
-
-def _info(hub: Hub, repo_id: str, revision: str | None) -> Any:  # noqa: ANN401 - huggingface_hub's ModelInfo
-    try:
-        return hub.api.model_info(repo_id, revision=revision)
-    except Exception as error:
-        absent = {"RepositoryNotFoundError"} if revision is None else {"RevisionNotFoundError"}
-        if type(error).__name__ in absent:
-            return None
-        raise
-
-
-def _listing(hub: Hub, repo_id: str, revision: str) -> Listing | None:
-    info = _info(hub, repo_id, revision)
-    if info is None:
-        return None
-    entries = hub.api.list_repo_tree(repo_id, recursive=True, revision=info.sha)
-    files = {
-        entry.path: RemoteFile(entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
-        for entry in entries
-        if hasattr(entry, "blob_id")
-    }
-    return Listing(info.sha, files)
+def require_visibility(repo_id: str, is_private: bool, asked: bool | None) -> None:
+    """Refuse a repository that is seen by others than was asked for."""
+    if asked is not None and asked != is_private:
+        found, wanted = ("private", "--public") if is_private else ("public", "--private")
+        raise HubError(
+            f"{repo_id} is {found} already, and {wanted} was given",
+            "Change it in the repository's settings, or leave the option out.",
+        )
 
 
 def create(hub: Hub, repo_id: str, private: bool | None) -> bool:
@@ -135,33 +150,43 @@ def create(hub: Hub, repo_id: str, private: bool | None) -> bool:
     return is_private
 
 
-def require_visibility(repo_id: str, is_private: bool, asked: bool | None) -> None:
-    """Refuse a repository that is seen by others than was asked for.
-
-    Raises:
-        HubError: it is.
-    """
-    if asked is not None and asked != is_private:
-        found, wanted = ("private", "--public") if is_private else ("public", "--private")
-        raise HubError(
-            f"{repo_id} is {found} already, and {wanted} was given",
-            "Change it in the repository's settings, or leave the option out.",
-        )
-
-
 def create_branch(hub: Hub, repo_id: str, branch: str) -> None:
-    """Make a branch off main, unless it is there.
-
-    Raises:
-        HubError: it cannot be made.
-    """
+    """Make a branch off main, unless it is there."""
     hub.ask(
         f"creating the branch {branch} of {repo_id}",
         lambda: hub.api.create_branch(repo_id, branch=branch, exist_ok=True),
     )
 
 
-def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> PullRequest | None:
+def list_revision(hub: Hub, repo_id: str, revision: str) -> Listing | None:
+    """List what a branch, tag, pull request's reference or commit holds; None where there is no such revision."""
+    return hub.ask(f"listing {repo_id} at {revision}", lambda: _listing(hub, repo_id, revision))
+
+
+def _listing(hub: Hub, repo_id: str, revision: str) -> Listing | None:
+    info = _info(hub, repo_id, revision)
+    if info is None:
+        return None
+    entries = hub.api.list_repo_tree(repo_id, recursive=True, revision=info.sha)
+    files = {
+        entry.path: RemoteFile(entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
+        for entry in entries
+        if hasattr(entry, "blob_id")
+    }
+    return Listing(info.sha, files)
+
+
+def _info(hub: Hub, repo_id: str, revision: str | None) -> Any:  # noqa: ANN401 - huggingface_hub's ModelInfo
+    try:
+        return hub.api.model_info(repo_id, revision=revision)
+    except Exception as error:
+        absent = "RepositoryNotFoundError" if revision is None else "RevisionNotFoundError"
+        if type(error).__name__ == absent:
+            return None
+        raise
+
+
+def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> str | None:
     """Find the open pull request that an earlier run made.
 
     Args:
@@ -171,10 +196,7 @@ def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> PullRe
         title: the pull request's, which is the same in every run.
 
     Returns:
-        The newest such, or None.
-
-    Raises:
-        HubError: the Hub does not say.
+        The reference of the newest such, to commit to, or None.
     """
     found = hub.ask(
         f"looking for an open pull request of {repo_id}",
@@ -185,4 +207,38 @@ def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> PullRe
         for one in found
         if one.is_pull_request and one.status in {"open", "draft"} and one.author == author and one.title == title
     ]
-    return PullRequest(max(numbers), f"refs/pr/{max(numbers)}") if numbers else None
+    return f"refs/pr/{max(numbers)}" if numbers else None
+
+
+def read_card(hub: Hub, repo_id: str, revision: str, there: Listing | None) -> RemoteCard | None:
+    """Read the card that a commit would replace.
+
+    Args:
+        hub: the Hub.
+        repo_id: of a repository that is there.
+        revision: what is to be committed to; a branch that is not there yet is made off main.
+        there: what that revision holds, or None where it is not there yet.
+
+    Returns:
+        The card, or None where there is none.
+
+    Raises:
+        CardError: it is not UTF-8.
+    """
+    if there is None:
+        revision, there = MAIN, list_revision(hub, repo_id, MAIN)
+    if there is None or CARD_FILE not in there.files:
+        return None
+    head, card = there.head, RemoteCard(repo_id, revision, there.files[CARD_FILE].blob, "")
+
+    def download() -> Path:
+        return Path(hub.api.hf_hub_download(repo_id, CARD_FILE, revision=head))
+
+    path = hub.ask(f"reading {card.where}", download)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CardError(
+            f"{card.where} is not UTF-8: {error.reason} at byte {error.start}", "Save it as UTF-8."
+        ) from error
+    return RemoteCard(repo_id, revision, card.blob, text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
-from html import escape
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,11 +20,12 @@ def page_file(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def render(package: str, name: str, **values: object) -> str:
+def render(package: str, name: str, escape: Callable[[object], str] | None = None, **values: object) -> str:
     """Fill in a template that lies beside a package's modules; what ends in .html escapes all it is given.
 
     A template may extend page.html, and include what else lies here. A name that it uses and is not given is an
     error, never nothing.
+    Values go through escape where the template is not HTML.
     """
     import jinja2
 
@@ -33,6 +35,7 @@ def render(package: str, name: str, **values: object) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(source),
         autoescape=jinja2.select_autoescape(["html", "svg"]),
+        finalize=escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -44,7 +47,7 @@ def render(package: str, name: str, **values: object) -> str:
 def framed(page: str) -> str:
     """A whole page as part of another, such as a notebook: its styles stay its own, and nothing in it runs."""
     frame = "width: 100%; height: 28rem; border: 0; resize: vertical"
-    return f'<iframe srcdoc="{escape(page)}" sandbox style="{frame}" title="electra-convert"></iframe>'
+    return f'<iframe srcdoc="{html.escape(page)}" sandbox style="{frame}" title="electra-convert"></iframe>'
 
 
 def check_page(path: Path, overwrite: bool) -> None:

@@ -1,22 +1,22 @@
-"""What a pretraining run may be told beside its hparams, and which of it goes together."""
+"""What a run is told: its options, the hparams that training goes by, and which of it cannot be."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
 from electra_convert.config.keys import TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
-from electra_convert.hub.download import local_source
-from electra_convert.pretraining.settings import expected_instead
 
+ModelSize = Literal["small", "base", "large"]
 Precision = Literal["float32", "bfloat16"]
-# hparams that have options of their own, by the name of the option.
-HPARAM_OPTIONS: Mapping[str, str] = {
+# Options that stand for an hparam each.
+_HPARAMS: Mapping[str, str] = {
     "model_size": "model_size",
     "steps": "num_train_steps",
     "warmup_steps": "num_warmup_steps",
@@ -25,36 +25,33 @@ HPARAM_OPTIONS: Mapping[str, str] = {
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
 }
+_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
+# The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
+_DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
+# Counts that may be zero: no warm-up, no evaluation, every checkpoint kept.
+_FROM_ZERO = frozenset({"num_warmup_steps", "num_eval_steps", "keep_checkpoint_max"})
+_POSITIVE = frozenset({"learning_rate", "temperature", "mask_prob"})
+# Larger numbers overflow somewhere: steps in float64, rates and weights in float32.
+_TOO_LARGE = 1e12
 
 
 @dataclass(frozen=True)
 class PretrainOptions:
-    """The options of pretrain; None where the tool is to find out.
+    """The options of `pretrain`, which says what each means; None where the tool is to find out.
 
-    Attributes:
-        hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
-        overrides: hparams that were given as options of their own.
-        vocab: a vocabulary file, or a tokenizer's folder.
-        train_vocab: train a vocabulary of so many pieces on the corpus.
-        lower_case: whether text is lower-cased.
-        strip_accents: whether accents are stripped.
-        one_sentence_per_line: blank lines end no document.
-        init_from: a checkpoint to start from, or whose run is to be continued.
-        reset_optimizer: take the checkpoint's weights alone.
-        resume: continue the run in the output folder.
-        overwrite: replace the run in the output folder.
-        seed: what all random numbers follow from.
-        held_out: the share of sequences kept for evaluation.
-        accumulate: split each batch into so many parts, to take less memory.
-        precision: what matrices are multiplied in.
-        compile: compile the model with torch.compile.
-        log_steps: steps from one report of the losses to the next.
-        export_tf: write a TensorFlow checkpoint too.
-        cache: the folder of tokenised corpora.
+    Raises:
+        UsageError: a value is impossible, or options do not go together.
+        ConfigError: an hparam that has an option of its own is none.
     """
 
-    hparams: str | None = None
-    overrides: tuple[tuple[str, Any], ...] = ()
+    hparams: str | Path | Mapping[str, Any] | None = None
+    model_size: ModelSize | None = None
+    steps: int | None = None
+    warmup_steps: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    max_length: int | None = None
+    save_steps: int | None = None
     vocab: Path | None = None
     train_vocab: int | None = None
     lower_case: bool | None = None
@@ -86,15 +83,21 @@ class PretrainOptions:
             raise UsageError(f"--precision is {self.precision!r}, expected float32 or bfloat16")
         if not 0 <= self.held_out < 1:
             raise UsageError(f"--held-out is {self.held_out}, expected a share from 0 up and below 1")
-        for name, least in (("accumulate", 1), ("log_steps", 1), ("seed", 0), ("train_vocab", 6)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{_flag(name)} is {value}, expected a whole number from {least} up")
-        flags = {key: _flag(name) for name, key in HPARAM_OPTIONS.items()}
-        for key, value in self.overrides:
-            if key in TRAINING and (expected := expected_instead(key, value)) is not None:
-                raise UsageError(f"{flags[key]} is {value}, expected {expected}")
-        check_keys(dict(self.overrides), "the options")
+        for name, key in _HPARAMS.items():
+            value = getattr(self, name)
+            if value is not None and key in TRAINING and (expected := _expected_instead(key, value)) is not None:
+                raise UsageError(f"{_flag(name)} is {value}, expected {expected}")
+        check_keys(self._shortcuts, "the options")
+
+    @property
+    def _shortcuts(self) -> dict[str, Any]:
+        """The hparams that were given as options of their own."""
+        given = {key: getattr(self, name) for name, key in _HPARAMS.items()}
+        return {key: value for key, value in given.items() if value is not None}
 
     @property
     def given_hparams(self) -> Hparams:
@@ -103,44 +106,127 @@ class PretrainOptions:
         Raises:
             ConfigError: they are no hparams, or the two disagree.
         """
-        read = Hparams({}, "the options") if self.hparams is None else read_hparams(self.hparams)
-        for key, value in self.overrides:
+        given = json.dumps(dict(self.hparams)) if isinstance(self.hparams, Mapping) else self.hparams
+        read = Hparams({}, "the options") if given is None else read_hparams(str(given))
+        for key, value in self._shortcuts.items():
             if read.given.get(key, value) != value:
                 raise ConfigError(
                     f"{read.origin} says {key} is {read.given[key]}, an option says {value}", "Give it once."
                 )
-        return Hparams({**read.given, **dict(self.overrides)}, read.origin)
+        return Hparams({**read.given, **self._shortcuts}, read.origin)
 
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def make_pretrain_options(given: Mapping[str, Any]) -> PretrainOptions:
-    """Make options of what a Python caller finds natural to pass.
+def lowers_case(cased: bool | None, uncased: bool | None) -> bool | None:
+    """What --cased and --uncased say of lower-casing; None where neither is given."""
+    if cased is not None and cased == uncased:
+        raise UsageError("--cased and --uncased are each other's opposites: give one of them")
+    return uncased if cased is None else not cased
 
-    Args:
-        given: fields of PretrainOptions, and the names in HPARAM_OPTIONS; paths may be text, hparams a mapping.
 
-    Returns:
-        The options.
+def exports_tensorflow(export: str | None) -> bool:
+    """Whether --export asks for TensorFlow, by either of its names."""
+    if export not in (None, "tf", "tensorflow"):
+        raise UsageError(f"--export is {export!r}, expected tf")
+    return export is not None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The training hparams of configure_pretraining.py, under its names.
+
+    Attributes:
+        gen_weight: the generator's loss counts this much.
+        disc_weight: the discriminator's loss counts this much.
+        mask_prob: the share of a sequence's tokens that is masked.
+        max_predictions_per_seq: no more tokens of a sequence are masked than these.
+        disallow_correct: whether the generator may not sample the token that was masked.
+        temperature: divides the generator's logits before sampling.
+        learning_rate: the highest rate.
+        lr_decay_power: the power of the polynomial decay; 1 is linear.
+        weight_decay_rate: the decoupled decay of all but norms and biases.
+        num_warmup_steps: the rate is multiplied by step / this, while that is below 1.
+        num_train_steps: where the rate reaches zero and training ends.
+        train_batch_size: sequences an optimiser step, over all processes together.
+        eval_batch_size: sequences an evaluation batch.
+        num_eval_steps: evaluation batches at most.
+        max_seq_length: tokens a sequence, special ones included.
+        save_checkpoints_steps: steps from one checkpoint to the next.
+        keep_checkpoint_max: how many of the last checkpoints are kept; 0 for all.
+    """
+
+    gen_weight: float
+    disc_weight: float
+    mask_prob: float
+    max_predictions_per_seq: int
+    disallow_correct: bool
+    temperature: float
+    learning_rate: float
+    lr_decay_power: float
+    weight_decay_rate: float
+    num_warmup_steps: int
+    num_train_steps: int
+    train_batch_size: int
+    eval_batch_size: int
+    num_eval_steps: int
+    max_seq_length: int
+    save_checkpoints_steps: int
+    keep_checkpoint_max: int
+
+
+def training_settings(hparams: Hparams) -> Settings:
+    """Read the training hparams; what they leave out has Google's defaults.
 
     Raises:
-        UsageError: there is no such option, or options do not go together.
-        ElectraConvertError: init_from is on the Hub, and cannot be brought here.
+        ConfigError: a value cannot be trained with, or the objective is one that PyTorch has no model for.
     """
-    values = {name: value for name, value in given.items() if value is not None}
-    overrides = [(key, values.pop(name)) for name, key in HPARAM_OPTIONS.items() if name in values]
-    known = {field.name for field in fields(PretrainOptions)}
-    if unknown := sorted(values.keys() - known):
-        raise UsageError(f"unknown options: {', '.join(unknown)}")
-    if isinstance(values.get("hparams"), Mapping):
-        values["hparams"] = json.dumps(dict(values["hparams"]))
-    for name in ("vocab", "cache"):
-        if name in values:
-            values[name] = Path(values[name])
-    if "init_from" in values:
-        values["init_from"] = local_source(values["init_from"])
-    if "hparams" in values:
-        values["hparams"] = str(values["hparams"])
-    return PretrainOptions(**values, overrides=tuple(overrides))
+    if hparams["electric_objective"] or hparams["two_tower_generator"]:
+        raise ConfigError(
+            f"{hparams.origin}: Electric's two-tower generator cannot be pretrained here; transformers has no class "
+            "for it",
+            "Leave electric_objective and two_tower_generator out.",
+        )
+    if hparams["uniform_generator"] and not hparams["electra_objective"]:
+        raise ConfigError(
+            f"{hparams.origin}: uniform_generator without electra_objective trains nothing", "Leave one of them out."
+        )
+    debug = _DEBUG if hparams["debug"] else {}
+    values = {name: hparams.given.get(name, debug.get(name, hparams[name])) for name in _KINDS}
+    if values["max_predictions_per_seq"] is None:
+        for name in ("mask_prob", "max_seq_length"):
+            _check(name, values[name], hparams.origin)
+        # configure_pretraining.py: PretrainingConfig.__init__
+        values["max_predictions_per_seq"] = max(1, int((values["mask_prob"] + 0.005) * values["max_seq_length"]))
+    for name, value in values.items():
+        _check(name, value, hparams.origin)
+    return Settings(**{name: _KINDS[name](value) for name, value in values.items()})
+
+
+def _check(name: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
+    if (expected := _expected_instead(name, value)) is not None:
+        raise ConfigError(f"{origin}: {name} is {json.dumps(value, default=str)[:60]}, expected {expected}")
+
+
+def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JSON values
+    """What is expected of a training hparam; None where the value is that."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    number = whole or (isinstance(value, float) and isfinite(value))
+    if _KINDS[name] is bool:
+        fits, expected = isinstance(value, bool), "true or false"
+    elif _KINDS[name] is int:
+        least = 0 if name in _FROM_ZERO else 5 if name == "max_seq_length" else 1
+        fits, expected = whole and value >= least, f"a whole number from {least} up"
+    elif name == "mask_prob":
+        fits, expected = number and 0 < value < 1, "a number between 0 and 1"
+    else:
+        fits = number and (value > 0 if name in _POSITIVE else value >= 0)
+        expected = "a positive number" if name in _POSITIVE else "a number from 0 up"
+    if fits and value >= _TOO_LARGE:
+        return f"{expected}, below {_TOO_LARGE:g}"
+    return None if fits else expected
+
+
+_KINDS = {field.name: {"float": float, "int": int, "bool": bool}[str(field.type)] for field in fields(Settings)}

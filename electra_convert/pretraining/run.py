@@ -1,4 +1,4 @@
-"""pretrain: what is asked for is looked at, and a session begun; every decision about it is made elsewhere.
+"""pretrain: one run in one process, its parts put together in their order; every decision is made elsewhere.
 
 Importing it imports no framework: PyTorch is imported once a run begins.
 """
@@ -6,66 +6,207 @@ Importing it imports no framework: PyTorch is imported once a run begins.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from electra_convert.errors import MissingPackageError, TrainingError
+from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
 from electra_convert.frameworks import (
     import_accelerate,
     import_matplotlib_figure,
     import_torch,
     import_transformers,
 )
-from electra_convert.pretraining.options import PretrainOptions, make_pretrain_options
-from electra_convert.pretraining.outputs.place import require_place
-from electra_convert.pretraining.outputs.records import Pretraining
-from electra_convert.pretraining.reporting import Reporter, Silent
+from electra_convert.hub.download import local_source
+from electra_convert.output import locked
+from electra_convert.pretraining.batches import Batches
+from electra_convert.pretraining.options import (
+    ModelSize,
+    Precision,
+    PretrainOptions,
+    exports_tensorflow,
+    lowers_case,
+)
+from electra_convert.pretraining.prepare import Preparation, prepare
+from electra_convert.pretraining.progress import Relay, Reporter, Silent, default_reporter
+from electra_convert.pretraining.run_folder import (
+    CHECKPOINTS,
+    MODEL,
+    TENSORFLOW,
+    begun,
+    identity,
+    require_place,
+)
+from electra_convert.pretraining.run_record import changed, read_run, require_same, require_same_tokenizer, write_run
 
 _TRANSFORMERS = 5
+# What the short form of a result tells of its metrics.
+_SHOWN = ("masked_lm_loss", "disc_auc")
+_PATIENCE = timedelta(days=2)
 # What gloo and NCCL say where another process has ended.
 _PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
+@dataclass(frozen=True, repr=False)
+class Pretraining:
+    """What a run left behind.
+
+    Attributes:
+        output: the run's folder.
+        model: the folder of the trained model or pair within it.
+        tensorflow: the folder of the TensorFlow checkpoint, or None.
+        step: the global step of the models.
+        metrics: of the held-out sequences at the end; empty where none are held out.
+        notes: what a reader may want to know.
+        warnings: what may not be as it was meant.
+        is_main_process: whether this is the first of the processes that trained, which wrote it.
+    """
+
+    output: Path
+    model: Path
+    tensorflow: Path | None
+    step: int
+    metrics: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    is_main_process: bool = True
+
+    def __repr__(self) -> str:
+        shown = [f"{name} {self.metrics[name]:.3f}" for name in _SHOWN if name in self.metrics]
+        return f"<Pretraining {str(self.model)!r}: {', '.join([f'step {self.step:,}', *shown])}>"
+
+
+@arguments_for_options()
 def pretrain(
     corpus: str | Path | Sequence[str | Path],
     output: str | Path,
     reporter: Reporter | None = None,
-    **options: Any,  # noqa: ANN401
+    *,
+    vocab: str | Path | None = None,
+    train_vocab: int | None = None,
+    cased: bool | None = None,
+    uncased: bool | None = None,
+    strip_accents: bool | None = None,
+    one_sentence_per_line: bool = False,
+    model_size: ModelSize | None = None,
+    steps: int | None = None,
+    warmup_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    max_length: int | None = None,
+    save_steps: int | None = None,
+    hparams: str | Path | Mapping[str, Any] | None = None,
+    init_from: str | Path | None = None,
+    reset_optimizer: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    export: Literal["tf", "tensorflow"] | None = None,
+    seed: int = 0,
+    held_out: float = 0.01,
+    accumulate: int = 1,
+    precision: Precision = "float32",
+    compile: bool = False,
+    log_steps: int = 20,
+    cache: str | Path | None = None,
 ) -> Pretraining:
     """Pretrain an ELECTRA generator and discriminator.
+
+    >>> from electra_convert import pretrain
+    >>> tiny = {"model_hparam_overrides": {"hidden_size": 64, "num_hidden_layers": 3}, "generator_layers": 0.34}
+    >>> run = pretrain("fixtures/corpus", "my-electra", vocab="fixtures/vocab.txt", steps=4, warmup_steps=2,
+    ...     batch_size=4, max_length=64, hparams=tiny, cache="cache")
+    >>> run
+    <Pretraining 'my-electra/model': step 4, masked_lm_loss ..., disc_auc ...>
+    >>> run.notes[0]
+    'The corpus has ... tokens in ... sequences.'
 
     Args:
         corpus: text files, folders of them, or TFRecords of google-research/electra.
         output: the folder of the run, with its checkpoints, reports and models.
-        reporter: told how the run goes.
-        options: the fields of options.PretrainOptions, such as vocab="vocab.txt", and hparams with options of their
-            own, such as steps=1000; paths may be text, hparams a dictionary.
+        reporter: told how the run goes; by default a display in a notebook, and nobody elsewhere.
+        vocab: a vocab.txt, or a tokenizer's folder, to borrow the vocabulary of.
+        train_vocab: train a vocabulary of so many pieces on the corpus.
+        cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
+        uncased: the opposite of cased, for those who would rather say it so.
+        strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
+        one_sentence_per_line: blank lines end no document.
+        model_size: the discriminator's size; small by default.
+        steps: the length of the whole run in optimiser steps; 1,000,000 by default.
+        warmup_steps: the length of the warm-up in steps; 10,000 by default.
+        batch_size: sequences a step, in all processes together; 128 by default.
+        learning_rate: the highest rate; 0.0005 by default.
+        max_length: tokens a sequence, special ones included; 128 by default.
+        save_steps: steps from one checkpoint to the next; 1,000 by default.
+        hparams: all hparams of run_pretraining.py: a dictionary, JSON, or a file that holds it.
+        init_from: a checkpoint to start from, hf:// addresses included; one with optimiser slots is continued.
+        reset_optimizer: take only the weights of init_from, and begin a new schedule.
+        resume: continue the run in output from its last good checkpoint.
+        overwrite: replace the run in output.
+        export: "tf" to write a TensorFlow checkpoint too, with slots and step.
+        seed: what all random numbers follow from.
+        held_out: the share of sequences held out for evaluation, from 0 up and below 1.
+        accumulate: compute each batch in so many parts, to take less memory.
+        precision: of matrix products; weights and optimiser stay float32.
+        compile: compile the model with torch.compile.
+        log_steps: steps from one report of the losses to the next.
+        cache: the folder of tokenised corpora; by default in the user's cache folder.
 
     Returns:
-        What was left behind.
+        What was left behind. Warnings are in it, and issued as ElectraWarning when they arise.
 
     Raises:
         ElectraConvertError: the message says why; a run that had begun can be resumed from its last checkpoint.
     """
+    options = PretrainOptions(
+        hparams=hparams,
+        model_size=model_size,
+        steps=steps,
+        warmup_steps=warmup_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        max_length=max_length,
+        save_steps=save_steps,
+        vocab=None if vocab is None else Path(vocab),
+        train_vocab=train_vocab,
+        lower_case=lowers_case(cased, uncased),
+        strip_accents=strip_accents,
+        one_sentence_per_line=one_sentence_per_line,
+        init_from=None if init_from is None else local_source(init_from),
+        reset_optimizer=reset_optimizer,
+        resume=resume,
+        overwrite=overwrite,
+        seed=seed,
+        held_out=held_out,
+        accumulate=accumulate,
+        precision=precision,
+        compile=compile,
+        log_steps=log_steps,
+        export_tf=exports_tensorflow(export),
+        cache=None if cache is None else Path(cache),
+    )
     places = [corpus] if isinstance(corpus, str | Path) else corpus
-    made = make_pretrain_options(options)
-    return run_pretraining([Path(place) for place in places], Path(output), made, reporter or Silent())
+    told = _Warning(reporter or default_reporter())
+    return run_pretraining([Path(place) for place in places], Path(output), options, told)
+
+
+class _Warning(Relay):
+    """Issues what a reporter is warned of as Python's warnings too."""
+
+    def warned(self, line: str) -> None:
+        """Tell it, and point at the line that called pretrain."""
+        super().warned(line)
+        warn_caller(line)
 
 
 def run_pretraining(
     places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter
 ) -> Pretraining:
     """Pretrain, with the options already in one place.
-
-    Args:
-        places: the corpus.
-        output: the folder of the run.
-        options: what was asked for.
-        reporter: told how the run goes.
-
-    Returns:
-        What was left behind.
 
     Raises:
         ElectraConvertError: as pretrain.
@@ -79,10 +220,8 @@ def run_pretraining(
     import_accelerate("to pretrain")
     # Used at the very end, which is no time to learn that it is missing.
     import_matplotlib_figure("to draw the curves of a run")
-    from electra_convert.pretraining.session import run_session
-
     try:
-        return run_session(places, output, options, reporter)
+        return _run(places, output, options, reporter)
     except RuntimeError as error:
         told = _told(error, rank, options.compile)
         if told is None:
@@ -115,3 +254,136 @@ def _told(error: RuntimeError, rank: int, compiled: bool) -> TrainingError | Non
             f"torch.compile failed: {line}", "Leave --compile out; on a processor it needs a C++ compiler."
         )
     return None
+
+
+def _run(places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter) -> Pretraining:
+    from electra_convert.pretraining.checkpoints import latest
+    from electra_convert.pretraining.loop import train
+    from electra_convert.pretraining.run_files import RunFiles
+    from electra_convert.pretraining.train_state import begin, make_state
+
+    accelerator = _accelerator(options)
+    first = bool(accelerator.is_main_process)
+    told = Relay(reporter if first else Silent())
+    with ExitStack() as stack:
+        saved, damaged = latest(output / CHECKPOINTS) if options.resume else (None, [])
+        for line in damaged:
+            told.warned(line)
+        source = saved.models if saved else options.init_from
+        start = stack.enter_context(open_path(source)) if source else None
+        standing = identity(output) if options.overwrite else None
+        if options.resume and first:
+            stack.enter_context(locked(output))
+        # Nothing is written before all is known to fit; the other processes read what the first one writes.
+        with accelerator.main_process_first():
+            preparation = _prepared(places, output, options, start, told, accelerator)
+            _check_split(preparation, options, accelerator)
+            state = make_state(preparation, accelerator.device, options.compile)
+            begin(state, start, saved is not None, preparation.settings, options, told)
+            new = None
+            if first and not options.resume:
+                how = _computed(options, accelerator)
+                fill = partial(write_run, preparation=preparation, options=options, computed=how)
+                new = stack.enter_context(begun(output, standing, fill))
+        state.pending = saved.pending if saved else []
+        files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
+        with _interruption_told(output):
+            train(state, _batches(preparation, options), preparation.settings, options, accelerator, files)
+        files.finish(state, options.export_tf)
+    return Pretraining(
+        output=output,
+        model=output / MODEL,
+        tensorflow=output / TENSORFLOW if options.export_tf else None,
+        step=state.step,
+        metrics=files.metrics,
+        notes=tuple(told.notes),
+        warnings=tuple(told.warnings),
+        is_main_process=first,
+    )
+
+
+@contextmanager
+def _interruption_told(output: Path) -> Iterator[None]:
+    from electra_convert.pretraining.checkpoints import last_step
+
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        last = last_step(output / CHECKPOINTS)
+        kept = "The run had no checkpoint yet." if last is None else f"--resume continues the run from step {last}."
+        interrupt.add_note(kept)
+        raise
+
+
+def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
+    accelerate = import_accelerate("to pretrain")
+    distributed = accelerate.DistributedDataParallelKwargs(gradient_as_bucket_view=True)
+    # The others wait for the first process while it tokenises; their patience ends after minutes by default.
+    patience = accelerate.InitProcessGroupKwargs(timeout=_PATIENCE)
+    # Of a run before in the same process, whose precision may have been another.
+    accelerate.state.AcceleratorState._reset_state()
+    # Accumulating and compiling are options here; what accelerate's environment says of them would come on top.
+    accelerator = accelerate.Accelerator(
+        mixed_precision="bf16" if options.precision == "bfloat16" else "no",
+        gradient_accumulation_plugin=accelerate.utils.GradientAccumulationPlugin(num_steps=1),
+        dynamo_backend="no",
+        kwargs_handlers=[distributed, patience],
+    )
+    _require_whole_copies(accelerator.distributed_type.value)
+    return accelerator
+
+
+def _require_whole_copies(distribution: str) -> None:
+    """Refuse ways of distributing a run (accelerate's DistributedType) in which a process does not hold all weights,
+    or computes by other steps."""
+    if distribution != "NO" and not distribution.startswith("MULTI_"):
+        raise ConfigError(
+            f"accelerate is configured for {distribution}; here every process trains a copy of the whole models",
+            "Choose multi-GPU in `accelerate config`, or give `accelerate launch --multi_gpu`.",
+        )
+
+
+def _prepared(
+    places: Sequence[Path],
+    output: Path,
+    options: PretrainOptions,
+    start: Checkpoint | None,
+    reporter: Reporter,
+    accelerator: Any,  # noqa: ANN401
+) -> Preparation:
+    """The first process decides on a new run and writes it down; the others, and a resumed run, read it there."""
+    if accelerator.is_main_process and not options.resume:
+        return prepare(places, options, start, None, reporter)
+    record, decided = read_run(output)
+    if options.resume:
+        require_same_tokenizer(record, decided.pieces, options)
+        for line in changed(record, _computed(options, accelerator)):
+            reporter.warned(line)
+    preparation = prepare(places, options, start, decided, reporter)
+    require_same(record, preparation, options)
+    return preparation
+
+
+def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "accumulate": options.accumulate,
+        "compile": options.compile,
+        "processes": accelerator.num_processes,
+        "device": accelerator.device.type,
+        "threads": import_torch("to pretrain").get_num_threads(),
+    }
+
+
+def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
+    ids = preparation.pieces.vocabulary.ids
+    return Batches(preparation.corpus, ids, preparation.settings, options.seed, options.held_out)
+
+
+def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401
+    size, parts = preparation.settings.train_batch_size, accelerator.num_processes * options.accumulate
+    if size % parts:
+        raise ConfigError(
+            f"a batch of {size} sequences cannot be split evenly among {accelerator.num_processes} processes with "
+            f"{options.accumulate} parts each",
+            f"train_batch_size counts the sequences of all processes; make it a multiple of {parts}.",
+        )

@@ -18,7 +18,7 @@ from electra_convert.config.transformers import encode_config
 from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.names import CONFIG_FILE, SAFETENSORS_FILE, SHARD_INDEX, TORCH_FILE
 from electra_convert.frameworks import import_torch, import_transformers
-from electra_convert.pytorch import Precision, import_class, load_model
+from electra_convert.pytorch import Precision, import_class, load_folder
 from electra_convert.schemes.transformers import BUFFERS
 from electra_convert.tensors.cast import widen
 from electra_convert.verification.inputs import Batch
@@ -158,7 +158,7 @@ class TransformersRunner:
             order.reverse()
         with self._folder() as folder:
             ignored = (*self.model.head.unmapped, *BUFFERS)
-            model = load_model(folder, self.model.head, order[0], ignored)
+            model = load_folder(folder, self.model.head, order[0], ignored)
             _require_same(self.path, model, self.model)
         _round(model, torch, rounded)
         runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert import tokenizer
-from electra_convert.checkpoint import Checkpoint, open_checkpoint
+from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.errors import ConfigError, ElectraConvertError, NamesError, UsageError, listing
 from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE, TOKENIZER_FILE
@@ -161,7 +161,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
     """
-    with open_checkpoint(place.path, place.generator) as checkpoint:
+    with open_path(place.path, place.generator) as checkpoint:
         checkpoint.require_mapped()
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)

@@ -131,7 +131,7 @@ def test_a_bug_is_one_line_and_asks_to_be_reported(monkeypatch):
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr("electra_convert.conversion.inspect.inspect", broken)
+    monkeypatch.setattr("electra_convert.conversion.inspect.run_inspection", broken)
     ran = run("inspect", FIXTURES / "default")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.splitlines()[0] == r"Error: unexpected ZeroDivisionError: a\nb"
@@ -150,5 +150,5 @@ def test_what_is_no_bug_is_not_called_one(monkeypatch, error, said):
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("electra_convert.conversion.inspect.inspect", broken)
+    monkeypatch.setattr("electra_convert.conversion.inspect.run_inspection", broken)
     assert run("inspect", "anything").refusal() == said

@@ -155,7 +155,7 @@ def test_convert_does_not_say_that_models_differ_where_one_could_not_be_run(tmp_
     def out_of_memory(*_):
         raise SourceError("there was not enough memory")
 
-    monkeypatch.setattr("electra_convert.verification.runners.load_model", out_of_memory)
+    monkeypatch.setattr("electra_convert.verification.runners.load_folder", out_of_memory)
     said = run("convert", DEFAULT, tmp_path / "out", "--model", "generator", "--verify").refusal()
     assert "out is not written, since it was not shown to be the same model as" in said
     assert "Hint: Without --verify it is written" in said

@@ -66,7 +66,7 @@ def test_a_tokenizer_json_in_the_place_of_a_vocabulary_is_told(golden_pair, plac
 
 
 def test_stripping_accents_from_a_cased_text_has_no_effect_and_that_is_told(tmp_path):
-    options = {"vocab": FIXTURES / "vocab.txt", "lower_case": False}
+    options = {"vocab": FIXTURES / "vocab.txt", "cased": True}
     plain = convert(FIXTURES / "default", tmp_path / "plain", **options)
     given = convert(FIXTURES / "default", tmp_path / "given", strip_accents=True, **options)
     assert [line for line in given.notices if line not in plain.notices] == [

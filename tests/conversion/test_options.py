@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.conversion.options import Options, make_options, parse_size
+from electra_convert.config.hparams import hparams_text
+from electra_convert.conversion.options import (
+    Options,
+    lowers_case,
+    read_path,
+    read_size,
+    read_target,
+)
 from electra_convert.errors import UsageError
+from electra_convert.schemes.layouts import Choice
 
 TARGETS = ("safetensors", "torch", "tf")
 # A value for every option, such that it alone goes with one target at least.
@@ -25,6 +33,8 @@ GIVEN = {
     "pad_vocab": True,
     "lower_case": False,
     "strip_accents": True,
+    "task": Choice("rte"),
+    "labels": ("a", "b"),
     "dtype": "bfloat16",
     "max_shard_size": 1,
     "optimizer": True,
@@ -127,7 +137,7 @@ def test_what_is_no_plain_file_name_is_no_prefix(prefix: str):
     ],
 )
 def test_a_size_is_read_as_people_write_it(text: str, size: int):
-    assert parse_size(text) == size
+    assert read_size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -139,28 +149,61 @@ def test_a_size_is_read_as_people_write_it(text: str, size: int):
 )
 def test_what_is_no_size_is_refused(text: str):
     with pytest.raises(UsageError, match="is not a size") as error:
-        parse_size(text)
+        read_size(text)
     assert "500MB" in error.value.hint
 
 
 @given(st.integers(1, 10**18 - 1), st.sampled_from(["", *(f"{power}{i}B" for power in "KMGT" for i in ("", "i"))]))
 def test_whole_numbers_of_any_unit_are_exact(number: int, unit: str):
     factor = (1024 if "i" in unit else 1000) ** (" KMGT".index(unit[0]) if unit else 0)
-    assert parse_size(f"{number}{unit}") == number * factor
+    assert read_size(f"{number}{unit}") == number * factor
 
 
 @given(st.text())
 def test_any_text_is_a_size_or_refused(text: str):
     with suppress(UsageError):
-        assert parse_size(text) > 0
+        assert read_size(text) > 0
+
+
+def test_bytes_are_a_size_as_they_are():
+    assert read_size(5) == 5
+    assert read_size(None) is None
+
+
+@pytest.mark.parametrize(
+    ("cased", "uncased", "lowers"),
+    [
+        (None, None, None),
+        (True, None, False),
+        (False, None, True),
+        (None, True, True),
+        (None, False, False),
+        (True, False, False),
+        (False, True, True),
+    ],
+)
+def test_cased_and_uncased_say_the_same_of_lower_casing(cased, uncased, lowers):
+    assert lowers_case(cased, uncased) is lowers
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_tokenizer_is_not_cased_and_uncased(both: bool):
+    with pytest.raises(UsageError, match="give one of them"):
+        lowers_case(both, both)
+
+
+def test_tensorflow_has_two_names_and_the_others_one():
+    assert [read_target(name) for name in ("tensorflow", *TARGETS, None)] == ["tf", *TARGETS, None]
 
 
 def test_a_python_caller_may_pass_text_for_paths_and_a_mapping_for_hparams():
-    given = {"generator": "g", "config": "c", "vocab": "v", "hparams": {"debug": True}, "max_shard_size": "2GB"}
-    assert make_options(given) == Options(
-        generator=Path("g"), config=Path("c"), vocab=Path("v"), hparams='{"debug": true}', max_shard_size=2 * 10**9
-    )
-    assert make_options({"hparams": Path("h.json")}) == Options(hparams="h.json")
-    assert make_options(GIVEN | {"optimizer": False, "verify": False}) == Options(
-        **GIVEN | {"optimizer": False, "verify": False}
-    )
+    assert read_path("vocab", "v") == read_path("vocab", Path("v")) == Path("v")
+    assert hparams_text({"debug": True}) == '{"debug": true}'
+    assert hparams_text(Path("h.json")) == "h.json"
+
+
+def test_what_is_no_path_and_no_json_is_refused():
+    with pytest.raises(UsageError, match="--vocab is 3, expected a path"):
+        read_path("vocab", 3)
+    with pytest.raises(UsageError, match=r"--hparams cannot be written as JSON: .*set"):
+        hparams_text({"debug": {1}})

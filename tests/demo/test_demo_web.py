@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import statistics
 import time
@@ -15,6 +16,8 @@ import pytest
 from support.browser import served
 
 from electra_convert import score
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.network import Network
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.demo.web.server import listen
@@ -118,7 +121,7 @@ def test_a_kind_of_content_is_the_same_in_capitals(client):
 
 def test_a_bug_is_no_traceback_and_no_end(client, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("electra_convert.demo.web.app.score_encoded", lambda *_: 1 / 0)
+        broken.setattr(Network, "run", lambda *_: 1 / 0)
         answer = client.post("/api/score", json={"text": "a"})
     assert (answer.status_code, answer.json()) == (500, {"error": "unexpected ZeroDivisionError."})
     assert client.post("/api/score", json={"text": "a"}).status_code == 200
@@ -142,12 +145,14 @@ def test_a_request_too_many_is_told_to_come_again(client, monkeypatch):
 def test_what_nobody_waits_for_any_more_is_not_computed(opened_discriminator, monkeypatch):
     seen: list[str] = []
 
-    def compute(_, texts):
+    score_encoded = LoadedModel.score_encoded
+
+    def compute(model, texts):
         seen.extend(text.text for text in texts)
         time.sleep(0.2)
-        return score(opened_discriminator, [text.text for text in texts])
+        return score_encoded(model, texts)
 
-    monkeypatch.setattr("electra_convert.demo.web.app.score_encoded", compute)
+    monkeypatch.setattr(LoadedModel, "score_encoded", compute)
 
     async def ask(app, text: str, stays: bool) -> None:
         body = [{"type": "http.request", "body": json.dumps({"text": text}).encode()}]
@@ -306,8 +311,8 @@ def test_sixteen_clients_typing_at_once_are_all_answered(golden_pair):
     assert statistics.quantiles(times, n=20)[-1] < 2.0
 
 
-def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(golden_pair):
-    with served(golden_pair, "--port", "0") as (address, process):
+def test_the_server_listens_to_this_machine_alone_is_quiet_when_told_and_ends_with_ctrl_c(golden_pair):
+    with served(golden_pair, "--port", "0", "-q") as (address, process):
         port = int(address.rsplit(":", 1)[1].strip("/"))
         assert address == f"http://127.0.0.1:{port}/"
         idle = HTTPConnection("127.0.0.1", port)
@@ -316,5 +321,7 @@ def test_the_server_listens_to_this_machine_alone_and_ends_with_ctrl_c(golden_pa
         with socket.socket() as elsewhere:
             # Linux routes all of 127.0.0.0/8 here: another address of this machine, on which nothing listens.
             assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
     assert process.returncode == 0
     idle.close()

@@ -10,8 +10,6 @@ from support.command_line import run
 from support.fake_hub.process import BOB, READER, FakeHub, commits, writes
 from support.parity_records import write_training
 
-from electra_convert.hub.branches import require_branch
-
 pytestmark = pytest.mark.slow
 
 
@@ -38,6 +36,23 @@ def test_a_card_that_the_hub_does_not_accept_is_refused(hub, generator):
     said = refusal(hub, "alice/small", generator)
     assert '"pipeline_tag" is not one of the known tasks' in said
     assert "README.md" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--license", "made-up"], '"license" must be one of the listed ones'),
+        (["--language", "xx"], '"language" with value'),
+    ],
+)
+def test_a_licence_or_language_that_the_hub_does_not_know_is_refused_by_it(hub, generator, options, said):
+    assert said in refusal(hub, "alice/small", generator, *options)
+    assert not (generator / "README.md").exists()
+
+
+def test_a_licence_in_capitals_goes_as_the_hub_lists_it(hub, generator):
+    assert hub.run("upload", "alice/small", generator, "--license", "MIT", "--language", "EN").code == 0
+    assert "license: mit\nlanguage:\n- en\n" in (generator / "README.md").read_text()
 
 
 @pytest.mark.parametrize("token", [READER, None])
@@ -86,34 +101,6 @@ def test_the_namespace_of_another_is_refused_with_what_to_do(hub, generator):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--create-pr", "--revision", "x"], "--create-pr proposes a change to main"),
-        (["--create-pr", "--private"], "--private and --public are for a new repository"),
-        (["--commit-message", " "], "--commit-message is empty"),
-        (["--commit-message", "a\nb"], "expected one line"),
-    ],
-)
-def test_options_that_do_not_go_together_are_wrong_usage(generator, options, said):
-    assert said in run("upload", "alice/small", generator, *options).refusal(2)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", " ", "a b", "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a.lock/b", "a.", "a~1", "a^", "a:b", "a?",
-     "a*", "a[", "a\\b", "@", "a@{b", "-a", "HEAD", "a\nb", "a\n", "a\x7f", "refs/pr/7", "refs/heads/main", "f" * 40],
-)  # fmt: skip
-def test_what_is_no_name_of_a_branch_is_wrong_usage(generator, name):
-    said = run("upload", "alice/small", generator, f"--revision={name}").refusal(2)
-    assert "--revision is " in said
-
-
-@pytest.mark.parametrize("name", ["main", "feature/x", "v1.0", "a-b_c", "@a", "a@b", "HEADS", "locked", "ü"])
-def test_what_git_takes_for_a_branch_is_taken(name):
-    require_branch(name)
-
-
-@pytest.mark.parametrize(
     "endpoint",
     [
         "http://127.0.0.1:99999",
@@ -142,12 +129,12 @@ def test_a_folder_on_the_hub_is_wrong_usage(command):
 
 def test_a_file_that_changes_while_it_is_sent_is_found_out(hub, generator, tmp_path):
     program = (
-        "import sys\nfrom pathlib import Path\nfrom electra_convert.hub import repository, uploading\n"
-        "folder = Path(sys.argv[1])\nbefore = uploading.create\n"
+        "import sys\nfrom pathlib import Path\nfrom electra_convert.hub import upload\n"
+        "folder = Path(sys.argv[1])\nbefore = upload.create\n"
         "def create(*given):\n"
         "    with (folder / 'vocab.txt').open('a') as file: file.write('late\\n')\n"
         "    return before(*given)\n"
-        "uploading.create = create\nsys.argv[1:] = ['upload', 'alice/small', str(folder), '-q']\n"
+        "upload.create = create\nsys.argv[1:] = ['upload', 'alice/small', str(folder), '-q']\n"
         "from electra_convert.cli import main; main()\n"
     )
     assert "does not hold what was to be sent: vocab.txt" in hub.python(program, generator).refusal()

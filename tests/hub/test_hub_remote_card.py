@@ -87,12 +87,12 @@ def test_words_added_to_an_open_pull_request_are_kept_too(hub, generator):
 def test_a_card_written_there_while_the_files_are_sent_is_not_replaced(hub, generator):
     hub.put("alice/small", {"NOTES.md": "x"})
     program = (
-        "import sys\nfrom electra_convert.hub import uploading\nbefore = uploading.save_card\n"
+        "import sys\nfrom electra_convert.hub import upload\nbefore = upload.save_card\n"
         "def save(card):\n"
         "    import huggingface_hub as h\n"
         "    h.HfApi().upload_file(path_or_fileobj=b'# Late', path_in_repo='README.md', repo_id='alice/small')\n"
         "    return before(card)\n"
-        "uploading.save_card = save\n"
+        "upload.save_card = save\n"
         "from electra_convert.cli import main; main()\n"
     )
     said = hub.python(program, "upload", "alice/small", generator, "-q").refusal()

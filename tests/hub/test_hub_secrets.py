@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.fake_hub.process import ALICE, FakeHub, fake_hub
+from support.fake_hub.process import ALICE, FakeHub
 
 from electra_convert.errors import HubError
-from electra_convert.hub.secrets import find_token, hide, shown_endpoint
+from electra_convert.hub.client import find_token, hide, shown_endpoint
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +29,11 @@ def by_option(folder) -> tuple[list, dict]:
     return ["upload", "alice/small", folder, "--token", ALICE], {"HF_TOKEN": None}
 
 
-def test_the_token_is_in_nothing_that_is_written_where_files_go_through_xet(tmp_path, generator):
-    with fake_hub(tmp_path / "xet_hub", xet=True) as hub:
-        ran = hub.run("upload", "alice/small", generator, HF_DEBUG="1", RUST_LOG="trace", HF_XET_LOG_LEVEL="trace")
-        assert ran.code == 0
-        assert list(hub.home.rglob("*.log"))
-        require_secret(hub, ran, tmp_path)
+def test_the_token_is_in_nothing_that_is_written_where_files_go_through_xet(xet_hub, tmp_path, generator):
+    ran = xet_hub.run("upload", "alice/small", generator, HF_DEBUG="1", RUST_LOG="trace", HF_XET_LOG_LEVEL="trace")
+    assert ran.code == 0
+    assert list(xet_hub.home.rglob("*.log"))
+    require_secret(xet_hub, ran, tmp_path)
 
 
 @pytest.mark.parametrize(("way", "debug"), [(by_variable, "1"), (by_option, None)])
@@ -77,7 +76,7 @@ def test_a_token_that_no_header_can_hold_is_refused_unseen(hub, generator, tmp_p
 
 
 def test_the_token_of_the_login_store_is_found_and_stays_there(hub, generator, tmp_path):
-    (hub.home).mkdir()
+    hub.home.mkdir()
     (hub.home / "token").write_text(f"{ALICE}\n")
     ran = hub.run("upload", "alice/small", generator, HF_TOKEN=None)
     assert (ran.code, ALICE in ran.out + ran.err) == (0, False)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import FIXTURES
 from support.command_line import run, run_program
-from support.fake_hub.process import BOB, FakeHub
+from support.fake_hub.process import ALICE, BOB, FakeHub
+
+from electra_convert.errors import UsageError
+from electra_convert.hub.download import as_source, parse_address
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +62,8 @@ def test_a_repository_of_pickles_becomes_safetensors_and_goes_back_as_a_pull_req
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["uploads"][0]["url"].endswith("/bob/old/discussions/1")
     assert report(hub, "hf://bob/old@refs/pr/1")["format"] == "safetensors"
-    assert report(hub, "hf://bob/old")["format"] == "torch"
+    [_, pushed, proposed] = hub.repositories["bob/old"]["commits"]
+    assert hub.repositories["bob/old"]["refs"] == {"main": pushed["oid"], "refs/pr/1": proposed["oid"]}
 
 
 def test_only_what_is_needed_is_downloaded(any_hub, generator):
@@ -101,13 +105,6 @@ def test_what_was_downloaded_once_is_there_offline(any_hub, generator, tmp_path)
     assert report(any_hub, "hf://alice/small", HF_HUB_OFFLINE="1") == online
     ran = any_hub.run("convert", "hf://alice/small", tmp_path / "out", "-q", HF_HUB_OFFLINE="1")
     assert (ran.code, len(any_hub.record)) == (0, before)
-
-
-def test_what_transformers_downloaded_is_there_offline(hub, generator):
-    push(hub, "alice/small", generator)
-    loads = "import sys; from transformers import ElectraForMaskedLM as E; E.from_pretrained(sys.argv[1])"
-    assert hub.python(loads, "alice/small").code == 0
-    assert "generator" in report(hub, "hf://alice/small", HF_HUB_OFFLINE="1")["models"]
 
 
 def test_what_was_not_downloaded_is_refused_offline(hub, generator):
@@ -233,21 +230,78 @@ def test_a_model_on_the_hub_is_demonstrated(hub, pair):
 
 
 def test_what_convert_verified_is_uploaded_and_is_the_same_when_it_comes_back(hub, golden_copy, tmp_path):
-    source = golden_copy()
-    assert run("convert", source, tmp_path / "pair", "--verify", "-q").code == 0
-    ran = hub.run("upload", "alice/electra", tmp_path / "pair", "--private", "--json")
-    assert (ran.code, ran.err) == (0, ""), ran
-    for role, *options in (["discriminator"], ["generator", "--weights-only"]):
-        ran = hub.run("verify", source, f"hf://alice/electra-{role}", "--json", *options)
-        assert (ran.code, json.loads(ran.out)["verdict"]) == (0, "same")
-
-
-def test_a_source_on_the_hub_is_named_by_its_address_in_the_record_and_on_the_card(hub, golden_copy, tmp_path):
+    source, pair = "hf://alice/run@main", tmp_path / "pair"
     push(hub, "alice/run", golden_copy())
-    out = tmp_path / "out"
-    assert hub.run("convert", "hf://alice/run@main", out, "--model", "generator", "-q").code == 0
-    ran = hub.run("verify", "hf://alice/run@main", out, "--save", "-q")
+    ran = hub.run("convert", source, pair, "--verify", "-q")
     assert ran.code == 0, ran.err
-    assert hub.run("upload", "alice/small", out).code == 0
-    assert "electra-convert verify hf://alice/run@main hf://alice/small\n" in (out / "README.md").read_text()
-    assert hub.run("verify", "hf://alice/run@main", "hf://alice/small", "--weights-only", "-q").code == 0
+    ran = hub.run("upload", "alice/electra", pair, "--private", "--json")
+    assert (ran.code, ran.err) == (0, ""), ran
+    for role in ("discriminator", "generator"):
+        back = f"hf://alice/electra-{role}"
+        assert f"electra-convert verify {source} {back}\n" in (pair / role / "README.md").read_text()
+        ran = hub.run("verify", source, back, "--weights-only", "--json")
+        assert (ran.code, json.loads(ran.out)["verdict"]) == (0, "same")
+    recorded = FIXTURES / "default" / "golden.npz"
+    ran = hub.run("verify", "--golden", recorded, "hf://alice/electra-discriminator", "--json")
+    assert (ran.code, json.loads(ran.out)["verdict"]) == (0, "same")
+
+
+READ = """
+import sys
+from electra_convert import convert, inspect, load_state_dict, open_checkpoint
+
+token, out = sys.argv[1:]
+place = {"revision": "refs/pr/1", "token": token, "subfolder": "models"}
+found = inspect("hf://alice/run", **place)
+print(found.source, found.format)
+print(convert("hf://alice/run", out, model="generator", **place).source)
+print(len(load_state_dict("hf://alice/run", "generator", **place)))
+with open_checkpoint("hf://alice/run/models", revision="refs/pr/1", token=token) as checkpoint:
+    print(checkpoint.format)
+"""
+
+
+def test_a_program_names_a_revision_and_a_folder_and_brings_its_own_token(hub, golden_copy, tmp_path):
+    (tmp_path / "sent").mkdir()
+    golden_copy().rename(tmp_path / "sent" / "models")
+    hub.put("alice/run", {}, private=True)
+    proposed = PUSH.replace("sys.argv[2])", "sys.argv[2], create_pr=True)")
+    assert hub.python(proposed, "alice/run", tmp_path / "sent").code == 0
+    ran = hub.python(READ, ALICE, tmp_path / "out", HF_TOKEN=None, HF_HUB_DISABLE_PROGRESS_BARS="1")
+    assert (ran.code, ran.err) == (0, "")
+    address = "hf://alice/run@refs/pr/1/models"
+    assert ran.out.split() == [address, "tensorflow", address, "42", "tensorflow"]
+    ran = hub.python(READ, "hf_AnotherToken", tmp_path / "out", HF_TOKEN=None)
+    assert "hf_AnotherToken" not in ran.err
+    assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("hf://alice/run@main", {"revision": "main"}, "names a revision, and so does revision='main'"),
+        ("hf://alice/run", {"subfolder": "../other"}, "leaves the repository"),
+        ("hf://datasets/alice/run", {"revision": "main"}, "is a dataset, expected a model"),
+        ("alice/run", {"revision": "main", "token": "secret"}, "alone has a revision and a token"),
+    ],
+)
+def test_a_place_on_the_hub_is_named_once_and_there_alone(source, options, said):
+    with pytest.raises(UsageError, match=said):
+        parse_address(str(as_source(source, **options)))
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "address"),
+    [
+        ("hf://alice/run", {}, "hf://alice/run"),
+        ("hf://alice/run", {"token": "secret"}, "hf://alice/run"),
+        ("hf://alice/run", {"revision": "v1"}, "hf://alice/run@v1"),
+        ("hf://alice/run", {"revision": "feature/x"}, "hf://alice/run@feature%2Fx"),
+        ("hf://alice/run@v1", {"subfolder": "a/b/"}, "hf://alice/run@v1/a/b"),
+        ("hf://models/alice/run@v1/a", {"subfolder": "b"}, "hf://alice/run@v1/a/b"),
+        ("hf://alice/run/a", {"revision": "refs/pr/2", "subfolder": "b"}, "hf://alice/run@refs/pr/2/a/b"),
+    ],
+)
+def test_what_is_given_beside_an_address_becomes_part_of_it(source, options, address):
+    assert as_source(source, **options) == address
+    assert parse_address(address).revision == options.get("revision", parse_address(source).revision)

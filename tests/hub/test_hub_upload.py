@@ -32,8 +32,8 @@ def test_a_pair_becomes_two_repositories_that_link_each_other(any_hub, pair):
     assert [way in path for path in (any_hub.requests("GET", "token") or any_hub.requests("POST", "batch"))]
 
 
-def test_what_was_uploaded_is_what_from_pretrained_loads_and_convert_turns_back(any_hub, pair, tmp_path):
-    assert any_hub.run("upload", "alice/tiny", pair).code == 0
+def test_what_was_uploaded_is_what_from_pretrained_loads_and_convert_turns_back(xet_hub, pair, tmp_path):
+    assert xet_hub.run("upload", "alice/tiny", pair).code == 0
     loads = (
         "import sys, torch\n"
         "from transformers import AutoTokenizer, ElectraForPreTraining\n"
@@ -43,14 +43,17 @@ def test_what_was_uploaded_is_what_from_pretrained_loads_and_convert_turns_back(
         "there, here = (model.eval()(**ids).logits for model, _ in sides)\n"
         "assert torch.equal(there, here), (there, here)\n"
     )
-    ran = any_hub.python(loads, "alice/tiny-discriminator", pair / "discriminator")
+    ran = xet_hub.python(loads, "alice/tiny-discriminator", pair / "discriminator")
     assert ran.code == 0, ran.err
+    # What transformers downloaded is there offline.
+    ran = xet_hub.run("inspect", "hf://alice/tiny-discriminator", "-q", HF_HUB_OFFLINE="1")
+    assert (ran.code, ran.err) == (0, "")
     for role in ("discriminator", "generator"):
         back = tmp_path / f"back_{role}"
-        ran = any_hub.run("convert", f"hf://alice/tiny-{role}", back, "-q")
+        ran = xet_hub.run("convert", f"hf://alice/tiny-{role}", back, "-q")
         assert (ran.code, ran.err) == (0, "")
         again = tmp_path / f"again_{role}"
-        assert any_hub.run("convert", back, again, "--to", "safetensors", "-q").code == 0
+        assert xet_hub.run("convert", back, again, "--to", "safetensors", "-q").code == 0
         weights = "model.safetensors"
         assert (again / weights).read_bytes() == (pair / role / weights).read_bytes()
 

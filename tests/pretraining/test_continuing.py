@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(("name", "step"), GOLDEN.items())
 def test_no_further_steps_give_back_the_very_bytes(pretrained, name, step):
     result = pretrained(
-        init_from=FIXTURES / name, vocab=FIXTURES / "vocab.txt", hparams={"num_train_steps": step}, export_tf=True
+        init_from=FIXTURES / name, vocab=FIXTURES / "vocab.txt", hparams={"num_train_steps": step}, export="tf"
     )
     assert result.step == step
     for suffix in ("index", "data-00000-of-00001"):
@@ -33,22 +33,20 @@ def test_what_was_written_here_is_continued_from_either_form_alike(pretrained, t
     """TF -> here -> TF -> here is the same as going on from the pair: all weights and slots, to the bit."""
     more = {"num_train_steps": 4003, "save_checkpoints_steps": 3}
     first = pretrained(
-        "first", init_from=FIXTURES / "default", hparams={"num_train_steps": 4001}, export_tf=True, held_out=0.0
+        "first", init_from=FIXTURES / "default", hparams={"num_train_steps": 4001}, export="tf", held_out=0.0
     )
     for name, source in (("pair", first.model), ("tf", first.tensorflow)):
         vocabulary = {} if name == "pair" else {"vocab": None}
-        pretrained(
-            name, init_from=source, hparams=more, export_tf=True, held_out=0.0, **{"vocab": None, **vocabulary}
-        )
+        pretrained(name, init_from=source, hparams=more, export="tf", held_out=0.0, **{"vocab": None, **vocabulary})
     data = "tensorflow/model.ckpt-4003.data-00000-of-00001"
     assert (tmp_path / "pair" / data).read_bytes() == (tmp_path / "tf" / data).read_bytes()
 
 
 def test_one_run_is_the_same_as_two_that_follow_each_other(pretrained, tmp_path):
     hparams = {"num_train_steps": 4004, "save_checkpoints_steps": 2}
-    whole = pretrained("whole", init_from=FIXTURES / "default", hparams=hparams, export_tf=True)
+    whole = pretrained("whole", init_from=FIXTURES / "default", hparams=hparams, export="tf")
     halfway = tmp_path / "whole" / "checkpoints" / "step-4002" / "model"
-    rest = pretrained("rest", init_from=halfway, vocab=None, hparams=hparams, export_tf=True)
+    rest = pretrained("rest", init_from=halfway, vocab=None, hparams=hparams, export="tf")
     data = "model.ckpt-4004.data-00000-of-00001"
     assert (rest.tensorflow / data).read_bytes() == (whole.tensorflow / data).read_bytes()
 

@@ -11,9 +11,9 @@ import pytest
 from support.pretraining import TINY
 
 from electra_convert.errors import OutputError
-from electra_convert.pretraining.outputs.checkpoints import latest
-from electra_convert.pretraining.outputs.metrics import last_evaluation, read_metrics
-from electra_convert.pretraining.outputs.records import locked
+from electra_convert.output import locked
+from electra_convert.pretraining.checkpoints import latest
+from electra_convert.pretraining.reports import last_evaluation, read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -40,21 +40,21 @@ def test_damaged_rows_are_passed_over_and_the_others_kept(tmp_path, damage):
 
 
 def test_a_run_with_damaged_reports_is_resumed_and_tells_its_last_evaluation(pretrained, tmp_path):
-    given = {"hparams": {**TINY, "num_train_steps": 2}}
+    given = {"hparams": {**TINY, "num_train_steps": 1}}
     ended = pretrained(**given)
     assert ended.metrics
     path = tmp_path / "run" / "metrics.jsonl"
     good = path.read_bytes()
     path.write_bytes(b"\n".join([*DAMAGE.values(), good]))
     resumed = pretrained(**given, resume=True)
-    assert (resumed.step, resumed.metrics) == (2, ended.metrics)
+    assert (resumed.step, resumed.metrics) == (1, ended.metrics)
     assert path.read_bytes() == good
     assert last_evaluation(tmp_path) == {}
 
 
-def test_a_file_of_another_length_or_content_is_told_in_words(pretrained):
-    place = pretrained(hparams={**TINY, "num_train_steps": 6}, held_out=0.0).output / "checkpoints"
-    weights = place / "step-6" / "model" / "generator" / "model.safetensors"
+def test_a_file_of_another_length_or_content_is_told_in_words(finished_run):
+    place = finished_run / "checkpoints"
+    weights = place / "step-12" / "model" / "generator" / "model.safetensors"
     whole = weights.read_bytes()
     os.truncate(weights, len(whole) - 3)
     _, [notice] = latest(place)

@@ -1,4 +1,4 @@
-"""A tiny model learns from the corpus of the fixtures; every variant trains, converts, and goes to TensorFlow."""
+"""A tiny model learns from the corpus of the fixtures; every layout trains, converts, and goes to TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ from conftest import FIXTURES
 from support.command_line import run
 from support.pretraining import TINY
 
-from electra_convert import convert, inspect, verify
+from electra_convert import convert, inspect
 from electra_convert.checkpoint import open_checkpoint
 from electra_convert.errors import ParityError
 
 pytestmark = pytest.mark.slow
 
-# Two minutes on two cores at most. The generator's guesses are made rough (temperature), for a text as short as this
-# one teaches to tell rough ones from originals, and not fine ones.
-LEARNING = {
-    "model_hparam_overrides": {"hidden_size": 128, "num_hidden_layers": 2, "max_position_embeddings": 64},
-    "embedding_size": 64,
+# A few seconds: enough for both losses to fall.
+SHORT = {
+    "model_hparam_overrides": {"hidden_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 64},
+    "embedding_size": 32,
     "generator_layers": 0.5,
     "temperature": 3.0,
     "max_seq_length": 64,
     "train_batch_size": 16,
+    "num_train_steps": 60,
+    "num_warmup_steps": 10,
+    "learning_rate": 5e-3,
+    "save_checkpoints_steps": 100,
+}
+# Enough for the discriminator to tell. The generator's guesses are made rough (temperature), for a text as short as
+# this one teaches to tell rough ones from originals, and not fine ones.
+LONG = {
+    **SHORT,
+    "model_hparam_overrides": {"hidden_size": 128, "num_hidden_layers": 2, "max_position_embeddings": 64},
+    "embedding_size": 64,
     "num_train_steps": 200,
     "num_warmup_steps": 40,
     "learning_rate": 2e-3,
-    "save_checkpoints_steps": 100,
 }
 
 
@@ -38,37 +47,52 @@ def reports(output, kind):
     return [row for row in rows if row["kind"] == kind]
 
 
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory):
+def learn(place, hparams):
     import torch
 
-    place = tmp_path_factory.mktemp("learning")
     torch.set_num_threads(1)
     ran = run(
         "pretrain", FIXTURES / "corpus", place / "run", "--train-vocab", "600", "--cased", "--held-out", "0.15",
-        "--hparams", json.dumps(LEARNING), "--cache", place / "cache", "--export", "tf",
+        "--hparams", json.dumps(hparams), "--cache", place / "cache", "--export", "tf",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     return ran, place / "run"
 
 
-def test_both_models_learn(learnt):
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    return learn(tmp_path_factory.mktemp("learning"), SHORT)
+
+
+def test_both_losses_fall(learnt):
     _, output = learnt
-    losses = [row["masked_lm_loss"] for row in reports(output, "train")]
-    assert losses[-1] < losses[0] - 1
-    metrics = reports(output, "eval")[-1]
-    assert metrics["disc_auc"] > 0.75
+    first, *_, last = reports(output, "train")
+    assert last["masked_lm_loss"] < first["masked_lm_loss"] - 0.3
+    assert last["disc_loss"] < first["disc_loss"]
+    [metrics] = reports(output, "eval")
     assert metrics.keys() - {"kind", "step"} == {
         "masked_lm_loss", "masked_lm_accuracy", "sampled_masked_lm_accuracy", "disc_loss", "disc_accuracy",
         "disc_precision", "disc_recall", "disc_auc",
     }  # fmt: skip
 
 
+@pytest.mark.long
+def test_both_models_learn(tmp_path):
+    _, output = learn(tmp_path, LONG)
+    losses = [row["masked_lm_loss"] for row in reports(output, "train")]
+    assert losses[-1] < losses[0] - 1
+    assert reports(output, "eval")[-1]["disc_auc"] > 0.75
+    text = FIXTURES / "corpus" / "espanol_breve.txt"
+    ran = run("demo", output / "model", "--file", text, "--corrupt", "15%", "--json")
+    assert 0.5 < json.loads(ran.out)["evaluation"]["auc"] <= 1.0
+
+
 def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
     import torch
     from transformers import AutoTokenizer
 
-    from electra_convert.pytorch import load_model
+    from electra_convert.pytorch import load_folder
+    from electra_convert.schemes.heads import PRETRAINING
 
     _, output = learnt
     there = convert(output / "model", tmp_path / "tf", optimizer=True)
@@ -79,37 +103,19 @@ def test_what_was_learnt_converts_and_runs_in_transformers(learnt, tmp_path):
     for folder in (output / "model" / "discriminator", tmp_path / "back" / "discriminator"):
         encoded = AutoTokenizer.from_pretrained(folder)(sentence, return_tensors="pt")
         with torch.no_grad():
-            logits.append(load_model(folder, "discriminator")(**encoded).logits)
-        load_model(folder.with_name("generator"), "generator")
+            logits.append(load_folder(folder, PRETRAINING["discriminator"])(**encoded).logits)
+        load_folder(folder.with_name("generator"), PRETRAINING["generator"])
     torch.testing.assert_close(logits[0], logits[1], atol=0, rtol=0)
-    exported = output / "tensorflow" / "model.ckpt-200.data-00000-of-00001"
+    exported = output / "tensorflow" / "model.ckpt-60.data-00000-of-00001"
     assert exported.read_bytes() == (tmp_path / "tf" / exported.name).read_bytes()
-
-
-def test_what_was_learnt_is_verified_against_what_went_to_tensorflow(learnt, shared_reference):
-    _, output = learnt
-    report = verify(output / "tensorflow", output / "model")
-    assert report.passed, report.reasons
-    assert report.models.keys() == {"discriminator", "generator"}
-
-
-def test_what_was_learnt_is_demonstrated(learnt):
-    _, output = learnt
-    ran = run("demo", output / "model", "Los pájaros están cantando", "Los pájaros están hablando", "--words")
-    assert ran.code == 0, ran.err
-    assert "pájaros" in ran.out
-    ran = run(
-        "demo", output / "model", "--file", FIXTURES / "corpus" / "espanol_breve.txt", "--corrupt", "15%", "--json"
-    )
-    assert 0.5 < json.loads(ran.out)["evaluation"]["auc"] <= 1.0
 
 
 def test_a_run_tells_how_it_goes(learnt):
     ran, output = learnt
     kinds = {line.partition(":")[0] for line in ran.err.splitlines()}
     assert kinds == {"Note", "Step", "Held out"}
-    assert "Step: 200 of 200: masked_lm " in ran.err
-    assert ran.out.startswith("Trained to step 200.\n")
+    assert "Step: 60 of 60: masked_lm " in ran.err
+    assert ran.out.startswith("Trained to step 60.\n")
     assert f"Wrote {output / 'model'}" in ran.out
     assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
     [events] = (output / "tensorboard").iterdir()
@@ -120,14 +126,14 @@ def test_the_record_of_a_model_says_how_it_was_trained(learnt):
     _, output = learnt
     for role in ("discriminator", "generator"):
         record = json.loads((output / "model" / role / "training.json").read_text())
-        assert (record["schema"], record["step"], record["variant"], record["seed"]) == (1, 200, "default", 0)
-        assert record["hparams"] == {**LEARNING, "vocab_size": 600}
+        assert (record["schema"], record["step"], record["variant"], record["seed"]) == (1, 60, "default", 0)
+        assert record["hparams"] == {**SHORT, "vocab_size": 600}
         assert not {"date", "time", "path"} & record.keys()
         assert set(record["files"]) == {path.name for path in (output / "model" / role).iterdir()} - {"training.json"}
 
 
 def test_what_was_trained_may_be_uploaded_without_a_source_as_long_as_nothing_changed(learnt, tmp_path):
-    from electra_convert.hub.card.contents import read_folder
+    from electra_convert.hub.card.model_folder import read_folder
     from electra_convert.hub.card.proof import require_proof
 
     _, output = learnt
@@ -140,7 +146,7 @@ def test_what_was_trained_may_be_uploaded_without_a_source_as_long_as_nothing_ch
 
 
 @pytest.mark.parametrize(
-    ("variant", "hparams", "roles"),
+    ("layout", "hparams", "roles"),
     [
         ("default", {}, {"discriminator", "generator"}),
         ("untied_generator_embeddings", {"untied_generator_embeddings": True}, {"discriminator", "generator"}),
@@ -149,27 +155,27 @@ def test_what_was_trained_may_be_uploaded_without_a_source_as_long_as_nothing_ch
         ("masked_lm", {"electra_objective": False}, {"generator"}),
     ],
 )
-def test_every_variant_trains_and_goes_to_tensorflow_and_back(pretrained, tmp_path, variant, hparams, roles):
-    given = {**TINY, **hparams, "num_train_steps": 4}
-    result = pretrained(hparams=given, export_tf=True)
+def test_every_layout_trains_and_goes_to_tensorflow_and_back(pretrained, tmp_path, layout, hparams, roles):
+    given = {**TINY, **hparams, "num_train_steps": 2}
+    result = pretrained(hparams=given, export="tf")
     with open_checkpoint(result.tensorflow) as checkpoint:
-        assert checkpoint.layout.name == variant
+        assert checkpoint.layout.name == layout
         assert checkpoint.models.keys() == roles
-        assert (checkpoint.step, checkpoint.slot_state) == (4, "full")
-    data = "model.ckpt-4.data-00000-of-00001"
-    again = pretrained("again", init_from=result.tensorflow, vocab=None, hparams=None, export_tf=True)
-    assert again.step == 4
+        assert (checkpoint.step, checkpoint.slot_state) == (2, "full")
+    data = "model.ckpt-2.data-00000-of-00001"
+    again = pretrained("again", init_from=result.tensorflow, vocab=None, hparams=None, export="tf")
+    assert again.step == 2
     assert (again.tensorflow / data).read_bytes() == (result.tensorflow / data).read_bytes()
     convert(result.model, tmp_path / "converted", to="tf", optimizer=True)
     assert (tmp_path / "converted" / data).read_bytes() == (result.tensorflow / data).read_bytes()
     masked_lm = reports(result.output, "train")[0]["masked_lm_loss"]
-    if variant == "uniform_generator":
+    if layout == "uniform_generator":
         assert masked_lm == pytest.approx(np.log(1500), rel=1e-5)
 
 
 def test_bfloat16_trains_much_the_same(pretrained):
-    plain = pretrained("plain", log_steps=12)
-    rounded = pretrained("rounded", log_steps=12, precision="bfloat16")
+    short = {"hparams": {**TINY, "num_train_steps": 6}, "log_steps": 6, "held_out": 0.0}
+    plain, rounded = pretrained("plain", **short), pretrained("rounded", **short, precision="bfloat16")
     [one], [other] = reports(plain.output, "train"), reports(rounded.output, "train")
     assert one["masked_lm_loss"] != other["masked_lm_loss"]
     assert one["masked_lm_loss"] == pytest.approx(other["masked_lm_loss"], rel=0.01)
@@ -178,9 +184,8 @@ def test_bfloat16_trains_much_the_same(pretrained):
 
 def test_initial_weights_are_drawn_as_google_draws_them(pretrained):
     """The rate of the first step of a warm-up is zero, so one step leaves the weights as they were drawn."""
-    kept = {**TINY, "save_checkpoints_steps": 1, "keep_checkpoint_max": 0}
-    result = pretrained(hparams=kept)
-    with open_checkpoint(result.output / "checkpoints" / "step-1" / "model") as checkpoint:
+    result = pretrained(hparams={**TINY, "num_train_steps": 1}, held_out=0.0)
+    with open_checkpoint(result.model) as checkpoint:
         weights = {
             name: weight.tensor.read()
             for model in checkpoint.models.values()

@@ -7,7 +7,7 @@ import pytest
 from conftest import FIXTURES
 
 from electra_convert.config.hparams import Hparams
-from electra_convert.pretraining.settings import training_settings
+from electra_convert.pretraining.options import training_settings
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ def replay():
     """All 40 updates: for every step the weights and both slots, by TensorFlow's names."""
     import torch
 
-    from electra_convert.pretraining.training.optimizer import (
+    from electra_convert.pretraining.optimizer import (
         clip_gradients,
         learning_rate,
         make_optimizer,
@@ -61,20 +61,20 @@ def test_every_update_is_googles():
 
 
 def test_the_schedule_is_googles_to_the_bit():
-    from electra_convert.pretraining.training.optimizer import learning_rate
+    from electra_convert.pretraining.optimizer import learning_rate
 
     found = np.array([learning_rate(settings(), step) for step in range(101)], np.float32)
     np.testing.assert_array_equal(found, GOLDEN["schedule"])
 
 
 def test_without_warm_up_the_rate_starts_at_its_highest():
-    from electra_convert.pretraining.training.optimizer import learning_rate
+    from electra_convert.pretraining.optimizer import learning_rate
 
     assert learning_rate(settings(num_warmup_steps=0), 0) == pytest.approx(2e-2)
 
 
 def test_beyond_the_last_step_the_rate_is_zero():
-    from electra_convert.pretraining.training.optimizer import learning_rate
+    from electra_convert.pretraining.optimizer import learning_rate
 
     assert learning_rate(settings(), 250) == 0.0
 
@@ -82,7 +82,7 @@ def test_beyond_the_last_step_the_rate_is_zero():
 def test_gradients_within_the_norm_are_left_alone():
     import torch
 
-    from electra_convert.pretraining.training.optimizer import clip_gradients
+    from electra_convert.pretraining.optimizer import clip_gradients
 
     parameter = torch.nn.Parameter(torch.zeros(2))
     parameter.grad = torch.tensor([0.3, 0.4])
@@ -105,6 +105,6 @@ def test_gradients_within_the_norm_are_left_alone():
     ],
 )
 def test_norms_and_biases_are_not_decayed(name, decayed):
-    from electra_convert.pretraining.training.optimizer import is_decayed
+    from electra_convert.pretraining.optimizer import is_decayed
 
     assert is_decayed(name) is decayed

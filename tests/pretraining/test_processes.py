@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import FIXTURES
-from support.pretraining import TINY
+from support.pretraining import TINY, pretrain_as_one_of_two, start
 
 from electra_convert.errors import ConfigError
 
@@ -45,36 +46,57 @@ def require_alike(found: list[dict], expected: list[dict]) -> None:
             assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-4), one["step"]
 
 
-def test_two_processes_have_the_losses_of_one(pretrained, tmp_path):
-    alone = pretrained("alone", hparams=PLAIN, log_steps=1)
+@pytest.fixture
+def two(tmp_path):
+    """What a command trains that runs in two processes, and what it is told."""
+    output = tmp_path / "two"
+    options = ["--vocab", FIXTURES / "vocab.txt", "--hparams", json.dumps(PLAIN), "--log-steps", "1"]
+    options += ["--held-out", "0.1", "--cache", tmp_path / "cache", "--json"]
+    return output, ["pretrain", *map(str, [FIXTURES / "corpus", output, *options])]
+
+
+def require_like_one(output: Path, alone: Path) -> None:
+    assert json.loads((output / "run.json").read_text())["computed"]["processes"] == 2
+    require_alike(reports(output), reports(alone))
+    assert sorted(path.name for path in (output / "model").iterdir()) == ["discriminator", "generator"]
+
+
+def test_two_processes_have_the_losses_of_one(kept_run, two):
+    output, arguments = two
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    processes = [start(pretrain_as_one_of_two, rank, port, arguments) for rank in range(2)]
+    for process in processes:
+        process.join(240)
+    assert [process.exitcode for process in processes] == [0, 0]
+    require_like_one(output, kept_run(hparams=PLAIN, log_steps=1))
+
+
+@pytest.mark.long
+def test_two_processes_that_accelerate_launches_have_the_losses_of_one(kept_run, two):
+    output, arguments = two
     command = [
         sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
         "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
-        "-m", "electra_convert", "pretrain",
-        FIXTURES / "corpus", tmp_path / "two", "--vocab", FIXTURES / "vocab.txt", "--hparams", json.dumps(PLAIN),
-        "--log-steps", "1", "--held-out", "0.1", "--cache", tmp_path / "cache", "--json",
+        "-m", "electra_convert", *arguments,
     ]  # fmt: skip
     settings = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": os.pathsep.join(sys.path)}
     environment = {**os.environ, **settings}
-    done = subprocess.run(
-        [str(part) for part in command], env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["step"] == 8
-    assert json.loads((tmp_path / "two" / "run.json").read_text())["computed"]["processes"] == 2
-    require_alike(reports(tmp_path / "two"), reports(alone.output))
-    assert sorted(path.name for path in (tmp_path / "two" / "model").iterdir()) == ["discriminator", "generator"]
+    require_like_one(output, kept_run(hparams=PLAIN, log_steps=1))
 
 
-def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained):
-    whole = pretrained("whole", hparams=PLAIN, log_steps=1)
+def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained, kept_run):
+    whole = kept_run(hparams=PLAIN, log_steps=1)
     parts = pretrained("parts", hparams=PLAIN, log_steps=1, accumulate=4)
-    require_alike(reports(parts.output), reports(whole.output))
+    require_alike(reports(parts.output), reports(whole))
 
 
 def test_accelerates_environment_changes_nothing_that_is_an_option_here(monkeypatch):
     from electra_convert.pretraining.options import PretrainOptions
-    from electra_convert.pretraining.session import _accelerator
+    from electra_convert.pretraining.run import _accelerator
 
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
     monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
@@ -89,7 +111,7 @@ def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeyp
     import accelerate
 
     from electra_convert.pretraining.options import PretrainOptions
-    from electra_convert.pretraining.session import _accelerator
+    from electra_convert.pretraining.run import _accelerator
 
     asked = {}
 
@@ -105,12 +127,12 @@ def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeyp
 
 @pytest.mark.parametrize("distribution", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA"])
 def test_processes_that_do_not_hold_whole_models_are_refused(distribution):
-    from electra_convert.pretraining.session import require_whole_copies
+    from electra_convert.pretraining.run import _require_whole_copies
 
-    require_whole_copies("MULTI_GPU")
-    require_whole_copies("NO")
+    _require_whole_copies("MULTI_GPU")
+    _require_whole_copies("NO")
     with pytest.raises(ConfigError, match=f"accelerate is configured for {distribution}") as raised:
-        require_whole_copies(distribution)
+        _require_whole_copies(distribution)
     assert "--multi_gpu" in raised.value.hint
 
 

@@ -4,54 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import FIXTURES
-from support.command_line import run_program
-from support.pretraining import TINY
+from support.pretraining import TINY, pretrain_until_killed, start
 
 from electra_convert import pretrain
 from electra_convert.checkpoint import open_checkpoint
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, TrainingError
+from electra_convert.output import locked
+from electra_convert.pretraining.progress import Silent
 
 pytestmark = pytest.mark.slow
 
-# Pretrains as the fixture does, and is killed by the kernel's hand after a step or in the middle of a save.
-PROGRAM = """
-import json, os, signal, sys
-import electra_convert
-from electra_convert.pretraining.outputs import checkpoints
-from electra_convert.pretraining.reporting import Silent
 
-corpus, output, cache, vocab, hparams, killed_at, while_saving, resume = sys.argv[1:]
-
-class Killer(Silent):
-    def stepped(self, step, total, losses):
-        if step == int(killed_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-if while_saving == "yes":
-    def kill(*_):
-        os.kill(os.getpid(), signal.SIGKILL)
-    checkpoints.write_file = kill
-
-electra_convert.pretrain(
-    corpus, output, Killer(), cache=cache, vocab=vocab, hparams=json.loads(hparams), log_steps=1, held_out=0.1,
-    resume=resume == "yes",
-)
-"""
-
-
-def killed(place: Path, step: int, while_saving: bool = False, resume: bool = True) -> None:
-    arguments = (
-        FIXTURES / "corpus", place, place.parent / "cache", FIXTURES / "vocab.txt", json.dumps(TINY), str(step),
-        "yes" if while_saving else "no", "yes" if resume else "no",
-    )  # fmt: skip
-    ran = run_program(PROGRAM, *arguments, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert ran.code == -signal.SIGKILL, ran.err
+def killed(
+    place: Path, step: int, while_saving: bool = False, resume: bool = True, cache: Path | None = None
+) -> None:
+    """Pretrain as the fixture does, up to there."""
+    options = {"vocab": FIXTURES / "vocab.txt", "hparams": TINY, "log_steps": 1, "held_out": 0.1, "resume": resume}
+    cache = cache or place.parent / "cache"
+    process = start(
+        pretrain_until_killed, step, while_saving, FIXTURES / "corpus", place, {**options, "cache": cache}
+    )
+    process.join(240)
+    assert process.exitcode == -signal.SIGKILL
 
 
 def reports(output: Path) -> list[dict]:
@@ -64,9 +45,9 @@ def models(output: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_killed_again_and_again_ends_as_one_that_was_not(pretrained, tmp_path):
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(pretrained, kept_run, tmp_path):
     """Before its first checkpoint, between two, within a save, and right after one."""
-    whole = pretrained("whole", log_steps=1)
+    whole = kept_run(log_steps=1)
     place = tmp_path / "killed"
     killed(place, 3, resume=False)
     assert not (place / "checkpoints").exists()
@@ -77,41 +58,39 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(pretrained, tmp_p
     killed(place, 11)
     result = pretrained("killed", log_steps=1, resume=True, cache=tmp_path / "cache")
     assert result.step == 12
-    assert models(place) == models(whole.output)
-    assert reports(place) == reports(whole.output)
+    assert models(place) == models(whole)
+    assert reports(place) == reports(whole)
 
 
-def test_reports_that_span_a_checkpoint_are_the_same_after_resuming(pretrained, tmp_path):
+@pytest.mark.long
+@pytest.mark.parametrize("while_saving", [False, True])
+@pytest.mark.parametrize("step", range(1, 12))
+def test_a_run_killed_anywhere_ends_as_one_that_was_not(pretrained, kept_run, tmp_path, step, while_saving):
+    whole = kept_run(log_steps=1)
+    place = tmp_path / "killed"
+    killed(place, step, resume=False)
+    if while_saving:
+        killed(place, 0, while_saving=True)
+    pretrained("killed", log_steps=1, resume=True, cache=tmp_path / "cache")
+    assert models(place) == models(whole)
+    assert reports(place) == reports(whole)
+
+
+def test_reports_that_span_a_checkpoint_are_the_same_after_resuming(pretrained, kept_run, tmp_path):
     """log_steps 4 and checkpoints every 5: the losses of step 5 wait in the checkpoint for the report at 8."""
-    whole = pretrained("whole")
-    pretrained("again")
+    whole = kept_run()
+    place = shutil.copytree(whole, tmp_path / "again")
     for step in (10, 12):
-        remove(tmp_path / "again" / "checkpoints" / f"step-{step}")
+        remove(place / "checkpoints" / f"step-{step}")
     pretrained("again", resume=True)
-    assert reports(tmp_path / "again") == reports(whole.output)
-    assert models(tmp_path / "again") == models(whole.output)
+    assert reports(place) == reports(whole)
+    assert models(place) == models(whole)
 
 
 def remove(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     folder.rmdir()
-
-
-class Notes:
-    """Keeps what is noticed."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def noticed(self, line: str) -> None:
-        self.lines.append(line)
-
-    def tokenised(self, done: int, total: int) -> None: ...
-
-    def stepped(self, step: int, total: int, losses: dict[str, float]) -> None: ...
-
-    def evaluated(self, step: int, metrics: dict[str, float]) -> None: ...
 
 
 def flip(path: Path) -> None:
@@ -140,7 +119,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished_run, tmp_path, damage):
-    from electra_convert.pretraining.outputs.checkpoints import latest
+    from electra_convert.pretraining.checkpoints import latest
 
     DAMAGE[damage](finished_run / "checkpoints" / "step-12")
     saved, notices = latest(finished_run / "checkpoints")
@@ -152,14 +131,11 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished_run, 
 def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(finished_run, pretrained):
     before = models(finished_run)
     flip(finished_run / "checkpoints" / "step-12" / "model" / "generator" / "model.safetensors")
-    notes = Notes()
-    result = pretrain(
-        FIXTURES / "corpus", finished_run, notes, vocab=FIXTURES / "vocab.txt", hparams=TINY, log_steps=4,
-        held_out=0.0, resume=True, cache=finished_run.parent / "cache",
-    )  # fmt: skip
+    result = pretrained(held_out=0.0, resume=True)
     assert result.step == 12
-    assert any("step-12 is damaged and passed over" in line for line in notes.lines)
-    assert "The run of model continues at step 10 of 12." in notes.lines
+    [damaged] = result.warnings
+    assert "step-12 is damaged and passed over" in damaged
+    assert "The run of model continues at step 10 of 12." in result.notes
     assert models(finished_run) == before
 
 
@@ -179,16 +155,19 @@ def test_what_killed_runs_left_among_the_checkpoints_goes_with_the_next(finished
     assert sorted(path.name for path in place.iterdir()) == ["step-10", "step-12", "step-5"]
 
 
-@pytest.mark.parametrize("source", [None, "default"])
-def test_a_run_that_was_resumed_leaves_the_same_files(pretrained, tmp_path, source):
-    given = {"held_out": 0.0, "export_tf": True}
-    if source is not None:
-        hparams = {"num_train_steps": 4004, "save_checkpoints_steps": 2, "train_batch_size": 4}
-        given |= {"init_from": FIXTURES / source, "hparams": hparams}
+def test_a_run_that_was_resumed_leaves_the_same_files(finished_run, pretrained):
+    before = contents(finished_run)
+    remove(finished_run / "checkpoints" / "step-12")
+    pretrained(held_out=0.0, export="tf", resume=True)
+    assert contents(finished_run) == before
+
+
+def test_a_run_that_goes_on_from_a_checkpoint_and_was_resumed_leaves_the_same_files(pretrained):
+    hparams = {"num_train_steps": 4004, "save_checkpoints_steps": 2, "train_batch_size": 4}
+    given = {"init_from": FIXTURES / "default", "hparams": hparams, "held_out": 0.0, "export": "tf"}
     result = pretrained(**given)
     before = contents(result.output)
-    [*_, last] = sorted((result.output / "checkpoints").iterdir(), key=lambda path: int(path.name[5:]))
-    remove(last)
+    remove(result.output / "checkpoints" / "step-4004")
     pretrained(**given, resume=True)
     assert contents(result.output) == before
 
@@ -201,8 +180,9 @@ def contents(output: Path) -> dict[str, bytes]:
 
 
 def test_only_the_last_checkpoints_are_kept(pretrained):
-    result = pretrained(hparams={**TINY, "save_checkpoints_steps": 2, "keep_checkpoint_max": 2}, held_out=0.0)
-    assert sorted(path.name for path in (result.output / "checkpoints").iterdir()) == ["step-10", "step-12"]
+    kept = {"num_train_steps": 4, "save_checkpoints_steps": 1, "keep_checkpoint_max": 2}
+    result = pretrained(hparams={**TINY, **kept}, held_out=0.0)
+    assert sorted(path.name for path in (result.output / "checkpoints").iterdir()) == ["step-3", "step-4"]
 
 
 @pytest.mark.parametrize(
@@ -253,14 +233,12 @@ def test_a_run_may_be_replaced(finished_run, pretrained):
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(finished_run, pretrained):
-    from electra_convert.pretraining.outputs.records import locked
-
     with locked(finished_run), pytest.raises(OutputError, match="is being written to by another run"):
         pretrained(resume=True, held_out=0.0)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(pretrained, monkeypatch, tmp_path):
-    from electra_convert.pretraining.training import loop
+    from electra_convert.pretraining import loop
 
     genuine = loop.set_learning_rate
     steps = iter(range(1, 100))
@@ -279,7 +257,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(
 
 def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch, tmp_path):
     """The last update before a checkpoint is looked at by no later step, but by the evaluation."""
-    from electra_convert.pretraining.training import loop
+    from electra_convert.pretraining import loop
 
     genuine = loop.set_learning_rate
     steps = iter(range(1, 100))
@@ -295,7 +273,7 @@ def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch
     ("step", "told"), [(3, "The run had no checkpoint yet."), (7, "continues the run from step 5.")]
 )
 def test_an_interruption_says_what_is_left_of_the_run(step, told):
-    class Interrupting(Notes):
+    class Interrupting(Silent):
         def stepped(self, number: int, total: int, losses: dict[str, float]) -> None:
             if number == step:
                 raise KeyboardInterrupt
@@ -311,22 +289,20 @@ def test_an_interruption_says_what_is_left_of_the_run(step, told):
 @pytest.fixture
 def before_its_first_checkpoint(pretrained, tmp_path):
     """A run that was killed early."""
-    pretrained(held_out=0.0, hparams={**TINY, "num_train_steps": 3}, accumulate=2)
+    pretrained(held_out=0.0, hparams={**TINY, "num_train_steps": 2}, accumulate=2)
     remove(tmp_path / "run" / "checkpoints")
     return tmp_path / "run"
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_a_resumed_run_has_the_hparams_it_began_with_whether_they_are_given_again_or_not(
-    pretrained, tmp_path, checkpoint
+    finished_run, pretrained, checkpoint
 ):
-    whole = pretrained("whole", held_out=0.0)
-    pretrained(held_out=0.0)
-    remove(tmp_path / "run" / "checkpoints" / "step-12")
-    if not checkpoint:
-        remove(tmp_path / "run" / "checkpoints")
+    before = models(finished_run)
+    remove(finished_run / "checkpoints" / "step-12" if checkpoint else finished_run / "checkpoints")
+    remove(finished_run / "model")
     pretrained(held_out=0.0, resume=True, hparams=None, vocab=None)
-    assert models(tmp_path / "run") == models(whole.output)
+    assert models(finished_run) == before
 
 
 def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint_too(
@@ -341,7 +317,7 @@ def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint
     [
         ({"vocab": "other.txt"}, r"other\.txt is not the vocabulary that the run began with"),
         ({"vocab": None, "train_vocab": 300}, "--train-vocab was null when the run began, and is 300 now"),
-        ({"lower_case": False}, "lower_case was true when the run began, and is false now"),
+        ({"cased": True}, "lower_case was true when the run began, and is false now"),
         ({"strip_accents": False}, "strip_accents was true when the run began, and is false now"),
     ],
 )
@@ -355,17 +331,14 @@ def test_a_run_is_not_resumed_with_another_tokenizer(finished_run, pretrained, t
 
 
 def test_a_run_is_resumed_with_the_tokenizer_it_began_with_given_again(pretrained):
-    options = {"vocab": None, "train_vocab": 300, "lower_case": False, "strip_accents": True, "held_out": 0.0}
+    options = {"vocab": None, "train_vocab": 300, "cased": True, "strip_accents": True, "held_out": 0.0}
+    options["hparams"] = {**TINY, "num_train_steps": 1}
     pretrained(**options)
-    assert pretrained(**options, resume=True).step == 12
+    assert pretrained(**options, resume=True).step == 1
 
 
-def test_another_way_to_compute_it_is_noticed(before_its_first_checkpoint):
-    notes = Notes()
-    pretrain(
-        FIXTURES / "corpus", before_its_first_checkpoint, notes, held_out=0.0, accumulate=4, resume=True,
-        cache=before_its_first_checkpoint.parent / "cache",
-    )  # fmt: skip
+def test_another_way_to_compute_it_is_warned_of(before_its_first_checkpoint, pretrained):
+    result = pretrained(held_out=0.0, accumulate=4, resume=True, hparams=None)
     assert "accumulate was 2 when the run began, and is 4 now: from here on it is no longer the same to the bit." in (
-        notes.lines
+        result.warnings
     )

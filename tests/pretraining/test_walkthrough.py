@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.command_line import run
 
 pytestmark = pytest.mark.slow
 
@@ -16,22 +18,45 @@ ROOT = Path(__file__).parent.parent.parent
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / "docs" / "pretraining.md").read_text(), re.M | re.S)
 
 
-def test_the_walk_through_runs_from_end_to_end(tmp_path):
+@pytest.fixture
+def folder(tmp_path, monkeypatch, one_thread):
     (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def require_told(printed: str, step: int, folder: Path) -> None:
+    assert f"Trained to step {step}." in printed
+    assert "\nThe same discriminator and generator." in printed
+    assert all(f"  {word}\n" in printed for word in ("Los", "pájaros", "están", "cantando", "hablando"))
+    assert (folder / "spanish-tf" / f"model.ckpt-{step}.index").is_file()
+    assert (folder / "continued" / "tensorflow" / "model.ckpt-4002.index").is_file()
+
+
+def test_the_walk_through_runs_in_fewer_steps(folder):
+    printed = ""
+    for language, text in BLOCKS:
+        if language == "python":
+            exec(text, {})
+        for command in text.splitlines() if language == "sh" else ():
+            shorter = command.replace("--steps 100 ", "--steps 4 ").replace("--warmup-steps 20 ", "--warmup-steps 2 ")
+            program, *arguments = shlex.split(shorter)
+            assert program == "electra-convert"
+            ran = run(*arguments)
+            assert ran.code == 0, (command, ran.err)
+            printed += ran.out
+    require_told(printed, 4, folder)
+
+
+@pytest.mark.long
+def test_the_walk_through_runs_from_end_to_end(folder):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     printed = ""
     for language, text in BLOCKS:
         command = ["bash", "-ec", text] if language == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (text, done.stderr)
         printed += done.stdout
-    assert "Trained to step 100." in printed
-    assert "\nThe same discriminator and generator." in printed
-    assert all(f"  {word}\n" in printed for word in ("Los", "pájaros", "están", "cantando", "hablando"))
-    assert (tmp_path / "spanish-tf" / "model.ckpt-100.index").is_file()
-    assert (tmp_path / "continued" / "tensorflow" / "model.ckpt-4002.index").is_file()
+    require_told(printed, 100, folder)

@@ -202,14 +202,14 @@ def test_what_transformers_loaded_is_held_to_what_was_compared(pair_copy, monkey
     pair = pair_copy()
     from electra_convert import pytorch
 
-    real = pytorch.load_model
+    real = pytorch.load_folder
 
     def careless(*arguments):
         model = real(*arguments)
         model.electra.encoder.layer[0].attention.self.key.bias.data += 1
         return model
 
-    monkeypatch.setattr("electra_convert.verification.runners.load_model", careless)
+    monkeypatch.setattr("electra_convert.verification.runners.load_folder", careless)
     report = verify(DEFAULT, pair / "discriminator")
     assert report.verdict == "unproven"
     assert "transformers loads another electra.encoder.layer.0.attention.self.key.bias" in report.reasons[0]

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.demo.filling import Candidate, suggest
-from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.results import Judged, Unit, marks, segments
-from electra_convert.demo.scores import BATCH, ScoredText, encode_to_score, score_encoded
-from electra_convert.demo.texts import EncodedText
+from electra_convert.demo.evaluation import Unit
+from electra_convert.demo.filling import Candidate
+from electra_convert.demo.model import BATCH, LoadedModel
+from electra_convert.demo.scoring import ScoredText
+from electra_convert.demo.text import EncodedText
 from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.errors import ElectraConvertError, TextError
 from electra_convert.pages import page_file
@@ -34,7 +34,7 @@ _FILES = {
     "/": (_HERE, "index.html", "text/html"),
     "/app.js": (_HERE, "app.js", "text/javascript"),
     "/page.js": (_HERE, "page.js", "text/javascript"),
-    "/scores.css": (_HERE, "scores.css", "text/css"),
+    "/scores.css": ("electra_convert.demo", "scores.css", "text/css"),
     "/app.css": (_HERE, "app.css", "text/css"),
     "/style.css": ("electra_convert.pages", "style.css", "text/css"),
 }
@@ -76,28 +76,19 @@ class _RefusedError(Exception):
 def make_app(
     discriminator: LoadedModel, generator: LoadedModel | None, settings: Settings, executor: ThreadPoolExecutor
 ) -> Starlette:
-    """Make the application.
+    """Make the ASGI application, whose models run in an executor of one thread.
 
-    Args:
-        discriminator: scores the text.
-        generator: suggests words, where there is one.
-        settings: what the page is told.
-        executor: with one thread, in which the models run.
-
-    Returns:
-        An ASGI application, which answers to the names of this machine alone: a page elsewhere whose name was made to
-        point here (DNS rebinding) gets nothing.
+    It answers to the names of this machine alone: a page elsewhere whose name was made to point here (DNS rebinding)
+    gets nothing.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    scorer: Batcher[EncodedText, ScoredText] = Batcher(
-        lambda texts: score_encoded(discriminator, texts), executor, BATCH, _MOST_WAITING
-    )
+    scorer: Batcher[EncodedText, ScoredText] = Batcher(discriminator.score_encoded, executor, BATCH, _MOST_WAITING)
     suggester: Batcher[tuple[str, int, int], tuple[Candidate, ...]] = Batcher(
-        lambda places: [suggest(generator, *place, _SUGGESTIONS) for place in places] if generator else [],
+        lambda places: [generator.suggest(*place, _SUGGESTIONS) for place in places] if generator else [],
         executor,
         1,
         _MOST_WAITING,
@@ -107,7 +98,7 @@ def make_app(
         return {**asdict(settings), "generator": generator is not None}
 
     async def score(given: Fields) -> Fields:
-        return _scored_fields(await scorer.submit(encode_to_score(discriminator, _text(given))))
+        return _scored_fields(await scorer.submit(discriminator.encode_to_score(_text(given))))
 
     async def propose(given: Fields) -> Fields:
         if generator is None:
@@ -217,7 +208,6 @@ def _scored_fields(scored: ScoredText) -> Fields:
 
 def _stretches(scored: ScoredText, unit: Unit) -> list[Fields]:
     # The threshold is the page's own, so what is called replaced is decided there.
-    shown = segments(scored.text, marks(Judged(scored), unit, 1.0))
     return [
         {
             "text": segment.text,
@@ -226,5 +216,5 @@ def _stretches(scored: ScoredText, unit: Unit) -> list[Fields]:
                 for mark in segment.marks
             ],
         }
-        for segment in shown
+        for segment in scored.marked(unit, 1.0).segments
     ]

@@ -36,13 +36,7 @@ class Batcher(Generic[Item, Result]):
         self._work: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
-        """Wait for the result of an item.
-
-        Args:
-            item: what the function is given.
-
-        Returns:
-            What it makes of it.
+        """Wait for what the function makes of an item.
 
         Raises:
             FullError: too much is waiting.

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from electra_convert.demo.models import LoadedModel
-from electra_convert.demo.scores import score
+from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.errors import MissingPackageError, OutputError
 
@@ -20,13 +19,7 @@ HOST = "127.0.0.1"
 
 @contextmanager
 def listen(port: int) -> Iterator[socket.socket]:
-    """Take a port of this machine, before anything else is done.
-
-    Args:
-        port: its number, 0 for one that is free.
-
-    Yields:
-        The socket, which nothing outside this machine can reach.
+    """Take a port of this machine, which nothing outside it can reach, before anything else is done; 0 is any.
 
     Raises:
         OutputError: the port is in use, or may not be used.
@@ -48,19 +41,13 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C, which comes out as the KeyboardInterrupt that it is.
 
-    Args:
-        opened: from listen.
-        discriminator: scores the text.
-        generator: suggests words, where there is one.
-        settings: what the page is told.
-
     Raises:
         MissingPackageError: the packages for it are not installed.
     """
     uvicorn = require_server()
     with ThreadPoolExecutor(1) as executor:
         # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
-        score(discriminator, ["a"])
+        discriminator.score("a")
         config = uvicorn.Config(
             make_app(discriminator, generator, settings, executor),
             log_config=None,
@@ -76,10 +63,7 @@ def serve(
 
 
 def require_server() -> ModuleType:
-    """Import what serves the page; asked for first, so that nobody waits for a model in vain.
-
-    Returns:
-        uvicorn.
+    """Import uvicorn, and what else serves the page; asked for first, so that nobody waits for a model in vain.
 
     Raises:
         MissingPackageError: the packages for it are not installed.

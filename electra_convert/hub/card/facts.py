@@ -1,14 +1,16 @@
-"""What a card says of a model, gathered from its folder; puts nothing into words."""
+"""What a card says of a model, gathered from its folder and its records; puts nothing into words."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
 from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
-from electra_convert.hub.card.contents import ModelFolder
-from electra_convert.hub.card.proof import Proof, read_record
+from electra_convert.hub.card.model_folder import ModelFolder
+from electra_convert.hub.card.proof import Proof, object_in, read_record
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
@@ -56,6 +58,11 @@ class Facts:
     revision: str | None = None
 
     @property
+    def title(self) -> str:
+        """What its card is headed with: the repository's name, or as long as that is not known the folder's."""
+        return self.repo_id.rpartition("/")[2] if self.repo_id else self.folder.path.resolve().name
+
+    @property
     def kind(self) -> Kind:
         """What a model is to those who use it: either of those that are pretrained, bare, or with another head."""
         return _KINDS.get(self.folder.architecture, "task")
@@ -71,6 +78,20 @@ class Facts:
         layout = (self.conversion or self.proof.training or {}).get("variant")
         return layout if isinstance(layout, str) else None
 
+    @property
+    def reference(self) -> str:
+        """The name of what it was compared with."""
+        return str(object_in(self.proof.parity, "reference").get("name", "REFERENCE"))
+
+    @property
+    def verify_command(self) -> str:
+        """What compares the two again."""
+        options = ["--golden"] if object_in(self.proof.parity, "reference").get("format") == "npz" else []
+        # A slash of its own would end the revision, and begin a path within the repository.
+        revision = f"@{quote(self.revision, safe='')}" if self.revision else ""
+        candidate = f"hf://{self.repo_id}{revision}" if self.repo_id else "."
+        return shlex.join(["electra-convert", "verify", *options, self.reference, candidate])
+
 
 def gather_facts(
     folder: ModelFolder, proof: Proof, repo_id: str | None, partner: str | None, revision: str | None = None
@@ -83,9 +104,6 @@ def gather_facts(
         repo_id: where it is to be published, if that is known.
         partner: where the other model of the pair is.
         revision: the branch, or None for the one that is taken where none is named.
-
-    Returns:
-        The facts.
 
     Raises:
         CorruptFileError: conversion.json is damaged.

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.formats.names import CONVERSION_FILE
-from electra_convert.hub.card.contents import CARD, PARITY, TRAINING, ModelFolder
+from electra_convert.formats.names import CARD_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE
+from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import read_small
 
@@ -61,39 +61,28 @@ def require_proof(folder: ModelFolder, unverified: bool) -> Proof:
         return Proof("unverified", "Not verified against the model it was converted from.")
 
 
-def describe_proof(folder: ModelFolder) -> Proof:
-    """What a card may say of a model's parity, whatever that is."""
-    return require_proof(folder, unverified=True)
-
-
 def _proof(folder: ModelFolder) -> Proof:
-    training = read_record(folder.path / TRAINING)
-    parity = read_record(folder.path / PARITY)
+    training = read_record(folder.path / TRAINING_FILE)
+    parity = read_record(folder.path / PARITY_FILE)
     if parity is None and training is not None and not folder.has(CONVERSION_FILE):
         _require_trained_here(folder, training)
         return Proof(
             "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training
         )
     if parity is None:
-        raise ParityError(f"{folder.path} has no {PARITY}: it was not verified", _AGAIN)
+        raise ParityError(f"{folder.path} has no {PARITY_FILE}: it was not verified", _AGAIN)
     _require_passed(folder, parity)
-    _require_same_files(folder, parity, PARITY, _AGAIN)
+    _require_same_files(folder, parity, PARITY_FILE, _AGAIN)
     if folder.pickles_beside:
         raise ParityError(
-            f"{folder.path / PARITY} compares the weights in safetensors, not {listing(folder.pickles_beside)}",
+            f"{folder.path / PARITY_FILE} compares the weights in safetensors, not {listing(folder.pickles_beside)}",
             "Leave --include-pickles out.",
         )
     return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
 
 
 def read_record(path: Path) -> Mapping[str, Any] | None:
-    """Read a JSON record that this tool wrote.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The record, or None where there is no such file.
+    """Read a JSON record that this tool wrote, where there is one.
 
     Raises:
         CorruptFileError: it is not a JSON object.
@@ -108,17 +97,17 @@ def read_record(path: Path) -> Mapping[str, Any] | None:
 
 
 def _require_passed(folder: ModelFolder, parity: Mapping[str, Any]) -> None:
-    where = folder.path / PARITY
+    where = folder.path / PARITY_FILE
     if parity.get("verdict") != "same":
         raise ParityError(f"{where}: the verdict is {parity.get('verdict')!r}, expected 'same'", _AGAIN)
-    if folder.role not in (models := _object(parity, "models")):
+    if folder.role not in (models := object_in(parity, "models")):
         raise ParityError(f"{where} is of {listing(models) or 'no model'}, the model is a {folder.role}", _AGAIN)
     if parity.get("weights_only") is not False or not stages_of(parity, folder.role):
         raise ParityError(
             f"{where} compares weights alone, which does not show that the model computes the same",
             "Run electra-convert verify without --weights-only.",
         )
-    if not _object(_object(models, folder.role), "weights"):
+    if not object_in(object_in(models, folder.role), "weights"):
         raise ParityError(
             f"{where} compares recorded outputs alone, and no weights",
             "Run electra-convert verify SOURCE FOLDER --save, with the checkpoint that it was converted from.",
@@ -139,52 +128,42 @@ def _is_strict(tolerance: object) -> bool:
     return isinstance(tolerance, int | float) and 0 <= tolerance <= _LARGEST_TOLERANCE
 
 
-def stages_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
-    """The figures of a parity.json at every stage of a forward pass.
+def stages_of(parity: Mapping[str, Any], role: Role, key: str = "stages") -> Mapping[str, Mapping[str, Any]]:
+    """The figures of a parity.json at every stage of a forward pass, such as layer 1 or logits; empty where none ran.
 
     Args:
         parity: the record.
         role: the model.
-
-    Returns:
-        The figures by the name of the stage, such as layer 1 or logits; empty where none was run.
+        key: stages, or rounding for what the rounding of weights to a smaller dtype changed.
     """
-    return _figures(parity, role, "stages")
+    forward = object_in(object_in(object_in(parity, "models"), role), "forward")
+    return {name: figures for name, figures in object_in(forward, key).items() if isinstance(figures, dict)}
 
 
-def rounding_of(parity: Mapping[str, Any], role: Role) -> Mapping[str, Mapping[str, Any]]:
-    """The same of what the rounding of weights to a smaller dtype changed; empty where none were rounded."""
-    return _figures(parity, role, "rounding")
-
-
-def _figures(parity: Mapping[str, Any], role: Role, key: str) -> Mapping[str, Mapping[str, Any]]:
-    forward = _object(_object(_object(parity, "models"), role), "forward")
-    return {name: figures for name, figures in _object(forward, key).items() if isinstance(figures, dict)}
-
-
-def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = record.get(key)
+def object_in(record: Mapping[str, Any] | None, key: str) -> Mapping[str, Any]:
+    """The object under a key of a record, an empty one where there is none."""
+    value = (record or {}).get(key)
     return value if isinstance(value, dict) else {}
 
 
 def _require_trained_here(folder: ModelFolder, training: Mapping[str, Any]) -> None:
-    tool = _object(training, "tool").get("name")
+    tool = object_in(training, "tool").get("name")
     if tool != "electra_convert":
         raise ParityError(
-            f"{folder.path / TRAINING} was not written by electra_convert, but by {tool!r}", _AS_WRITTEN
+            f"{folder.path / TRAINING_FILE} was not written by electra_convert, but by {tool!r}", _AS_WRITTEN
         )
-    _require_same_files(folder, training, TRAINING, _AS_WRITTEN)
+    _require_same_files(folder, training, TRAINING_FILE, _AS_WRITTEN)
 
 
 def _require_same_files(folder: ModelFolder, record: Mapping[str, Any], name: str, hint: str) -> None:
-    where, hashes = folder.path / name, _object(record, "files")
-    checked = [file for file in folder.files if file.name not in {CARD, PARITY, name}]
+    where, hashes = folder.path / name, object_in(record, "files")
+    checked = [file for file in folder.files if file.name not in {CARD_FILE, PARITY_FILE, name}]
     unknown = [file.name for file in checked if file.name not in hashes]
     changed = [file.name for file in checked if file.name in hashes and hashes[file.name] != file.sha256]
     if changed:
         raise ParityError(f"{where} is of other files: {listing(changed)} changed since", hint)
     if unknown:
         raise ParityError(f"{where} says nothing of {listing(unknown)}", hint)
-    gone = [name for name in hashes if name != CARD and not (folder.path / name).is_file()]
+    gone = [name for name in hashes if name != CARD_FILE and not (folder.path / name).is_file()]
     if gone:
         raise ParityError(f"{where} is of files that are gone: {listing(gone)}", hint)

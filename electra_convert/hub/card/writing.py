@@ -1,37 +1,28 @@
-"""README.md of a model folder: made, or its sections written anew; uploads nothing."""
+"""README.md of a model folder: made, or its sections written anew between their markers; all else is the user's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import CardError, UsageError
+from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.card.contents import CARD, has_safetensors, read_folder
 from electra_convert.hub.card.facts import Facts, gather_facts
-from electra_convert.hub.card.folders import find_models, pair_name
-from electra_convert.hub.card.front_matter import Metadata, complete, parse, split_card
-from electra_convert.hub.card.proof import describe_proof
-from electra_convert.hub.card.sections import fill_sections, marked, section_names
-from electra_convert.hub.card.texts import section_texts
+from electra_convert.hub.card.metadata import Metadata, complete, parse, split_card
+from electra_convert.hub.card.model_folder import find_models, has_safetensors, pair_name, read_folder
+from electra_convert.hub.card.proof import require_proof
+from electra_convert.hub.card.template import as_name, render_card
 from electra_convert.output import replace_file
 
 # A reader must not miss it, whatever else the user has taken out of the card.
 _ALWAYS = "verification"
-_CITATION = """\
-## Citation
-
-```bibtex
-@inproceedings{clark2020electra,
-  title = {{ELECTRA}: Pre-training Text Encoders as Discriminators Rather Than Generators},
-  author = {Kevin Clark and Minh-Thang Luong and Quoc V. Le and Christopher D. Manning},
-  booktitle = {ICLR},
-  year = {2020},
-  url = {https://openreview.net/pdf?id=r1xMH1BtvB}
-}
-```"""
+_MARKER = re.compile(r"<!-- (/?)electra_convert:([a-z_]+) -->")
+_SECTION = re.compile(r"<!-- electra_convert:([a-z_]+) -->.*?<!-- /electra_convert:\1 -->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -63,11 +54,17 @@ def write_card(
 ) -> tuple[Card, ...]:
     """Write the README.md of a model folder, or of both models of a pair.
 
+    >>> pair = convert("fixtures/default", "my-models", vocab="fixtures/vocab.txt").output
+    >>> discriminator, generator = write_card(pair, license="apache-2.0", language="en")
+    >>> discriminator.verification, generator.path.name
+    ('unverified', 'README.md')
+
     Args:
         folder: a transformers model folder, or a pair of them.
         repo_id: where it is or will be on the Hub; the models of a pair get a suffix each.
-        license: an identifier of the Hub's list, such as apache-2.0.
-        language: ISO 639 codes of the languages of its texts.
+        license: an identifier of the Hub's list, such as apache-2.0; that it is in the list is checked by the Hub,
+            when the model is uploaded.
+        language: ISO 639 codes of the languages of its texts; they are checked likewise.
         base_model: the model on the Hub that it was made from.
         dry_run: make the cards, and write nothing.
 
@@ -76,17 +73,18 @@ def write_card(
 
     Raises:
         SourceError: it is not such a folder.
-        CardError: the card there is malformed, contradicts an option, or a value is none that the Hub knows.
+        CardError: the card there is malformed or contradicts an option, or a value has a form that the Hub does not
+            take.
         OutputError: it cannot be written.
     """
-    metadata = Metadata(license, (language,) if isinstance(language, str) else tuple(language), base_model)
     models = find_models(Path(folder))
-    names = repo_ids(models, Path(folder), repo_id) if repo_id is not None else [None] * len(models)
+    names = [None] * len(models) if repo_id is None else repo_ids(models, Path(folder), repo_id)
     cards = []
     for path, name in zip(models, names, strict=True):
         model = read_folder(path, pickles=not has_safetensors(path))
         partner = next((other for other in names if other != name), None)
-        cards.append(make_card(gather_facts(model, describe_proof(model), name, partner), metadata))
+        facts = gather_facts(model, require_proof(model, unverified=True), name, partner)
+        cards.append(make_card(facts, Metadata(license, language, base_model)))
     if not dry_run:
         for card in cards:
             save_card(card)
@@ -101,9 +99,6 @@ def repo_ids(models: Sequence[Path], folder: Path, repo_id: str) -> list[str]:
         folder: which they were found in.
         repo_id: OWNER/NAME.
 
-    Returns:
-        The names, in the order of the models.
-
     Raises:
         UsageError: a name is not one that the Hub allows.
     """
@@ -114,15 +109,15 @@ def repo_ids(models: Sequence[Path], folder: Path, repo_id: str) -> list[str]:
     return names
 
 
-def _require_repo_id(name: str) -> None:
+def _require_repo_id(repo_id: str) -> None:
     library = import_huggingface_hub("to check the repository's name")
-    reason = "expected OWNER/NAME" if name.count("/") != 1 else None
+    reason = "expected OWNER/NAME" if repo_id.count("/") != 1 else None
     try:
-        library.utils.validate_repo_id(name)
+        library.utils.validate_repo_id(repo_id)
     except ValueError as error:
         reason = reason or " ".join(str(error).split())
     if reason:
-        raise UsageError(f"{name!r} is not the name of a repository: {reason}", "Such as my-name/electra-small.")
+        raise UsageError(f"{repo_id!r} is not the name of a repository: {reason}", "Such as my-name/electra-small.")
 
 
 def make_card(facts: Facts, metadata: Metadata, elsewhere: str | None = None) -> Card:
@@ -137,59 +132,23 @@ def make_card(facts: Facts, metadata: Metadata, elsewhere: str | None = None) ->
         The card, not written yet.
 
     Raises:
-        CardError: the card there is malformed, contradicts an option, or a value is none that the Hub knows.
+        CardError: the card there is malformed or contradicts an option, or a value has a form the Hub does not take.
     """
-    path = facts.folder.path / CARD
+    path = facts.folder.path / CARD_FILE
     here = _read(path)
     before = (elsewhere or "") if here is None else here
     only_crlf = before.count("\r\n") == before.count("\n") > 0
     front, body = split_card(before.replace("\r\n", "\n") if only_crlf else before)
-    if not body.strip():  # such as of the card that the Hub makes for a new repository with a licence
-        body = _new(facts)
-    elif here is not None:
-        body = _titled(body, facts)
     front = complete(front, metadata.fields(), _derived(facts), str(path))
-    body = _with_sections(body, section_texts(facts), str(path))
-    text = f"---\n{front}---\n{body}"
+    made = render_card(facts)
+    if not body.strip():  # such as of the card that the Hub makes for a new repository with a licence
+        body = made
+    elif here is not None:
+        body = _titled(body, facts, made)
+    text = f"---\n{front}---\n{_with_sections(body, made, str(path))}"
     if only_crlf:
         text = text.replace("\n", "\r\n")
     return Card(path, text, text != here, facts.proof.state, _notices(front, str(path)))
-
-
-def _notices(front: str, where: str) -> tuple[str, ...]:
-    said = parse(front, where)
-    return tuple(
-        f"{where} states no {name}; --{name} adds it." for name in ("license", "language") if not said.get(name)
-    )
-
-
-def _new(facts: Facts) -> str:
-    sections = [marked(section, text) for section, text in section_texts(facts).items()]
-    return "\n\n".join([_title(facts), *sections, _CITATION]) + "\n"
-
-
-def _title(facts: Facts) -> str:
-    return f"# {facts.repo_id.rpartition('/')[2] if facts.repo_id else facts.folder.path.resolve().name}"
-
-
-def _titled(body: str, facts: Facts) -> str:
-    """The heading that was made while the repository was not known is of the tool's making too."""
-    made = f"{_title(replace(facts, repo_id=None))}\n"
-    return f"{_title(facts)}\n{body.removeprefix(made)}" if body.startswith(made) else body
-
-
-def _with_sections(body: str, texts: dict[str, str], where: str) -> str:
-    if _ALWAYS not in section_names(body, where):
-        gap = "\n" if body.endswith("\n") or not body else "\n\n"
-        body = f"{body}{gap}{marked(_ALWAYS, '')}\n"
-    return fill_sections(body, texts, where)
-
-
-def _derived(facts: Facts) -> dict[str, Any]:
-    """What follows from the model; where the Hub has no name for its task, none is claimed."""
-    tags = ["electra", "replaced-token-detection"] if facts.kind == "discriminator" else ["electra"]
-    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags}
-    return {name: value for name, value in fields.items() if value}
 
 
 def _read(path: Path) -> str | None:
@@ -201,6 +160,85 @@ def _read(path: Path) -> str | None:
         raise CardError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CardError(f"{path} is not UTF-8: {error.reason} at byte {error.start}", "Save it as UTF-8.") from error
+
+
+def _derived(facts: Facts) -> dict[str, Any]:
+    """What follows from the model; where the Hub has no name for its task, none is claimed."""
+    tags = ["electra", "replaced-token-detection"] if facts.kind == "discriminator" else ["electra"]
+    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _notices(front: str, where: str) -> tuple[str, ...]:
+    said = parse(front, where)
+    return tuple(
+        f"{where} states no {name}; --{name} adds it." for name in ("license", "language") if not said.get(name)
+    )
+
+
+def _titled(body: str, facts: Facts, made: str) -> str:
+    """The heading that was made while the repository was not known is of the tool's making too."""
+    before = f"# {as_name(replace(facts, repo_id=None).title)}\n"
+    return made.partition("\n")[0] + "\n" + body.removeprefix(before) if body.startswith(before) else body
+
+
+def _with_sections(body: str, made: str, where: str) -> str:
+    sections = {section[1]: section[0] for section in _SECTION.finditer(made)}
+    if _ALWAYS not in section_names(body, where):
+        gap = "\n" if body.endswith("\n") or not body else "\n\n"
+        body = f"{body}{gap}{sections[_ALWAYS]}\n"
+    return fill_sections(body, sections, where)
+
+
+def section_names(text: str, where: str) -> list[str]:
+    """The names of a card's sections, in their order.
+
+    Raises:
+        CardError: a marker has no partner, stands inside another section, or a section is there twice.
+    """
+    names: list[str] = []
+    opened: str | None = None
+    for marker in _MARKER.finditer(text):
+        closes, name = bool(marker[1]), marker[2]
+        if closes != (opened is not None) or (closes and name != opened) or (not closes and name in names):
+            raise CardError(
+                f"{where}: the marker {marker[0]} has no partner, or is there twice",
+                "Each section stands once, between <!-- electra_convert:NAME --> and <!-- /electra_convert:NAME -->.",
+            )
+        opened = None if closes else name
+        if not closes:
+            names.append(name)
+    if opened is not None:
+        raise CardError(f"{where}: the section {opened!r} does not end", f"Add <!-- /electra_convert:{opened} -->.")
+    return names
+
+
+def fill_sections(text: str, sections: Mapping[str, str], where: str) -> str:
+    """Write the sections of a card anew.
+
+    Args:
+        text: the card.
+        sections: by name, each with its markers; one that the card does not have is passed over.
+        where: the card's file, for messages.
+
+    Returns:
+        The card; what stands outside the sections is as it was, and sections of other names too.
+
+    Raises:
+        CardError: its markers do not pair.
+    """
+    section_names(text, where)
+    return _SECTION.sub(lambda section: sections.get(section[1], section[0]), text)
+
+
+def lost_lines(before: str, after: str) -> list[str]:
+    """The lines of a card, outside of the sections that the tool writes, that another card does not have."""
+    return list(_own_lines(before) - _own_lines(after))
+
+
+def _own_lines(text: str) -> Counter[str]:
+    stripped = (line.strip() for line in _SECTION.sub("", text).splitlines())
+    return Counter(line for line in stripped if line)
 
 
 def save_card(card: Card) -> None:

@@ -19,7 +19,7 @@ from electra_convert.errors import CorpusError, CorruptFileError, OutputError, l
 from electra_convert.formats.files import checksum_of_file, sha256_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
-from electra_convert.pretraining.corpus.tokenising import Progress, Tokenisation, make_builder, sequences_of
+from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation, make_builder, sequences_of
 
 # Counted up whenever the same input would give other files.
 _SCHEMA = 2
@@ -66,11 +66,7 @@ class Inputs:
 
 
 class Corpus:
-    """The sequences of a corpus, in files that are mapped and never read as a whole.
-
-    Attributes:
-        record: what it holds.
-    """
+    """The sequences of a corpus, in files that are mapped and never read as a whole."""
 
     def __init__(self, folder: Path, record: CorpusRecord, max_length: int) -> None:
         self.record = record
@@ -82,14 +78,7 @@ class Corpus:
         return self.record.sequences
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
-        """Read sequences.
-
-        Args:
-            indices: which, in any order.
-
-        Returns:
-            The sequences, padded with zeros as Google's are.
-        """
+        """Read sequences by their numbers, in any order, padded with zeros as Google's are."""
         ids = np.zeros((len(indices), self._max_length), np.int64)
         lengths = np.zeros((len(indices), 1), np.int64)
         firsts = np.zeros((len(indices), 1), np.int64)
@@ -104,16 +93,7 @@ class Corpus:
 
 
 def open_corpus(files: Sequence[Path], how: Tokenisation, cache: Path, progress: Progress | None) -> Corpus:
-    """Open the cache of a corpus, made first where there is none.
-
-    Args:
-        files: the corpus.
-        how: what it is tokenised with.
-        cache: the folder of caches.
-        progress: told how many bytes of how many are tokenised.
-
-    Returns:
-        The sequences.
+    """Open the tokenised corpus in a folder of caches, made first where there is none.
 
     Raises:
         CorpusError: the corpus is no text, or too small.

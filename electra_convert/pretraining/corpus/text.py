@@ -15,13 +15,10 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
-    """List the files of a corpus, in the order of their names.
+    """List the files of a corpus, each once, in the order of their names.
 
     Args:
         places: files, and folders that are searched to the bottom, through links too; hidden files are passed over.
-
-    Returns:
-        The files, each once.
 
     Raises:
         CorpusError: a place is not there, holds no file, or has a link that leads nowhere.
@@ -63,13 +60,7 @@ def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Read the lines of a text file, unpacked if gzip packed it.
-
-    Args:
-        path: the file, in UTF-8.
-
-    Yields:
-        Each line without white space around it; "" for a blank one.
+    """Read the lines of a text file, without white space around them, unpacked if gzip packed it.
 
     Raises:
         CorpusError: it cannot be read, is no text, or not UTF-8; names the line.

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle.wire import Bytes, MalformedError, blame, fields, mask, messages, signed
-from electra_convert.pretraining.corpus.packing import Example
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -35,13 +34,7 @@ def is_tfrecords(path: Path) -> bool:
 
 
 def read_tfrecords(path: Path) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Read the sequences of a file.
-
-    Args:
-        path: the file.
-
-    Yields:
-        input_ids, input_mask and segment_ids, each [length] int64.
+    """Read the sequences of a file: input_ids, input_mask and segment_ids of each, all [length] int64.
 
     Raises:
         CorruptFileError: it is damaged, cut short, or holds no such examples.
@@ -58,39 +51,8 @@ def read_tfrecords(path: Path) -> Iterator[dict[str, NDArray[np.int64]]]:
         yield {name: lists[name] for name in _FEATURES}
 
 
-def read_examples(path: Path) -> Iterator[Example]:
-    """Read the sequences of a file without their padding.
-
-    Args:
-        path: the file.
-
-    Yields:
-        The tokens, with the length of the first segment.
-
-    Raises:
-        CorruptFileError: as read_tfrecords, or padding stands elsewhere than at the end.
-    """
-    for number, record in enumerate(read_tfrecords(path)):
-        length, second = int(record["input_mask"].sum()), int(record["segment_ids"].sum())
-        places = np.arange(len(record["input_mask"]))
-        first = length - second
-        in_order = np.array_equal(record["input_mask"], places < length) and np.array_equal(
-            record["segment_ids"], (places >= first) & (places < length)
-        )
-        if not in_order or length < 1:
-            raise CorruptFileError(f"{path}, record {number}: expected two segments and then padding")
-        yield Example(record["input_ids"][:length].tolist(), first)
-
-
 def frame(record: bytes) -> bytes:
-    """Make the bytes that stand for a record in a file.
-
-    Args:
-        record: its content.
-
-    Returns:
-        Its length, the checksum of that, the record, and its checksum.
-    """
+    """The bytes that stand for a record in a file: its length, the checksum of that, the record, and its checksum."""
     length = struct.pack("<Q", len(record))
     return length + _FOOTER.pack(mask(crc32c(length))) + record + _FOOTER.pack(mask(crc32c(record)))
 

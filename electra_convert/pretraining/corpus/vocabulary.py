@@ -1,5 +1,4 @@
-"""The vocabulary a corpus is tokenised with: borrowed or trained on it; the files of a model's tokenizer are made by
-targets/tokenizers.py."""
+"""The vocabulary a corpus is tokenised with, borrowed or trained on it, and the function that tokenises."""
 
 from __future__ import annotations
 
@@ -60,8 +59,7 @@ def read_word_pieces(
         stated_lower_case: do_lower_case of the hparams, None where they do not state it.
 
     Returns:
-        The vocabulary; where nothing says whether accents are stripped, they are when text is lower-cased, as in
-        Google's code.
+        Where nothing says whether accents are stripped, they are when text is lower-cased, as in Google's code.
 
     Raises:
         VocabularyError: there is none, or it contradicts an option.
@@ -92,9 +90,6 @@ def train_word_pieces(
         size: how many pieces there are to be.
         lower_case: whether text is lower-cased; None for Google's default, which lower-cases.
         strip_accents: whether accents are stripped; None for Google's rule, which strips when it lower-cases.
-
-    Returns:
-        The vocabulary.
 
     Raises:
         VocabularyError: the text gives no pieces, or too many characters for the size.
@@ -146,14 +141,7 @@ def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[li
 
 
 def encoder(definition: str) -> Encode:
-    """Make the function that tokenises many lines at once, on all cores.
-
-    Args:
-        definition: WordPieces.definition.
-
-    Returns:
-        A function from lines to the ids of their pieces, without special tokens.
-    """
+    """What tokenises many lines at once by WordPieces.definition, on all cores, without special tokens."""
     from tokenizers import Tokenizer
 
     made = Tokenizer.from_str(definition)

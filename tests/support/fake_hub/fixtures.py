@@ -4,29 +4,52 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from electra_convert import convert
-from support.fake_hub.process import FakeHub, fake_hub
+from support.fake_hub.process import FakeHub, fake_hub_server
+from support.fake_hub.programs import Programs, programs
 from support.parity_records import write_parity
 
 FIXTURES = Path(__file__).parent.parent.parent.parent / "fixtures"
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[FakeHub]:
-    """A Hub that large files go to through LFS."""
-    with fake_hub(tmp_path / "hub") as running:
+@pytest.fixture(scope="session")
+def hub_server() -> Iterator[str]:
+    """The address of a Hub, one for a session."""
+    with fake_hub_server() as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def hub_programs() -> Iterator[Programs]:
+    """What runs commands against it."""
+    with programs() as running:
         yield running
+
+
+@pytest.fixture
+def hub(tmp_path: Path, hub_server: str, hub_programs: Programs) -> FakeHub:
+    """An empty Hub that large files go to through LFS."""
+    fresh = FakeHub(hub_server, tmp_path / "hub" / "home", hub_programs)
+    (tmp_path / "hub" / "xet").mkdir(parents=True)
+    fresh.reset(tmp_path / "hub" / "xet")
+    return fresh
+
+
+@pytest.fixture
+def xet_hub(hub: FakeHub) -> FakeHub:
+    """The same through Xet."""
+    return replace(hub, xet=True)
 
 
 @pytest.fixture(params=["lfs", "xet"])
-def any_hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FakeHub]:
+def any_hub(hub: FakeHub, request: pytest.FixtureRequest) -> FakeHub:
     """The same through either way that large files may go."""
-    with fake_hub(tmp_path / "hub", xet=request.param == "xet") as running:
-        yield running
+    return replace(hub, xet=request.param == "xet")
 
 
 @pytest.fixture(scope="session")

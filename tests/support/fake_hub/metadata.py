@@ -8,6 +8,7 @@ import yaml
 
 _TAGS = {"fill-mask", "feature-extraction", "text-classification", "token-classification", "question-answering"}
 _RELATIONS = {"finetune", "adapter", "merge", "quantized"}
+_LANGUAGES = set("en de fr ko no zh yue code multilingual".split())
 _LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "gpl-3.0", "openrail", "other", "unknown"}
 
 
@@ -38,8 +39,8 @@ def _fault(key: str, value: object, data: dict[str, object]) -> str | None:
     values = value if isinstance(value, list) else [value]
     if key == "license" and (value not in _LICENCES or (value == "other" and "license_name" not in data)):
         return f'"license" must be one of the listed ones, not {value!r}'
-    if key == "language" and not all(isinstance(one, str) and re.fullmatch("[a-z]{2,3}", one) for one in values):
-        return f'"language" must be ISO 639 codes, not {value!r}'
+    if key == "language" and not _LANGUAGES.issuperset(values):
+        return f'"language" with value {value!r} is not valid. It must be an ISO 639-1, 639-2 or 639-3 code'
     if key == "pipeline_tag" and value not in _TAGS:
         return f'"pipeline_tag" is not one of the known tasks: {value!r}'
     if key == "base_model_relation" and value not in _RELATIONS:

@@ -1,4 +1,4 @@
-"""The fake Hub started and asked by tests, and commands run against it in processes of their own."""
+"""The fake Hub as tests ask it, and commands run against it, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from support.command_line import Ran
+from support.fake_hub.programs import TESTS, Programs
 
 ALICE = "hf_AliceWritesWithThisToken1234567890"
 BOB = "hf_BobIsAnotherAccountAltogether09876"
 READER = "hf_AliceMayOnlyReadWithThisOne1234567"
-TESTS = Path(__file__).parent.parent.parent
+COMMAND = "from electra_convert.cli import main; main()"
 
 
 @dataclass
@@ -29,6 +30,7 @@ class FakeHub:
 
     base: str
     home: Path
+    programs: Programs
     xet: bool = False
 
     def environment(self, **more: str | None) -> dict[str, str]:
@@ -46,24 +48,19 @@ class FakeHub:
 
     def run(self, *arguments: str | Path, **environment: str | None) -> Ran:
         """Run a command of ours in a process of its own."""
-        return self.python("from electra_convert.cli import main; main()", *arguments, **environment)
+        return self.python(COMMAND, *arguments, **environment)
+
+    def run_without_waiting(self, *arguments: str | Path, **environment: str | None) -> Ran:
+        """The same, with every wait between two tries left out."""
+        return self.python(f"import time; time.sleep = lambda _: None; {COMMAND}", *arguments, **environment)
 
     def python(self, program: str, *arguments: str | Path, **environment: str | None) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-c", program, *map(str, arguments)],
-            env=self.environment(**environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return self.programs.run(program, [str(argument) for argument in arguments], self.environment(**environment))
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Run a command of ours, and do not wait for it."""
-        program = "from electra_convert.cli import main; main()"
         return subprocess.Popen(
-            [sys.executable, "-c", program, *map(str, arguments)],
+            [sys.executable, "-c", COMMAND, *map(str, arguments)],
             env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -95,16 +92,19 @@ class FakeHub:
         with opener.open(urllib.request.Request(f"{self.base}/_control/{what}", data)) as answer:
             return json.load(answer)
 
+    def reset(self, xet: Path) -> None:
+        """Forget all that the Hub holds, and keep Xet's store in another folder."""
+        self._control("reset", str(xet))
+
 
 @contextmanager
-def fake_hub(place: Path, xet: bool = False) -> Iterator[FakeHub]:
-    """Start a Hub that keeps Xet's store, and its callers' home, in a folder."""
-    (place / "xet").mkdir(parents=True)
-    command = [sys.executable, "-m", "support.fake_hub.server", str(place / "xet")]
+def fake_hub_server() -> Iterator[str]:
+    """Start a Hub, and give its address."""
+    command = [sys.executable, "-m", "support.fake_hub.server"]
     with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield FakeHub(process.stdout.readline().strip(), place / "home", xet)
+            yield process.stdout.readline().strip()
         finally:
             process.kill()
 

@@ -21,13 +21,15 @@ from support.fake_hub.routes import ROUTES
 class Hub(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, xet: Path) -> None:
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.RLock()
+        self.base = f"http://127.0.0.1:{self.server_port}"
+
+    def reset(self, xet: Path) -> None:
         self.store = Store(xet)
         self.faults: list[dict] = []
         self.record: list[dict] = []
-        self.lock = threading.RLock()
-        self.base = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request, client_address):
         """A client that hangs up is nothing to print."""
@@ -145,9 +147,11 @@ class Handler(BaseHTTPRequestHandler):
         """What a test orders and asks: faults, the record, the repositories."""
         body = self.read_body()
         with self.server.lock:
-            if what == "fault":
+            if what == "reset":
+                told: object = self.server.reset(Path(json.loads(body)))
+            elif what == "fault":
                 self.server.faults.append(json.loads(body))
-                told: object = {}
+                told = {}
             elif what == "record":
                 told = self.server.record
             elif what == "put":
@@ -176,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    hub = Hub(Path(sys.argv[1]))
+    hub = Hub()
     sys.stdout.write(f"{hub.base}\n")
     sys.stdout.flush()
     hub.serve_forever()

@@ -1,0 +1,215 @@
+"""A model opened from whatever a person points at, a TensorFlow checkpoint too; writes nothing, computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from electra_convert import tokenizer as tokenizer_files
+from electra_convert.checkpoint import Checkpoint, Model, open_path
+from electra_convert.config.hparams import hparams_text
+from electra_convert.config.sources import Findings, electric_notice, gather
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
+from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
+from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
+from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.heads import PRETRAINING
+from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.models import naming, require_tied
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
+
+if TYPE_CHECKING:
+    import torch
+    from tokenizers import Tokenizer
+
+_ROLES: tuple[Role, ...] = ("discriminator", "generator")
+_USES = {"discriminator": "tell which tokens were replaced", "generator": "suggest tokens"}
+
+
+def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[Role, ...]:
+    """Say which models there are, the discriminator first; the arguments are open_model's.
+
+    Raises:
+        ElectraConvertError: the source is not an ELECTRA checkpoint.
+    """
+    with _opened(source, generator) as checkpoint:
+        return tuple(role for role in _ROLES if role in checkpoint.models)
+
+
+def open_model(
+    source: str | Path,
+    role: Role = "discriminator",
+    generator: str | Path | None = None,
+    vocab: str | Path | None = None,
+    hparams: str | Path | Mapping[str, Any] | None = None,
+    config: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> LoadedModel:
+    """Open a model to score texts with, or to fill masks.
+
+    The weights are read from wherever they are, a TensorFlow checkpoint as well; nothing is written.
+
+    Args:
+        source: anything that convert takes.
+        role: which model of it.
+        generator: a folder with the generator that belongs to a discriminator at source.
+        vocab: the vocabulary; by default the tokenizer beside the model.
+        hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
+        config: a transformers config.json.
+        device: where PyTorch computes, such as "cpu", "cuda" or "cuda:1"; in float32 everywhere.
+
+    Returns:
+        The model and its tokenizer, with methods score and fill.
+
+    Raises:
+        ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
+        UsageError: the role is none, or PyTorch cannot compute on the device.
+        MissingPackageError: PyTorch is not installed.
+
+    >>> model = open_model("fixtures/default", vocab="fixtures/vocab.txt")
+    >>> model
+    <LoadedModel: discriminator of fixtures/default on cpu>
+    >>> model.score("Return the banana.")
+    [<ScoredText 'Return the banana.': 0 of 7 tokens called replaced>]
+    """
+    if role not in _ROLES:
+        raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
+    place = usable_device(device, role)
+    options = TokenizerOptions(vocab=Path(vocab) if vocab is not None else None)
+    with _opened(source, generator) as checkpoint:
+        model = _required(checkpoint, role)
+        checkpoint.require_mapped()
+        require_tied(checkpoint.path, model)
+        findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
+        tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
+        with naming(checkpoint.path):
+            weights = {name: weight.read_float32() for name, weight in model.weights.items()}
+        electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
+    ids = _checked_ids(tokenizer, model)
+    if model.sizes.positions < 3:
+        raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
+    return LoadedModel(
+        source=as_source(source),
+        role=role,
+        network=Network(_architecture(checkpoint, model, findings), weights, place),
+        tokenizer=tokenizer,
+        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        positions=model.sizes.positions,
+        notices=(*notices, *electric, *findings.warnings),
+    )
+
+
+def _opened(source: str | Path, generator: str | Path | None) -> AbstractContextManager[Checkpoint]:
+    return open_path(local_source(source), None if generator is None else local_source(generator))
+
+
+def _required(checkpoint: Checkpoint, role: Role) -> Model:
+    model = checkpoint.models.get(role)
+    if model is None:
+        layout = checkpoint.layout
+        if layout is not None and layout.name == "two_tower_generator":
+            raise NamesError(
+                f"{checkpoint.path}: its generator is {layout.foreign_is}; the demo cannot run it either"
+            )
+        there: Role = next(iter(checkpoint.models))
+        raise NamesError(
+            f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}",
+            _other_use(there, checkpoint),
+        )
+    if model.head is not PRETRAINING[role]:
+        raise NamesError(
+            f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
+            "Fine-tuning leaves that head out: take the checkpoint it started from.",
+        )
+    return model
+
+
+def _other_use(role: Role, checkpoint: Checkpoint) -> str:
+    if role == "generator":
+        return "Give the discriminator, or the folder of both. A generator fills [MASK]: --fill 5."
+    if not checkpoint.scheme.described:
+        return "Give a checkpoint that holds both."
+    return "Give the folder that holds both, or name the generator's with --generator."
+
+
+def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> Architecture:
+    config = findings.configs[model.role]
+    activation = config["hidden_act"]
+    if activation not in ACTIVATIONS:
+        raise ConfigError(f"{checkpoint.path}: hidden_act is {activation!r}, expected {', '.join(ACTIVATIONS)}")
+    gelu_head = model.role == "generator" and checkpoint.scheme.described
+    return Architecture(
+        role=model.role,
+        layers=model.sizes.layers,
+        heads=config["num_attention_heads"],
+        activation=activation,
+        head_activation="gelu" if gelu_head else activation,
+        epsilon=config["layer_norm_eps"],
+    )
+
+
+def _tokenizer(
+    checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
+) -> tuple[Tokenizer, tuple[str, ...]]:
+    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
+    from tokenizers import Tokenizer
+
+    path = model.folder / TOKENIZER_FILE
+    notices: tuple[str, ...] = ()
+    if checkpoint.scheme.described and options.vocab is None and path.is_file():
+        data = tokenizer_files.read_small(path)
+    else:
+        own = model.folder / VOCABULARY_FILE
+        if checkpoint.scheme.described and options.vocab is None and own.is_file():
+            # What is wrong with it is then an error, not a notice that there is none.
+            options = replace(options, vocab=own)
+        data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
+    try:
+        tokenizer = Tokenizer.from_buffer(data)
+    except Exception as error:
+        raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer, notices
+
+
+def _made_of_vocabulary(
+    checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
+) -> tuple[bytes, tuple[str, ...]]:
+    vocabulary, notices = find_vocabulary(checkpoint, model, options)
+    casing = find_casing(checkpoint, model, vocabulary, findings.hparams, options)
+    if vocabulary is None or casing is None:
+        googles = "; Google's code keeps vocab.txt in DATA_DIR, two levels above the checkpoint"
+        raise VocabularyError(
+            f"{checkpoint.path} has no vocabulary beside it, so no text can be cut into its tokens",
+            f"Give it with --vocab{'' if checkpoint.scheme.described else googles}.",
+        )
+    accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.scheme.described else None
+    strips = casing.lower_case if accents is None else accents
+    unused = tokenizer_files.check_accents(vocabulary, casing.lower_case, strips, "convert --no-strip-accents")
+    data = tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)
+    return data, (*notices, *(f"{line}." for line in (casing.notice, unused) if line))
+
+
+def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
+    ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
+    if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
+        raise VocabularyError(
+            f"the tokenizer of {model.folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
+        )
+    if (highest := max(ids.values())) >= model.sizes.vocabulary:
+        raise VocabularyError(
+            f"the tokenizer of {model.folder} has a piece of id {highest}, but the word embedding has "
+            f"{model.sizes.vocabulary} rows",
+            "This vocabulary belongs to another model.",
+        )
+    if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
+        raise VocabularyError(
+            f"the tokenizer of {model.folder} reads [MASK] as {listing(read.tokens)}, not as one token",
+            "Give the model's vocabulary with --vocab.",
+        )
+    return ids

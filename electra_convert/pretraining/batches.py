@@ -1,0 +1,175 @@
+"""The batch of a step: which sequences, and which of their tokens the generator is to predict; numpy only, no model.
+
+The same for a seed, however a run is split up or interrupted. Masking is that of mask in pretrain/pretrain_helpers.py
+(google-research/electra, 8a46635), with one deviation: positions are drawn without replacement, where Google's may
+draw one twice and then mask fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electra_convert.pretraining.corpus.cache import Corpus, Inputs
+from electra_convert.pretraining.options import Settings
+
+# Streams of random numbers that one seed gives, kept apart by their first number.
+_HELD_OUT, _ORDER, _TRAINING, _EVALUATION, _DROPOUT, _WEIGHTS = range(6)
+# The share of the chosen tokens that become [MASK]; the rest stay and are predicted all the same.
+_REPLACED = 0.85
+_NEVER_MASKED = ("[CLS]", "[SEP]", "[MASK]", "[PAD]")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers that one batch needs, each in [0, 1) and float32.
+
+    Attributes:
+        order: [batch, length]; the tokens with the lowest are masked.
+        replace: [batch, predictions]; decides whether a token becomes [MASK].
+        sample: [batch, predictions]; decides what the generator samples.
+    """
+
+    order: NDArray[np.float32]
+    replace: NDArray[np.float32]
+    sample: NDArray[np.float32]
+
+    def rows(self, part: slice) -> Draws:
+        """Those of some of the sequences: what is drawn does not depend on how a batch is split up."""
+        return Draws(self.order[part], self.replace[part], self.sample[part])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences with the tokens chosen that are to be predicted.
+
+    Attributes:
+        inputs: the sequences as they are.
+        masked_ids: [batch, length] int64, what the generator is given.
+        positions: [batch, predictions] int64, the chosen columns; 0 where weights are 0.
+        weights: [batch, predictions] float32, 1 for a chosen token and 0 for filling.
+        sample: [batch, predictions] float32 in [0, 1), what sampling goes by.
+    """
+
+    inputs: Inputs
+    masked_ids: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    sample: NDArray[np.float32]
+
+
+class Batches:
+    """The batches of a run.
+
+    Args:
+        corpus: all sequences.
+        ids: the id of each piece of the vocabulary.
+        settings: the training hparams.
+        seed: what every draw follows from.
+        held_out: the share of sequences kept for evaluation.
+    """
+
+    def __init__(
+        self, corpus: Corpus, ids: Mapping[str, int], settings: Settings, seed: int, held_out: float
+    ) -> None:
+        self._corpus, self._ids, self._settings, self._seed = corpus, ids, settings, seed
+        count = len(corpus)
+        kept = min(count - 1, max(1, round(count * held_out))) if held_out else 0
+        shuffled = _shuffled(count, (_HELD_OUT, seed))
+        self._held_out, self._training = np.sort(shuffled[:kept]), shuffled[kept:]
+        self._order = lru_cache(maxsize=2)(self._order_of_epoch)
+
+    @property
+    def sequences(self) -> tuple[int, int]:
+        """How many sequences are trained on, and how many are held out."""
+        return len(self._training), len(self._held_out)
+
+    def training(self, step: int, part: slice) -> Batch:
+        """Part of the train_batch_size sequences of a step; their masks do not depend on the part.
+
+        Args:
+            step: the global step before the update, from 0.
+            part: which of the sequences.
+        """
+        size = self._settings.train_batch_size
+        draws = draw(np.random.default_rng((_TRAINING, self._seed, step)), size, self._settings)
+        places = np.arange(size)[part] + step * size
+        epochs, within = np.divmod(places, len(self._training))
+        indices = np.array([self._order(int(epoch))[place] for epoch, place in zip(epochs, within, strict=True)])
+        inputs = self._corpus.read(indices.astype(np.int64))
+        return mask(inputs, draws.rows(part), self._ids, self._settings)
+
+    def evaluation(self) -> Iterator[Batch]:
+        """The batches of held-out sequences, the same every time."""
+        size = self._settings.eval_batch_size
+        for number in range(min(self._settings.num_eval_steps, -(-len(self._held_out) // size))):
+            indices = self._held_out[number * size : (number + 1) * size].astype(np.int64)
+            draws = draw(np.random.default_rng((_EVALUATION, self._seed, number)), len(indices), self._settings)
+            yield mask(self._corpus.read(indices), draws, self._ids, self._settings)
+
+    def _order_of_epoch(self, epoch: int) -> NDArray[np.uint32]:
+        return self._training[_shuffled(len(self._training), (_ORDER, self._seed, epoch))]
+
+
+def draw(random: np.random.Generator, batch_size: int, settings: Settings) -> Draws:
+    """Draw the random numbers of a batch."""
+    predictions = (batch_size, settings.max_predictions_per_seq)
+    order = random.random((batch_size, settings.max_seq_length), np.float32)
+    return Draws(order, random.random(predictions, np.float32), random.random(predictions, np.float32))
+
+
+def mask(inputs: Inputs, draws: Draws, ids: Mapping[str, int], settings: Settings) -> Batch:
+    """Choose tokens to predict, and mask most of them.
+
+    Args:
+        inputs: the sequences.
+        draws: random numbers for them.
+        ids: the id of each piece of the vocabulary.
+        settings: the training hparams.
+
+    Returns:
+        The batch; a sequence without any token that may be masked has none.
+    """
+    never = np.array([ids[token] for token in _NEVER_MASKED])
+    candidates = inputs.input_mask & ~np.isin(inputs.input_ids, never)
+    counts = np.minimum(_wanted(inputs, settings), candidates.sum(axis=1))
+    order = np.where(candidates, draws.order[:, : candidates.shape[1]], np.inf)
+    width = min(settings.max_predictions_per_seq, order.shape[1])
+    chosen = np.argsort(order, axis=1, kind="stable")[:, :width]
+    weights = np.arange(width) < counts[:, None]
+    positions = np.where(weights, chosen, 0)
+    masked_ids = inputs.input_ids.copy()
+    rows, columns = np.nonzero(weights & (draws.replace[:, :width] < _REPLACED))
+    masked_ids[rows, positions[rows, columns]] = ids["[MASK]"]
+    return Batch(inputs, masked_ids, positions, weights.astype(np.float32), draws.sample[:, :width])
+
+
+def _wanted(inputs: Inputs, settings: Settings) -> NDArray[np.int64]:
+    """How many tokens of each sequence are to be predicted; special ones count towards the length."""
+    share = np.rint(inputs.input_mask.sum(axis=1).astype(np.float32) * np.float32(settings.mask_prob))
+    wanted: NDArray[np.int64] = np.clip(share.astype(np.int64), 1, settings.max_predictions_per_seq)
+    return wanted
+
+
+def dropout_seed(seed: int, step: int, process: int, part: int) -> int:
+    """The seed of torch's generator for one pass: a run that is resumed draws what it would have drawn."""
+    return _torch_seed(_DROPOUT, seed, step, process, part)
+
+
+def weights_seed(seed: int) -> int:
+    """The seed of the initial weights."""
+    return _torch_seed(_WEIGHTS, seed)
+
+
+def _torch_seed(*stream: int) -> int:
+    return int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _shuffled(count: int, stream: tuple[int, ...]) -> NDArray[np.uint32]:
+    order = np.arange(count, dtype=np.uint32)
+    np.random.default_rng(stream).shuffle(order)
+    return order

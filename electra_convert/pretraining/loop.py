@@ -1,0 +1,231 @@
+"""The training loop, top to bottom; what it loops over, and what it leaves behind, is made elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from math import isfinite
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from electra_convert.errors import TrainingError
+from electra_convert.frameworks import import_accelerate
+from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
+from electra_convert.pretraining.metrics import Tally, merged
+from electra_convert.pretraining.model import Electra, Outputs, Tensors
+from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
+from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.train_state import Losses, TrainState
+
+# What is reported of every step: both losses in nats, and the gradients' norm before it is clipped.
+LOSSES = ("masked_lm_loss", "disc_loss", "gradient_norm")
+
+
+class Hooks(Protocol):
+    """What happens between steps; all processes call all of it."""
+
+    def report(self, step: int, losses: Losses, tokens_per_second: float) -> None:
+        """The losses of the steps since the last report, one row of LOSSES a step."""
+
+    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
+        """The metrics of the held-out sequences."""
+
+    def save(self, state: TrainState) -> None:
+        """The state is worth keeping."""
+
+
+def train(
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401 - accelerate.Accelerator
+    hooks: Hooks,
+) -> None:
+    """Train from the step that a state is at to the last.
+
+    Raises:
+        TrainingError: a loss, a gradient or a metric is no finite number; nothing has been saved since.
+    """
+    steps = _Steps(state, settings, options, accelerator)
+    began, tokens = time.perf_counter(), 0.0
+    with torch.random.fork_rng():
+        for step, work in _prepared_ahead(state.step, batches, settings, options, accelerator):
+            tokens += steps.take(step, work)
+            state.step = done = step + 1
+            reports, saves = done % options.log_steps == 0, done % settings.save_checkpoints_steps == 0
+            last = done == settings.num_train_steps
+            if reports or saves or last:
+                state.pending += steps.read(done)
+            if reports or last:
+                hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
+                state.pending = []
+            if saves or last:
+                metrics = evaluate(steps.model, batches, accelerator)
+                _require_finite(metrics, f"evaluating after step {done}")
+                hooks.evaluated(done, metrics)
+                hooks.save(state)
+            if reports or saves:
+                began, tokens = time.perf_counter(), 0.0
+
+
+def _prepared_ahead(
+    start: int,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401
+) -> Iterator[tuple[int, list[Batch]]]:
+    """Each step with this process's share of its batch, in parts; the next is made while a step is computed."""
+    parts = options.accumulate
+    share = settings.train_batch_size // (accelerator.num_processes * parts)
+    firsts = [(accelerator.process_index * parts + part) * share for part in range(parts)]
+
+    def prepared(step: int) -> list[Batch]:
+        return [batches.training(step, slice(first, first + share)) for first in firsts]
+
+    with ThreadPoolExecutor(1) as ahead:
+        following = ahead.submit(prepared, start)
+        for step in range(start, settings.num_train_steps):
+            work = following.result()
+            following = ahead.submit(prepared, step + 1)
+            yield step, work
+
+
+class _Steps:
+    """Updates of a state, whose losses stay on the device until they are asked for."""
+
+    def __init__(
+        self,
+        state: TrainState,
+        settings: Settings,
+        options: PretrainOptions,
+        accelerator: Any,  # noqa: ANN401
+    ) -> None:
+        electra = Electra(state.networks, settings)
+        self._parameters = list(electra.parameters())
+        self.model = accelerator.prepare(torch.compile(electra) if options.compile else electra)
+        self.model.train()
+        self._optimizer, self._settings, self._seed = state.optimizer, settings, options.seed
+        self._accelerator = accelerator
+        self._unread: list[torch.Tensor] = []
+
+    def take(self, step: int, work: Sequence[Batch]) -> float:
+        """Update the state by one step; tells how many tokens that took, over all processes."""
+        accelerator = self._accelerator
+        predictions, present = _counts(work, accelerator)
+        losses = torch.zeros(len(LOSSES), device=accelerator.device)
+        for number, batch in enumerate(work):
+            torch.manual_seed(dropout_seed(self._seed, step, accelerator.process_index, number))
+            with accelerator.no_sync(self.model) if number < len(work) - 1 else nullcontext():
+                losses[:2] += self._differentiated(batch, predictions, present)
+        losses[2] = clip_gradients(self._parameters) / accelerator.num_processes
+        set_learning_rate(self._optimizer, learning_rate(self._settings, step))
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._unread.append(losses)
+        return present
+
+    def _differentiated(self, batch: Batch, predictions: float, present: float) -> torch.Tensor:
+        """Add a part's gradients to the others'; gives its share of both losses."""
+        tensors = on_device(batch, self._accelerator.device)
+        masked_lm, disc = _summed(self.model(tensors), tensors)
+        masked_lm, disc = masked_lm / predictions, disc / present
+        total = self._settings.gen_weight * masked_lm + self._settings.disc_weight * disc
+        # Gradients are averaged over processes; the losses are shares of one sum over the whole batch.
+        self._accelerator.backward(total * self._accelerator.num_processes)
+        return torch.stack([masked_lm, disc]).detach()
+
+    def read(self, step: int) -> Losses:
+        """Fetch the losses up to a step from the device, only now, so that steps need not wait for it.
+
+        Raises:
+            TrainingError: one is no finite number.
+        """
+        rows = torch.stack(self._unread)
+        if self._accelerator.num_processes > 1:
+            rows = self._accelerator.reduce(rows, "sum")
+        first = step - len(self._unread) + 1
+        self._unread.clear()
+        losses: Losses = rows.tolist()
+        for number, row in enumerate(losses):
+            _require_finite(dict(zip(LOSSES, row, strict=True)), f"step {first + number}")
+        return losses
+
+
+def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict[str, float]:  # noqa: ANN401
+    """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
+
+    Args:
+        model: the prepared model; it is in training mode before and after.
+        batches: where the sequences come from.
+        accelerator: accelerate's Accelerator.
+    """
+    tally = Tally()
+    model.eval()
+    with torch.no_grad():
+        for number, batch in enumerate(batches.evaluation()):
+            if number % accelerator.num_processes == accelerator.process_index:
+                tensors = on_device(batch, accelerator.device)
+                present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
+                # The wrapped model would wait for processes that have one batch fewer.
+                with accelerator.autocast():
+                    tally.add(tensors, accelerator.unwrap_model(model)(tensors), present)
+    model.train()
+    if accelerator.num_processes > 1:
+        tally = merged(import_accelerate("to gather metrics").utils.gather_object([tally]))
+    return tally.metrics() if tally.predicted else {}
+
+
+def on_device(batch: Batch, device: torch.device) -> Tensors:
+    """Put a batch where it is computed; where there is no padding without a mask, which attention is faster for."""
+
+    def there(array: NDArray[Any]) -> torch.Tensor:
+        tensor = torch.from_numpy(array)
+        return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+    full = bool(batch.inputs.input_mask.all())
+    return Tensors(
+        input_ids=there(batch.inputs.input_ids),
+        masked_ids=there(batch.masked_ids),
+        segment_ids=there(batch.inputs.segment_ids),
+        attention_mask=None if full else there(batch.inputs.input_mask[:, None, None, :]),
+        positions=there(batch.positions),
+        weights=there(batch.weights),
+        sample=there(batch.sample),
+    )
+
+
+def _counts(work: Sequence[Batch], accelerator: Any) -> tuple[float, float]:  # noqa: ANN401
+    """The tokens to be predicted, and all tokens, of a step over all processes; at least 1 each."""
+    here = np.array([[batch.weights.sum(), batch.inputs.input_mask.sum()] for batch in work], np.float32)
+    counts = torch.from_numpy(here).sum(0)
+    if accelerator.num_processes > 1:
+        counts = accelerator.reduce(counts.to(accelerator.device), "sum")
+    predictions, present = counts.clamp(min=1).tolist()
+    return predictions, present
+
+
+def _summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both losses summed over the tokens that count."""
+    masked_lm = (outputs.masked_lm_losses * tensors.weights).sum()
+    if outputs.disc_losses is None:
+        return masked_lm, torch.zeros((), device=masked_lm.device)
+    if tensors.attention_mask is None:
+        return masked_lm, outputs.disc_losses.sum()
+    return masked_lm, (outputs.disc_losses * tensors.attention_mask[:, 0, 0]).sum()
+
+
+def _require_finite(values: Mapping[str, float], what: str) -> None:
+    if not all(map(isfinite, values.values())):
+        told = ", ".join(f"{name} {value}" for name, value in values.items())
+        raise TrainingError(
+            f"{what} went wrong: {told}",
+            "The run's checkpoints are from before it. Start from one of them (--init-from) with a lower "
+            "learning_rate, or start anew with a longer warm-up.",
+        )

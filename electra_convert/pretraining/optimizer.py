@@ -1,0 +1,98 @@
+"""Google's optimiser on top of torch's fused AdamW, and its schedule; knows no model and no loss.
+
+The formulas are those of create_optimizer and AdamWeightDecayOptimizer in model/optimization.py
+(google-research/electra, 8a46635).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+
+from electra_convert.pretraining.options import Settings
+from electra_convert.schemes.mapping import SLOT_NAMES
+
+# Google's Adam corrects no bias. AdamW divides by 1 - beta ** step, which at such a step is exactly 1; a float32 as
+# large as this also stays what it is when AdamW adds 1 to it.
+_STEP = float(1 << 40)
+_BETAS = (0.9, 0.999)
+_EPSILON = 1e-6
+_CLIP_NORM = 1.0
+_NOT_DECAYED = ("LayerNorm", "layer_norm", "bias")
+# AdamW's names of the slots, in the order of SLOT_NAMES.
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """The rate of the update that takes a model from one step to the next.
+
+    Polynomial decay to zero, times the warm-up: both at once, in float32, in the order TensorFlow computes them.
+
+    Args:
+        settings: the training hparams.
+        step: the global step before the update, from 0.
+    """
+    total = np.float32(settings.num_train_steps)
+    # TensorFlow turns the division by a constant into a multiplication; the last bit of some rates depends on it.
+    left = np.float32(1) - np.minimum(np.float32(step), total) * (np.float32(1) / total)
+    rate = np.float32(settings.learning_rate) * np.power(left, np.float32(settings.lr_decay_power))
+    if settings.num_warmup_steps:
+        rate *= np.minimum(np.float32(1), np.float32(step) / np.float32(settings.num_warmup_steps))
+    return float(rate)
+
+
+def is_decayed(name: str) -> bool:
+    """Whether weight decay applies to a parameter: to all but layer normalisations and biases."""
+    return not any(part in name for part in _NOT_DECAYED)
+
+
+def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], weight_decay_rate: float) -> torch.optim.AdamW:
+    """Make the optimiser, its moments zero.
+
+    Args:
+        parameters: every parameter once, by name, on the device it is to be trained on.
+        weight_decay_rate: the decoupled decay.
+
+    Returns:
+        The optimiser; its learning rate is 0 until set_learning_rate.
+    """
+    decayed = [parameter for name, parameter in parameters.items() if is_decayed(name)]
+    others = [parameter for name, parameter in parameters.items() if not is_decayed(name)]
+    groups = [{"params": decayed, "weight_decay": weight_decay_rate}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, eps=_EPSILON, fused=True)
+    for parameter in parameters.values():
+        moments = {moment: torch.zeros_like(parameter, requires_grad=False) for moment in _MOMENTS}
+        step = torch.tensor(_STEP, dtype=torch.float32, device=parameter.device)
+        optimizer.state[parameter] = {"step": step, **moments}
+    return optimizer
+
+
+def moments_of(optimizer: torch.optim.AdamW, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:
+    """The optimiser's two moments of a parameter, by the names of Google's slots; the tensors themselves."""
+    state = optimizer.state[parameter]
+    return {slot: state[moment] for slot, moment in zip(SLOT_NAMES, _MOMENTS, strict=True)}
+
+
+def set_learning_rate(optimizer: torch.optim.AdamW, rate: float) -> None:
+    """Set the rate of the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def clip_gradients(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
+    """Scale gradients down together to a global norm of 1, as tf.clip_by_global_norm does.
+
+    torch's own clip_grad_norm_ divides by the norm plus 1e-6.
+
+    Args:
+        parameters: those with gradients; each once.
+
+    Returns:
+        The norm before, a scalar on the gradients' device.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch._foreach_mul_(gradients, _CLIP_NORM / norm.clamp(min=_CLIP_NORM))
+    return norm

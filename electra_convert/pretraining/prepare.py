@@ -1,0 +1,369 @@
+"""All that a run is decided by, before anything is trained: hparams, configurations, vocabulary and corpus.
+
+Imports no framework, and writes nothing but the cache of the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint
+from electra_convert.config.activations import GENERATOR_HEAD
+from electra_convert.config.hparams import Hparams, read_hparams_file
+from electra_convert.config.keys import HANDLED
+from electra_convert.config.record import recorded_hparams
+from electra_convert.config.resolve import DEFAULTS, Resolved, Value
+from electra_convert.config.sources import Findings, gather
+from electra_convert.conversion.layout_tensorflow import choose_layout
+from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
+from electra_convert.formats.names import HPARAMS_FILE
+from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.sequences import Tokenisation
+from electra_convert.pretraining.corpus.text import corpus_files, read_lines
+from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
+from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
+from electra_convert.pretraining.progress import Reporter
+from electra_convert.schemes.layouts import LAYOUTS, Layout
+from electra_convert.schemes.mapping import Role
+from electra_convert.schemes.models import require_tied
+from electra_convert.tokenizer import accents_of_folder, check_size
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
+
+_TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
+_SEGMENTS = 2
+# A larger share of pieces that the vocabulary lacks than this is worth a word.
+_MANY_UNKNOWN = 0.05
+# So is a larger share of tokens that are cut off.
+_MUCH_TRIMMED = 0.2
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a run is decided by.
+
+    Attributes:
+        settings: the training hparams.
+        layout: the layout of the models in google-research/electra.
+        findings: the configuration of each model, and all hparams.
+        pieces: the vocabulary.
+        corpus: the sequences.
+    """
+
+    settings: Settings
+    layout: Layout
+    findings: Findings
+    pieces: WordPieces
+    corpus: Corpus
+
+    @property
+    def configs(self) -> dict[Role, dict[str, Any]]:
+        """The configuration of each model for transformers' ElectraConfig."""
+        pad = self.pieces.vocabulary.ids["[PAD]"]
+        return {
+            role: {**{key: value.value for key, value in config.values.items()}, "pad_token_id": pad}
+            for role, config in self.findings.configs.items()
+        }
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """All hparams that were stated."""
+        return dict(self.findings.hparams.given) if self.findings.hparams else {}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided when a run began.
+
+    Attributes:
+        pieces: the vocabulary.
+        hparams: all that were stated.
+        origins: where each value of each model's configuration came from.
+    """
+
+    pieces: WordPieces
+    hparams: Mapping[str, Any]
+    origins: Mapping[str, Mapping[str, str]]
+
+
+def prepare(
+    places: Sequence[Path],
+    options: PretrainOptions,
+    start: Checkpoint | None,
+    decided: Decided | None,
+    reporter: Reporter,
+) -> Preparation:
+    """Decide on a run.
+
+    Args:
+        places: the corpus.
+        options: what was asked for; hparams that they leave out are those of the run that the checkpoint is of.
+        start: the checkpoint whose weights the run begins with, or None.
+        decided: what the run in the output was begun with, or None.
+        reporter: told how the corpus is tokenised, and what else a reader should know.
+
+    Raises:
+        ElectraConvertError: something does not fit; nothing has been written.
+    """
+    files = corpus_files(places)
+    given = options.given_hparams
+    hparams = _run_hparams(given, start, decided.hparams if decided else None)
+    training_settings(hparams)
+    if start is not None:
+        layout, findings = _found_models(start, given, hparams)
+        pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
+        rows = next(iter(start.models.values())).sizes.vocabulary
+        _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
+    else:
+        pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
+        hparams = _with_vocabulary(hparams, pieces)
+        layout = LAYOUTS[hparams.layout or "default"]
+        findings = _designed_models(hparams, layout)
+    if decided is not None:
+        findings = _with_origins(findings, decided.origins)
+    settings = training_settings(hparams)
+    _check_models(settings, findings)
+    how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
+    corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
+    preparation = Preparation(settings, layout, findings, pieces, corpus)
+    _tell(preparation, reporter)
+    return preparation
+
+
+def default_cache() -> Path:
+    """Where tokenised corpora are kept: in the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
+
+
+def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str, Any]:
+    """What a run is, for its own record and those of its models: no times, no places."""
+    return {
+        "seed": options.seed,
+        "precision": options.precision,
+        "held_out": options.held_out,
+        "init_from": options.init_from.resolve().name if options.init_from else None,
+        "reset_optimizer": options.reset_optimizer,
+        "corpus": {
+            "key": preparation.corpus.record.key,
+            "sequences": preparation.corpus.record.sequences,
+            "tokens": preparation.corpus.record.tokens,
+        },
+    }
+
+
+# hparams and models
+
+
+def _run_hparams(given: Hparams, start: Checkpoint | None, decided: Mapping[str, Any] | None) -> Hparams:
+    """Those of the run that is continued, changed where others are given.
+
+    Raises:
+        ConfigError: those beside the checkpoint cannot be read.
+    """
+    if decided is not None:
+        return _changed(decided, given)
+    if start is None:
+        return given
+    beside = start.folder / HPARAMS_FILE
+    if not start.scheme.described and beside.is_file():
+        return _changed(read_hparams_file(beside, HPARAMS_FILE).given, given)
+    return _changed(recorded_hparams(start.record) or {}, given)
+
+
+def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:
+    """The transformer's own hparams are changed one by one too: who gives another dropout means no other sizes."""
+    overrides = {**Hparams(before, "").overrides, **given.overrides}
+    merged = {**before, **given.given}
+    return Hparams({**merged, "model_hparam_overrides": overrides} if overrides else merged, given.origin)
+
+
+def _found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Layout, Findings]:
+    """Take the models of a checkpoint.
+
+    Raises:
+        NamesError: the checkpoint holds something else, or a tied tensor twice with different values.
+        ConfigError: its files, or hparams that were given, contradict each other or the weights.
+        TrainingError: it has no heads to go on with, or is half of a pair.
+    """
+    start.require_mapped()
+    for model in start.models.values():
+        require_tied(start.path, model)
+    # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
+    option = json.dumps(dict(hparams.given)) if given.given.keys() & HANDLED.keys() else None
+    findings = replace(gather(start, option, changes=given), hparams=hparams)
+    layout = start.layout or choose_layout(start, findings, start.models)
+    if start.layout is not None and hparams.layout is None and layout.hparams:
+        # What the variables say, and a checkpoint of this run must say again when it is resumed.
+        stated = Hparams({**hparams.given, **layout.hparams}, hparams.origin)
+        findings = replace(findings, hparams=stated)
+    _require_trainable(start, layout, findings)
+    return layout, findings
+
+
+def _require_trainable(start: Checkpoint, layout: Layout, findings: Findings) -> None:
+    hparams = findings.hparams or Hparams({}, "")
+    if layout.name not in _TRAINABLE:
+        raise TrainingError(
+            f"{start.path} is of the {layout.name} layout, which has no pretraining heads to go on with"
+        )
+    alone = next(iter(start.models)) if len(start.models) == 1 else None
+    if start.scheme.described and alone is not None and hparams.layout != layout.name:
+        needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
+        raise TrainingError(
+            f"{start.path} holds a {alone} alone; ELECTRA trains two models",
+            f"Give the folder of the pair, or --hparams '{needed}' to train the {alone} alone.",
+        )
+    if "generator" in start.models and findings.configs["generator"]["hidden_act"] != GENERATOR_HEAD:
+        raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
+
+
+def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
+    """Make the configurations that hparams ask for.
+
+    Raises:
+        ConfigError: a size is zero or does not fit another, or transformers has no such model.
+    """
+    configs: dict[Role, Resolved] = {}
+    for network in layout.networks:
+        values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
+        heads, hidden = values["num_attention_heads"], values["hidden_size"]
+        if not hidden or not values["num_hidden_layers"] or hidden % heads:
+            raise ConfigError(
+                f"{hparams.origin}: the {network.role} would have {values['num_hidden_layers']} layers of width "
+                f"{hidden} with {heads} attention heads",
+                "Heads must divide the width, and no size may be zero.",
+            )
+        if network.role == "generator" and values["hidden_act"] != GENERATOR_HEAD:
+            raise ConfigError(
+                f"{hparams.origin}: hidden_act is {values['hidden_act']}; transformers computes a generator's head "
+                "with gelu whatever the configuration says"
+            )
+        configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
+    return Findings(configs, hparams, {}, ())
+
+
+def _with_origins(findings: Findings, origins: Mapping[str, Mapping[str, str]]) -> Findings:
+    """Give the values of configurations their first origins again, in the order of when the run began: a run that is
+    resumed writes what it would have."""
+    configs = {}
+    for role, config in findings.configs.items():
+        known = origins.get(role, {})
+        first = {key: Value(config[key], known[key]) for key in known if key in config.values}
+        rest = {key: value for key, value in config.values.items() if key not in first}
+        configs[role] = replace(config, values={**first, **rest})
+    return replace(findings, configs=configs)
+
+
+def _check_models(settings: Settings, findings: Findings) -> None:
+    """Refuse models that the sequences do not fit, or that cannot be trained.
+
+    Raises:
+        ConfigError: names the value.
+    """
+    for role, config in findings.configs.items():
+        positions = config["max_position_embeddings"]
+        if settings.max_seq_length > positions:
+            raise ConfigError(
+                f"max_seq_length is {settings.max_seq_length}, but the {role} has {positions} positions",
+                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
+            )
+        if config["type_vocab_size"] < _SEGMENTS:
+            raise ConfigError(
+                f"the {role}'s type_vocab_size is {config['type_vocab_size']}, but sequences have two segments"
+            )
+        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if config[key] >= 1:
+                raise ConfigError(f"the {role}'s {key} is {config[key]}, expected a number from 0 up and below 1")
+
+
+# The vocabulary
+
+
+def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
+    """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
+    stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
+    for rows in stated:
+        _require_size(pieces, rows, "Leave vocab_size out of the hparams: it follows from the vocabulary.")
+    return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+
+
+def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
+    try:
+        check_size(pieces.vocabulary, rows, False)
+    except VocabularyError as error:
+        raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
+
+
+def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
+    stated = hparams["do_lower_case"]
+    if options.vocab is not None:
+        return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, stated)
+    if options.train_vocab is None:
+        raise UsageError(
+            "no vocabulary to tokenise with",
+            "Borrow one with --vocab, or train one on the corpus with --train-vocab SIZE.",
+        )
+    if recorded := next((path for path in files if is_tfrecords(path)), None):
+        raise CorpusError(
+            f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
+        )
+    lower_case = stated if options.lower_case is None else options.lower_case
+
+    def lines() -> Iterator[str]:
+        return (line for path in files for line in read_lines(path))
+
+    return train_word_pieces(lines, options.train_vocab, lower_case, options.strip_accents)
+
+
+def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
+    if options.vocab is not None:
+        return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, hparams["do_lower_case"])
+    model = next(iter(start.models.values()))
+    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
+    if vocabulary is None:
+        raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
+    casing = find_casing(start, model, vocabulary, hparams, TokenizerOptions(lower_case=options.lower_case))
+    assert casing is not None  # a vocabulary always speaks for one
+    saved = accents_of_folder(model.folder) if start.scheme.described else None
+    strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
+    return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
+
+
+# What a reader should know
+
+
+def _tell(preparation: Preparation, reporter: Reporter) -> None:
+    for line in preparation.findings.warnings:
+        reporter.warned(line)
+    for line in preparation.pieces.notices:
+        reporter.noticed(line)
+    _tell_of_corpus(preparation.corpus, reporter)
+    settings = preparation.settings
+    if settings.num_warmup_steps >= settings.num_train_steps:
+        reporter.warned(
+            f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
+            f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
+        )
+
+
+def _tell_of_corpus(corpus: Corpus, reporter: Reporter) -> None:
+    record = corpus.record
+    reporter.noticed(f"The corpus has {record.tokens:,} tokens in {record.sequences:,} sequences.")
+    if record.trimmed:
+        reporter.noticed(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
+    if (share := record.trimmed / (record.tokens + record.trimmed)) > _MUCH_TRIMMED:
+        reporter.warned(
+            f"{share:.0%} of the corpus is cut off and not trained on, since its lines are longer than a sequence: "
+            "write one sentence per line."
+        )
+    if record.unknown > _MANY_UNKNOWN * record.tokens:
+        reporter.warned(
+            f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
+            "be the corpus's."
+        )

@@ -1,0 +1,121 @@
+"""run.json: what the run in a folder is, so that it is resumed as it began."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from electra_convert.config.keys import check_keys
+from electra_convert.errors import CorruptFileError, TrainingError
+from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import VOCABULARY_FILE
+from electra_convert.output import write_file
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces
+from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.pretraining.prepare import Decided, Preparation, described
+from electra_convert.pretraining.run_folder import RUN_FILE
+from electra_convert.tokenizer import read_vocabulary
+
+_AS_IT_BEGAN = "Resume it as it began; or start another from its models with --init-from."
+
+
+def write_run(folder: Path, preparation: Preparation, options: PretrainOptions, computed: Mapping[str, Any]) -> None:
+    """Write down what a run is, and its vocabulary, in an empty folder.
+
+    Args:
+        folder: where.
+        preparation: what decides where the run ends.
+        options: what was asked for.
+        computed: how it is computed, which changes the rounding and what dropout draws alone.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    pieces, configs = preparation.pieces, preparation.findings.configs
+    origins = {role: {key: value.origin for key, value in one.values.items()} for role, one in configs.items()}
+    record = {
+        "schema": 1,
+        **described(preparation, options),
+        "train_vocab": options.train_vocab,
+        "origins": origins,
+        "lower_case": pieces.lower_case,
+        "strip_accents": pieces.strip_accents,
+        "computed": dict(computed),
+        "hparams": preparation.hparams,
+    }
+    write_file(folder / VOCABULARY_FILE, pieces.vocabulary.raw)
+    write_file(folder / RUN_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
+    """Read what the run in a folder is: the contents of run.json, and what was decided when it began.
+
+    Raises:
+        CorruptFileError: run.json is damaged.
+        ConfigError: its hparams are none.
+        VocabularyError: vocab.txt is damaged.
+    """
+    path = output / RUN_FILE
+    record: dict[str, Any] = decode_object(path.read_bytes(), str(path))
+    for key in ("hparams", "computed", "origins"):
+        if not isinstance(record.get(key), dict):
+            raise CorruptFileError(f"{path} has no {key}", "It is damaged; --overwrite starts anew.")
+    if not all(isinstance(origins, dict) for origins in record["origins"].values()):
+        raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
+    check_keys(record["hparams"], str(path))
+    pieces = WordPieces(
+        read_vocabulary(output / VOCABULARY_FILE), bool(record.get("lower_case")), bool(record.get("strip_accents"))
+    )
+    return record, Decided(pieces, record["hparams"], record["origins"])
+
+
+def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:
+    """Refuse to resume a run with other settings: it would not end where the run would have ended.
+
+    Raises:
+        TrainingError: names what differs.
+    """
+    for key, value in described(preparation, options).items():
+        _require_equal(key, record.get(key), value)
+    before, now = record["hparams"], preparation.hparams
+    for key in sorted({*before, *now}):
+        _require_equal(key, before.get(key), now.get(key))
+
+
+def require_same_tokenizer(record: Mapping[str, Any], pieces: WordPieces, options: PretrainOptions) -> None:
+    """Refuse to resume a run with another vocabulary or casing than its own, as far as options say one.
+
+    Raises:
+        TrainingError: names what differs.
+    """
+    if options.train_vocab is not None:
+        _require_equal("--train-vocab", record.get("train_vocab"), options.train_vocab)
+    if options.lower_case is not None:
+        _require_equal("lower_case", pieces.lower_case, options.lower_case)
+    if options.strip_accents is not None:
+        _require_equal("strip_accents", pieces.strip_accents, pieces.lower_case and options.strip_accents)
+    if options.vocab is None:
+        return
+    given = read_word_pieces(options.vocab, pieces.lower_case, pieces.strip_accents, None)
+    if given.vocabulary.pieces != pieces.vocabulary.pieces:
+        raise TrainingError(f"{options.vocab} is not the vocabulary that the run began with", _AS_IT_BEGAN)
+
+
+def changed(record: Mapping[str, Any], computed: Mapping[str, Any]) -> list[str]:
+    """A line for each way in which a resumed run is computed otherwise, so that it is not the same to the bit."""
+    before = record["computed"]
+    return [
+        f"{key} was {json.dumps(before[key])} when the run began, and is {json.dumps(value)} now: from here on it is "
+        "no longer the same to the bit."
+        for key, value in computed.items()
+        if key in before and before[key] != value
+    ]
+
+
+def _require_equal(key: str, before: object, now: object) -> None:
+    if before != now:
+        raise TrainingError(
+            f"{key} was {json.dumps(before)} when the run began, and is {json.dumps(now)} now", _AS_IT_BEGAN
+        )

@@ -1,0 +1,200 @@
+"""Networks and optimiser in training: made, filled from a checkpoint, and seen as one; reads and writes no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.sources import Findings
+from electra_convert.errors import NamesError, TrainingError, listing
+from electra_convert.pretraining.batches import weights_seed
+from electra_convert.pretraining.dropout import ATTENTION
+from electra_convert.pretraining.model import config_of, initialise, make_networks, named_weights
+from electra_convert.pretraining.optimizer import make_optimizer, moments_of
+from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.prepare import Preparation
+from electra_convert.pretraining.progress import Reporter
+from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.heads import PRETRAINING
+from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.mapping import SLOT_NAMES, Role, Sizes
+from electra_convert.schemes.models import step_constant
+from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
+from electra_convert.tensors.weight import Weight
+
+Losses = list[list[float]]
+
+
+@dataclass
+class TrainState:
+    """What training changes, and what it is.
+
+    Attributes:
+        networks: transformers' models, tied.
+        optimizer: the optimiser of all their parameters.
+        layout: their layout in google-research/electra.
+        findings: their configurations, and the hparams of the run.
+        step: the global step they are at.
+        pending: losses of the last steps, which have not been reported yet.
+    """
+
+    networks: Mapping[Role, nn.Module]
+    optimizer: torch.optim.AdamW
+    layout: Layout
+    findings: Findings
+    step: int = 0
+    pending: Losses = field(default_factory=list)
+
+
+def make_state(preparation: Preparation, device: torch.device, compiled: bool) -> TrainState:
+    """Make the models of a run on a device, their weights not yet set, and their optimiser, its moments zero."""
+    own_dropout = device.type == "cpu" and not compiled
+    networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
+    for network in networks.values():
+        network.to(device)
+    named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
+    once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
+    optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)
+    return TrainState(networks, optimizer, preparation.layout, preparation.findings)
+
+
+def begin(
+    state: TrainState,
+    start: Checkpoint | None,
+    resumed: bool,
+    settings: Settings,
+    options: PretrainOptions,
+    reporter: Reporter,
+) -> None:
+    """Give a state the weights, the moments and the step that it begins with.
+
+    Args:
+        state: as make_state makes it; filled in place.
+        start: the checkpoint that it goes on from, or None.
+        resumed: whether that is one of the run itself.
+        settings: the training hparams.
+        options: what was asked for.
+        reporter: told where it begins.
+
+    Raises:
+        NamesError: the checkpoint's weights are not the state's.
+        TrainingError: the checkpoint has only some of the optimiser's slots, or its run is over.
+        CorruptFileError: a tensor failed its container's checks.
+    """
+    if start is None:
+        initialise(state.networks, weights_seed(options.seed))
+        return
+    restore_weights(start, state.networks)
+    if not resumed and (options.reset_optimizer or start.slot_state == "none"):
+        why = "" if options.reset_optimizer else ", which has no optimiser slots"
+        reporter.noticed(f"The weights are those of {start.name}{why}; the schedule begins at step 0.")
+        return
+    _restore_moments(start, state)
+    total = settings.num_train_steps
+    if start.step is None or start.step > total:
+        raise TrainingError(
+            f"{start.path} is at step {start.step}, but num_train_steps is {total}",
+            "Give the num_train_steps of the whole run, or --reset-optimizer to begin a new schedule.",
+        )
+    reporter.noticed(f"The run of {start.name} continues at step {start.step} of {total}.")
+    state.step = start.step
+
+
+def as_checkpoint(state: TrainState) -> Checkpoint:
+    """See a state as a checkpoint with slots and step, without copying what is in main memory.
+
+    Returns:
+        The checkpoint, which changes when the state does.
+    """
+    return Checkpoint(
+        path=Path("the run"),
+        name="pretraining",
+        format="pretraining",
+        scheme=GOOGLE,
+        layout=state.layout,
+        models={role: _model(role, network, state.optimizer) for role, network in state.networks.items()},
+        step=state.step,
+        step_tensor=step_constant(state.step),
+        unmapped=(),
+        notices=(),
+        folder=Path(),
+        sources=(),
+    )
+
+
+def _model(role: Role, network: nn.Module, optimizer: torch.optim.AdamW) -> Model:
+    weights, slots = {}, {}
+    for name, parameter in named_weights(network).items():
+        weights[name] = Weight(_tensor(name, parameter))
+        for slot, moment in moments_of(optimizer, parameter).items():
+            slots[f"{name}.{slot}"] = Weight(_tensor(f"{name}.{slot}", moment))
+    config = config_of(network)
+    sizes = Sizes(
+        vocabulary=config.vocab_size,
+        positions=config.max_position_embeddings,
+        types=config.type_vocab_size,
+        embedding=config.embedding_size,
+        hidden=config.hidden_size,
+        intermediate=config.intermediate_size,
+        layers=config.num_hidden_layers,
+    )
+    return Model(role=role, head=PRETRAINING[role], sizes=sizes, weights=weights, slots=slots, folder=Path())
+
+
+def _tensor(name: str, values: torch.Tensor) -> Tensor:
+    array = np.ascontiguousarray(values.detach().cpu().numpy())
+    content = array.reshape(-1).view(np.uint8).data
+    return Tensor(name, DTYPES["float32"], array.shape, partial(stream_bytes, content))
+
+
+def restore_weights(checkpoint: Checkpoint, networks: Mapping[Role, nn.Module]) -> None:
+    """Fill networks with the weights of a checkpoint, whose models have their sizes.
+
+    Raises:
+        NamesError: a model is missing, or two that share a tensor here have different values for it.
+        CorruptFileError: a tensor failed its container's checks.
+    """
+    filled: set[nn.Parameter] = set()
+    unequal = []
+    for role, network in networks.items():
+        for name, parameter in named_weights(network).items():
+            values = _values(checkpoint.models[role].weights[name]).to(parameter.device)
+            if parameter in filled and not torch.equal(parameter.data, values):
+                unequal.append(name)
+            parameter.data.copy_(values)
+            filled.add(parameter)
+    if unequal:
+        raise NamesError(
+            f"{checkpoint.path}: discriminator and generator share these tensors while they are trained, but have "
+            f"different values for them: {listing(collapse(unequal))}",
+            """Give the generator embeddings of its own: --hparams '{"untied_generator_embeddings": true}'.""",
+        )
+
+
+def _restore_moments(checkpoint: Checkpoint, state: TrainState) -> None:
+    """Fill the optimiser with the slots of a checkpoint."""
+    if checkpoint.slot_state != "full":
+        raise TrainingError(
+            f"{checkpoint.path} has optimiser slots of some weights only, so its run cannot be continued",
+            "--reset-optimizer takes its weights alone, and starts a new schedule.",
+        )
+    for role, network in state.networks.items():
+        slots = checkpoint.models[role].slots
+        for name, parameter in named_weights(network).items():
+            moments = moments_of(state.optimizer, parameter)
+            for slot in SLOT_NAMES:
+                moments[slot].copy_(_values(slots[f"{name}.{slot}"]))
+
+
+def _values(weight: Weight) -> torch.Tensor:
+    try:
+        return torch.from_numpy(np.array(weight.read_float32()))
+    except NamesError as error:
+        raise NamesError(error.message, "Use an earlier checkpoint.") from error

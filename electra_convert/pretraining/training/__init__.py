@@ -1,1 +1,0 @@
-"""ELECTRA's training itself: batches, both networks and their losses, optimiser and loop; writes no files."""

@@ -1,0 +1,63 @@
+"""Which files of a repository are downloaded: for every kind of repository, what locate then finds in them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from electra_convert.hub.download import needed_files
+
+BESIDE = ["config.json", "vocab.txt"]
+SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
+BUNDLE = ["model.ckpt-10.data-00000-of-00001", "model.ckpt-10.index", "model.ckpt-10.meta"]
+PAIR = [f"{role}/{name}" for role in ("discriminator", "generator") for name in ("config.json", "model.safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "wanted", "pointed_at"),
+    [
+        (["model.safetensors", "pytorch_model.bin"], "", ["model.safetensors"], ""),
+        ([*SHARDS, "pytorch_model.bin"], "", SHARDS, ""),
+        (["model.safetensors", *SHARDS], "", ["model.safetensors"], ""),
+        (["pytorch_model.bin", "tf_model.h5"], "", ["pytorch_model.bin"], ""),
+        (["checkpoint", *BUNDLE], "", ["checkpoint", *BUNDLE], ""),
+        (["saved_model.pb", "variables/variables.index"], "", ["saved_model.pb", "variables/variables.index"], ""),
+        (["model.safetensors", "checkpoint", *BUNDLE], "", ["model.safetensors"], "model.safetensors"),
+        ([*SHARDS, *BUNDLE], "", SHARDS, "model.safetensors.index.json"),
+        (["checkpoint", *BUNDLE], "model.ckpt-10", BUNDLE, "model.ckpt-10"),
+        (["checkpoint", *BUNDLE], "model.ckpt-10.index", BUNDLE, "model.ckpt-10.index"),
+        (["checkpoint", *BUNDLE], "checkpoint", ["checkpoint", *BUNDLE], "checkpoint"),
+        ([*BUNDLE, "model.ckpt-100.index"], "model.ckpt-10", BUNDLE, "model.ckpt-10"),
+        ([*SHARDS, "model.safetensors"], "model.safetensors.index.json", SHARDS, "model.safetensors.index.json"),
+        (["a/model.safetensors", "b/model.safetensors"], "b", ["b/model.safetensors"], "b"),
+        (["a/weights.pt", "a/other.pt"], "a/weights.pt", ["a/weights.pt"], "a/weights.pt"),
+        ([f"run/{name}" for name in BUNDLE], "run/model.ckpt-10", [f"run/{n}" for n in BUNDLE], "run/model.ckpt-10"),
+        (PAIR, "", PAIR, ""),
+        ([*PAIR, "discriminator/pytorch_model.bin", "generator/notes"], "", PAIR, ""),
+        ([f"x/{name}" for name in PAIR], "x", [f"x/{name}" for name in PAIR], "x"),
+        ([f"old/{name}" for name in BUNDLE], "", [], ""),
+        (["tf_model.h5", "README.md"], "", [], ""),
+        ([], "", [], ""),
+        (["model.safetensors"], "nothing", [], "nothing"),
+    ],
+)
+def test_the_weights_that_transformers_would_take_are_chosen(names, path, wanted, pointed_at):
+    folder = path if path and any(name.startswith(f"{path}/") for name in names) else path.rpartition("/")[0]
+    beside = [f"{folder}/{name}" if folder else name for name in BESIDE]
+    chosen, place = needed_files([*names, *beside] if names and wanted != PAIR else names, path)
+    extra = beside if wanted and "discriminator/config.json" not in wanted else []
+    extra = [] if any("discriminator/" in name for name in wanted) else extra
+    assert (sorted(set(chosen)), place) == (sorted({*wanted, *extra}), pointed_at)
+
+
+WEIGHTS = {*SHARDS, *BUNDLE, *PAIR[1::2], "checkpoint"}
+OTHERS = ["README.md", "generator/README.md", "a/b", "tf_model.h5", "notes.txt", ".gitattributes"]
+
+
+@given(st.lists(st.sampled_from([*WEIGHTS, *BESIDE, *PAIR[::2], *OTHERS]), unique=True))
+def test_nothing_is_chosen_that_is_not_there_or_twice_or_of_no_use(names):
+    chosen, _ = needed_files(names, "")
+    assert set(chosen) <= set(names) - set(OTHERS)
+    assert len(chosen) == len(set(chosen))
+    assert bool(chosen) is bool(WEIGHTS & set(names)) is bool(WEIGHTS & set(chosen))

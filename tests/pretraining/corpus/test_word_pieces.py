@@ -1,0 +1,68 @@
+"""Vocabularies that are trained on a text, or borrowed with the casing they have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import FIXTURES
+
+from electra_convert.errors import VocabularyError
+from electra_convert.pretraining.corpus.text import corpus_files, read_lines
+from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces, train_word_pieces
+
+CORPUS = FIXTURES / "corpus"
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return read_word_pieces(FIXTURES / "vocab.txt", None, None, None)
+
+
+def lines():
+    return (line for path in corpus_files([CORPUS]) for line in read_lines(path))
+
+
+@pytest.mark.parametrize(("lower_case", "strips"), [(None, None), (False, None), (True, False)])
+def test_a_trained_vocabulary_is_the_same_every_time_and_covers_its_text(lower_case, strips):
+    made = [train_word_pieces(lines, 700, lower_case, strips) for _ in range(3)]
+    assert made[0].vocabulary.raw == made[1].vocabulary.raw == made[2].vocabulary.raw
+    assert len(made[0].vocabulary) == 700
+    assert made[0].vocabulary.pieces[:5] == ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    unknown = made[0].vocabulary.ids["[UNK]"]
+    assert not any(unknown in ids for ids in encoder(made[0].definition)(list(lines())))
+    assert any("á" in piece for piece in made[0].vocabulary.pieces) == (not made[0].strip_accents)
+    assert any(piece.lower() != piece for piece in made[0].vocabulary.pieces[5:]) == (not made[0].lower_case)
+
+
+def test_a_small_text_gives_a_small_vocabulary_and_says_so():
+    made = train_word_pieces(lambda: ["el gato", "la gata"], 5000, None, None)
+    assert len(made.vocabulary) < 50
+    assert "not the 5000 that were asked for" in made.notices[0]
+
+
+def test_special_tokens_are_not_known_inside_a_text(pieces):
+    [ids] = encoder(pieces.definition)(["see [MASK] here"])
+    assert not set(ids) & {pieces.vocabulary.ids[token] for token in ("[MASK]", "[CLS]", "[SEP]", "[PAD]")}
+
+
+def test_a_tokenizers_folder_gives_its_own_casing(tmp_path, pieces):
+    (tmp_path / "vocab.txt").write_bytes(pieces.vocabulary.raw)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "strip_accents": False}))
+    found = read_word_pieces(tmp_path, None, None, None)
+    assert (found.lower_case, found.strip_accents) == (True, False)
+
+
+def lines_of_many_letters():
+    return iter(["¿Qué están haciendo los pájaros? The birds sing, don't they: 鳥 が 歌う。"])
+
+
+@pytest.mark.parametrize("size", [6, 8])
+def test_a_vocabulary_too_small_for_its_letters_is_refused(size):
+    with pytest.raises(VocabularyError, match="the special tokens and the commonest characters alone are"):
+        train_word_pieces(lines_of_many_letters, size, False, False)
+
+
+@pytest.mark.parametrize("size", [7, *range(9, 40)])
+def test_a_trained_vocabulary_is_never_larger_than_was_asked_for(size):
+    assert len(train_word_pieces(lines_of_many_letters, size, False, False).vocabulary) <= size
