@@ -24,7 +24,7 @@ HEAVY |= {"accelerate", "matplotlib"}
 TRAINING = PACKAGE / "pretraining"
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
-    version errors frameworks tensors formats hub.errors hub.client hub.download
+    version errors frameworks tensors metrics formats hub.errors hub.client hub.download
     schemes checkpoint config tokenizer output pages pytorch verification conversion demo hub.card hub pretraining
     cli __main__
 """.split()
