@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TRANSFORMERS4 := $(VENV)/transformers4
+export TRANSFORMERS4 := $(CURDIR)/$(VENV)/transformers4
 PYTEST_ARGS ?=
 
-.PHONY: quickstart test lint types clean
+.PHONY: quickstart test test-long lint types clean
 
 quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against TensorFlow, and look for replaced words.
 	$(BIN)/electra-convert inspect fixtures/default
@@ -15,8 +15,14 @@ quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against T
 	$(BIN)/electra-convert demo quickstart "This function returns a list of the names in the current directory." --corrupt 25% --seed 11
 
 # One thread for each worker: threads of torch that wait for a core another worker has make tiny models six times slower.
-test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests.
-	OMP_NUM_THREADS=1 TRANSFORMERS4=$(CURDIR)/$(TRANSFORMERS4) $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+test test-long: export OMP_NUM_THREADS = 1
+PYTEST := $(BIN)/python -m pytest -n 2
+
+test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests but the long ones; ends with what was skipped.
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing, for 20 minutes at most.
+	timeout 20m $(PYTEST) -m long $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from electra_convert.errors import UsageError, arguments_for_options
 from electra_convert.formats.locate import Location, locate
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.models import Checkpoint, Model, Scheme
 from electra_convert.schemes.transformers import TRANSFORMERS
 from electra_convert.tensors.spec import Source
@@ -67,8 +68,8 @@ def open_checkpoint(
 
 
 @contextmanager
-def open_path(path: Path, generator: Path | None = None) -> Iterator[Checkpoint]:
-    """Open what is here already, as open_checkpoint does."""
+def open_path(path: Path, generator: Path | None = None, choice: Choice | None = None) -> Iterator[Checkpoint]:
+    """Open what is here already, as open_checkpoint does; of a fine-tuned checkpoint with the head of one task."""
     locations = locate(path)
     if generator is not None:
         locations += _generator_locations(locations, generator)
@@ -81,7 +82,16 @@ def open_path(path: Path, generator: Path | None = None) -> Iterator[Checkpoint]
                 stack.callback(opened[location].close)
             return opened[location]
 
-        yield _scheme_of(locations[0], open_source(locations[0])).read(path, locations, open_source)
+        scheme = _scheme_of(locations[0], open_source(locations[0]))
+        if choice is None:
+            yield scheme.read(path, locations, open_source)
+        elif scheme.read_task is None:
+            raise UsageError(
+                f"--task goes with a fine-tuned checkpoint of google-research/electra; {path} is of {scheme.name}",
+                "A model folder holds one head; leave --task out.",
+            )
+        else:
+            yield scheme.read_task(choice, path, locations, open_source)
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:

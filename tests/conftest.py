@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
-from support import checkpoints
+from support import checkpoints, forward
 from support.checkpoints import SIZES
 from support.pairs import copy_pair
 from support.pretraining import TINY
@@ -26,7 +27,7 @@ from electra_convert.errors import ElectraWarning
 if TYPE_CHECKING:
     from electra_convert.verification.reference.session import ReferenceSession
 
-pytest_plugins = ["support.browser", "support.fake_hub.fixtures"]
+pytest_plugins = ["support.browser", "support.fake_hub.fixtures", "support.order", "support.skips", "pytester"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
 settings.register_profile(
@@ -74,18 +75,53 @@ def golden_copy(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def variant_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """Writes a checkpoint of a layout with TensorFlow, once a session."""
-    made: dict[tuple[str, str], Path] = {}
+def imported_tensorflow():
+    """TensorFlow, which takes seconds: files that name this fixture share a worker (support/order.py)."""
+    import tensorflow
 
+    return tensorflow
+
+
+@pytest.fixture(scope="session")
+def variant_folders(imported_tensorflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Writes a checkpoint of a layout with TensorFlow, once a session."""
+
+    @cache
     def folder(variant: str, sizes: str) -> Path:
-        if (variant, sizes) not in made:
-            place = tmp_path_factory.mktemp(f"{variant}_{sizes}")
-            checkpoints.write_folder(place, variant, SIZES[sizes])
-            made[variant, sizes] = place
-        return made[variant, sizes]
+        place = tmp_path_factory.mktemp(f"{variant}_{sizes}")
+        checkpoints.write_folder(place, variant, SIZES[sizes])
+        return place
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def converted_layouts(variant_folders, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Converts a checkpoint of a layout with its slots, once a session; not to be changed."""
+    from electra_convert import convert
+
+    @cache
+    def folder(variant: str, sizes: str) -> Path:
+        return convert(
+            variant_folders(variant, sizes), tmp_path_factory.mktemp("converted") / "out", optimizer=True
+        ).output
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def oracle_outputs() -> Callable[[str, str, str], forward.Outputs]:
+    """What the oracle computes from a model of a layout for the inputs of its sizes, once a session."""
+
+    @cache
+    def computed(variant: str, sizes: str, role: str) -> forward.Outputs:
+        made = SIZES[sizes]
+        variables = checkpoints.variables(variant, made, slots=False)
+        heads = checkpoints.sizes_of(variant, role, made).heads
+        network = forward.NETWORKS[variant][role]
+        return forward.forward(variables, network, heads, activation=made.activation, **checkpoints.inputs(made))
+
+    return computed
 
 
 def write_bundle(prefix: Path, tensors: Mapping[str, NDArray[np.generic]]) -> None:
@@ -122,6 +158,24 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def tuned_for(written: Callable[..., Path]) -> Callable[..., Path]:
+    """Writes a checkpoint fine-tuned for a task of a dense layer, as classification and tagging are."""
+
+    def tune(task: str, labels: int, sizes: str = "projected") -> Path:
+        def change(tensors: dict[str, NDArray[np.generic]]) -> None:
+            for name in [name for name in tensors if name.startswith("task_specific/")]:
+                del tensors[name]
+            rng = np.random.default_rng(labels)
+            shape = (SIZES[sizes].hidden, labels)
+            tensors[f"task_specific/{task}/dense/kernel"] = rng.standard_normal(shape).astype(np.float32)
+            tensors[f"task_specific/{task}/dense/bias"] = rng.standard_normal(labels).astype(np.float32)
+
+        return written("fine_tuned", sizes, change=change)
+
+    return tune
 
 
 @pytest.fixture(scope="session")

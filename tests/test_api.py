@@ -89,7 +89,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in ("", *FUNCTIONS)
     ],
 )
-def test_every_function_has_an_example_that_runs(reader: Path, name: str, shared_witness):
+def test_every_function_has_an_example_that_runs(reader: Path, name: str, shared_reference):
     documented = getattr(electra_convert, name) if name else electra_convert
     names = {public: getattr(electra_convert, public) for public in electra_convert.__all__}
     (found,) = doctest.DocTestFinder(recurse=False).find(documented, name or "electra_convert", globs=names)
@@ -335,7 +335,7 @@ def test_a_dry_run_says_that_nothing_is_written(reader: Path):
 
 
 @pytest.mark.slow
-def test_the_script_of_a_transformers_user(reader: Path, shared_witness):
+def test_the_script_of_a_transformers_user(reader: Path, shared_reference):
     """Load a model from a TensorFlow checkpoint, convert it after a typo, and see that it is the same."""
     import torch
     from transformers import ElectraForPreTraining

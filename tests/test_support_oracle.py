@@ -45,11 +45,9 @@ class Trained:
     ],
     ids=lambda parameters: parameters[0],
 )
-def trained(request: pytest.FixtureRequest) -> Trained:
-    import tensorflow as tf
-
+def trained(request: pytest.FixtureRequest, imported_tensorflow) -> Trained:
     folder, variant, generator_hidden_size = request.param
-    reader = tf.train.load_checkpoint(str(FIXTURES / folder))
+    reader = imported_tensorflow.train.load_checkpoint(str(FIXTURES / folder))
     with np.load(FIXTURES / folder / "golden.npz") as golden:
         return Trained(
             variant,
@@ -254,12 +252,11 @@ def test_inputs_have_full_and_padded_rows_and_the_whole_range_of_ids(sizes: Size
 
 @pytest.mark.slow
 @every_variant
-def test_tensorflow_finds_and_reads_back_a_folder(variant: str, tmp_path: Path) -> None:
-    import tensorflow as tf
-
+def test_tensorflow_finds_and_reads_back_a_folder(variant: str, tmp_path: Path, imported_tensorflow) -> None:
     sizes = SIZES["odd"]
     prefix = checkpoints.write_folder(tmp_path / "run", variant, sizes)
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / "run")))
+    latest = imported_tensorflow.train.latest_checkpoint(str(tmp_path / "run"))
+    reader = imported_tensorflow.train.load_checkpoint(latest)
     made = checkpoints.variables(variant, sizes)
     assert set(reader.get_variable_to_shape_map()) == set(made)
     for name, array in made.items():

@@ -48,6 +48,18 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
     help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
 )
 @click.option(
+    "--task",
+    metavar="NAME[=KIND]",
+    help="Of a fine-tuned TensorFlow checkpoint: the task whose head is wanted; by default, every one whose name "
+    "tells what it is. KIND says it otherwise: text-classification, regression, token-classification or "
+    "question-answering.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE|A,B,...",
+    help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
+)
+@click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
     help="Round the weights to this dtype. By default, they stay as they are.",
@@ -80,6 +92,7 @@ def command(
     output: Path,
     cased: bool | None,
     max_shard_size: str | None,
+    task: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of Options
@@ -93,7 +106,7 @@ def command(
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
-    from electra_convert.conversion.options import Options, read_size
+    from electra_convert.conversion.options import Options, read_size, read_task
     from electra_convert.hub.download import local_source
 
     prepare_hub(quiet or as_json)
@@ -102,6 +115,7 @@ def command(
     options = Options(
         lower_case=None if cased is None else not cased,
         max_shard_size=read_size(max_shard_size),
+        task=read_task(task),
         **given,
     )
     with progress_bar("Converting", quiet or as_json) as progress:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, SPELT_OUT, TRAINING, activation, check_keys
-from electra_convert.errors import ConfigError
+from electra_convert.errors import ConfigError, UsageError
 from electra_convert.schemes.mapping import Role
 
 _SMALL_EMBEDDING = 128
@@ -182,3 +182,13 @@ def _spelt_out(hparams: Hparams) -> Hparams:
         "Google's pretraining does not use it."
     )
     return replace(hparams, given={**hparams.given, "do_lower_case": meant}, warnings=(warning,))
+
+
+def hparams_text(given: str | Path | Mapping[str, Any] | None) -> str | None:
+    """Hparams as the command line takes them: JSON, or the name of a file that holds it."""
+    if isinstance(given, Mapping):
+        try:
+            return json.dumps(dict(given))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"--hparams cannot be written as JSON: {error}") from error
+    return str(given) if isinstance(given, Path) else given

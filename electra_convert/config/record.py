@@ -46,6 +46,7 @@ def encode_record(
         "source": {"format": checkpoint.format, "name": checkpoint.name},
         "variant": layout,
         "step": checkpoint.step,
+        **({"task": task} if (task := next((model.task for model in checkpoint.models.values()), "")) else {}),
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
         "notices": list(notices),

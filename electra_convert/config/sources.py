@@ -75,7 +75,7 @@ def gather(
         ConfigError: a source cannot be read, or contradicts the weights or another source.
         CorruptFileError: the graph is damaged.
     """
-    warnings: list[str] = []
+    warnings: list[str] = list(checkpoint.warnings)
     attempt = partial(_attempt, checkpoint.folder, hparams is not None or config is not None, warnings)
     given = _hparams(checkpoint, hparams, attempt)
     wanted = checkpoint.models.keys() if roles is None else roles

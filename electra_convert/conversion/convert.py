@@ -6,33 +6,38 @@ Named apart from the function, which is electra_convert.convert.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.config.hparams import hparams_text
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.layout_tensorflow import plan_tensorflow
+from electra_convert.conversion.layout_tensorflow import head_obstacle, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import (
     Options,
     Rounding,
     Selection,
     Target,
-    hparams_text,
     lowers_case,
+    read_labels,
     read_path,
     read_size,
     read_target,
+    read_task,
 )
-from electra_convert.conversion.plan import OutputPlan, Progress, write
+from electra_convert.conversion.plan import OutputPlan, merged, write
 from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
+from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
+from electra_convert.tensors.transfer import Progress
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +51,8 @@ class Conversion:
         to: the container that was written.
         layout: the layout of a TensorFlow source, or None.
         step: the global step, or None where it is not known.
-        models: the configuration of each model written, each value with its origin.
+        models: the configuration of each model written, by role, or of several tasks by task, each value with its
+            origin.
         parameters: the number of weights of each model written.
         files: the size in bytes of every file, by path within the output; for a dry run, of containers the bytes of
             their tensors alone, without headers and indices.
@@ -61,20 +67,20 @@ class Conversion:
     to: Target
     layout: str | None
     step: int | None
-    models: Mapping[Role, Mapping[str, Value]]
-    parameters: Mapping[Role, int]
+    models: Mapping[str, Mapping[str, Value]]
+    parameters: Mapping[str, int]
     files: Mapping[str, int]
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
 
     @property
-    def configs(self) -> dict[Role, dict[str, Any]]:
+    def configs(self) -> dict[str, dict[str, Any]]:
         """The configuration of each model written, by transformers' names."""
         return {role: plain(values) for role, values in self.models.items()}
 
     @property
-    def origins(self) -> dict[Role, dict[str, str]]:
+    def origins(self) -> dict[str, dict[str, str]]:
         """Where each value of `configs` comes from, such as weights or hparams.json."""
         return {role: origins(values) for role, values in self.models.items()}
 
@@ -101,6 +107,8 @@ def convert(
     cased: bool | None = None,
     uncased: bool | None = None,
     strip_accents: bool | None = None,
+    task: str | None = None,
+    labels: str | Path | Sequence[str] | None = None,
     dtype: Rounding | None = None,
     max_shard_size: int | str | None = None,
     optimizer: bool = False,
@@ -141,6 +149,10 @@ def convert(
         cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
         uncased: the opposite of cased, for those who would rather say it so.
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
+        task: of a checkpoint that Google's code fine-tuned: the task whose head is wanted, NAME or NAME=KIND where
+            the name does not tell; KIND is text-classification, regression, token-classification or
+            question-answering.
+        labels: what its classes are called: a list, or a file with one a line; by default those of Google's code.
         dtype: round the weights to this dtype, to the nearest, ties to even.
         max_shard_size: split the weights into files of at most this size: bytes, or text such as "2GB".
         optimizer: carry over the optimiser's slots and the global step.
@@ -170,6 +182,8 @@ def convert(
         pad_vocab=pad_vocab,
         lower_case=lowers_case(cased, uncased),
         strip_accents=strip_accents,
+        task=read_task(task),
+        labels=read_labels(labels),
         dtype=dtype,
         max_shard_size=read_size(max_shard_size),
         optimizer=optimizer,
@@ -192,23 +206,28 @@ def run_conversion(
 ) -> Conversion:
     """Convert an ELECTRA checkpoint, with the options already in one place."""
     source = local_source(pointed_at, token=token)
-    with open_path(source, options.generator) as checkpoint:
+    with ExitStack() as stack:
+        checkpoint = stack.enter_context(open_path(source, options.generator, options.task))
+        parts = _parts(stack, source, checkpoint, options)
         target: Target = options.to or checkpoint.scheme.target
         options.check(target)
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
-        roles = choose_roles(checkpoint, options.model)
-        findings = gather(checkpoint, options.hparams, options.config, roles)
-        for role in roles:
-            require_tied(checkpoint.path, checkpoint.models[role])
-        plan = _plan(checkpoint, findings, roles, target, options)
+        planned = {name: _plan_part(part, target, options) for name, part in parts.items()}
+        plan = merged({name: plan for name, (plan, _, _) in planned.items()})
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
                 compare = partial(_verify, source, pointed_at, output, options)
                 inspect = compare if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
+        settled = {
+            name or role: (findings.configs[role].values, parts[name].models[role].parameters)
+            for name, (_, findings, roles) in planned.items()
+            for role in roles
+        }
+        found = [line for _, findings, _ in planned.values() for line in findings.warnings]
         return Conversion(
             source=pointed_at,
             output=output,
@@ -216,13 +235,31 @@ def run_conversion(
             to=target,
             layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
-            models={role: findings.configs[role].values for role in roles},
-            parameters={role: checkpoint.models[role].parameters for role in roles},
+            models={name: values for name, (values, _) in settled.items()},
+            parameters={name: count for name, (_, count) in settled.items()},
             files=files,
             notices=plan.notices,
-            warnings=findings.warnings,
+            warnings=tuple(dict.fromkeys([*found, *plan.warnings])),
             dry_run=options.dry_run,
         )
+
+
+def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:
+    """What is laid out in folders of their own: one checkpoint in the output itself, or of several tasks one each."""
+    tasks = [task.name for task in checkpoint.tasks if task.head is not None]
+    if options.task is not None or len(tasks) < 2:
+        return {"": checkpoint}
+    return {name: stack.enter_context(open_path(source, None, Choice(name))) for name in tasks}
+
+
+def _plan_part(
+    checkpoint: Checkpoint, target: Target, options: Options
+) -> tuple[OutputPlan, Findings, tuple[Role, ...]]:
+    roles = choose_roles(checkpoint, options.model)
+    findings = gather(checkpoint, options.hparams, options.config, roles)
+    for role in roles:
+        require_tied(checkpoint.path, checkpoint.models[role])
+    return _plan(checkpoint, findings, roles, target, options), findings, roles
 
 
 def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
@@ -309,7 +346,9 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
 
 
 def _head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
-    names = [name for role in roles for name in checkpoint.models[role].head.unmapped]
-    return (
-        [f"Left out, a fine-tuned head, which Google's code has no place for: {', '.join(names)}."] if names else []
-    )
+    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
+    return [
+        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
+        for head, reason in told
+        if reason is not None
+    ]

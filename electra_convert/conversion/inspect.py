@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.config.hparams import hparams_text
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import gather
-from electra_convert.conversion.options import hparams_text, read_path
-from electra_convert.conversion.plan import Progress
+from electra_convert.conversion.options import read_path
 from electra_convert.errors import arguments_for_options
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.layouts import collapse
@@ -22,6 +22,7 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tensors.cast import require_finite
 from electra_convert.tensors.spec import PIECE_BYTES
+from electra_convert.tensors.transfer import Progress
 
 
 @dataclass(frozen=True, repr=False)

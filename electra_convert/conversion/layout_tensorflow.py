@@ -17,7 +17,7 @@ from electra_convert.errors import NamesError, counted, listing
 from electra_convert.formats import tf_bundle
 from electra_convert.formats.names import CONVERSION_FILE, HPARAMS_FILE, VOCABULARY_FILE
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.google import variables
+from electra_convert.schemes.google import google_form, variables
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, Network, collapse, fine_tuned
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
@@ -104,7 +104,9 @@ def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Ro
         role, model = next(iter(models.items()))
         if model.head in PRETRAINING.values():
             return LAYOUTS["masked_lm" if role == "generator" else "uniform_generator"]
-        return fine_tuned(model.head, model.head.name) if model.head.rules else LAYOUTS["encoder"]
+        if model.head.is_of_a_task and head_obstacle(model) is None:
+            return fine_tuned(model.head, model.task or model.head.name)
+        return LAYOUTS["encoder"]
     if models["discriminator"].head not in PRETRAINING.values():
         raise NamesError(
             "the discriminator has no pretraining head, which every layout of a pair needs",
@@ -118,6 +120,22 @@ def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Ro
         known = _fitting(models)
     _require_representable(LAYOUTS[known], models)
     return LAYOUTS[known]
+
+
+def head_obstacle(model: Model) -> str | None:
+    """Why Google's code has no place for a model's head; None where it has, or where there is none.
+
+    Raises:
+        CorruptFileError: a tensor of the head failed its container's checks.
+    """
+    head = model.head
+    if head.unmapped:
+        return "Google's code has no such head"
+    if head.algebra is not None and not google_form(model):
+        return "Google's code has one dense layer, and these two are not of the form in which it becomes two here"
+    if head.segment and not model.task and tokenizer.segment_of_folder(model.folder) != head.segment:
+        return "Google's code gives every real token of this task segment 1, and this model's tokenizer does not"
+    return None
 
 
 def _fitting(models: Mapping[Role, Model]) -> str:

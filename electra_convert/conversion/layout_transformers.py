@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.labels import Labels, find_labels
 from electra_convert.config.record import encode_record, recorded_hparams, recorded_layout
 from electra_convert.config.resolve import Value, plain
 from electra_convert.config.sources import Findings
 from electra_convert.config.transformers import encode_config
 from electra_convert.conversion.options import Options, Target
-from electra_convert.conversion.plan import Container, OutputPlan
+from electra_convert.conversion.plan import Container, OutputPlan, merged
 from electra_convert.errors import ConfigError
 from electra_convert.formats import safetensors_file
 from electra_convert.formats.names import (
+    BESIDE_FILE,
     CONFIG_FILE,
     CONVERSION_FILE,
     OPTIMIZER_FILE,
@@ -64,21 +65,17 @@ def plan_transformers(
         ConfigError: transformers cannot compute a model as Google's code does.
         VocabularyError: the vocabulary does not belong to a model.
     """
-    containers: list[Container] = []
-    files: dict[str, bytes] = {}
-    told: list[str] = list(notices)
-    for role in roles:
-        folder = role if len(roles) > 1 else ""
-        boxes, small, noted = _plan_folder(checkpoint, findings, role, target, options, notices)
-        containers += [replace(box, folder=folder) for box in boxes]
-        files |= {str(PurePosixPath(folder, name)): content for name, content in small.items()}
-        told += [line for line in noted if line not in told]
-    return OutputPlan(tuple(containers), files, tuple(told))
+    return merged(
+        {
+            role if len(roles) > 1 else "": _plan_folder(checkpoint, findings, role, target, options, notices)
+            for role in roles
+        }
+    )
 
 
 def _plan_folder(
     checkpoint: Checkpoint, findings: Findings, role: Role, target: Target, options: Options, notices: Sequence[str]
-) -> tuple[list[Container], dict[str, bytes], list[str]]:
+) -> OutputPlan:
     model = checkpoint.models[role]
     _check_computable(checkpoint, findings, role)
     weights = weight_entries(model, options)
@@ -88,19 +85,56 @@ def _plan_folder(
         slots = _slots(model, checkpoint)
         files = {OPTIMIZER_FILE: sum(spec.nbytes for _, spec in slots)}
         boxes.append(Container("", files, slots, _open_optimizer))
+    if model.beside:
+        kept = [
+            (weight, TensorSpec(name, weight.tensor.dtype, weight.shape)) for name, weight in model.beside.items()
+        ]
+        boxes.append(Container("", {BESIDE_FILE: sum(spec.nbytes for _, spec in kept)}, kept, _open_beside))
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
     base = findings.bases.get(role, {})
+    labels = _labels(checkpoint, model, options)
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
+    values |= _head_values(model, labels)
+    notices = [*notices, *_head_notices(model, options)]
+    warnings = () if labels is None or labels.warning is None else (labels.warning,)
     record = encode_record(
         checkpoint,
         checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record),
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
-        [*notices, *tokens.notices, *findings.warnings],
+        [*notices, *tokens.notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries],
     )
     config = encode_config(_architecture(model, findings), plain(values), _common_dtype(weights), base)
-    return boxes, {CONFIG_FILE: config, CONVERSION_FILE: record, **tokens.files}, list(tokens.notices)
+    small = {CONFIG_FILE: config, CONVERSION_FILE: record, **tokens.files}
+    return OutputPlan(tuple(boxes), small, (*notices, *tokens.notices), warnings)
+
+
+def _labels(checkpoint: Checkpoint, model: Model, options: Options) -> Labels | None:
+    """What the classes of a head from Google's code are called; a transformers model's are in its config.json."""
+    if not model.sizes.labels or (checkpoint.scheme.described and options.labels is None):
+        return None
+    return find_labels(checkpoint.folder, model.task, model.head, model.sizes.labels, options.labels)
+
+
+def _head_values(model: Model, labels: Labels | None) -> dict[str, Value]:
+    problem = model.head.problem_type if labels else None
+    return {**(labels.values if labels else {}), **({"problem_type": Value(problem, "head")} if problem else {})}
+
+
+def _head_notices(model: Model, options: Options) -> list[str]:
+    """What a reader should know of a head that came from Google's code."""
+    told = []
+    if model.beside:
+        told.append(
+            f"Kept in {BESIDE_FILE}, since {model.head.architecture()} has no place for it: what says that there is "
+            f"no answer ({', '.join(model.beside)})."
+        )
+    if model.task and model.head.algebra is not None:
+        told.append(model.head.algebra.remark(model.sizes.labels, model.sizes.hidden))
+        if options.optimizer:
+            told.append(f"Left out, optimiser slots of the head of {model.task}: transformers' has other parameters.")
+    return told
 
 
 def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
@@ -169,6 +203,15 @@ def _open_weights(target: Target, max_bytes: int | None, folder: Path, specs: Se
 
         return torch_file.open_folder_sink(folder, specs, max_bytes)
     return safetensors_file.open_folder_sink(folder, specs, max_bytes)
+
+
+def _beside(model: Model) -> Container:
+    kept = [(weight, TensorSpec(name, weight.tensor.dtype, weight.shape)) for name, weight in model.beside.items()]
+    return Container("", {BESIDE_FILE: sum(spec.nbytes for _, spec in kept)}, kept, _open_beside)
+
+
+def _open_beside(folder: Path, specs: Sequence[TensorSpec]) -> Sink:
+    return safetensors_file.open_sink(folder / BESIDE_FILE, specs, {})
 
 
 def _open_optimizer(folder: Path, specs: Sequence[TensorSpec]) -> Sink:

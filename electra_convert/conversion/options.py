@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
+from electra_convert.schemes.heads import KINDS
+from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 Target = Literal["safetensors", "torch", "tf"]
@@ -25,6 +26,7 @@ class Options:
     Attributes:
         hparams: JSON, or the name of a file that holds it.
         lower_case: whether the tokenizer lower-cases; --uncased.
+        labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
     """
 
@@ -37,6 +39,8 @@ class Options:
     pad_vocab: bool = False
     lower_case: bool | None = None
     strip_accents: bool | None = None
+    task: Choice | None = None
+    labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
     max_shard_size: int | None = None
     optimizer: bool = False
@@ -118,6 +122,23 @@ def read_path(name: str, given: str | Path | None) -> Path | None:
         raise UsageError(f"--{name} is {given!r}, expected a path") from error
 
 
+def read_task(given: str | None) -> Choice | None:
+    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
+    if given is None:
+        return None
+    name, said, kind = given.partition("=")
+    if not name or (said and kind not in KINDS):
+        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
+    return Choice(name, KINDS[kind] if said else None)
+
+
+def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
+    return (
+        given if given is None or isinstance(given, str) else str(given) if isinstance(given, Path) else tuple(given)
+    )
+
+
 def read_size(given: int | str | None) -> int | None:
     """Read a file size as people write it.
 
@@ -142,13 +163,3 @@ def read_size(given: int | str | None) -> int | None:
     if not size:
         raise UsageError(f"{given!r} is not a size", "Write it as 500MB, 2GB or 1GiB.")
     return size
-
-
-def hparams_text(given: str | Path | Mapping[str, Any] | None) -> str | None:
-    """Hparams as the command line takes them: JSON, or the name of a file that holds it."""
-    if isinstance(given, Mapping):
-        try:
-            return json.dumps(dict(given))
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"--hparams cannot be written as JSON: {error}") from error
-    return str(given) if isinstance(given, Path) else given

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from threading import Lock
 
 from electra_convert.output import new_folder, write_file
 from electra_convert.tensors.spec import Sink, TensorSpec
-from electra_convert.tensors.transfer import Move, run
+from electra_convert.tensors.transfer import Move, Progress, counter, run
 from electra_convert.tensors.weight import Weight
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,13 @@ class OutputPlan:
         containers: its tensors.
         files: its small files, by path within the output.
         notices: what its reader should know.
+        warnings: what was made up.
     """
 
     containers: tuple[Container, ...]
     files: Mapping[str, bytes]
     notices: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -54,6 +53,23 @@ class OutputPlan:
         for box in self.containers:
             sizes |= {str(PurePosixPath(box.folder, name)): nbytes for name, nbytes in box.files.items()}
         return dict(sorted(sizes.items()))
+
+
+def merged(plans: Mapping[str, OutputPlan]) -> OutputPlan:
+    """One output of several, each in the folder of its name; one whose name is "" as it is."""
+    containers = [
+        replace(box, folder=str(PurePosixPath(name, box.folder)) if name else box.folder)
+        for name, plan in plans.items()
+        for box in plan.containers
+    ]
+    files = {
+        str(PurePosixPath(name, file)): content
+        for name, plan in plans.items()
+        for file, content in plan.files.items()
+    }
+    notices = dict.fromkeys(line for plan in plans.values() for line in plan.notices)
+    warnings = dict.fromkeys(line for plan in plans.values() for line in plan.warnings)
+    return OutputPlan(tuple(containers), files, tuple(notices), tuple(warnings))
 
 
 def write(
@@ -85,7 +101,7 @@ def write(
     """
     with new_folder(target, overwrite) as folder:
         for name in sorted({str(Path(name).parent) for name in plan.files} | {box.folder for box in plan.containers}):
-            (folder / name).mkdir(exist_ok=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             moves = []
             for box in plan.containers:
@@ -97,27 +113,3 @@ def write(
         inspect(folder)
         sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     return dict(sorted(sizes.items()))
-
-
-def counter(total: int, progress: Progress | None) -> Callable[[int], None]:
-    """Add up bytes that several threads have done, for a progress bar.
-
-    Args:
-        total: how many there are.
-        progress: told how many of how many are done, or None.
-
-    Returns:
-        A function to be told of each piece done.
-    """
-    if progress is None:
-        return lambda _: None
-    done = 0
-    lock = Lock()
-
-    def count(nbytes: int) -> None:
-        nonlocal done
-        with lock:
-            done += nbytes
-            progress(done, total)
-
-    return count

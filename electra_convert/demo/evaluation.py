@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from electra_convert.metrics import binary_metrics
 
 Unit = Literal["token", "word"]
 Outcome = Literal["hit", "miss", "false alarm", "passed"]
@@ -148,27 +149,12 @@ def evaluate(texts: Sequence[MarkedText]) -> Evaluation:
     probabilities = np.array([mark.probability for mark in marks], np.float64)
     replaced = np.array([mark.replaced for mark in marks], bool)
     called = np.array([mark.called for mark in marks], bool)
-    hits = int((called & replaced).sum())
+    found = binary_metrics(probabilities, replaced, called)
     return Evaluation(
         tokens=len(marks),
         replaced=int(replaced.sum()),
-        accuracy=_share(int((called == replaced).sum()), len(marks)),
-        precision=_share(hits, int(called.sum())),
-        recall=_share(hits, int(replaced.sum())),
-        auc=_auc(probabilities, replaced),
+        accuracy=found.accuracy,
+        precision=found.precision,
+        recall=found.recall,
+        auc=found.auc,
     )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _auc(probabilities: NDArray[np.float64], replaced: NDArray[np.bool_]) -> float | None:
-    """The area under the ROC curve is Mann and Whitney's U over the number of pairs."""
-    positive = int(replaced.sum())
-    negative = len(replaced) - positive
-    if not positive or not negative:
-        return None
-    _, place, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return float((ranks[replaced].sum() - positive * (positive + 1) / 2) / (positive * negative))

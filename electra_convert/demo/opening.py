@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_path
+from electra_convert.config.hparams import hparams_text
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.options import hparams_text
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
 from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing

@@ -24,6 +24,8 @@ ADDED_TOKENS_FILE = "added_tokens.json"
 
 # What this tool itself lays beside a model's weights.
 OPTIMIZER_FILE = "optimizer.safetensors"
+# Variables of a head that transformers has no place for.
+BESIDE_FILE = "answerable_head.safetensors"
 CONVERSION_FILE = "conversion.json"
 # What pretrain writes in its place; layout, step and hparams stand in it under the same keys.
 TRAINING_FILE = "training.json"

@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from electra_convert.errors import NamesError, NotElectraError, SourceError
+from electra_convert.errors import NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import METAGRAPH
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
-from electra_convert.schemes.layouts import Network, Recognition, collapse, count_layers, recognise
+from electra_convert.schemes.heads import KINDS
+from electra_convert.schemes.layouts import Choice, Network, Recognition, Task, collapse, count_layers, recognise
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Binding, measure
 from electra_convert.schemes.models import (
     Checkpoint,
@@ -33,10 +34,19 @@ def _recognises(names: Collection[str]) -> bool:
 
 def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
     """The models in a TensorFlow checkpoint."""
+    return _read_task(None, path, locations, open_source)
+
+
+def _read_task(
+    choice: Choice | None, path: Path, locations: Sequence[Location], open_source: OpenSource
+) -> Checkpoint:
+    """The same, of a fine-tuned one with the head of a task that is chosen."""
     location = locations[0]
     source = open_source(location)
     tensors = source.tensors
-    found = _recognise(location.path, tensors)
+    found = _recognise(location.path, tensors, choice)
+    if choice is not None:
+        _require_task(location.path, found, choice)
     step_tensor = tensors.get(STEP_NAME)
     graph = location.path.with_name(location.path.name + METAGRAPH)
     return Checkpoint(
@@ -53,12 +63,48 @@ def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) ->
         folder=location.folder,
         sources=(source,),
         graph=graph if graph.is_file() else None,
+        tasks=found.tasks,
+        warnings=() if choice else tuple(_task_warnings(found)),
     )
 
 
-def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Recognition:
+def _require_task(path: Path, found: Recognition, choice: Choice) -> None:
+    """Refuse a task that is not there, or that no class of transformers computes."""
+    task = next((task for task in found.tasks if task.name == choice.task), None)
+    if task is None:
+        there = f"for {listing([task.name for task in found.tasks])}" if found.tasks else "for no task"
+        raise NamesError(f"{path} was fine-tuned {there}, not for {choice.task}", "Name one that is there (--task).")
+    if task.head is None or choice.kind not in {None, task.head}:
+        asked = f"as {choice.kind.name.replace('_', ' ')}" if choice.kind else "without saying what it is"
+        told = f"{path}: the head of {task.name} cannot be converted {asked}: {_reason(task)}"
+        raise NamesError(told, "Without --task the encoder converts alone, and what it lacks is said.")
+
+
+def _reason(task: Task) -> str:
+    if task.is_joint:
+        return (
+            "it was trained with joint_prediction (qa_hidden), where the end of an answer depends on its start; no "
+            "class of transformers computes that"
+        )
+    if task.heads:
+        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
+        return f"its variables are those of {listing(kinds)}, which only its name or --task {task.name}=KIND can tell"
+    layers = sorted({name.split("/")[2] for name in task.variables})
+    return f"it has the layers {listing(layers)}, which no head that this tool knows has"
+
+
+def _task_warnings(found: Recognition) -> list[str]:
+    """What is lost with heads that stay behind without anybody's having asked for it."""
+    return [
+        f"The head of {task.name} is left out: {_reason(task)}. Without it the model has no answers of its own."
+        for task in found.tasks
+        if task.head is None
+    ]
+
+
+def _recognise(path: Path, tensors: Mapping[str, Tensor], choice: Choice | None) -> Recognition:
     try:
-        recognition = recognise(tensors.keys(), _projects(tensors))
+        recognition = recognise(tensors.keys(), _projects(tensors), choice=choice)
     except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
@@ -95,10 +141,16 @@ def _model(location: Location, network: Network, recognition: Recognition, tenso
         sizes = measure(shapes, dims, count_layers(tensors, network.scopes.encoder))
         weights = {binding.hf: _weight(binding, "", tensors) for binding in bindings}
         held = {f"{binding.hf}.{slot}": _weight(binding, f"/{slot}", tensors) for binding, slot in slots}
+    head = network.head
+    if head.algebra is not None:
+        with naming(location.path):
+            weights |= head.algebra.forward({rule.hf: weights.pop(rule.hf) for rule in head.rules})
+        held = {name: slot for name, slot in held.items() if name.rpartition(".")[0] in weights}
     present = {f"{name}/{slot}": tensors[f"{name}/{slot}"] for binding, slot in slots for name in binding.tf}
     require_floats(location.path, {name: tensors[name] for name in dims} | present)
     _require_slot_shapes(location.path, present, tensors)
-    return Model(network.role, network.head, sizes, weights, held, location.folder)
+    beside = {name: Weight(tensors[name]) for name in network.beside if name in tensors}
+    return Model(network.role, head, sizes, weights, held, location.folder, beside=beside, task=network.scopes.task)
 
 
 def _weight(binding: Binding, suffix: str, tensors: Mapping[str, Tensor]) -> Weight:
@@ -148,12 +200,30 @@ def _other_state(recognition: Recognition) -> list[str]:
 
 def variables(network: Network, model: Model) -> Iterator[tuple[str, Weight]]:
     """A model's weights under the names of a layout, in TensorFlow's orientation; slots of those that have them."""
+    held = {**model.weights, **google_form(model), **model.slots}
     projects = model.sizes.embedding != model.sizes.hidden
     for binding in network.bindings(model.sizes.layers, projects):
-        for suffix, slot in (("", ""), *((f".{slot}", f"/{slot}") for slot in SLOT_NAMES)):
-            held = (model.slots if slot else model.weights).get(f"{binding.hf}{suffix}")
-            for name, part in zip(binding.tf, split(held, len(binding.tf)) if held else (), strict=False):
-                yield f"{name}{slot}", Weight(part.tensor, part.op.then(binding.op.inverse))
+        for slot in ("", *SLOT_NAMES):
+            weight = held.get(f"{binding.hf}.{slot}" if slot else binding.hf)
+            parts = split(weight, len(binding.tf)) if weight else []
+            for name, part in zip(binding.tf, parts, strict=bool(parts)):
+                yield f"{name}/{slot}" if slot else name, Weight(part.tensor, part.op.then(binding.op.inverse))
+    yield from model.beside.items()
 
 
-GOOGLE = Scheme("google", {"tensorflow"}, _recognises, _read, described=False, target="safetensors", loads="google")
+def google_form(model: Model) -> dict[str, Weight]:
+    """What a head under algebra was made of, by the names of its rules; empty for a head made elsewhere."""
+    algebra = model.head.algebra
+    return (algebra.backward({name: model.weights[name] for name in model.head.names}) if algebra else None) or {}
+
+
+GOOGLE = Scheme(
+    "google",
+    {"tensorflow"},
+    _recognises,
+    _read,
+    described=False,
+    target="safetensors",
+    loads="google",
+    read_task=_read_task,
+)

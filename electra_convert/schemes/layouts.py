@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from electra_convert.errors import NotElectraError
-from electra_convert.schemes.heads import HEADS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, Head
+from electra_convert.schemes.heads import HEADS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
+from electra_convert.schemes.heads.question_answering import JOINT_LAYER
 from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Binding, Role, RuleTable, Scopes, expand
 
 
@@ -25,6 +26,11 @@ class Network:
     def role(self) -> Role:
         """Which of the two models it is."""
         return self.head.role
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Variables of its head, where they are there, that are kept beside the model."""
+        return tuple(name.format(task=self.scopes.task) for name in self.head.beside)
 
     def bindings(self, layers: int, projects: bool, rules: RuleTable = RULES) -> tuple[Binding, ...]:
         """Every tensor it has; see expand."""
@@ -99,6 +105,7 @@ class Recognition:
         other_slots: slots and counters of other optimisers.
         missing: variables of the layout that are not there.
         unexpected: names that the layout has no place for.
+        tasks: those that it was fine-tuned for.
     """
 
     layout: Layout
@@ -108,9 +115,15 @@ class Recognition:
     other_slots: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+    tasks: tuple[Task, ...] = ()
 
 
-def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules: RuleTable = RULES) -> Recognition:
+def recognise(
+    names: Set[str],
+    projects: Mapping[str, bool] = _NO_SHAPES,
+    rules: RuleTable = RULES,
+    choice: Choice | None = None,
+) -> Recognition:
     """Tell which layout the names of a checkpoint have, from the exact set of them.
 
     Args:
@@ -118,6 +131,7 @@ def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules:
         projects: of encoder scopes, whether shapes say that their embeddings are projected; where none say, the
             names of a projection do.
         rules: the table.
+        choice: the task whose head is wanted, where there are several, or where its name does not tell what it is.
 
     Returns:
         The layout, and all that is missing or unexpected in it.
@@ -125,7 +139,11 @@ def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules:
     slots = _suffixed(names, SLOT_NAMES)
     others = _suffixed(names, OTHER_SLOTS) | (names & OTHER_COUNTERS)
     variables = names - slots - others - {STEP_NAME}
-    layout = _with_task_head(LAYOUTS[_closest(variables)], variables)
+    layout = LAYOUTS[_closest(variables)]
+    tasks = find_tasks(variables, choice) if layout.name == "fine_tuned" else ()
+    chosen = [task for task in tasks if choice is None or task.name == choice.task]
+    if len(chosen) == 1 and chosen[0].head is not None:
+        layout = fine_tuned(chosen[0].head, chosen[0].name)
     bindings = {
         network.role: network.bindings(
             max(1, count_layers(variables, network.scopes.encoder)),
@@ -135,7 +153,8 @@ def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules:
         for network in layout.networks
     }
     wanted = {name for bound in bindings.values() for binding in bound for name in binding.tf}
-    foreign = {name for name in variables - wanted if name.startswith(layout.foreign)}
+    beside = {name for network in layout.networks for name in network.beside}
+    foreign = {name for name in variables - wanted - beside if name.startswith(layout.foreign)}
     return Recognition(
         layout,
         bindings,
@@ -143,38 +162,61 @@ def recognise(names: Set[str], projects: Mapping[str, bool] = _NO_SHAPES, rules:
         tuple(sorted(foreign)),
         tuple(sorted(others)),
         tuple(sorted(wanted - variables)),
-        tuple(sorted(variables - wanted - foreign)),
+        tuple(sorted(variables - wanted - foreign - beside)),
+        tasks,
     )
 
 
-def _with_task_head(layout: Layout, variables: Set[str]) -> Layout:
-    """A fine-tuned layout with the head of its task, where it has one task and just one head has its variables."""
-    tasks = task_heads(variables) if layout.name == "fine_tuned" else {}
-    fitting = next(iter(tasks.values())) if len(tasks) == 1 else ()
-    if len(fitting) != 1:
-        return layout
-    return fine_tuned(fitting[0], next(iter(tasks)))
+@dataclass(frozen=True)
+class Task:
+    """One task that a checkpoint was fine-tuned for.
+
+    Attributes:
+        name: its scope within task_specific.
+        variables: all it has there.
+        heads: those that have just these variables; none where Google's code computes what no class of transformers
+            does.
+        head: the one it is: as asked for, as its name tells, or the only one; None where nothing tells.
+    """
+
+    name: str
+    variables: frozenset[str]
+    heads: tuple[Head, ...]
+    head: Head | None
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it reads with joint_prediction, in which the end of an answer depends on its start."""
+        return f"task_specific/{self.name}/{JOINT_LAYER}/kernel" in self.variables
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A task that is asked for, and what it is said to be."""
+
+    task: str
+    kind: Head | None = None
+
+
+def find_tasks(variables: Set[str], choice: Choice | None = None) -> tuple[Task, ...]:
+    """The tasks that a checkpoint was fine-tuned for, of a name that the choice may tell the kind of."""
+    found: dict[str, set[str]] = {}
+    for name in variables:
+        if match := re.match(r"task_specific/([^/]+)/", name):
+            found.setdefault(match[1], set()).add(name)
+    return tuple(_task(name, frozenset(found[name]), choice) for name in sorted(found))
+
+
+def _task(name: str, variables: frozenset[str], choice: Choice | None) -> Task:
+    heads = tuple(head for head in HEADS.values() if head.is_of(variables, name))
+    kind = choice.kind if choice and choice.task == name and choice.kind else TASKS.get(name)
+    told = kind if kind in heads else None
+    return Task(name, variables, heads, told or (heads[0] if len(heads) == 1 and kind is None else None))
 
 
 def fine_tuned(head: Head, task: str) -> Layout:
     """The layout of a model that was fine-tuned for one task."""
     return replace(LAYOUTS["fine_tuned"], networks=(Network(head, replace(_OWN, task=task)),))
-
-
-def task_heads(variables: Set[str]) -> dict[str, tuple[Head, ...]]:
-    """By the name of each task that a checkpoint was fine-tuned for, the heads that have just its variables."""
-    tasks: dict[str, set[str]] = {}
-    for name in variables:
-        if match := re.match(r"task_specific/([^/]+)/", name):
-            tasks.setdefault(match[1], set()).add(name)
-    return {
-        task: tuple(
-            head
-            for head in HEADS.values()
-            if {name.format(task=task) for rule in head.rules for name in rule.tf} == tasks[task]
-        )
-        for task in sorted(tasks)
-    }
 
 
 def _suffixed(names: Set[str], suffixes: Collection[str]) -> frozenset[str]:

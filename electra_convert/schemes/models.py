@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.errors import NamesError, NotElectraError, counted, listing
 from electra_convert.formats.locate import Location
 from electra_convert.schemes.heads import Head
-from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.layouts import Choice, Layout, Task, collapse
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role, Sizes
 from electra_convert.tensors.cast import WEIGHT_DTYPES
 from electra_convert.tensors.spec import DTYPES, Source, Tensor, TensorSpec
@@ -39,6 +39,7 @@ class Scheme:
         target: the container that it converts to where none is asked for.
         loads: what computes its models as they lie there: Google's graph, transformers' from_pretrained, or nothing
             before they are converted.
+        read_task: as read, for one task of a fine-tuned checkpoint; None in a scheme without tasks.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Scheme:
     described: bool
     target: Literal["safetensors", "tf"]
     loads: Literal["google", "transformers", "nothing"]
+    read_task: Callable[[Choice, Path, Sequence[Location], OpenSource], Checkpoint] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,6 +66,8 @@ class Model:
         folder: where its configuration and vocabulary would lie.
         tied: pairs of tensors that must hold the same bits, since one model cannot have both.
         record: the conversion.json there, or None.
+        beside: variables of its head that transformers has no place for, by Google's names and as Google has them.
+        task: the name of the task that it was fine-tuned for in Google's code, or "".
     """
 
     role: Role
@@ -74,6 +78,8 @@ class Model:
     folder: Path
     tied: tuple[tuple[Weight, Weight], ...] = ()
     record: Mapping[str, Any] | None = None
+    beside: Mapping[str, Weight] = field(default_factory=dict)
+    task: str = ""
 
     @property
     def parameters(self) -> int:
@@ -113,6 +119,8 @@ class Checkpoint:
         sources: the opened containers.
         record: the conversion.json beside the first of transformers models, or None.
         graph: the .meta beside a TensorFlow checkpoint, or None.
+        tasks: those that Google's code fine-tuned it for.
+        warnings: what is left out of it though a user would expect it, or was guessed.
     """
 
     path: Path
@@ -129,6 +137,8 @@ class Checkpoint:
     sources: tuple[Source, ...]
     record: Mapping[str, Any] | None = None
     graph: Path | None = None
+    tasks: tuple[Task, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def slot_state(self) -> str:

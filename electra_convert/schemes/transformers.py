@@ -15,10 +15,10 @@ from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
-from electra_convert.formats.names import ADAPTER_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
+from electra_convert.formats.names import ADAPTER_FILE, BESIDE_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import resemblance
-from electra_convert.schemes.heads import HEADS, NONE, Head, carried
+from electra_convert.schemes.heads import HEADS, NONE, Head, carried, with_labels
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import (
     RULES,
@@ -96,7 +96,7 @@ def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTab
     head = _head(stored)
     if projects is None:
         projects = any(name.startswith(f"{ELECTRA.prefix}embeddings_project.") for name in stored)
-    bindings = expand(Scopes("", ""), max(1, _count_layers(stored)), projects, head.rules, rules)
+    bindings = expand(Scopes("", ""), max(1, _count_layers(stored)), projects, head.parameters, rules)
     wanted = {binding.hf for binding in bindings}
     known = wanted | set(BUFFERS) | set(head.unmapped) | {head.repeated}
     return StateDict(
@@ -114,15 +114,15 @@ def _head(stored: Mapping[str, str]) -> Head:
     """The head of which parameters are there; what no head of the table has is carried as it is."""
     others = {name for name in stored if not name.startswith(ELECTRA.prefix)}
     begin = {name.partition(".")[0] for name in others}
-    found = [head for head in HEADS.values() if head.parts & begin]
-    if len({head.parts for head in found}) > 1:
+    found = [head for head in HEADS.values() if not head.is_of_a_task and head.parts & begin]
+    if len(found) > 1:
         raise NamesError(
             f"the heads of {' and of '.join(f'a {head.role}' for head in found)} are both there; a transformers "
             "model has one",
             "Save the two models apart, each with its own encoder.",
         )
-    whole = [head for head in found if head.parameters <= others]
-    return next(iter(whole or found), carried(others) if others else NONE)
+    found += [head for head in HEADS.values() if head.is_of_a_task and head.names == others]
+    return next(iter(found), carried(others) if others else NONE)
 
 
 def _current_names(names: Iterable[str]) -> dict[str, str]:
@@ -195,13 +195,14 @@ def read_models(
     unmapped: list[str] = []
     for location in locations:
         source = open_source(location)
+        beside = _beside(location, open_source)
         weights = translate(source.tensors)
         state = _recognise(location.path, weights)
         optimizer = _optimizer(location, open_source)
-        sources.extend([source, optimizer] if optimizer else [source])
+        sources.extend(opened for opened in (source, optimizer, beside) if opened)
         if (role := state.head.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
-        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {})
+        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {}, beside)
         steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
         notices.extend(_notices(location, state))
         unmapped.extend(state.unexpected)
@@ -251,8 +252,17 @@ def _optimizer(location: Location, open_source: OpenSource) -> Source | None:
     return open_source(Location("safetensors", path, location.folder)) if path.is_file() else None
 
 
+def _beside(location: Location, open_source: OpenSource) -> Source | None:
+    path = location.folder / BESIDE_FILE
+    return open_source(Location("safetensors", path, location.folder)) if path.is_file() else None
+
+
 def _model(
-    location: Location, state: StateDict, stored: Mapping[str, Weight], optimizer: Mapping[str, Tensor]
+    location: Location,
+    state: StateDict,
+    stored: Mapping[str, Weight],
+    optimizer: Mapping[str, Tensor],
+    beside: Source | None,
 ) -> Model:
     weights = {binding.hf: stored[state.stored[binding.hf]] for binding in state.bindings}
     with naming(f"{location.path} (shapes in TensorFlow's orientation)"):
@@ -261,18 +271,28 @@ def _model(
             {binding.hf: binding.dims for binding in state.bindings},
             sum(name.endswith("attention.self.query.weight") for name in weights),
         )
+    head = with_labels(state.head, sizes.labels)
     slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
     require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
+    record = _record(location.folder)
     return Model(
-        role=state.head.role,
-        head=state.head,
+        role=head.role,
+        head=head,
         sizes=sizes,
-        weights=weights | {name: stored[state.stored[name]] for name in state.head.unmapped},
+        weights=weights | {name: stored[state.stored[name]] for name in head.unmapped},
         slots=slots,
         folder=location.folder,
         tied=_tied(state, stored, weights),
-        record=_record(location.folder),
+        record=record,
+        beside={name: Weight(tensor) for name, tensor in beside.tensors.items()} if beside else {},
+        task=recorded_task(record) if head.is_of_a_task else "",
     )
+
+
+def recorded_task(record: Mapping[str, Any] | None) -> str:
+    """The task in Google's code that a recorded conversion was of, or "" where none is recorded."""
+    task = (record or {}).get("task")
+    return task if isinstance(task, str) and re.fullmatch(r"[\w.-]+", task) else ""
 
 
 def _tied(

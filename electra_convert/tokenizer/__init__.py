@@ -7,6 +7,7 @@ from electra_convert.tokenizer.folder import (
     casing_of_folder,
     ids_of_file,
     read_vocabulary_of_folder,
+    segment_of_folder,
 )
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, check_size, read_small, read_vocabulary
 
@@ -25,4 +26,5 @@ __all__ = [
     "read_small",
     "read_vocabulary",
     "read_vocabulary_of_folder",
+    "segment_of_folder",
 ]

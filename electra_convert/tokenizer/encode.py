@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _FINAL_SIGMA = (
 )
 
 
-def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool) -> bytes:
+def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, segment: int = 0) -> bytes:
     """Make tokenizer.json.
 
     Args:
@@ -55,8 +56,8 @@ def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bo
     tokenizer.normalizer = _normalizer(lower_case, strip_accents)
     tokenizer.pre_tokenizer = _pre_tokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        single=f"[CLS]:{segment} $A:{segment} [SEP]:{segment}",
+        pair=f"[CLS]:{segment} $A:{segment} [SEP]:{segment} $B:1 [SEP]:1",
         special_tokens=[(token, ids[token]) for token in ("[CLS]", "[SEP]")],
     )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
@@ -84,7 +85,9 @@ def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(single, "isolated")])
 
 
-def encode_tokenizer_config(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, max_length: int) -> bytes:
+def encode_tokenizer_config(
+    vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, max_length: int, segment: int = 0
+) -> bytes:
     """Make tokenizer_config.json, from which transformers takes the class and builds a tokenizer of its own.
 
     Args:
@@ -106,7 +109,8 @@ def encode_tokenizer_config(vocabulary: Vocabulary, lower_case: bool, strip_acce
         "model_max_length": max_length,
         "strip_accents": lower_case and strip_accents,
         "tokenize_chinese_chars": True,
-        "tokenizer_class": "ElectraTokenizer",
+        # Another than 0 stands in tokenizer.json alone, which ELECTRA's own class would rebuild without it.
+        "tokenizer_class": "PreTrainedTokenizerFast" if segment else ELECTRA.tokenizer_class,
         **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()

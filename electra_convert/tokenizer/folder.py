@@ -85,6 +85,19 @@ def accents_of_folder(folder: Path) -> bool | None:
     return _setting(folder, "strip_accents")
 
 
+def segment_of_folder(folder: Path) -> int:
+    """The token type that the tokenizer of a transformers folder gives a text: as tokenizer.json says, else 0."""
+    path = folder / TOKENIZER_FILE
+    processor = _read_object(path).get("post_processor") if _is_there(path) else None
+    single = processor.get("single") if isinstance(processor, dict) else None
+    types = [
+        part["Sequence"].get("type_id")
+        for part in (single if isinstance(single, list) else [])
+        if isinstance(part, dict) and isinstance(part.get("Sequence"), dict)
+    ]
+    return types[0] if types and isinstance(types[0], int) else 0
+
+
 def _setting(folder: Path, key: str) -> bool | None:
     path = folder / TOKENIZER_CONFIG_FILE
     value = _read_object(path).get(key) if _is_there(path) else None

@@ -88,9 +88,9 @@ def tokenizer_files(
         return TokenizerFiles({}, {}, None, notices)
     strips = casing.lower_case and options.strip_accents is not False
     files = {
-        TOKENIZER_FILE: tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips),
+        TOKENIZER_FILE: tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips, model.head.segment),
         TOKENIZER_CONFIG_FILE: tokenizer.encode_tokenizer_config(
-            vocabulary, casing.lower_case, strips, model.sizes.positions
+            vocabulary, casing.lower_case, strips, _longest(model, hparams), model.head.segment
         ),
         **own,
     }
@@ -104,6 +104,12 @@ def tokenizer_files(
         _NO_EFFECT if options.strip_accents and not strips else None,
     )
     return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
+
+
+def _longest(model: Model, hparams: Hparams | None) -> int:
+    """The longest input: a fine-tuned model has seen none beyond its run's max_seq_length."""
+    stated = hparams.given.get("max_seq_length") if hparams and model.task else None
+    return min(stated, model.sizes.positions) if isinstance(stated, int) and stated > 0 else model.sizes.positions
 
 
 def find_casing(

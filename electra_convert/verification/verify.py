@@ -13,10 +13,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from electra_convert.conversion.options import hparams_text
-from electra_convert.conversion.plan import Progress, counter
+from electra_convert.config.hparams import hparams_text
 from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
 from electra_convert.schemes.mapping import Role
+from electra_convert.tensors.transfer import Progress, counter
 from electra_convert.verification.compare import Compared, Pairing, compare_recording, start_comparisons
 from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs, text_batch
 from electra_convert.verification.record import check_folders, save_report

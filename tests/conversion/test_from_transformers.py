@@ -78,13 +78,12 @@ def test_the_hparams_written_make_the_models_by_googles_arithmetic(tmp_path: Pat
         assert {key: made[key] for key in (*sizes, *SIZES)} == {**sizes, **SIZES}
 
 
-def test_google_computes_from_the_written_checkpoint_what_transformers_does(tmp_path: Path):
-    import tensorflow as tf
+def test_google_computes_from_the_written_checkpoint_what_transformers_does(tmp_path: Path, imported_tensorflow):
     import torch
 
     save_pair(tmp_path / "pair", "default")
     convert(tmp_path / "pair", tmp_path / "tf")
-    reader = tf.train.load_checkpoint(str(tmp_path / "tf"))
+    reader = imported_tensorflow.train.load_checkpoint(str(tmp_path / "tf"))
     variables = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     ids = np.random.default_rng(3).integers(0, 61, (4, 20))
     mask = (np.arange(20) < np.array([[20], [7], [1], [13]])).astype(int)

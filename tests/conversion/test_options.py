@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.conversion.options import Options, hparams_text, lowers_case, read_path, read_size, read_target
+from electra_convert.config.hparams import hparams_text
+from electra_convert.conversion.options import (
+    Options,
+    lowers_case,
+    read_path,
+    read_size,
+    read_target,
+)
 from electra_convert.errors import UsageError
+from electra_convert.schemes.layouts import Choice
 
 TARGETS = ("safetensors", "torch", "tf")
 # A value for every option, such that it alone goes with one target at least.
@@ -25,6 +33,8 @@ GIVEN = {
     "pad_vocab": True,
     "lower_case": False,
     "strip_accents": True,
+    "task": Choice("rte"),
+    "labels": ("a", "b"),
     "dtype": "bfloat16",
     "max_shard_size": 1,
     "optimizer": True,

@@ -35,11 +35,11 @@ def test_a_trained_checkpoint_comes_back_byte_for_byte(tmp_path: Path, name: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("variant", "sizes"), WHOLE)
-def test_every_layout_comes_back_byte_for_byte(variant_folders, tmp_path: Path, variant: str, sizes: str):
+def test_every_layout_comes_back_byte_for_byte(
+    variant_folders, converted_layouts, tmp_path: Path, variant: str, sizes: str
+):
     source = variant_folders(variant, sizes)
-    model = "discriminator" if sizes in {"relu", "tanh", "linear"} else None
-    convert(source, tmp_path / "pair", optimizer=True, model=model)
-    convert(tmp_path / "pair", tmp_path / "back", optimizer=True)
+    convert(converted_layouts(variant, sizes), tmp_path / "back", optimizer=True)
     assert_same_checkpoint(source, tmp_path / "back")
     assert (tmp_path / "back" / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
 

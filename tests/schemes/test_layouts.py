@@ -1,3 +1,7 @@
+"""The layouts of Google's code, recognised from the names of their variables, with what is missing or too many."""
+
+from __future__ import annotations
+
 import pytest
 from conftest import VARIANT_SIZES
 from support import checkpoints

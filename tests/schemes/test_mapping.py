@@ -1,9 +1,13 @@
+"""The table of names: one to one, complete for every network of every layout, and transposing kernels alone."""
+
+from __future__ import annotations
+
 from collections import Counter
 
 import pytest
 
 from electra_convert.errors import NamesError
-from electra_convert.schemes.heads import HEADS
+from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS
 from electra_convert.schemes.mapping import RULES, Rule, RuleTable, Scopes, dense, expand, norm, stacked
 from electra_convert.tensors.weight import Op
@@ -12,7 +16,7 @@ ALL_RULES = (
     *RULES.embeddings,
     *RULES.projection,
     *RULES.layer,
-    *(rule for head in HEADS.values() for rule in head.rules),
+    *(rule for head in PRETRAINING.values() for rule in head.rules),
 )
 
 

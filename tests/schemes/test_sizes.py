@@ -1,3 +1,7 @@
+"""Sizes taken from the shapes of weights; a shape that does not fit is named."""
+
+from __future__ import annotations
+
 import pytest
 from support import checkpoints
 from support.checkpoints import SIZES

@@ -51,11 +51,11 @@ def toy_folder(golden_pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_toy_head_goes_to_transformers_as_one_parameter_of_two_variables(tuned: Path, tmp_path: Path):
     result = convert(tuned, tmp_path / "out")
-    assert inspect(tuned).models["discriminator"].architecture == "ElectraForTokenClassification"
-    assert inspect(tmp_path / "out").models["discriminator"].architecture == "ElectraForTokenClassification"
+    assert inspect(tuned).models["discriminator"].architecture == "ElectraForToys"
+    assert inspect(tmp_path / "out").models["discriminator"].architecture == "ElectraForToys"
     assert not [notice for notice in result.notices if "task_specific" in notice]
     written = load_file(tmp_path / "out" / "model.safetensors")
-    assert (written["classifier.weight"].shape, written["classifier.bias"].shape) == ((2, 16), (2,))
+    assert (written["toys.weight"].shape, written["toys.bias"].shape) == ((2, 16), (2,))
 
 
 def test_a_toy_head_comes_back_as_the_same_bytes(tuned: Path, tmp_path: Path):
@@ -70,10 +70,10 @@ def test_verify_compares_a_toy_head_and_sees_its_rows_swapped(tuned: Path, tmp_p
     assert verify(tuned, tmp_path / "out", weights_only=True).passed
     weights = tmp_path / "out" / "model.safetensors"
     tensors = load_file(weights)
-    save_file({**tensors, "classifier.bias": tensors["classifier.bias"][::-1].copy()}, weights, {"format": "pt"})
+    save_file({**tensors, "toys.bias": tensors["toys.bias"][::-1].copy()}, weights, {"format": "pt"})
     report = verify(tuned, tmp_path / "out", weights_only=True)
     assert not report.passed
-    assert "classifier.bias" in " ".join(report.reasons)
+    assert "toys.bias" in " ".join(report.reasons)
 
 
 def test_a_toy_scheme_is_converted_to_the_very_bytes_and_inspected(

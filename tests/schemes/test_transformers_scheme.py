@@ -1,7 +1,11 @@
+"""transformers' names of any age: recognised with their heads, buffers and aliases, or refused."""
+
+from __future__ import annotations
+
 import pytest
 
 from electra_convert.errors import NamesError
-from electra_convert.schemes.heads import HEADS, NONE, PRETRAINING, Head
+from electra_convert.schemes.heads import HEADS, NONE, PRETRAINING, Head, with_labels
 from electra_convert.schemes.mapping import Scopes, expand
 from electra_convert.schemes.transformers import recognise
 
@@ -9,14 +13,14 @@ DISCRIMINATES, FILLS = PRETRAINING["discriminator"], PRETRAINING["generator"]
 
 
 def names_of(head: Head = DISCRIMINATES, layers: int = 2, projects: bool = True) -> set[str]:
-    return {binding.hf for binding in expand(Scopes("", ""), layers, projects, head.rules)}
+    return {binding.hf for binding in expand(Scopes("", ""), layers, projects, head.parameters)}
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=lambda head: head.name)
 @pytest.mark.parametrize("projects", [True, False])
 def test_a_model_is_recognised_by_its_head(head, projects):
     found = recognise(names_of(head, projects=projects))
-    assert (found.head, found.missing, found.unexpected) == (head, (), ())
+    assert (with_labels(found.head, head.labels or 5), found.missing, found.unexpected) == (head, (), ())
 
 
 def test_a_model_without_a_head_is_an_encoder():
@@ -53,8 +57,8 @@ def test_the_repeated_table_of_a_generator_and_buffers_are_known():
 
 
 def test_a_fine_tuned_head_is_named():
-    found = recognise(names_of(NONE) | {"classifier.dense.weight", "classifier.out_proj.weight"})
-    assert found.head.unmapped == ("classifier.dense.weight", "classifier.out_proj.weight")
+    found = recognise(names_of(NONE) | {"classifier.weight", "pooler.dense.weight"})
+    assert found.head.unmapped == ("classifier.weight", "pooler.dense.weight")
     assert not found.head.is_bare
 
 

@@ -17,8 +17,8 @@ from electra_convert.tensors.weight import Op, Weight
 TOY_HEAD = Head(
     "toy",
     "discriminator",
-    "ForTokenClassification",
-    rules=stacked(("task_specific/{task}/first", "task_specific/{task}/second"), "classifier", "hidden", "one"),
+    "ForToys",
+    rules=stacked(("task_specific/{task}/first", "task_specific/{task}/second"), "toys", "hidden", "one"),
 )
 # Names of transformers after a word, matrices the other way round.
 TOY_PREFIX = "toy:"

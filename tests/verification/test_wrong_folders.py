@@ -127,6 +127,7 @@ def test_an_adapter_beside_the_weights_is_a_fault(pair_copy):
         verify(pair / "generator", pair / "generator", weights_only=True)
 
 
+@pytest.mark.slow
 def test_a_conversion_says_that_an_adapter_is_left_out(pair_copy, tmp_path):
     folder = pair_copy() / "generator"
     (folder / "adapter_config.json").write_text("{}")

@@ -6,13 +6,61 @@ from collections.abc import Mapping
 
 from electra_convert.schemes.heads.head import Head, carried, none
 from electra_convert.schemes.heads.masked_lm import MASKED_LM
+from electra_convert.schemes.heads.question_answering import QUESTION_ANSWERING
 from electra_convert.schemes.heads.replaced_token_detection import REPLACED_TOKEN_DETECTION
+from electra_convert.schemes.heads.sequence_classification import REGRESSION, SEQUENCE_CLASSIFICATION
+from electra_convert.schemes.heads.token_classification import TOKEN_CLASSIFICATION
 from electra_convert.schemes.mapping import Role
 
-__all__ = ["HEADS", "MASKED_LM", "NONE", "PRETRAINING", "REPLACED_TOKEN_DETECTION", "Head", "carried"]
+__all__ = [
+    "HEADS",
+    "KINDS",
+    "MASKED_LM",
+    "NONE",
+    "PRETRAINING",
+    "QUESTION_ANSWERING",
+    "REGRESSION",
+    "REPLACED_TOKEN_DETECTION",
+    "SEQUENCE_CLASSIFICATION",
+    "TASKS",
+    "TOKEN_CLASSIFICATION",
+    "Head",
+    "carried",
+]
 
 NONE = none()
-# By name; those that are found in a model by their parameters.
-HEADS: Mapping[str, Head] = {head.name: head for head in (REPLACED_TOKEN_DETECTION, MASKED_LM)}
+# By name; of those that have the same parameters the one with a fixed number of labels first.
+HEADS: Mapping[str, Head] = {
+    head.name: head
+    for head in (
+        REPLACED_TOKEN_DETECTION,
+        MASKED_LM,
+        REGRESSION,
+        SEQUENCE_CLASSIFICATION,
+        TOKEN_CLASSIFICATION,
+        QUESTION_ANSWERING,
+    )
+}
+# What a task of google-research/electra is, which only its name tells (finetune/task_builder.py): classification,
+# regression and tagging have the same variables.
+TASKS: Mapping[str, Head] = {
+    **dict.fromkeys(("cola", "mrpc", "mnli", "sst", "rte", "qnli", "qqp"), SEQUENCE_CLASSIFICATION),
+    "sts": REGRESSION,
+    "chunk": TOKEN_CLASSIFICATION,
+    **dict.fromkeys(("squad", "squadv1", "newsqa", "naturalqs", "triviaqa", "searchqa"), QUESTION_ANSWERING),
+}
+# What a task of another name may be said to be, by the names of transformers' pipelines.
+KINDS: Mapping[str, Head] = {
+    "text-classification": SEQUENCE_CLASSIFICATION,
+    "regression": REGRESSION,
+    "token-classification": TOKEN_CLASSIFICATION,
+    "question-answering": QUESTION_ANSWERING,
+}
 # What each model is pretrained with.
 PRETRAINING: Mapping[Role, Head] = {"discriminator": REPLACED_TOKEN_DETECTION, "generator": MASKED_LM}
+
+
+def with_labels(head: Head, labels: int) -> Head:
+    """Of the heads with the same parameters, the one that has this number of labels."""
+    same = [other for other in HEADS.values() if other.parameters == head.parameters] or [head]
+    return min((other for other in same if other.labels in (labels, None)), key=lambda other: other.labels is None)

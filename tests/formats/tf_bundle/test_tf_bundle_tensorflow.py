@@ -43,8 +43,8 @@ FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 
 
 @pytest.fixture(scope="module")
-def tf():
-    return pytest.importorskip("tensorflow")
+def tf(imported_tensorflow):
+    return imported_tensorflow
 
 
 def save(tf, prefix, tensors, slices=None):

@@ -1,0 +1,177 @@
+"""Checkpoints that Google's code fine-tuned: each task's head a model of its class, with its labels; and back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FIXTURES
+from support.checkpoints import SIZES
+
+from electra_convert import convert, inspect
+from electra_convert.errors import ConfigError, NamesError, UsageError
+
+TUNED = FIXTURES / "finetuned"
+VOCABULARY = FIXTURES / "vocab.txt"
+TAGS = ["B-LOC", "B-PER", "E-LOC", "E-PER", "I-PER", "O", "S-LOC", "S-PER"]
+# Folder, task, the folder of the task in the output, its class, and its labels.
+TASKS = [
+    ("mnli", "mnli", ".", "ElectraForSequenceClassification", ["contradiction", "entailment", "neutral"]),
+    ("rte", "rte", ".", "ElectraForSequenceClassification", ["entailment", "not_entailment"]),
+    ("sst", "sst", ".", "ElectraForSequenceClassification", ["0", "1"]),
+    ("chunk", "chunk", ".", "ElectraForTokenClassification", TAGS),
+    ("mrpc_chunk", "mrpc", "mrpc", "ElectraForSequenceClassification", ["0", "1"]),
+    ("mrpc_chunk", "chunk", "chunk", "ElectraForTokenClassification", TAGS),
+    ("squadv1_independent", "squadv1", ".", "ElectraForQuestionAnswering", None),
+    ("squad_answerable", "squad", ".", "ElectraForQuestionAnswering", None),
+]
+IDS = [f"{folder}-{task}" for folder, task, *_ in TASKS]
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("fine_tuned")
+    for name in dict.fromkeys(folder for folder, *_ in TASKS):
+        convert(TUNED / name, place / name, vocab=VOCABULARY)
+    return {name.name: name for name in place.iterdir()}
+
+
+def data_of(folder: Path) -> bytes:
+    (data,) = folder.glob("*.data-*")
+    return data.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("folder", "task", "within", "architecture", "labels"), TASKS, ids=IDS)
+def test_transformers_class_computes_what_googles_graph_recorded(
+    converted, folder: str, task: str, within: str, architecture: str, labels: list[str] | None
+):
+    import torch
+    import transformers
+
+    golden = np.load(TUNED / folder / "golden.npz")
+    model, info = getattr(transformers, architecture).from_pretrained(
+        converted[folder] / within, output_loading_info=True
+    )
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    names = ("input_ids", "input_mask", "segment_ids")
+    ids, mask, segments = (torch.from_numpy(golden[name]).long() for name in names)
+    with torch.no_grad():
+        outputs = model.eval()(ids, attention_mask=mask, token_type_ids=segments)
+    logits = "logits" if "logits" in golden else f"{task}/logits"
+    pairs = (
+        [("logits", logits)] if labels else [(f"{end}_logits", f"{end}_logits_unmasked") for end in ("start", "end")]
+    )
+    for ours, theirs in pairs:
+        assert np.abs(outputs[ours].numpy() - golden[theirs]).max() < 1e-5
+    if labels:
+        assert list(model.config.id2label.values()) == labels
+
+
+@pytest.mark.parametrize(("folder", "task", "within", "architecture", "labels"), TASKS, ids=IDS)
+def test_the_way_back_ends_at_the_very_bytes(converted, folder, task, within, architecture, labels, tmp_path: Path):
+    assert inspect(converted[folder] / within).models["discriminator"].architecture == architecture
+    convert(converted[folder] / within, tmp_path / "back")
+    if within == ".":
+        assert data_of(tmp_path / "back") == data_of(TUNED / folder)
+    else:
+        one = convert(TUNED / folder, tmp_path / "one", task=task, to="tf", vocab=VOCABULARY)
+        assert one.layout == "fine_tuned"
+        assert data_of(tmp_path / "back") == data_of(tmp_path / "one")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_head_under_algebra_is_rounded_as_its_two_variables_are(dtype: str, tmp_path: Path):
+    """Of rounded weights the same head is made: the pairs stay exact."""
+    convert(TUNED / "mnli", tmp_path / "rounded", dtype=dtype, vocab=VOCABULARY)
+    convert(tmp_path / "rounded", tmp_path / "back")
+    convert(TUNED / "mnli", tmp_path / "tf", to="tf", vocab=VOCABULARY)
+    assert inspect(tmp_path / "back").layout == inspect(tmp_path / "tf").layout == "fine_tuned"
+
+
+def test_a_reader_with_joint_prediction_converts_as_an_encoder_with_a_warning(tmp_path: Path):
+    result = convert(TUNED / "squad_joint", tmp_path / "out", vocab=VOCABULARY)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["ElectraModel"]
+    (warning,) = [line for line in result.warnings if "squad" in line]
+    assert "joint_prediction" in warning
+    with pytest.raises(NamesError, match=r"head of squad cannot be converted .*joint_prediction"):
+        convert(TUNED / "squad_joint", tmp_path / "asked", task="squad", vocab=VOCABULARY)
+    assert not (tmp_path / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture"),
+    [
+        ("text-classification", "ElectraForSequenceClassification"),
+        ("token-classification", "ElectraForTokenClassification"),
+    ],
+)
+def test_a_task_of_ones_own_name_is_what_it_is_said_to_be(tuned_for, kind: str, architecture: str, tmp_path: Path):
+    source = tuned_for("reviews", labels=2)
+    unsaid = convert(source, tmp_path / "unsaid")
+    assert any("--task reviews=KIND" in line for line in unsaid.warnings)
+    said = convert(source, tmp_path / "said", task=f"reviews={kind}", labels=["bad", "good"])
+    config = json.loads((tmp_path / "said" / "config.json").read_text())
+    assert (config["architectures"], config["id2label"]) == ([architecture], {"0": "bad", "1": "good"})
+    assert not said.warnings
+    convert(tmp_path / "said", tmp_path / "back")
+    assert data_of(tmp_path / "back") == data_of(source)
+
+
+def test_classes_without_names_are_told(tuned_for, tmp_path: Path):
+    result = convert(tuned_for("reviews", labels=3), tmp_path / "out", task="reviews=text-classification")
+    assert any("LABEL_0" in line for line in result.warnings)
+
+
+def test_more_classes_than_the_gelu_leaves_room_for_are_refused(tuned_for, tmp_path: Path):
+    with pytest.raises(NamesError, match="9 classes, more than half the hidden width 16"):
+        convert(tuned_for("reviews", labels=9), tmp_path / "out", task="reviews=text-classification")
+    assert convert(tmp_path / "written_fine_tuned", tmp_path / "tags", task="reviews=token-classification").files
+
+
+@pytest.mark.parametrize(
+    ("task", "error", "message"),
+    [
+        ("cola", NamesError, "fine-tuned for reviews, not for cola"),
+        ("reviews=guess", UsageError, "expected NAME or NAME=KIND"),
+        ("reviews=question-answering", NamesError, "cannot be converted as question answering"),
+    ],
+)
+def test_a_task_that_is_not_there_is_refused(tuned_for, task: str, error, message: str, tmp_path: Path):
+    with pytest.raises(error, match=message):
+        convert(tuned_for("reviews", labels=2), tmp_path / "out", task=task)
+
+
+def test_labels_that_do_not_fit_the_head_are_refused_and_nothing_is_left(tmp_path: Path):
+    with pytest.raises(ConfigError, match="names 2 classes"):
+        convert(TUNED / "mnli", tmp_path / "out", labels=["a", "b"], vocab=VOCABULARY)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_classifier_made_elsewhere_stays_behind_on_the_way_to_google_with_the_reason(converted, tmp_path: Path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "mine"
+    shutil.copytree(converted["mnli"], folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["classifier.out_proj.weight"][0, 0] *= 3
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    result = convert(folder, tmp_path / "back")
+    assert any("classifier.dense.weight" in line and "not of the form" in line for line in result.notices)
+    assert inspect(tmp_path / "back").layout == "encoder"
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("sizes", ["projected", "odd", "full_size_generator"])
+def test_every_number_of_classes_and_width_comes_back_to_the_bit(tuned_for, labels: int, sizes: str, tmp_path: Path):
+    kind = "regression" if labels == 1 else "text-classification"
+    if 2 * labels > SIZES[sizes].hidden:
+        pytest.skip("more classes than this width has room for: refused in a test of its own")
+    source = tuned_for("mine", labels=labels, sizes=sizes)
+    convert(source, tmp_path / "out", task=f"mine={kind}", labels=[f"c{i}" for i in range(labels)])
+    convert(tmp_path / "out", tmp_path / "back")
+    assert data_of(tmp_path / "back") == data_of(source)
