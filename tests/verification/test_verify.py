@@ -312,18 +312,18 @@ def test_a_sentence_that_is_too_long_is_cut_and_said_to_be(pairs):
 def test_a_sentence_needs_a_tokenizer(written):
     source = written()
     (source / "vocab.txt").unlink()
-    with pytest.raises(UsageError, match="--text needs a tokenizer"):
+    with pytest.raises(UsageError, match="^text needs a tokenizer"):
         verify(source, source, text="fox")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights_only": True, "text": "a"}, "--weights-only runs nothing"),
-        ({"weights_only": True, "golden": "g"}, "--weights-only runs nothing"),
-        ({"golden": "g", "inputs": "i"}, "--inputs does not go with --golden"),
-        ({"tolerance": -1.0}, "--tolerance is -1.0, expected a number from 0 up"),
-        ({"tolerance": float("nan")}, "--tolerance is nan"),
+        ({"weights_only": True, "text": "a"}, "^weights_only=True runs nothing: it goes with no text="),
+        ({"weights_only": True, "golden": "g"}, "^weights_only=True runs nothing: it goes with no text="),
+        ({"golden": "g", "inputs": "i"}, "^inputs does not go with golden="),
+        ({"tolerance": -1.0}, "^tolerance is -1.0, expected a number from 0 up"),
+        ({"tolerance": float("nan")}, "^tolerance is nan"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, message):
@@ -370,7 +370,7 @@ def test_without_pytorch_the_error_says_what_to_install(pairs, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPackageError, match="PyTorch is needed to run the discriminator") as caught:
         verify(DEFAULT, pairs["default"])
-    assert caught.value.hint == "pip install 'electra-convert[torch]', or verify --weights-only, which needs none"
+    assert caught.value.hint == "pip install 'electra-convert[torch]', or verify weights_only=True, which needs none"
 
 
 def test_the_other_hparams_of_a_written_layout_are_found(written):
