@@ -36,7 +36,7 @@ FUNCTION_OF = {
 PRINTING = {(command, name) for command in COMMANDS for name in ("as_json", "quiet")}
 PRINTING |= {("verify", "html"), ("verify", "overwrite")}
 # Functions without an example yet.
-AWAITED = {"verify", "open_model", "score", "fill", "write_card", "upload"}
+AWAITED = {"upload"}
 HUB = {"revision", "token", "subfolder"}
 
 
