@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.config.hparams import hparams_text
-from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
+from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError, arguments_for_options
 from electra_convert.schemes.mapping import Role
 from electra_convert.tensors.transfer import Progress, counter
 from electra_convert.verification.compare import Compared, Pairing, compare_recording, start_comparisons
@@ -59,6 +59,7 @@ class Checks:
             raise UsageError(f"--tolerance is {self.tolerance}, expected a number from 0 up")
 
 
+@arguments_for_options()
 def verify(
     reference: str | Path | None,
     candidate: str | Path,
