@@ -312,7 +312,7 @@ def test_a_sentence_that_is_too_long_is_cut_and_said_to_be(pairs):
 def test_a_sentence_needs_a_tokenizer(written):
     source = written()
     (source / "vocab.txt").unlink()
-    with pytest.raises(UsageError, match="^text needs a tokenizer"):
+    with pytest.raises(UsageError, match=r"^text needs a tokenizer"):
         verify(source, source, text="fox")
 
 
