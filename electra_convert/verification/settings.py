@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Model
+from electra_convert.config.labels import Labels
 from electra_convert.config.resolve import SIZE_KEYS, Resolved
 from electra_convert.config.transformers import SIZE_DEFAULTS
 from electra_convert.tensors.cast import WIDER
@@ -17,6 +18,7 @@ _COMPUTING_KEYS = ("num_attention_heads", "hidden_act", "layer_norm_eps")
 # Other names of one function, and functions that no run of Google's code has, whatever it was started with.
 _SAME = {"gelu_python": "gelu"}
 _OTHERS_ACTIVATIONS = ("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_10", "quick_gelu", "silu", "swish")
+LABELS = "id2label"
 _OWN_WEIGHTS = "the candidate's weights"
 State = Literal["equal", "differs", "not verified"]
 
@@ -68,6 +70,14 @@ def compare_settings(
 def compare_own(config: Mapping[str, Any], model: Model) -> tuple[SettingParity, ...]:
     """Find where a config.json disagrees with the weights beside it, and transformers would go by the config.json."""
     return (*_compare_dtype(dtypes_of(model), config), *_compare_tying(model, config))
+
+
+def compare_labels(reference: Labels, candidate: Labels) -> SettingParity:
+    """Compare what the classes of a head are called; names that are made up for the reference are not verified."""
+    expected, found = ({str(index): name for index, name in enumerate(side.names)} for side in (reference, candidate))
+    if reference.warning is not None:
+        return SettingParity(LABELS, None, "nothing says it", found, "not verified")
+    return SettingParity(LABELS, expected, reference.origin, found, "equal" if found == expected else "differs")
 
 
 def _compare_dtype(stored: Sequence[str], config: Mapping[str, Any]) -> tuple[SettingParity, ...]:
