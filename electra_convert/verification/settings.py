@@ -73,11 +73,14 @@ def compare_own(config: Mapping[str, Any], model: Model) -> tuple[SettingParity,
 
 
 def compare_labels(reference: Labels, candidate: Labels) -> SettingParity:
-    """Compare what the classes of a head are called; names that are made up for the reference are not verified."""
+    """Compare what the classes of a head are called, and tell those that differ; made-up names are not verified."""
     expected, found = ({str(index): name for index, name in enumerate(side.names)} for side in (reference, candidate))
     if reference.warning is not None:
         return SettingParity(LABELS, None, "nothing says it", found, "not verified")
-    return SettingParity(LABELS, expected, reference.origin, found, "equal" if found == expected else "differs")
+    if expected == found:
+        return SettingParity(LABELS, expected, reference.origin, found, "equal")
+    apart = [dict(sorted(one.items() - other.items())) for one, other in ((expected, found), (found, expected))]
+    return SettingParity(LABELS, apart[0], reference.origin, apart[1], "differs")
 
 
 def _compare_dtype(stored: Sequence[str], config: Mapping[str, Any]) -> tuple[SettingParity, ...]:
