@@ -185,9 +185,9 @@ def tuned_for(written: Callable[..., Path]) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def reference_session() -> Iterator[ReferenceSession]:
     """One process of the reference model, since starting TensorFlow takes seconds."""
-    from electra_convert.verification.reference.session import ReferenceSession
+    from support.reference import SharedReference
 
-    with ReferenceSession() as opened:
+    with SharedReference() as opened:
         yield opened
 
 

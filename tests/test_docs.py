@@ -54,7 +54,7 @@ def imports_a_framework(command: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("shared_witness")
+@pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_runs(workplace: Path, command: str, monkeypatch: pytest.MonkeyPatch):
     """In their order, in one folder, as a reader would; frameworks are imported once, in this process."""
@@ -94,7 +94,7 @@ def test_the_readme_says_truly_how_many_packages_the_core_is():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("shared_witness")
+@pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
 def test_the_python_of_the_readme_runs(workplace: Path, code: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(workplace)

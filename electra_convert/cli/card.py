@@ -33,9 +33,10 @@ def command(
     """
     from electra_convert.cli.hub_report import card_fields, card_text
     from electra_convert.cli.printing import print_json, print_message, print_result
-    from electra_convert.hub.card.writing import write_card
+    from electra_convert.hub.card.metadata import Metadata
+    from electra_convert.hub.card.writing import write_cards
 
-    cards = write_card(folder, repo_id, license, language, base_model, dry_run)
+    cards = write_cards(folder, repo_id, Metadata(license, language, base_model), dry_run)
     if as_json:
         print_json(card_fields(cards, dry_run))
         return

@@ -128,9 +128,9 @@ class Opener:
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
         from electra_convert.cli.printing import print_message
-        from electra_convert.demo.opening import open_model
+        from electra_convert.demo.opening import load
 
-        model = open_model(self.source, role, **self.settings)
+        model = load(self.source, role, **self.settings)
         for notice in () if self.quiet else model.notices:
             print_message("Note", notice)
         return model

@@ -14,7 +14,14 @@ from electra_convert.config.hparams import hparams_text
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
-from electra_convert.errors import ConfigError, NamesError, UsageError, VocabularyError, listing
+from electra_convert.errors import (
+    ConfigError,
+    NamesError,
+    UsageError,
+    VocabularyError,
+    arguments_for_options,
+    listing,
+)
 from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.heads import PRETRAINING
@@ -40,6 +47,7 @@ def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[R
         return tuple(role for role in _ROLES if role in checkpoint.models)
 
 
+@arguments_for_options(model="role")
 def open_model(
     source: str | Path,
     role: Role = "discriminator",
@@ -78,6 +86,19 @@ def open_model(
     """
     if role not in _ROLES:
         raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
+    return load(source, role, generator, vocab, hparams, config, device)
+
+
+def load(
+    source: str | Path,
+    role: Role,
+    generator: str | Path | None,
+    vocab: str | Path | None,
+    hparams: str | Path | Mapping[str, Any] | None,
+    config: str | Path | None,
+    device: str | torch.device = "cpu",
+) -> LoadedModel:
+    """open_model, its errors in the words of the command line."""
     place = usable_device(device, role)
     options = TokenizerOptions(vocab=Path(vocab) if vocab is not None else None)
     with _opened(source, generator) as checkpoint:

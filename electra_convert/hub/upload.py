@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from electra_convert.errors import ElectraConvertError, HubError
+from electra_convert.errors import ElectraConvertError, HubError, arguments_for_options
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.model_folder import find_models, left_beside
 from electra_convert.hub.card.writing import save_card
@@ -60,6 +60,7 @@ class Upload:
 Show = Callable[[Upload], None]
 
 
+@arguments_for_options()
 def upload(
     repo_id: str,
     folder: str | Path,

@@ -120,13 +120,6 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def lowers_case(cased: bool | None, uncased: bool | None) -> bool | None:
-    """What --cased and --uncased say of lower-casing; None where neither is given."""
-    if cased is not None and cased == uncased:
-        raise UsageError("--cased and --uncased are each other's opposites: give one of them")
-    return uncased if cased is None else not cased
-
-
 def exports_tensorflow(export: str | None) -> bool:
     """Whether --export asks for TensorFlow, by either of its names."""
     if export not in (None, "tf", "tensorflow"):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.conversion.options import lowers_case
 from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
 from electra_convert.frameworks import (
     import_accelerate,
@@ -30,7 +31,6 @@ from electra_convert.pretraining.options import (
     Precision,
     PretrainOptions,
     exports_tensorflow,
-    lowers_case,
 )
 from electra_convert.pretraining.prepare import Preparation, prepare
 from electra_convert.pretraining.progress import Relay, Reporter, Silent, default_reporter

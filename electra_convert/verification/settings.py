@@ -18,7 +18,6 @@ _COMPUTING_KEYS = ("num_attention_heads", "hidden_act", "layer_norm_eps")
 # Other names of one function, and functions that no run of Google's code has, whatever it was started with.
 _SAME = {"gelu_python": "gelu"}
 _OTHERS_ACTIVATIONS = ("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_10", "quick_gelu", "silu", "swish")
-LABELS = "id2label"
 _OWN_WEIGHTS = "the candidate's weights"
 State = Literal["equal", "differs", "not verified"]
 
@@ -54,6 +53,14 @@ class SettingParity:
             return f"{self.key} is {said} in the candidate's config.json, and its weights are {self.reference}"
         return f"{self.key} is {self.candidate}, the reference has {self.reference} ({self.origin})"
 
+    @property
+    def guess(self) -> str:
+        """That nothing but a guess speaks for a value, and how it is stated."""
+        return (
+            f"{self.key} is {self.candidate} in the candidate, and nothing but a guess says what it was in training: "
+            "state it with --hparams (what run_pretraining.py was given) or --config"
+        )
+
 
 def compare_settings(
     reference: Resolved, candidate: Resolved, own: Mapping[str, Any] | None = None
@@ -73,14 +80,12 @@ def compare_own(config: Mapping[str, Any], model: Model) -> tuple[SettingParity,
 
 
 def compare_labels(reference: Labels, candidate: Labels) -> SettingParity:
-    """Compare what the classes of a head are called, and tell those that differ; made-up names are not verified."""
+    """Compare what the classes of a head are called, and tell those that differ."""
     expected, found = ({str(index): name for index, name in enumerate(side.names)} for side in (reference, candidate))
-    if reference.warning is not None:
-        return SettingParity(LABELS, None, "nothing says it", found, "not verified")
     if expected == found:
-        return SettingParity(LABELS, expected, reference.origin, found, "equal")
+        return SettingParity("id2label", expected, reference.origin, found, "equal")
     apart = [dict(sorted(one.items() - other.items())) for one, other in ((expected, found), (found, expected))]
-    return SettingParity(LABELS, apart[0], reference.origin, apart[1], "differs")
+    return SettingParity("id2label", apart[0], reference.origin, apart[1], "differs")
 
 
 def _compare_dtype(stored: Sequence[str], config: Mapping[str, Any]) -> tuple[SettingParity, ...]:

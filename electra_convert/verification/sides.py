@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, Model, open_path
+from electra_convert.config.activations import ACTIVATIONS
 from electra_convert.config.labels import Labels, configured_labels, find_labels, made_up_labels
 from electra_convert.config.resolve import plain
 from electra_convert.config.sources import Findings, electric_notice, gather
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 # What Google's code computes; modeling.get_activation.
-_KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 _SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
 Ids = Mapping[str, int]
 
@@ -155,7 +155,7 @@ class Side:
         if self.checkpoint.scheme.loads == "google":
             sides = own + others if settled else others + own
             activations = [side.setting(role, "hidden_act") for side in sides]
-            activation = next((str(value) for value in activations if value in _KNOWN_ACTIVATIONS), "gelu")
+            activation = next((str(value) for value in activations if value in ACTIVATIONS), "gelu")
             heads = _heads(sides, role)
             return TensorFlowRunner(session, self.checkpoint, model, self.place.hparams, settled, heads, activation)
         assert self.findings is not None

@@ -15,7 +15,7 @@ from typing import Any
 
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import read_labels
-from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError
+from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError, arguments_for_options
 from electra_convert.schemes.heads import NONE, Head
 from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
@@ -64,6 +64,7 @@ class Checks:
             raise UsageError(f"--tolerance is {self.tolerance}, expected a number from 0 up")
 
 
+@arguments_for_options()
 def verify(
     reference: str | Path | None,
     candidate: str | Path,

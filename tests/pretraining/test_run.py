@@ -74,7 +74,7 @@ def test_arguments_are_the_options_of_the_command():
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"export": "torch"}, UsageError, "--export is 'torch', expected tf"),
+        ({"export": "torch"}, UsageError, "^export is 'torch', expected tf"),
         ({"cased": True, "uncased": True}, UsageError, "are each other's opposites"),
         (
             {"hparams": {"learning_rate": 1}, "learning_rate": 0.5},

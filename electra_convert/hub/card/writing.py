@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import CardError, UsageError
+from electra_convert.errors import CardError, UsageError, arguments_for_options
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.card.facts import Facts, gather_facts
@@ -44,6 +44,7 @@ class Card:
     notices: tuple[str, ...]
 
 
+@arguments_for_options()
 def write_card(
     folder: str | Path,
     repo_id: str | None = None,
@@ -77,14 +78,19 @@ def write_card(
             take.
         OutputError: it cannot be written.
     """
-    models = find_models(Path(folder))
-    names = [None] * len(models) if repo_id is None else repo_ids(models, Path(folder), repo_id)
+    return write_cards(Path(folder), repo_id, Metadata(license, language, base_model), dry_run)
+
+
+def write_cards(folder: Path, repo_id: str | None, metadata: Metadata, dry_run: bool) -> tuple[Card, ...]:
+    """write_card with what a card says beside the files in one place."""
+    models = find_models(folder)
+    names = [None] * len(models) if repo_id is None else repo_ids(models, folder, repo_id)
     cards = []
     for path, name in zip(models, names, strict=True):
         model = read_folder(path, pickles=not has_safetensors(path))
         partner = next((other for other in names if other != name), None)
         facts = gather_facts(model, require_proof(model, unverified=True), name, partner)
-        cards.append(make_card(facts, Metadata(license, language, base_model)))
+        cards.append(make_card(facts, metadata))
     if not dry_run:
         for card in cards:
             save_card(card)
