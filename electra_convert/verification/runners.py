@@ -116,7 +116,7 @@ class TensorFlowRunner:
         answers = []
         for precision in precisions:
             arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
-            answers.append(self.session.submit(*place, self.model.role, arithmetic, inputs, task))
+            answers.append(self.session.submit(*place, self.model.role, task, arithmetic, inputs))
         return lambda: [self._run(answer()) for answer in answers]
 
     def _run(self, answer: Answer) -> Run:

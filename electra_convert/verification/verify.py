@@ -26,7 +26,7 @@ from electra_convert.verification.record import check_folders, save_report
 from electra_convert.verification.recorded import read_golden
 from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import ModelParity, ParityReport, SideReport
-from electra_convert.verification.settings import LABELS, SettingParity, compare_labels, compare_own, compare_settings
+from electra_convert.verification.settings import SettingParity, compare_labels, compare_own, compare_settings
 from electra_convert.verification.sides import (
     Place,
     Side,
@@ -163,7 +163,7 @@ def _report(
     if reference is not None:
         notes += vocabulary_notes(reference, candidate, roles)
     settings = {role: _settings(reference, candidate, role) for role in roles}
-    notes += [note for role in roles for note in _label_notes(reference, settings[role])]
+    notes += [note for role in roles for note in _label_notes(reference, candidate, role)]
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
     ran = dict.fromkeys(roles, Compared())
@@ -212,25 +212,25 @@ def _settings(reference: Side | None, candidate: Side, role: Role) -> tuple[Sett
     own = () if config is None else compare_own(config, candidate.checkpoint.models[role])
     if reference is None or reference.findings is None:
         return own
-    labels = () if config is None else _labels(reference, candidate, role)
     compared = compare_settings(reference.findings.configs[role], candidate.findings.configs[role], config)
-    return (*compared, *labels, *own)
+    return (*compared, *_labels(reference, candidate, role), *own)
 
 
 def _labels(reference: Side, candidate: Side, role: Role) -> tuple[SettingParity, ...]:
-    """What the classes of a head are called; nothing where a side has none to be told apart."""
-    expected, found = reference.labels(role), candidate.labels(role)
-    return () if expected is None or found is None else (compare_labels(expected, found),)
+    """What the classes of a head are called, where both sides say it."""
+    expected = reference.labels(role)
+    found = None if candidate.config(role) is None else candidate.labels(role)
+    if expected is None or found is None or expected.warning is not None:
+        return ()
+    return (compare_labels(expected, found),)
 
 
-def _label_notes(reference: Side | None, settings: Sequence[SettingParity]) -> list[str]:
-    unknown = [setting for setting in settings if setting.key == LABELS and setting.state == "not verified"]
-    if reference is None or not unknown:
+def _label_notes(reference: Side | None, candidate: Side, role: Role) -> list[str]:
+    labels = None if reference is None or candidate.config(role) is None else reference.labels(role)
+    if reference is None or labels is None or labels.warning is None:
         return []
-    name = reference.checkpoint.name
-    return [
-        f"What the classes are called is not verified: nothing beside {name} says it. Give --labels to settle it."
-    ]
+    told = f"nothing beside {reference.checkpoint.name} says it. Give --labels to settle it."
+    return [f"What the {len(labels.names)} classes are called is not compared: {told}"]
 
 
 def _reference_report(reference: Side | None, checks: Checks) -> SideReport:

@@ -21,7 +21,7 @@ BATCH = (ONES, ONES, ONES)
 
 
 def submit(session, prefix=PREFIX, role="discriminator", batch=BATCH):
-    return session.submit(prefix, FIXTURES / "default", None, False, role, Arithmetic(7, "relu"), [batch])
+    return session.submit(prefix, FIXTURES / "default", None, False, role, None, Arithmetic(7, "relu"), [batch])
 
 
 def test_answers_belong_to_their_jobs_whatever_the_order_they_are_asked_for(reference_session):

@@ -82,9 +82,9 @@ class ReferenceSession:
         hparams: str | None,
         settled: bool,
         role: Role,
+        task: Task | None,
         arithmetic: Arithmetic,
         batches: Sequence[tuple[NDArray[np.int32], ...]],
-        task: Task | None = None,
     ) -> Callable[[], Answer]:
         """Have a model run.
 
@@ -94,9 +94,9 @@ class ReferenceSession:
             hparams: an option that goes before that file, or None.
             settled: whether the arithmetic is to be used as it is, whatever lies there.
             role: which of the models.
+            task: whose head is wanted, of a checkpoint that was fine-tuned.
             arithmetic: the precision and rounding wanted; the rest is used where no settings are found.
             batches: what to run it on: ids, mask and segments, each [rows, length].
-            task: whose head is wanted, of a checkpoint that was fine-tuned.
 
         Returns:
             A function that waits for the answer. It raises MissingPackageError without TensorFlow, and SourceError or
