@@ -26,9 +26,9 @@ def submit(session, prefix=PREFIX, role="discriminator", batch=BATCH):
 
 def test_answers_belong_to_their_jobs_whatever_the_order_they_are_asked_for(reference_session):
     first, second = submit(reference_session), submit(reference_session, role="generator")
-    assert second().outputs[0].logits.shape == (1, 4, 1500)
+    assert second().outputs[0].answers["logits"].shape == (1, 4, 1500)
     answer = first()
-    assert answer.outputs[0].logits.shape == (1, 4)
+    assert answer.outputs[0].answers["logits"].shape == (1, 4)
     assert (answer.settings.heads, answer.settings.activation) == (2, "gelu")
 
 
