@@ -106,8 +106,9 @@ def command(
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
-    from electra_convert.conversion.options import Options, read_size, read_task
+    from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
+    from electra_convert.schemes.layouts import read_task
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:

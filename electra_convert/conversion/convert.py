@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
+from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.layout_tensorflow import head_obstacle, plan_tensorflow
@@ -24,20 +25,21 @@ from electra_convert.conversion.options import (
     Selection,
     Target,
     lowers_case,
-    read_labels,
     read_path,
     read_size,
     read_target,
-    read_task,
 )
 from electra_convert.conversion.plan import OutputPlan, merged, write
 from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
-from electra_convert.schemes.layouts import Choice
+from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
+
+if TYPE_CHECKING:
+    from electra_convert.verification.sides import Place
 
 
 @dataclass(frozen=True, repr=False)
@@ -219,7 +221,7 @@ def run_conversion(
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                compare = partial(_verify, source, pointed_at, output, options)
+                compare = partial(_verify, source, pointed_at, output, options, tuple(parts))
                 inspect = compare if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         settled = {
@@ -262,14 +264,25 @@ def _plan_part(
     return _plan(checkpoint, findings, roles, target, options), findings, roles
 
 
-def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
-    """Refuse what was written unless it is the same model as the source, and keep the report in it."""
+def _verify(
+    opened: Path, source: str | Path, output: Path, options: Options, tasks: Sequence[str], folder: Path
+) -> None:
+    """Refuse what was written unless it is the same model as the source, or of several tasks each the same."""
     from electra_convert.verification.sides import Place
-    from electra_convert.verification.verify import Checks, run_verification
 
     name = None if isinstance(source, Path) else source
-    reference = Place(opened, name, options.generator, options.hparams, options.config)
-    report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
+    reference = Place(opened, name, options.generator, options.hparams, options.config, options.labels, options.task)
+    for task in tasks:
+        if task:
+            reference = replace(reference, task=Choice(task))
+        _require_same(reference, Place(folder / task, f"{output.name}/{task}".rstrip("/")), source, output)
+
+
+def _require_same(reference: Place, candidate: Place, source: str | Path, output: Path) -> None:
+    """Verify one model, or a pair, of what was written, and keep the report beside it."""
+    from electra_convert.verification.verify import Checks, run_verification
+
+    report = run_verification(reference, candidate, Checks(), save=True)
     if report.verdict == "different":
         raise ParityError(
             f"{output} is not written, since it would not be the same model as {source}: {'; '.join(report.reasons)}",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
-from electra_convert.schemes.heads import KINDS
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -120,23 +118,6 @@ def read_path(name: str, given: str | Path | None) -> Path | None:
         return None if given is None else Path(given)
     except TypeError as error:
         raise UsageError(f"--{name} is {given!r}, expected a path") from error
-
-
-def read_task(given: str | None) -> Choice | None:
-    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
-    if given is None:
-        return None
-    name, said, kind = given.partition("=")
-    if not name or (said and kind not in KINDS):
-        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
-    return Choice(name, KINDS[kind] if said else None)
-
-
-def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
-    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
-    return (
-        given if given is None or isinstance(given, str) else str(given) if isinstance(given, Path) else tuple(given)
-    )
 
 
 def read_size(given: int | str | None) -> int | None:
