@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.shared import (
+    PATH,
+    config_options,
+    output_options,
+    parse_source,
+    prepare_hub,
+    tokenizer_options,
+)
 
 
 @click.command("convert", short_help="Convert a checkpoint, in either direction.")
@@ -31,21 +38,19 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 )
 @config_options
 @click.option(
-    "--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, vocab.txt beside the checkpoint."
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, vocab.txt beside the checkpoint.",
 )
 @click.option(
     "--pad-vocab", is_flag=True, help="Accept a vocabulary with fewer pieces than the embeddings have rows."
 )
+@tokenizer_options
 @click.option(
-    "--cased/--uncased",
-    "cased",
-    default=None,
-    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
-)
-@click.option(
-    "--strip-accents/--no-strip-accents",
-    default=None,
-    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
+    "--no-tokenizer",
+    is_flag=True,
+    help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
 @click.option(
     "--task",
