@@ -222,7 +222,9 @@ def check_size(vocabulary: Vocabulary, rows: int, pad: bool) -> str | None:
     if count == rows:
         return None
     if count < rows and (pad or rows == -(-count // 8) * 8):
-        return f"{vocabulary.path.name} has {count} pieces for {rows} rows of the embedding: the last rows have none"
+        told = f"{vocabulary.path.name} has {count} pieces for {rows} rows of the embedding: the last rows have none"
+        line_feed = _line_feed(vocabulary)
+        return told if line_feed is None else f"{told}. {line_feed}: every piece after it has too high an id then"
     if count < rows:
         hint = (
             "Either this vocabulary belongs to another model, or the last rows have no piece, "
@@ -240,18 +242,18 @@ def _hint_for_longer(vocabulary: Vocabulary, rows: int) -> str:
         blank += 1
     if blank >= surplus:
         return f"It ends with blank lines, and each counts as a piece: remove {surplus} of them."
-    line = _after_blank(vocabulary.pieces)
-    if surplus == 1 and line is not None:
-        return (
-            f"Lines {line} and {line + 1} are both blank, as where a line feed was written as a piece: remove one of "
-            "them, and every piece after it has its own id again."
-        )
+    if surplus == 1 and (line_feed := _line_feed(vocabulary)) is not None:
+        return f"{line_feed}: remove one of them, and every piece after it has its own id again."
     return "This vocabulary belongs to another model."
 
 
-def _after_blank(pieces: Sequence[str]) -> int | None:
-    """The number of the first blank line that another follows, counted from 1."""
-    return next((number for number, pair in enumerate(pairwise(pieces), start=1) if not any(pair)), None)
+def _line_feed(vocabulary: Vocabulary) -> str | None:
+    """Point at the first two blank lines with a piece after them; None where there are none."""
+    pieces = vocabulary.pieces
+    for line, pair in enumerate(pairwise(pieces), start=1):
+        if not any(pair) and any(pieces[line:]):
+            return f"Lines {line} and {line + 1} are both blank, as where a line feed was written as a piece"
+    return None
 
 
 def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import pytest
 from support import full_tokenizer
 from tokenizers import Tokenizer
 
-from electra_convert.tokenizer import encode_tokenizer, encode_tokenizer_config, read_vocabulary
+from electra_convert.tokenizer import TokenizerSettings, encode_tokenizer, encode_tokenizer_config, read_vocabulary
 
 pytestmark = pytest.mark.slow
 
@@ -83,8 +83,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[bool, bool],
     for casing, place in places.items():
         (place / "config.json").write_text('{"model_type": "electra"}')
         (place / "vocab.txt").write_bytes(vocabulary.raw)
-        (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, *casing))
-        (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, *casing, max_length=128))
+        settings = TokenizerSettings(*casing)
+        (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, settings))
+        (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, settings, max_length=128))
     return places
 
 
