@@ -220,7 +220,8 @@ def _recorded(casing: Casing, settings: TokenizerSettings, options: TokenizerOpt
 def _carried(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> TokenizerFiles:
     """The vocabulary alone, whatever it holds; of a folder with tokenizer.json instead, nothing."""
     places = vocabulary_files(checkpoint, model) if options.vocab is None else [options.vocab]
-    place = next((path for path in places if path.name != TOKENIZER_FILE), None)
+    files = (place / VOCABULARY_FILE if place.is_dir() else place for place in places if place.name != TOKENIZER_FILE)
+    place = next((path for path in files if path.exists()), None)
     if place is None:
         return TokenizerFiles({}, {}, None, ("No tokenizer is written (--no-tokenizer).",))
     raw = read_small(place)
@@ -228,11 +229,10 @@ def _carried(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) ->
         pad = decode_vocabulary(raw, place).ids["[PAD]"]
     except VocabularyError:
         pad = None
-    told = (
-        f"No tokenizer is written (--no-tokenizer); {place.name} is carried as it is, as {VOCABULARY_FILE}. "
-        "transformers, if asked for one, makes a WordPiece tokenizer of it."
-    )
-    return TokenizerFiles({VOCABULARY_FILE: raw}, {}, pad, (told,))
+    told = f"No tokenizer is written (--no-tokenizer); {place.name} is carried as it is"
+    renamed = "" if place.name == VOCABULARY_FILE else f", as {VOCABULARY_FILE}"
+    rest = ". transformers, if asked for a tokenizer, makes one for WordPiece of it."
+    return TokenizerFiles({VOCABULARY_FILE: raw}, {}, pad, (f"{told}{renamed}{rest}",))
 
 
 def find_settings(

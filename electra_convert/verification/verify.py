@@ -33,6 +33,7 @@ from electra_convert.verification.sides import (
     find_tokenizer,
     open_side,
     require_apart,
+    tokenizer_notes,
     vocabulary_notes,
 )
 from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, dtypes_of
@@ -149,6 +150,7 @@ def _report(
         session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
     if reference is not None:
         notes += vocabulary_notes(reference, candidate, roles)
+    notes += tokenizer_notes(candidate, roles)
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
     ran = dict.fromkeys(roles, Compared())
