@@ -121,9 +121,9 @@ def tokenizer_files(
         return TokenizerFiles({}, {}, None, notices)
     settings = find_settings(vocabulary, casing, options, saved_in(checkpoint, model, options))
     files = {
-        TOKENIZER_FILE: encode_tokenizer(vocabulary, settings, model.head.segment),
+        TOKENIZER_FILE: encode_tokenizer(vocabulary, settings, _segment(model)),
         TOKENIZER_CONFIG_FILE: encode_tokenizer_config(
-            vocabulary, settings, _longest(model, hparams), model.head.segment
+            vocabulary, settings, _longest(model, hparams), _segment(model)
         ),
         **own,
     }
@@ -300,6 +300,11 @@ def _untruncated(model: Model) -> list[str]:
         f"{TOKENIZER_CONFIG_FILE} is kept and has {says}, and the model {positions} positions: longer texts are not "
         f"cut, and fail in the model. Write {positions} there."
     ]
+
+
+def _segment(model: Model) -> int:
+    """The token type that a text is given: 0 but for tasks in which Google's code gives another."""
+    return model.head.segment if model.task else 0
 
 
 def _longest(model: Model, hparams: Hparams | None) -> int:
