@@ -49,7 +49,9 @@ from electra_convert.cli.shared import (
 @tokenizer_options
 @click.option(
     "--no-tokenizer",
-    is_flag=True,
+    "tokenizer",
+    flag_value=False,
+    default=True,
     help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
 @click.option(
@@ -96,6 +98,7 @@ def command(
     source: str | Path,
     output: Path,
     cased: bool | None,
+    tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
     as_json: bool,
@@ -119,6 +122,7 @@ def command(
         given["generator"] = local_source(given["generator"])
     options = Options(
         lower_case=None if cased is None else not cased,
+        no_tokenizer=not tokenizer,
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
         **given,

@@ -22,6 +22,7 @@ _UTF_16_OR_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, 
 # In text of UTF-16 half of the bytes may be zero; in a vocabulary a piece may be one that its corpus held.
 _FEW_ZEROS = 10
 _WHAT_IT_IS = "A vocabulary is a text file (vocab.txt) in UTF-8 with one WordPiece on each line."
+_GIVE_TEXT = "Give vocab.txt, the text file with one WordPiece on each line, or the folder of a WordPiece tokenizer."
 _WITHOUT_ONE = (
     "WordPiece cannot use it. convert --no-tokenizer writes the model without a tokenizer, and carries vocab.txt as "
     "it is; texts must then be cut into pieces elsewhere."
@@ -138,7 +139,7 @@ def _marked(pieces: Sequence[str]) -> str | None:
 def _no_vocabulary(data: bytes, pieces: Sequence[str], missing: Sequence[str], path: Path) -> VocabularyError:
     """What a text is that lacks special tokens."""
     if (kind := _json_kind(data)) is not None:
-        return VocabularyError(f"{path} is JSON{kind}, expected a WordPiece on each line", _WHAT_IT_IS)
+        return VocabularyError(f"{path} is JSON{kind}, expected a WordPiece on each line", _GIVE_TEXT)
     scored = sum(_SCORED.fullmatch(piece) is not None for piece in pieces)
     if scored * 2 > len(pieces):
         return VocabularyError(

@@ -85,9 +85,9 @@ def test_a_file_that_is_no_vocabulary_is_refused_with_file_and_line(raw, message
 @pytest.mark.parametrize(
     ("raw", "message", "hint"),
     [
-        (b'{"[PAD]": 0, "a": 1}', "is JSON, expected a WordPiece on each line", "A vocabulary is a text file"),
-        (b'\n[\n"[PAD]",\n"a"]\n', "is JSON, expected a WordPiece on each line", "A vocabulary is a text file"),
-        (b'{"model": {"type": "BPE"}}', "is JSON, the tokenizer.json of a BPE tokenizer, expected", "text file"),
+        (b'{"[PAD]": 0, "a": 1}', "is JSON, expected a WordPiece on each line", "Give vocab.txt, the text file"),
+        (b'\n[\n"[PAD]",\n"a"]\n', "is JSON, expected a WordPiece on each line", "Give vocab.txt, the text file"),
+        (b'{"model": {"type": "BPE"}}', "is JSON, the tokenizer.json of a BPE tokenizer, expected", "Give vocab.txt"),
         (b"<unk>\t0\n<s>\t0\n\xe2\x96\x81the\t-3.2\nx\t-1e-05\n", "has scores: a piece, a tab", "--no-tokenizer"),
         ("<unk>\n▁the\n▁of\ns\n".encode(), r"SentencePiece: 2 of 4 pieces begin with '▁'", "--no-tokenizer"),
         (b"{\n}}\n", r"lacks \[PAD\]", "another kind of model"),
