@@ -21,7 +21,7 @@ from electra_convert.tokenizer.vocabulary import (
 
 _WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
 _ANOTHER_KIND = (
-    "Google's code knows WordPiece alone. convert --no-tokenizer leaves the tokenizer out; pretrain --train-vocab "
+    "Google's code knows WordPiece alone. convert --no-tokenizer leaves it out; pretrain --train-vocab "
     "SIZE trains a WordPiece vocabulary."
 )
 

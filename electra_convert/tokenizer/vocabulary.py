@@ -264,15 +264,15 @@ def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tu
         VocabularyError: there are none, one is no piece of the vocabulary, or the file is no text.
         SourceError: the file is missing or may not be read.
     """
-    name = str(given) if isinstance(given, Path) else "--added-tokens"
+    name = given if isinstance(given, Path) else "the added tokens"
     lines = _text(read_small(given), given).split("\n") if isinstance(given, Path) else given
     tokens = list(dict.fromkeys(token for line in lines if (token := line.strip())))
     ids = vocabulary.ids
     if unknown := [token for token in tokens if token not in ids]:
         raise VocabularyError(
-            f"{name}: {listing(map(repr, unknown))} of its {len(tokens)} tokens are no pieces of {vocabulary.path}",
+            f"{name}: no pieces of {vocabulary.path} are {listing(map(repr, unknown))}",
             "A token that the model was not trained with has no embedding; leave it out.",
         )
     if not tokens:
-        raise VocabularyError(f"{name} names no tokens", "Write one piece of the vocabulary on each line.")
+        raise VocabularyError(f"{name}: there are none", "Write one piece of the vocabulary on each line.")
     return tuple(token for token in tokens if token not in SPECIAL_TOKENS)
