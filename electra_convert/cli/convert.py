@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.shared import (
+    PATH,
+    config_options,
+    output_options,
+    parse_source,
+    prepare_hub,
+    tokenizer_options,
+)
 
 
 @click.command("convert", short_help="Convert a checkpoint, in either direction.")
@@ -31,21 +38,21 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 )
 @config_options
 @click.option(
-    "--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, vocab.txt beside the checkpoint."
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, vocab.txt beside the checkpoint.",
 )
 @click.option(
     "--pad-vocab", is_flag=True, help="Accept a vocabulary with fewer pieces than the embeddings have rows."
 )
+@tokenizer_options
 @click.option(
-    "--cased/--uncased",
-    "cased",
-    default=None,
-    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
-)
-@click.option(
-    "--strip-accents/--no-strip-accents",
-    default=None,
-    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
+    "--no-tokenizer",
+    "tokenizer",
+    flag_value=False,
+    default=True,
+    help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
 @click.option(
     "--task",
@@ -91,6 +98,7 @@ def command(
     source: str | Path,
     output: Path,
     cased: bool | None,
+    tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
     as_json: bool,
@@ -115,6 +123,7 @@ def command(
         given["generator"] = local_source(given["generator"])
     options = Options(
         lower_case=None if cased is None else not cased,
+        no_tokenizer=not tokenizer,
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
         **given,

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.shared import (
+    PATH,
+    config_options,
+    output_options,
+    parse_source,
+    prepare_hub,
+    tokenizer_options,
+)
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -178,7 +185,13 @@ class Opener:
     metavar="FOLDER",
     help="The generator that goes with MODEL, when MODEL is a discriminator alone.",
 )
-@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, the one beside the model.")
+@click.option(
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, the one beside the model.",
+)
+@tokenizer_options
 @config_options
 @output_options
 def command(
@@ -187,6 +200,10 @@ def command(
     vocab: Path | None,
     hparams: str | None,
     config: Path | None,
+    cased: bool | None,
+    strip_accents: bool | None,
+    tokenize_chinese_chars: bool | None,
+    added_tokens: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
     """Show which tokens of each [SENTENCE]... the discriminator of MODEL believes were replaced.
@@ -194,11 +211,20 @@ def command(
     MODEL may be anything that convert takes as SOURCE, and need not be converted first. If no sentence is given, each
     line of standard input is one.
     """
+    from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
+
     request = Request(**asked)
     request.refuse_contradictions()
     refuse_idle_options(request)
     prepare_hub(request.quiet or request.as_json)
-    settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
+    options = TokenizerOptions(
+        vocab=vocab,
+        lower_case=None if cased is None else not cased,
+        strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=added_tokens,
+    )
+    settings = {"generator": generator, "options": options, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
         _serve(opener, request)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
-from electra_convert.cli.shared import PATH, output_options, parse_source, prepare_hub
+from electra_convert.cli.shared import PATH, output_options, parse_source, prepare_hub, tokenizer_options
 
 
 @click.command("pretrain", short_help="Pretrain a generator and a discriminator.")
@@ -21,17 +21,7 @@ from electra_convert.cli.shared import PATH, output_options, parse_source, prepa
     "--vocab", type=PATH, metavar="FILE|FOLDER", help="Use this vocabulary: a vocab.txt, or a tokenizer's folder."
 )
 @click.option("--train-vocab", type=int, metavar="SIZE", help="Train a vocabulary of this many pieces on the corpus.")
-@click.option(
-    "--cased/--uncased",
-    "cased",
-    default=None,
-    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
-)
-@click.option(
-    "--strip-accents/--no-strip-accents",
-    default=None,
-    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
-)
+@tokenizer_options
 @click.option(
     "--one-sentence-per-line",
     is_flag=True,

@@ -25,6 +25,7 @@ from electra_convert.conversion.options import (
     Selection,
     Target,
     lowers_case,
+    read_added_tokens,
     read_path,
     read_size,
     read_target,
@@ -109,6 +110,9 @@ def convert(
     cased: bool | None = None,
     uncased: bool | None = None,
     strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool | None = None,
+    added_tokens: str | Path | Sequence[str] | None = None,
+    tokenizer: bool = True,
     task: str | None = None,
     labels: str | Path | Sequence[str] | None = None,
     dtype: Rounding | None = None,
@@ -146,11 +150,15 @@ def convert(
         generator: the generator that goes with a source that is a discriminator alone.
         hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json, to settle the head count and the activation.
-        vocab: the vocabulary file; by default vocab.txt beside the checkpoint.
+        vocab: the vocabulary file, or a tokenizer's folder; by default vocab.txt beside the checkpoint.
         pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
         cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
         uncased: the opposite of cased, for those who would rather say it so.
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
+        tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
+        added_tokens: pieces of the vocabulary that are matched whole, before a text is split: a list, or a file with
+            one on each line.
+        tokenizer: whether tokenizer files are written; without, vocab.txt alone is carried.
         task: of a checkpoint that Google's code fine-tuned: the task whose head is wanted, NAME or NAME=KIND where
             the name does not tell; KIND is text-classification, regression, token-classification or
             question-answering.
@@ -184,6 +192,9 @@ def convert(
         pad_vocab=pad_vocab,
         lower_case=lowers_case(cased, uncased),
         strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=read_added_tokens(added_tokens),
+        no_tokenizer=not tokenizer,
         task=read_task(task),
         labels=read_labels(labels),
         dtype=dtype,

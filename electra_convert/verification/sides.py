@@ -27,6 +27,7 @@ from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
+    findings_of_folder,
     tokenizer_files,
     vocabulary_files,
 )
@@ -359,6 +360,26 @@ def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) ->
     return notes
 
 
+def tokenizer_notes(candidate: Side, roles: Sequence[Role]) -> list[str]:
+    """Tell what the candidate's tokenizer cannot do, which the verdict does not count either."""
+    told: dict[str, None] = {}
+    for role in roles:
+        model = candidate.checkpoint.models[role]
+        try:
+            if candidate.checkpoint.scheme.described:
+                found = findings_of_folder(model.folder)
+            else:
+                hparams = candidate.findings.hparams if candidate.findings else None
+                found = tokenizer_files(
+                    candidate.checkpoint, model, hparams, TokenizerOptions(pad_vocab=True)
+                ).findings
+        except ElectraConvertError as error:
+            told[f"The candidate has no tokenizer: {candidate.by_name(error.message)}."] = None
+            continue
+        told |= dict.fromkeys(f"The candidate's tokenizer: {line}" for line in (*found.warnings, *found.notices))
+    return list(told)
+
+
 def _difference(expected: Ids, found: Ids) -> str:
     sides = [{index: piece for piece, index in ids.items()} for ids in (expected, found)]
     place = min(index for index in {*sides[0], *sides[1]} if sides[0].get(index) != sides[1].get(index))
@@ -387,7 +408,8 @@ def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
     """
     from tokenizers import Tokenizer
 
-    for side in sides:
+    # What a tokenizer.json says is known; one that is made of a vocabulary may be guessed.
+    for side in sorted(sides, key=lambda side: not side.checkpoint.scheme.described):
         if side.findings is None:
             continue
         model = side.checkpoint.models[role]

@@ -37,6 +37,7 @@ from electra_convert.verification.sides import (
     open_sides,
     require_apart,
     require_task,
+    tokenizer_notes,
     vocabulary_notes,
 )
 from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, left_behind
@@ -164,6 +165,7 @@ def _report(
         notes += vocabulary_notes(reference, candidate, roles)
     settings = {role: _settings(reference, candidate, role) for role in roles}
     notes += [note for role in roles for note in _label_notes(reference, candidate, role)]
+    notes += tokenizer_notes(candidate, roles)
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
     ran = dict.fromkeys(roles, Compared())

@@ -62,7 +62,7 @@ def test_a_checkpoint_of_keras_objects_is_refused_with_a_way_round(tmp_path, pla
 
 def test_a_tokenizer_json_in_the_place_of_a_vocabulary_is_told(golden_pair, place):
     given = golden_pair / "discriminator" / "tokenizer.json"
-    assert "give vocab.txt" in refused(FIXTURES / "default", place, "--vocab", given)
+    assert "Give vocab.txt" in refused(FIXTURES / "default", place, "--vocab", given)
 
 
 def test_stripping_accents_from_a_cased_text_has_no_effect_and_that_is_told(tmp_path):
