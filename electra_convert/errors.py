@@ -13,7 +13,8 @@ from pathlib import Path
 # The command line's options that take no value.
 SWITCHES = frozenset(
     """
-    allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles one-sentence-per-line
+    allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles keep-custom-code
+    one-sentence-per-line
     optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save strip-accents uncased unverified
     verify weights-only zero-optimizer
     """.split()

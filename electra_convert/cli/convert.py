@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.shared import PATH, config_options, exclude_option, output_options, parse_source, prepare_hub
 
 
 @click.command("convert", short_help="Convert a checkpoint, in either direction.")
@@ -77,6 +77,12 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 )
 @click.option(
     "--prefix", metavar="NAME", help="What the checkpoint's files are called. By default, model.ckpt (to tf)."
+)
+@exclude_option
+@click.option(
+    "--keep-custom-code",
+    is_flag=True,
+    help="Carry the Python code of a transformers folder, and the auto_map that names it. By default, neither.",
 )
 @click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights rather than refuse them.")
 @click.option(

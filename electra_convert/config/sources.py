@@ -25,6 +25,7 @@ from electra_convert.config.resolve import (
 from electra_convert.config.transformers import config_evidence, model_evidence, read_config, role_of_config
 from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
@@ -153,7 +154,10 @@ def _hparams(
 
 def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
     path = checkpoint.folder / HPARAMS_FILE
-    return [(read_hparams_file(path, HPARAMS_FILE), Rank.BESIDE)] if path.is_file() else []
+    if not path.is_file():
+        return []
+    refuse_placeholder(path)
+    return [(read_hparams_file(path, HPARAMS_FILE), Rank.BESIDE)]
 
 
 def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:

@@ -28,6 +28,7 @@ class Options:
         lower_case: whether the tokenizer lower-cases; --uncased.
         labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
+        exclude: patterns of names.
     """
 
     model: Selection | None = None
@@ -46,6 +47,8 @@ class Options:
     optimizer: bool = False
     zero_optimizer: bool = False
     prefix: str | None = None
+    exclude: tuple[str, ...] = ()
+    keep_custom_code: bool = False
     allow_nonfinite: bool = False
     overwrite: bool = False
     verify: bool = False
@@ -93,6 +96,8 @@ class Options:
             raise UsageError(
                 "--max-shard-size does not go with --to tf: one data file is written, as Google's code does"
             )
+        if self.keep_custom_code:
+            raise UsageError("--keep-custom-code does not go with --to tf: Google's code runs none of it")
         if self.prefix is not None and not re.fullmatch(r"[\w.+=@~-]+", self.prefix):
             raise UsageError(f"--prefix {self.prefix!r} is not a plain file name", "Use one such as model.ckpt.")
 
@@ -130,6 +135,11 @@ def read_task(given: str | None) -> Choice | None:
     if not name or (said and kind not in KINDS):
         raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
     return Choice(name, KINDS[kind] if said else None)
+
+
+def read_patterns(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One pattern of names or several, as a Python caller gave them."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
 def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:

@@ -49,6 +49,7 @@ class Place:
         generator: a folder with the generator that belongs to a discriminator.
         hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
         config: a transformers config.json.
+        exclude: patterns of names of tensors that are no part of a model.
     """
 
     path: Path
@@ -56,9 +57,12 @@ class Place:
     generator: Path | None = None
     hparams: str | None = None
     config: Path | None = None
+    exclude: tuple[str, ...] = ()
 
 
-def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path | None = None) -> Place:
+def find_place(
+    pointed_at: str | Path, hparams: str | None = None, config: Path | None = None, exclude: tuple[str, ...] = ()
+) -> Place:
     """Find what was pointed at, and bring it here if it is on the Hub.
 
     Raises:
@@ -66,7 +70,7 @@ def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path 
     """
     source = as_source(pointed_at)
     name = None if isinstance(source, Path) else source
-    return Place(local_source(source), name, hparams=hparams, config=config)
+    return Place(local_source(source), name, hparams=hparams, config=config, exclude=exclude)
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
     """
-    with open_path(place.path, place.generator) as checkpoint:
+    with open_path(place.path, place.generator, exclude=place.exclude) as checkpoint:
         checkpoint.require_mapped()
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)

@@ -72,6 +72,7 @@ def verify(
     config: str | Path | None = None,
     save: bool = False,
     progress: Progress | None = None,
+    exclude: str | Sequence[str] = (),
 ) -> ParityReport:
     """Find out whether a checkpoint is the same model as another.
 
@@ -88,6 +89,7 @@ def verify(
         config: a transformers config.json of the reference.
         save: write parity.json beside each model of the candidate.
         progress: told how many bytes of weights of how many have been compared, from several threads.
+        exclude: patterns of names of tensors of the reference that are no part of a model, as for convert.
 
     Returns:
         The report; whether the two are the same is its `passed`.
@@ -109,10 +111,11 @@ def verify(
     given_inputs, given_golden, given_config = paths
     checks = Checks(weights_only, texts, given_inputs, given_golden, tolerance)
     place = None
-    if reference is None and (hparams is not None or config is not None):
-        raise UsageError("--hparams and --config are of the reference, and there is none")
+    if reference is None and (hparams is not None or config is not None or exclude):
+        raise UsageError("--hparams, --config and --exclude are of the reference, and there is none")
     if reference is not None:
-        place = find_place(reference, hparams_text(hparams), given_config)
+        patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        place = find_place(reference, hparams_text(hparams), given_config, patterns)
     return run_verification(place, find_place(candidate), checks, save, progress)
 
 

@@ -40,6 +40,8 @@ GIVEN = {
     "optimizer": True,
     "zero_optimizer": True,
     "prefix": "model.ckpt",
+    "exclude": ("my_scope/*",),
+    "keep_custom_code": True,
     "allow_nonfinite": True,
     "overwrite": True,
     "verify": True,
@@ -49,6 +51,7 @@ NOT_TF = {
     "dtype": "--dtype bfloat16 does not go",
     "max_shard_size": "--max-shard-size does not go",
     "strip_accents": "strip-accents does not go",
+    "keep_custom_code": "--keep-custom-code does not go",
 }
 ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
 
