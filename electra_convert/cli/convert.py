@@ -10,6 +10,7 @@ import click
 from electra_convert.cli.shared import (
     PATH,
     config_options,
+    exclude_option,
     output_options,
     parse_source,
     prepare_hub,
@@ -84,6 +85,12 @@ from electra_convert.cli.shared import (
 )
 @click.option(
     "--prefix", metavar="NAME", help="What the checkpoint's files are called. By default, model.ckpt (to tf)."
+)
+@exclude_option
+@click.option(
+    "--keep-custom-code",
+    is_flag=True,
+    help="Carry the Python code of a transformers folder, and the auto_map that names it. By default, neither.",
 )
 @click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights rather than refuse them.")
 @click.option(

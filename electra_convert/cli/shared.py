@@ -71,6 +71,17 @@ def tokenizer_options(command: Command) -> Command:
     )(command)
 
 
+def exclude_option(command: Command) -> Command:
+    """--exclude."""
+    return click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out tensors of these names, such as 'my_scope/*', which are no part of the model. May be given "
+        "several times.",
+    )(command)
+
+
 def metadata_options(command: Command) -> Command:
     """--license, --language and --base-model: what a card says that a model's files do not."""
     command = click.option(

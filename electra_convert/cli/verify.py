@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.shared import PATH, config_options, exclude_option, output_options, parse_source, prepare_hub
 
 
 @click.command("verify", short_help="Find out whether two checkpoints are the same model.")
@@ -54,6 +54,7 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
 @config_options
+@exclude_option
 @output_options
 def command(
     reference: str | Path,
@@ -70,6 +71,7 @@ def command(
     save: bool,
     hparams: str | None,
     config: Path | None,
+    exclude: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -79,7 +81,7 @@ def command(
     TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
     not, or if one of them cannot be run.
 
-    --hparams, --config and --labels describe the reference.
+    --hparams, --config, --labels and --exclude are about the reference.
     """
     from electra_convert.cli.parity import parity_fields, parity_text
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
@@ -91,15 +93,15 @@ def command(
 
     if candidate is None and golden is None:
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
-    if candidate is None and not (hparams is None and config is None and labels is None):
-        raise UsageError("--hparams, --config and --labels are of the reference, and there is none")
+    if candidate is None and not (hparams is None and config is None and labels is None and not exclude):
+        raise UsageError("--hparams, --config, --labels and --exclude are of the reference, and there is none")
     if overwrite and html is None:
         raise UsageError("--overwrite replaces the file of --html, and there is none")
     if html is not None:
         check_page(html, overwrite)
     checks = Checks(weights_only, text, inputs, golden, tolerance, read_task(task))
     prepare_hub(quiet or as_json)
-    known = None if candidate is None else find_place(reference, hparams, config, labels)
+    known = None if candidate is None else find_place(reference, hparams, config, labels, exclude)
     with progress_bar("Comparing weights", quiet or as_json) as progress:
         report = run_verification(known, find_place(candidate or reference), checks, save, progress)
     if html is not None:

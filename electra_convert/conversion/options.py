@@ -29,6 +29,7 @@ class Options:
         no_tokenizer: write no tokenizer files.
         labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
+        exclude: patterns of names.
     """
 
     model: Selection | None = None
@@ -50,6 +51,8 @@ class Options:
     optimizer: bool = False
     zero_optimizer: bool = False
     prefix: str | None = None
+    exclude: tuple[str, ...] = ()
+    keep_custom_code: bool = False
     allow_nonfinite: bool = False
     overwrite: bool = False
     verify: bool = False
@@ -112,6 +115,8 @@ class Options:
             raise UsageError(
                 "--max-shard-size does not go with --to tf: one data file is written, as Google's code does"
             )
+        if self.keep_custom_code:
+            raise UsageError("--keep-custom-code does not go with --to tf: Google's code runs none of it")
         if self.prefix is not None and not re.fullmatch(r"[\w.+=@~-]+", self.prefix):
             raise UsageError(f"--prefix {self.prefix!r} is not a plain file name", "Use one such as model.ckpt.")
 
@@ -144,6 +149,11 @@ def read_path(name: str, given: str | Path | None) -> Path | None:
 def read_added_tokens(given: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
     """Tokens as a Python caller gives them: the name of a file with one on each line, or the tokens."""
     return given if given is None else Path(given) if isinstance(given, str | Path) else tuple(given)
+
+
+def read_patterns(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One pattern of names or several, as a Python caller gave them."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
 def read_size(given: int | str | None) -> int | None:

@@ -57,6 +57,7 @@ class Place:
         config: a transformers config.json.
         labels: what the classes of its head are called, as --labels has it.
         task: the task whose head is wanted, of a checkpoint that Google's code fine-tuned.
+        exclude: patterns of names of tensors that are no part of a model.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Place:
     config: Path | None = None
     labels: str | Sequence[str] | None = None
     task: Choice | None = None
+    exclude: tuple[str, ...] = ()
 
 
 def find_place(
@@ -73,6 +75,7 @@ def find_place(
     hparams: str | None = None,
     config: Path | None = None,
     labels: str | Sequence[str] | None = None,
+    exclude: tuple[str, ...] = (),
 ) -> Place:
     """Find what was pointed at, and bring it here if it is on the Hub.
 
@@ -81,7 +84,7 @@ def find_place(
     """
     source = as_source(pointed_at)
     name = None if isinstance(source, Path) else source
-    return Place(local_source(source), name, hparams=hparams, config=config, labels=labels)
+    return Place(local_source(source), name, hparams=hparams, config=config, labels=labels, exclude=exclude)
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
     """
-    with open_path(place.path, place.generator, place.task) as checkpoint:
+    with open_path(place.path, place.generator, place.task, exclude=place.exclude) as checkpoint:
         checkpoint.require_mapped()
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)
