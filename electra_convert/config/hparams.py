@@ -12,12 +12,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.config.keys import HANDLED, MODEL_SIZES, OVERRIDES, SPELT_OUT, TRAINING, activation, check_keys
-from electra_convert.errors import ConfigError, UsageError
+from electra_convert.config.keys import (
+    HANDLED,
+    IGNORED,
+    MODEL_SIZES,
+    OVERRIDES,
+    SPELT_OUT,
+    SWITCHES,
+    TRAINING,
+    activation,
+    check_keys,
+    split_keys,
+)
+from electra_convert.errors import ConfigError, UsageError, listing
 from electra_convert.schemes.mapping import Role
 
 _SMALL_EMBEDDING = 128
 _INLINE = "--hparams"
+_TRUTHY = "Google's code takes any text for true."
+_UNUSED = "Google's pretraining does not use it."
 _QUOTES = "In JSON, names and texts stand in double quotes, and no comma follows the last."
 LAYOUT_KEYS = (
     "electra_objective",
@@ -141,21 +154,30 @@ def read_hparams(text: str) -> Hparams:
     return read_hparams_file(Path(text), f"--hparams {Path(text).name}")
 
 
-def read_hparams_file(path: Path, origin: str) -> Hparams:
-    """Read a file of hparams.
+def read_hparams_beside(path: Path) -> Hparams:
+    """Read the hparams that lie beside a checkpoint; keys of a fork of Google's code are passed over, with a warning.
+
+    Raises:
+        ConfigError: it cannot be read, is not JSON, or a known key has a value of the wrong kind.
+    """
+    return read_hparams_file(path, path.name, of_a_fork=True)
+
+
+def read_hparams_file(path: Path, origin: str, of_a_fork: bool = False) -> Hparams:
+    """Read a file of hparams; of a fork's, keys that Google's code does not know are left out, with a warning.
 
     Raises:
         ConfigError: it cannot be read, is not JSON, has an unknown key, or a value of the wrong kind.
     """
     try:
-        return parse_hparams(path.read_text(encoding="utf-8"), origin)
+        return parse_hparams(path.read_text(encoding="utf-8"), origin, of_a_fork)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or no path"
         raise ConfigError(f"{path} cannot be read: {reason}", "Give a JSON file, or the JSON itself.") from error
 
 
-def parse_hparams(text: str, origin: str) -> Hparams:
-    """Check hparams given as JSON text.
+def parse_hparams(text: str, origin: str, of_a_fork: bool = False) -> Hparams:
+    """Check hparams given as JSON text; see read_hparams_file for those of a fork.
 
     Raises:
         ConfigError: not a JSON object, an unknown key, or a value of the wrong kind.
@@ -167,21 +189,31 @@ def parse_hparams(text: str, origin: str) -> Hparams:
         raise ConfigError(f"{origin} is not JSON: {error}", f"{_QUOTES}{shell}") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{origin} is not a JSON object", 'Give one such as {"model_size": "base"}.')
-    check_keys(given, origin)
-    return _spelt_out(Hparams(given, origin))
+    known, unknown = split_keys(given) if of_a_fork else (given, [])
+    check_keys(known, origin)
+    read = _spelt_out(Hparams(known, origin))
+    if not unknown:
+        return read
+    warning = (
+        f"{origin} has keys that google-research/electra does not know; they are passed over: {listing(unknown)}."
+    )
+    return replace(read, warnings=(*read.warnings, warning))
 
 
 def _spelt_out(hparams: Hparams) -> Hparams:
-    """The same hparams, do_lower_case true or false where it is the text "true" or "false"."""
-    text = hparams.given.get("do_lower_case")
-    if not isinstance(text, str):
-        return hparams
-    meant = SPELT_OUT[text.lower()]
-    warning = (
-        f'{hparams.origin} has do_lower_case "{text}", a text; it is taken for {str(meant).lower()}, without quotes. '
-        "Google's pretraining does not use it."
+    """The same hparams, switches true or false where they are the text "true" or "false", as a tutorial has them."""
+    meant = {
+        key: SPELT_OUT[value.lower()]
+        for key, value in hparams.given.items()
+        if key in SWITCHES and isinstance(value, str) and value.lower() in SPELT_OUT
+    }
+    warnings = tuple(
+        f'{hparams.origin} has {key} "{hparams.given[key]}", a text; it is taken for {str(value).lower()}, without '
+        f"quotes. {_UNUSED if key == 'do_lower_case' else _TRUTHY}"
+        for key, value in meant.items()
+        if key not in IGNORED
     )
-    return replace(hparams, given={**hparams.given, "do_lower_case": meant}, warnings=(warning,))
+    return replace(hparams, given={**hparams.given, **meant}, warnings=warnings)
 
 
 def hparams_text(given: str | Path | Mapping[str, Any] | None) -> str | None:

@@ -89,8 +89,12 @@ TRAINING: Mapping[str, Any] = {
     "keep_checkpoint_max": 5,
 }
 
-# do_lower_case as a widespread tutorial writes it. In Google's code any text is true, but nothing that pretraining
-# computes depends on it: what lower-cased a corpus, or did not, is the option of build_pretraining_dataset.py.
+# Those that are true or false.
+SWITCHES = frozenset(
+    "do_lower_case debug electra_objective electric_objective uniform_generator two_tower_generator "
+    "untied_generator_embeddings untied_generator disallow_correct do_train do_eval use_tpu".split()
+)
+# Switches as a widespread tutorial writes them. In Google's code any text is true.
 SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
 
 _SWITCH = "true or false"
@@ -113,6 +117,17 @@ def activation(name: str | None) -> str:
     return name.lower() if name else "linear"
 
 
+def split_keys(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The keys that google-research/electra knows with their values, and the names of the others, sorted."""
+    known = {key: value for key, value in given.items() if key in HANDLED or key in IGNORED}
+    unknown = [key for key in given if key not in known]
+    inside = known.get("model_hparam_overrides")
+    if isinstance(inside, dict):
+        known["model_hparam_overrides"] = {key: value for key, value in inside.items() if key in OVERRIDES}
+        unknown += [key for key in inside if key not in OVERRIDES]
+    return known, sorted(unknown)
+
+
 def check_keys(given: Mapping[str, Any], origin: str) -> None:
     """Refuse hparams that google-research/electra would not take, or would silently pass over.
 
@@ -131,7 +146,7 @@ def check_keys(given: Mapping[str, Any], origin: str) -> None:
 
 
 def _unknown(key: str, here: list[str], there: list[str], where: str, origin: str) -> ConfigError:
-    near = difflib.get_close_matches(key, here + there, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(key, here + there, n=1, cutoff=0.6)
     place = f" {where} model_hparam_overrides" if near and near[0] not in here else ""
     hint = f"Did you mean {near[0]}{place}?" if near else "See configure_pretraining.py of google-research/electra."
     return ConfigError(f"{origin}: unknown hparam {key!r}", hint)
@@ -141,8 +156,6 @@ def _check_value(key: str, value: Any, origin: str) -> None:  # noqa: ANN401 - J
     expected, fits = _kind(key, value)
     if not fits:
         hint = "Its gelu is the exact one (erf), not gelu_new." if key == "hidden_act" else None
-        if expected == _SWITCH and isinstance(value, str):
-            hint = "In JSON true and false have no quotes; with them, Google's code takes either for true."
         raise ConfigError(f"{origin}: {key} is {_shown(value)}, expected {expected}", hint)
 
 
@@ -174,5 +187,5 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key in IGNORED:
         values = value if isinstance(value, list) else [value]
         return "a number, a text, true, false, or a list of them", all(_is_plain(item) for item in values)
-    spelt_out = key == "do_lower_case" and isinstance(value, str) and value.lower() in SPELT_OUT
+    spelt_out = isinstance(value, str) and value.lower() in SPELT_OUT
     return _SWITCH, isinstance(value, bool) or spelt_out

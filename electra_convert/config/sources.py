@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 from electra_convert.config.activations import ACTIVATION_OPERATIONS
-from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_file
+from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_beside
 from electra_convert.config.record import recorded_layout
 from electra_convert.config.resolve import (
+    SIZE_KEYS,
     Evidence,
     Rank,
     Resolved,
@@ -22,16 +24,25 @@ from electra_convert.config.resolve import (
     only_stated,
     resolve,
 )
-from electra_convert.config.transformers import config_evidence, model_evidence, read_config, role_of_config
+from electra_convert.config.transformers import (
+    check_config,
+    config_evidence,
+    model_evidence,
+    read_config,
+    role_of_config,
+)
 from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE
+from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE, TOKENIZER_CONFIG_FILE
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import Checkpoint, Model
 
 Given = tuple[Hparams, Rank]
 Read = TypeVar("Read")
+_COMPUTING = {"num_attention_heads", "hidden_act"}
+_NOTHING = Evidence("", Rank.GRAPH, {}, frozenset())
+_LARGEST_CONFIG = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ def gather(
         check_layout(given[0][0], layout)
     chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, layout)
     configs: dict[Role, Resolved] = {}
+    unused: dict[str, list[str]] = {}
     for role, model in ((role, checkpoint.models[role]) for role in wanted):
         found = [
             hparams_evidence(one, rank, role, layout, model.sizes, changes if rank is Rank.OPTION else None)
@@ -98,9 +110,17 @@ def gather(
         else:
             found += attempt(partial(_config_beside, checkpoint, role, layout))
             found += attempt(partial(_graph, checkpoint, model, layout))
+            said = {key for source in found for key in source.values} | chosen.get(role, _NOTHING).values.keys()
+            found += _other_configs(checkpoint, model, layout, said, unused)
         found += [chosen[role]] if role in chosen else []
         configs[role] = resolve(role, model.sizes, found, layout.shares_config)
         warnings += configs[role].warnings
+    # One that is of one model of two is named nowhere.
+    warnings += [
+        f"{name} beside the checkpoint is not used: {'; '.join(dict.fromkeys(reasons))}."
+        for name, reasons in unused.items()
+        if len(reasons) == len(configs)
+    ]
     return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
 
 
@@ -109,7 +129,7 @@ def _chosen_config(
 ) -> dict[Role, Evidence]:
     """What --config says, for the models that it is about; it must say something, and of one that is wanted."""
     config = read_config(path)
-    if not {"num_attention_heads", "hidden_act"} & config.keys():
+    if not _COMPUTING & config.keys():
         raise ConfigError(
             f"{path} states neither num_attention_heads nor hidden_act, which --config is there to settle",
             "Give a transformers config.json; what run_pretraining.py was given goes into --hparams.",
@@ -153,7 +173,7 @@ def _hparams(
 
 def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
     path = checkpoint.folder / HPARAMS_FILE
-    return [(read_hparams_file(path, HPARAMS_FILE), Rank.BESIDE)] if path.is_file() else []
+    return [(read_hparams_beside(path), Rank.BESIDE)] if path.is_file() else []
 
 
 def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
@@ -168,6 +188,52 @@ def _config_beside(checkpoint: Checkpoint, role: Role, layout: Layout) -> list[E
     if not path.is_file() or not _is_about(checkpoint.models, role, layout, config := read_config(path)):
         return []
     return [config_evidence(config, CONFIG_FILE, Rank.BESIDE)]
+
+
+def _other_configs(
+    checkpoint: Checkpoint, model: Model, layout: Layout, said: Collection[str], unused: dict[str, list[str]]
+) -> list[Evidence]:
+    """What other files of configuration beside a checkpoint say, such as a bert_config.json, where nothing else does.
+
+    One is used where it states the sizes of the model and all that it states fit; why it is not goes into unused.
+    """
+    used = []
+    for path in sorted(checkpoint.folder.glob("*config*.json")):
+        if path.name in {CONFIG_FILE, TOKENIZER_CONFIG_FILE}:
+            continue
+        config, why_not = _read_other(path, model, layout)
+        if why_not:
+            unused.setdefault(path.name, []).append(why_not)
+            continue
+        evidence = config_evidence(config, path.name, Rank.BESIDE)
+        news = {key: value for key, value in evidence.values.items() if key not in said and key not in SIZE_KEYS}
+        used.append(replace(evidence, values=news, stated=frozenset(news)))
+    return used
+
+
+def _read_other(path: Path, model: Model, layout: Layout) -> tuple[Mapping[str, Any], str | None]:
+    """A file of configuration, or why it is not one of the model."""
+    try:
+        if path.stat().st_size > _LARGEST_CONFIG:
+            return {}, f"it is longer than {_LARGEST_CONFIG} bytes"
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        return {}, f"it cannot be read ({error})"
+    if not isinstance(config, dict) or not _COMPUTING & config.keys():
+        return {}, "it states neither num_attention_heads nor hidden_act"
+    names_generator = "generator" in path.name or role_of_config(config) == "generator"
+    if not layout.shares_config and names_generator != (model.role == "generator"):
+        return {}, "it is of the other model" if names_generator else "a generator has a configuration of its own"
+    stated = {key: (config[key], getattr(model.sizes, size)) for key, size in SIZE_KEYS.items() if key in config}
+    if not {"hidden_size", "num_hidden_layers"} <= stated.keys():
+        return {}, "it does not state hidden_size and num_hidden_layers, by which it could be told to fit"
+    if differing := [f"{key} is {said} there and {has} here" for key, (said, has) in stated.items() if said != has]:
+        return {}, differing[0]
+    try:
+        check_config(path, config)
+    except ConfigError as error:
+        return {}, error.message.replace(f"{path}: ", "")
+    return config, None
 
 
 def _is_about(among: Collection[Role], role: Role, layout: Layout, config: Mapping[str, Any]) -> bool:

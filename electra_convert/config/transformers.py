@@ -63,10 +63,15 @@ def read_config(path: Path) -> Mapping[str, Any]:
                 f"{path} holds {key}, with which transformers does not run the weights as they are stored",
                 "Take the key out if the weights are the whole model as it was trained.",
             )
+    check_config(path, config)
+    return config
+
+
+def check_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a value of the wrong kind; raises ConfigError."""
     for key in _KEYS:
         if key in config:
             _check_value(path, key, config[key])
-    return config
 
 
 def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JSON values

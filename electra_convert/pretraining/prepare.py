@@ -14,7 +14,7 @@ from typing import Any
 
 from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.activations import GENERATOR_HEAD
-from electra_convert.config.hparams import Hparams, read_hparams_file
+from electra_convert.config.hparams import Hparams, read_hparams_beside
 from electra_convert.config.keys import HANDLED
 from electra_convert.config.record import recorded_hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
@@ -172,7 +172,7 @@ def _run_hparams(given: Hparams, start: Checkpoint | None, decided: Mapping[str,
         return given
     beside = start.folder / HPARAMS_FILE
     if not start.scheme.described and beside.is_file():
-        return _changed(read_hparams_file(beside, HPARAMS_FILE).given, given)
+        return _changed(read_hparams_beside(beside).given, given)
     return _changed(recorded_hparams(start.record) or {}, given)
 
 

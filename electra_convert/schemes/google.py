@@ -8,7 +8,7 @@ from pathlib import Path
 
 from electra_convert.errors import NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.locate import Location
-from electra_convert.formats.names import METAGRAPH
+from electra_convert.formats.names import METAGRAPH, SAVED_MODEL_FILE
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
 from electra_convert.schemes.heads import KINDS
@@ -48,7 +48,6 @@ def _read_task(
     if choice is not None:
         _require_task(location.path, found, choice)
     step_tensor = tensors.get(STEP_NAME)
-    graph = location.path.with_name(location.path.name + METAGRAPH)
     return Checkpoint(
         path=path,
         name=location.path.name,
@@ -62,10 +61,17 @@ def _read_task(
         notices=_notices(location, found),
         folder=location.folder,
         sources=(source,),
-        graph=graph if graph.is_file() else None,
+        graph=_graph(location.path),
         tasks=found.tasks,
         warnings=() if choice else tuple(_task_warnings(found)),
     )
+
+
+def _graph(prefix: Path) -> Path | None:
+    """The graph saved with a checkpoint: its .meta, or the saved_model.pb above the folder of its variables."""
+    places = [prefix.with_name(prefix.name + METAGRAPH)]
+    places += [prefix.parent.parent / SAVED_MODEL_FILE] if prefix.parent.name == "variables" else []
+    return next((place for place in places if place.is_file()), None)
 
 
 def _require_task(path: Path, found: Recognition, choice: Choice) -> None:

@@ -65,7 +65,8 @@ class ModelParity:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the two are not shown to be the same model; empty if they are."""
-        return self.differences + (() if self.not_run is None else (f"not run: {self.not_run}",))
+        guessed = tuple(setting.guess for setting in self.settings if setting.state == "not verified")
+        return self.differences + guessed + (() if self.not_run is None else (f"not run: {self.not_run}",))
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,7 +130,7 @@ class ParityReport:
 
     @property
     def verdict(self) -> Literal["same", "different", "unproven"]:
-        """The same in a word; unproven where nothing differs, but a side could not be run."""
+        """The same in a word; unproven where nothing differs, but a value is a guess, or a side could not be run."""
         if self.passed:
             return "same"
         return "different" if any(model.differences for model in self.models.values()) else "unproven"

@@ -52,6 +52,14 @@ class SettingParity:
             return f"{self.key} is {said} in the candidate's config.json, and its weights are {self.reference}"
         return f"{self.key} is {self.candidate}, the reference has {self.reference} ({self.origin})"
 
+    @property
+    def guess(self) -> str:
+        """That nothing but a guess speaks for a value, and how it is stated."""
+        return (
+            f"{self.key} is {self.candidate} in the candidate, and nothing but a guess says what it was in training: "
+            "state it with --hparams (what run_pretraining.py was given) or --config"
+        )
+
 
 def compare_settings(
     reference: Resolved, candidate: Resolved, own: Mapping[str, Any] | None = None

@@ -91,7 +91,7 @@ def test_reset_optimizer_takes_the_weights_alone(pretrained):
 def test_a_run_that_is_over_is_not_continued(pretrained):
     with pytest.raises(TrainingError, match="is at step 4000, but num_train_steps is 300") as raised:
         pretrained(init_from=FIXTURES / "default", hparams={"num_train_steps": 300})
-    assert "--reset-optimizer" in raised.value.hint
+    assert "reset_optimizer=True" in raised.value.hint
 
 
 def test_one_half_of_a_pair_is_not_silently_trained_alone(pretrained, tmp_path):

@@ -12,7 +12,6 @@ from support.pretraining import TINY
 
 from electra_convert.errors import OutputError
 from electra_convert.output import locked
-from electra_convert.pretraining.checkpoints import latest
 from electra_convert.pretraining.reports import last_evaluation, read_metrics
 
 pytestmark = pytest.mark.slow
@@ -53,6 +52,8 @@ def test_a_run_with_damaged_reports_is_resumed_and_tells_its_last_evaluation(pre
 
 
 def test_a_file_of_another_length_or_content_is_told_in_words(finished_run):
+    from electra_convert.pretraining.checkpoints import latest
+
     place = finished_run / "checkpoints"
     weights = place / "step-12" / "model" / "generator" / "model.safetensors"
     whole = weights.read_bytes()

@@ -201,7 +201,7 @@ def test_a_run_is_not_resumed_as_another(finished_run, pretrained, other, said):
 def test_a_run_is_neither_overwritten_nor_resumed_unasked(finished_run, pretrained, tmp_path):
     with pytest.raises(OutputError, match="already holds a pretraining run") as raised:
         pretrained()
-    assert "--resume" in raised.value.hint
+    assert "resume=True continues it" in raised.value.hint
     with pytest.raises(OutputError, match="no run to resume"):
         pretrained("nothing", resume=True)
     (tmp_path / "mine").mkdir()
@@ -316,7 +316,7 @@ def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint
     ("given", "said"),
     [
         ({"vocab": "other.txt"}, r"other\.txt is not the vocabulary that the run began with"),
-        ({"vocab": None, "train_vocab": 300}, "--train-vocab was null when the run began, and is 300 now"),
+        ({"vocab": None, "train_vocab": 300}, "^train_vocab was null when the run began, and is 300 now"),
         ({"cased": True}, "lower_case was true when the run began, and is false now"),
         ({"strip_accents": False}, "strip_accents was true when the run began, and is false now"),
     ],

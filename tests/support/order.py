@@ -19,7 +19,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 FRAMEWORKS = ("accelerate", "jax", "tensorflow", "torch", "transformers")
 # Fixtures that start TensorFlow, in this process or in one of its own.
-TENSORFLOW = re.compile(r"\b(imported_tensorflow|variant_folders|converted_layouts|shared_witness)\b")
+TENSORFLOW = re.compile(
+    r"\b(imported_tensorflow|variant_folders|converted_layouts|reference_session|shared_reference)\b"
+)
 
 
 class Block:

@@ -49,17 +49,16 @@ def test_its_generator_computes_what_google_recorded(name):
 
 
 @pytest.mark.parametrize(("variant", "sizes"), VARIANT_SIZES)
-def test_it_computes_what_the_oracle_does_in_every_layout(variant_folders, variant, sizes):
+def test_it_computes_what_the_oracle_does_in_every_layout(variant_folders, oracle_outputs, variant, sizes):
     made, folder = SIZES[sizes], variant_folders(variant, sizes)
     inputs = checkpoints.inputs(made)
-    variables = checkpoints.variables(variant, made, slots=False)
     batch = tuple(inputs[key] for key in ("input_ids", "input_mask", "segment_ids"))
     prefix = next(folder.glob("*.index")).with_suffix("")
-    for role, network in forward.NETWORKS[variant].items():
+    for role in forward.NETWORKS[variant]:
         settings = read_settings(prefix, folder, role)
         assert settings.heads == checkpoints.sizes_of(variant, role, made).heads
         found = run_reference(prefix, role, Arithmetic(settings.heads, settings.activation), [batch])[0]
-        expected = forward.forward(variables, network, settings.heads, activation=made.activation, **inputs)
+        expected = oracle_outputs(variant, sizes, role)
         np.testing.assert_allclose(np.stack(found.hidden[1:]), expected.hidden, rtol=0, atol=TOLERANCE)
         if expected.logits is not None:
             np.testing.assert_allclose(found.logits, expected.logits, rtol=1e-5, atol=TOLERANCE)

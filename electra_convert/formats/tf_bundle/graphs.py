@@ -1,8 +1,9 @@
 """The graphs saved with tensors: TensorFlow 2's of objects, which says what variable a key stands for, and TensorFlow
-1's of operations (`.meta`), with the values of its scalar constants.
+1's of operations (`.meta`, `saved_model.pb`), with the values of its scalar constants.
 
-Source: tensorflow/core/protobuf/trackable_object_graph.proto and meta_graph.proto, framework/graph.proto,
-function.proto, node_def.proto, attr_value.proto, tensor.proto, and WriteStringTensor in tensor_bundle.cc.
+Source: tensorflow/core/protobuf/trackable_object_graph.proto, meta_graph.proto and saved_model.proto,
+framework/graph.proto, function.proto, node_def.proto, attr_value.proto, tensor.proto, and WriteStringTensor in
+tensor_bundle.cc.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Literal
 from crc32c import crc32c
 
 from electra_convert.errors import SourceError
+from electra_convert.formats.names import SAVED_MODEL_FILE
 from electra_convert.formats.tf_bundle.wire import (
     Bytes,
     MalformedError,
@@ -103,7 +105,9 @@ def read_nodes(path: Path, wanted: Callable[[str, str], bool]) -> Iterator[Node]
         CorruptFileError: it is not a graph, or a damaged one.
     """
     with blame(path):
-        for message in _node_messages(_mapped(path)):
+        content = _mapped(path)
+        graphs = messages(content, 2) if path.name == SAVED_MODEL_FILE else [content]
+        for message in (message for graph in graphs for message in _node_messages(graph)):
             node = _node(message, wanted)
             if node:
                 yield node
