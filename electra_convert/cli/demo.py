@@ -183,10 +183,18 @@ def command(
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
     """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
+    from electra_convert.cli.printing import print_message
+    from electra_convert.frameworks import require_packages
+
     request = Request(**asked)
     request.refuse_contradictions()
     refuse_idle_options(request)
+    if request.web:
+        require_packages("demo", "to serve the page", "torch", "starlette", "uvicorn")
+    require_packages("torch", "to run a model", "torch")
     prepare_hub(request.quiet or request.as_json)
+    if len(request.sentences) > 1 and not any(" " in one for one in request.sentences) and not request.quiet:
+        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
     settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
@@ -225,9 +233,9 @@ def _show(opener: Opener, request: Request) -> None:
     if request.html is not None:
         marked = [one.marked(unit, request.threshold) for one in scored]
         save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
-        if not request.quiet and not request.as_json:
-            print_message("Note", f"Wrote {request.html}")
     printer.close()
+    if request.html is not None and not request.quiet and not request.as_json:
+        print_message("Note", f"Wrote {request.html}")
 
 
 def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:

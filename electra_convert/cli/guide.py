@@ -42,6 +42,14 @@ class GuidedCommand(click.Command):
         found = super().get_params(ctx)
         return [*found, _HELP_ALL] if self._rest(found) else found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; a mistake in them tells its command, which click's parser leaves out here and there."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def _rest(self, parameters: Sequence[click.Parameter]) -> list[str]:
         """The options that only --help-all shows, in their order."""
         shown = {"help", "help-all", *" ".join(self.guide.groups.values()).split()}

@@ -8,10 +8,22 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.guide import GuidedCommand, long_name
+from electra_convert.cli.guide import GuidedCommand
 from electra_convert.errors import ElectraConvertError, UsageError, nearest
 
 DEBUG = "ELECTRA_CONVERT_DEBUG"
+# What others call the values of options.
+_OTHER_NAMES = {
+    "fp32": "float32",
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "tensorflow": "tf",
+    "pt": "torch",
+    "pytorch": "torch",
+    "disc": "discriminator",
+    "gen": "generator",
+}
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
@@ -22,7 +34,9 @@ class Terminated(KeyboardInterrupt):
 def told(error: BaseException) -> tuple[str, str | None, int]:
     """What is said of an error, what to do about it, and the exit status."""
     if isinstance(error, click.UsageError):
-        return error.message.strip(), _about_usage(error), error.exit_code
+        # click's own suggestions stand behind the message of a name that does not exist.
+        unknown = isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand)
+        return error.message if unknown else error.format_message(), _about_usage(error), error.exit_code
     if isinstance(error, ElectraConvertError):
         return error.message, _with_similar(error), 2 if isinstance(error, UsageError) else 1
     if isinstance(error, KeyboardInterrupt):
@@ -37,15 +51,17 @@ def told(error: BaseException) -> tuple[str, str | None, int]:
 
 def _about_usage(error: click.UsageError) -> str | None:
     context = error.ctx
-    if isinstance(error, click.NoSuchOption) and context is not None:
-        return _about_option(error.option_name, context)
-    if isinstance(error, click.exceptions.NoSuchCommand) and context is not None:
-        return _about_command(error.command_name, context)
-    if isinstance(error, click.BadParameter) and isinstance(getattr(error.param, "type", None), click.Choice):
-        return _about_choice(error)
-    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+    if context is None:
         return None
-    return None if context is None else _usage(context)
+    if isinstance(error, click.NoSuchOption):
+        return _about_option(error.option_name, context)
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        return _about_command(error.command_name, context)
+    if isinstance(error, click.BadOptionUsage):
+        return _explained(error.option_name, context)
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+        return _about_value(error, context)
+    return f"It goes like this: {_example(context)}"
 
 
 def _about_option(given: str, context: click.Context) -> str:
@@ -64,6 +80,8 @@ def _about_option(given: str, context: click.Context) -> str:
 def _about_command(given: str, context: click.Context) -> str:
     assert isinstance(context.command, click.Group)
     commands = context.command.list_commands(context)
+    if given == "help":
+        return f"{context.command_path} --help, or {context.command_path} COMMAND --help."
     if near := nearest(given.lower(), commands):
         return f"Did you mean {context.command_path} {near}?"
     if os.path.exists(given) or given.startswith("hf:"):  # noqa: PTH110 - Path.exists fails on a name too long
@@ -71,21 +89,28 @@ def _about_command(given: str, context: click.Context) -> str:
     return f"The commands are {', '.join(commands)}."
 
 
-def _about_choice(error: click.BadParameter) -> str | None:
-    """The nearest choice; click has named them all."""
-    assert error.param is not None
-    assert isinstance(error.param.type, click.Choice)
-    given = error.message.partition("'")[2].partition("'")[0]
-    near = nearest(given.lower(), error.param.type.choices)
-    return _did_you_mean(f"--{long_name(error.param)} {near}" if near else None)
+def _about_value(error: click.BadParameter, context: click.Context) -> str | None:
+    """The choice that was probably meant; for other options, what they are for."""
+    kind = None if error.param is None else error.param.type
+    if isinstance(kind, click.Choice):
+        given = error.message.partition("'")[2].partition("'")[0].lower()
+        return _did_you_mean(nearest(_OTHER_NAMES.get(given, given), kind.choices))
+    return None if error.param is None else _explained(error.param.opts[0], context)
 
 
-def _usage(context: click.Context) -> str:
+def _explained(option: str, context: click.Context) -> str | None:
+    """What the help says of an option."""
+    for one in context.command.get_params(context):
+        if isinstance(one, click.Option) and option in one.opts and (record := one.get_help_record(context)):
+            return f"{record[0]}: {record[1]}"
+    return None
+
+
+def _example(context: click.Context) -> str:
     command = context.command
-    line = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    if isinstance(command, GuidedCommand) and command.guide.examples:
-        return f"It goes like this: {command.guide.examples[0]}"
-    return line
+    if isinstance(command, GuidedCommand):
+        return command.guide.examples[0]
+    return " ".join([context.command_path, *command.collect_usage_pieces(context)])
 
 
 def _did_you_mean(name: str | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,6 @@ from electra_convert.cli.printing import as_text, table, wants_colour, wrapped
 if TYPE_CHECKING:
     from electra_convert.verification.compare import OutputsParity
     from electra_convert.verification.report import ModelParity, ParityReport
-    from electra_convert.verification.settings import SettingParity
     from electra_convert.verification.weights import WeightsParity
 
 _ROWS = 30  # rows of a table of weights
@@ -56,7 +54,9 @@ def _model_lines(model: ModelParity) -> list[str]:
     if model.weights is not None:
         lines += _weights_lines(model.weights)
     if model.settings:
-        lines += _settings_lines(model.settings)
+        # Those that are not equal are among the reasons.
+        equal = sum(setting.state == "equal" for setting in model.settings)
+        lines.append(f"  Configuration: {equal} of {len(model.settings)} values equal")
     return lines if model.outputs is None else lines + _outputs_lines(model.outputs)
 
 
@@ -71,18 +71,6 @@ def _weights_lines(weights: WeightsParity) -> list[str]:
         return lines
     rest = [f"    and {len(rows) - _ROWS} rows more (--json lists them all)"] if rows[_ROWS:] else []
     return [*lines, *(f"  {line}" for line in table(rows[:_ROWS])), *rest]
-
-
-def _settings_lines(settings: Sequence[SettingParity]) -> list[str]:
-    equal = sum(setting.state == "equal" for setting in settings)
-    lines = [f"  Configuration: {equal} of {len(settings)} values equal"]
-    # Reasons have named those that differ.
-    rows = [
-        (setting.key, str(setting.candidate), f"reference {setting.reference} ({setting.origin})", setting.state)
-        for setting in settings
-        if setting.state == "not verified"
-    ]
-    return lines + [f"  {line}" for line in table(rows)]
 
 
 def _outputs_lines(outputs: OutputsParity) -> list[str]:

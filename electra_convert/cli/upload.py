@@ -80,6 +80,7 @@ def command(
     """
     from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text
     from electra_convert.cli.printing import as_text, print_json, print_message, print_result
+    from electra_convert.errors import UsageError
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.plan import UploadOptions
     from electra_convert.hub.upload import Upload, run_upload
@@ -92,6 +93,11 @@ def command(
         if not quiet and not as_json and not options["dry_run"]:
             click.echo(plan_text(upload), err=True)
 
+    if Path(repo_id).is_dir() and not folder.exists():
+        raise UsageError(
+            f"{repo_id} is a folder, and stands where the repository's name belongs",
+            f"The repository comes first: electra-convert upload {folder} {repo_id}",
+        )
     prepare_hub(quiet or as_json)
     told = UploadOptions(Metadata(license, language, base_model), **options)
     done = run_upload(repo_id, folder, told, show, tell)

@@ -73,8 +73,10 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = -1.0
         if not 0 <= share <= 1 or (share == 0 and not self._zero):
-            least = "0%" if self._zero else "more than 0%"
-            self.fail(f"{text!r} is no {self._of}: expected {least} to 100%, written as 15% or 0.15", param, ctx)
+            least = "at least 0%" if self._zero else "more than 0%"
+            self.fail(
+                f"{text!r} is no {self._of}: expected {least} and at most 100%, written as 15% or 0.15", param, ctx
+            )
         return share
 
 
