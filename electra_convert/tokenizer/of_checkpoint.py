@@ -88,9 +88,9 @@ def tokenizer_files(
         return TokenizerFiles({}, {}, None, notices)
     strips = casing.lower_case and options.strip_accents is not False
     files = {
-        TOKENIZER_FILE: tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips, model.head.segment),
+        TOKENIZER_FILE: tokenizer.encode_tokenizer(vocabulary, casing.lower_case, strips, _segment(model)),
         TOKENIZER_CONFIG_FILE: tokenizer.encode_tokenizer_config(
-            vocabulary, casing.lower_case, strips, _longest(model, hparams), model.head.segment
+            vocabulary, casing.lower_case, strips, _longest(model, hparams), _segment(model)
         ),
         **own,
     }
@@ -104,6 +104,11 @@ def tokenizer_files(
         _NO_EFFECT if options.strip_accents and not strips else None,
     )
     return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
+
+
+def _segment(model: Model) -> int:
+    """The token type that a text is given: 0 but for tasks in which Google's code gives another."""
+    return model.head.segment if model.task else 0
 
 
 def _longest(model: Model, hparams: Hparams | None) -> int:
