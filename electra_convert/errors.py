@@ -26,6 +26,8 @@ _VALUE = r"""'[^']*'|"[^"]*"|\d+(?:\.\d+)?[A-Za-z]*|[A-Z]{4,}|[\w.-]+\.json|bflo
 _COMMAND = r"`[^`]*`|\b(?:electra-convert|hf) .*?(?=[,;]|\.$|\. |$)"
 _OPTION = rf"(?<![\w/-])--(?P<no>no-|\[no-\])?(?P<name>[a-z][a-z-]*[a-z])(?!\w)(?: (?P<value>{_VALUE})(?!\w))?"
 
+_NEAR = 0.7  # of difflib's ratio: two letters of seven may differ
+
 
 class ElectraConvertError(Exception):
     """What happened and where, in one line, and what to do about it; every error of this package is one.
@@ -170,3 +172,10 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     shown = list(names)
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant by one that is not among them, or None where none is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, list(names), n=1, cutoff=_NEAR)), None)

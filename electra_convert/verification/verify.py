@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -152,7 +152,7 @@ def run_verification(
             check_folders(folders.values())
         report = _report(known, side, checks, session, progress)
         if save:
-            save_report(report, {role: folders[role] for role in report.models})
+            report = replace(report, saved=save_report(report, {role: folders[role] for role in report.models}))
     return report
 
 
