@@ -72,7 +72,7 @@ def test_a_page_beside_what_is_no_checkpoint_is_none_in_its_place(tmp_path, plac
 def test_a_folder_in_the_place_of_a_file_is_named(place, tmp_path):
     (tmp_path / "data").mkdir()
     said = refused(FIXTURES / "default", place, "--vocab", tmp_path / "data")
-    assert "data is a folder, expected a file" in said
+    assert "data holds neither vocab.txt nor tokenizer.json" in said
 
 
 def test_a_folder_in_the_place_of_a_data_file_is_not_said_to_be_missing(golden_copy, place):
