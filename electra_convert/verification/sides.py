@@ -27,6 +27,7 @@ from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
+    findings_of_folder,
     tokenizer_files,
     vocabulary_files,
 )
@@ -56,6 +57,7 @@ class Place:
         config: a transformers config.json.
         labels: what the classes of its head are called, as --labels has it.
         task: the task whose head is wanted, of a checkpoint that Google's code fine-tuned.
+        exclude: patterns of names of tensors that are no part of a model.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Place:
     config: Path | None = None
     labels: str | Sequence[str] | None = None
     task: Choice | None = None
+    exclude: tuple[str, ...] = ()
 
 
 def find_place(
@@ -72,6 +75,7 @@ def find_place(
     hparams: str | None = None,
     config: Path | None = None,
     labels: str | Sequence[str] | None = None,
+    exclude: tuple[str, ...] = (),
 ) -> Place:
     """Find what was pointed at, and bring it here if it is on the Hub.
 
@@ -80,7 +84,7 @@ def find_place(
     """
     source = as_source(pointed_at)
     name = None if isinstance(source, Path) else source
-    return Place(local_source(source), name, hparams=hparams, config=config, labels=labels)
+    return Place(local_source(source), name, hparams=hparams, config=config, labels=labels, exclude=exclude)
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
     """
-    with open_path(place.path, place.generator, place.task) as checkpoint:
+    with open_path(place.path, place.generator, place.task, exclude=place.exclude) as checkpoint:
         checkpoint.require_mapped()
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)
@@ -359,6 +363,26 @@ def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) ->
     return notes
 
 
+def tokenizer_notes(candidate: Side, roles: Sequence[Role]) -> list[str]:
+    """Tell what the candidate's tokenizer cannot do, which the verdict does not count either."""
+    told: dict[str, None] = {}
+    for role in roles:
+        model = candidate.checkpoint.models[role]
+        try:
+            if candidate.checkpoint.scheme.described:
+                found = findings_of_folder(model.folder)
+            else:
+                hparams = candidate.findings.hparams if candidate.findings else None
+                found = tokenizer_files(
+                    candidate.checkpoint, model, hparams, TokenizerOptions(pad_vocab=True)
+                ).findings
+        except ElectraConvertError as error:
+            told[f"The candidate has no tokenizer: {candidate.by_name(error.message)}."] = None
+            continue
+        told |= dict.fromkeys(f"The candidate's tokenizer: {line}" for line in (*found.warnings, *found.notices))
+    return list(told)
+
+
 def _difference(expected: Ids, found: Ids) -> str:
     sides = [{index: piece for piece, index in ids.items()} for ids in (expected, found)]
     place = min(index for index in {*sides[0], *sides[1]} if sides[0].get(index) != sides[1].get(index))
@@ -387,7 +411,8 @@ def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
     """
     from tokenizers import Tokenizer
 
-    for side in sides:
+    # What a tokenizer.json says is known; one that is made of a vocabulary may be guessed.
+    for side in sorted(sides, key=lambda side: not side.checkpoint.scheme.described):
         if side.findings is None:
             continue
         model = side.checkpoint.models[role]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -37,6 +37,7 @@ from electra_convert.verification.sides import (
     open_sides,
     require_apart,
     require_task,
+    tokenizer_notes,
     vocabulary_notes,
 )
 from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, left_behind
@@ -77,6 +78,7 @@ def verify(
     config: str | Path | None = None,
     save: bool = False,
     progress: Progress | None = None,
+    exclude: str | Sequence[str] = (),
     *,
     task: str | None = None,
     labels: str | Path | Sequence[str] | None = None,
@@ -96,6 +98,7 @@ def verify(
         config: a transformers config.json of the reference.
         save: write parity.json beside each model of the candidate.
         progress: told how many bytes of weights of how many have been compared, from several threads.
+        exclude: patterns of names of tensors of the reference that are no part of a model, as for convert.
         task: of a checkpoint that Google's code fine-tuned for several: the one that is compared, NAME or NAME=KIND
             as convert takes it; by default the one that the other side is recorded to be of.
         labels: what the classes of the reference are called: a list, or a file with one a line; by default those of
@@ -121,10 +124,11 @@ def verify(
     given_inputs, given_golden, given_config = paths
     checks = Checks(weights_only, texts, given_inputs, given_golden, tolerance, read_task(task))
     place = None
-    if reference is None and not (hparams is None and config is None and labels is None):
-        raise UsageError("--hparams, --config and --labels are of the reference, and there is none")
+    if reference is None and not (hparams is None and config is None and labels is None and not exclude):
+        raise UsageError("--hparams, --config, --labels and --exclude are of the reference, and there is none")
     if reference is not None:
-        place = find_place(reference, hparams_text(hparams), given_config, read_labels(labels))
+        patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        place = find_place(reference, hparams_text(hparams), given_config, read_labels(labels), patterns)
     return run_verification(place, find_place(candidate), checks, save, progress)
 
 
@@ -148,7 +152,7 @@ def run_verification(
             check_folders(folders.values())
         report = _report(known, side, checks, session, progress)
         if save:
-            save_report(report, {role: folders[role] for role in report.models})
+            report = replace(report, saved=save_report(report, {role: folders[role] for role in report.models}))
     return report
 
 
@@ -164,6 +168,7 @@ def _report(
         notes += vocabulary_notes(reference, candidate, roles)
     settings = {role: _settings(reference, candidate, role) for role in roles}
     notes += [note for role in roles for note in _label_notes(reference, candidate, role)]
+    notes += tokenizer_notes(candidate, roles)
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
     ran = dict.fromkeys(roles, Compared())
