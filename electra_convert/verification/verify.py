@@ -275,7 +275,7 @@ def _run_both(
     pairings = []
     for role, compared in weights.items():
         expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
-        run = candidate.checkpoint.models[role].mapped  # a fine-tuned head is not
+        run = candidate.checkpoint.models[role].mapped  # a head that no rule describes is not
         rounded = {name: dtype for name, dtype in compared.rounded.items() if name in run}
         pairings.append(Pairing(_head(reference, candidate, role), expected, found, batches, rounded, tolerance))
     try:

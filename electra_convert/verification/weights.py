@@ -102,8 +102,8 @@ def comparable(reference: Model, candidate: Model) -> tuple[Mapping[str, Weight]
     """
     sides = []
     for model, other in ((reference, candidate), (candidate, reference)):
-        weights = model.weights if other.head.unmapped else model.mapped
-        kept = {name: weight for name, weight in weights.items() if name not in left_behind(model, other)}
+        weights, behind = model.weights if other.head.unmapped else model.mapped, left_behind(model, other)
+        kept = {name: weight for name, weight in weights.items() if name not in behind}
         sides.append(kept | (dict(model.beside) if other.beside else {}))
     return sides[0], sides[1]
 

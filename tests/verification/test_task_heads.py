@@ -352,6 +352,21 @@ def test_of_a_reader_with_joint_prediction_the_start_alone_can_be_held_to_a_reco
     assert "end logits, which were not recorded" in outputs_of(report).not_covered
 
 
+def test_a_number_is_recorded_as_google_predicts_it_one_for_each_text(tuned_for, tmp_path: Path):
+    source, inputs = tuned_for("sts", seed=3), checkpoints.inputs(SIZES["projected"])
+    convert(source, tmp_path / "out")
+    with open_source(source / "model.ckpt-1000") as bundle:
+        variables = {name: tensor.read() for name, tensor in bundle.tensors.items()}
+    hidden = forward.forward(variables, forward.ENCODER, SIZES["projected"].heads, **inputs).hidden[-1]
+    predictions = forward.task_answers(variables, "sts", "number", hidden)["logits"][:, 0]
+    np.savez(tmp_path / "golden.npz", **inputs, last_hidden=hidden, predictions=predictions)
+    report = verify(None, tmp_path / "out", golden=tmp_path / "golden.npz")
+    assert report.passed, report.reasons
+    assert stages_of(report) == ["layer 2", "logits"]
+    np.savez(tmp_path / "golden.npz", **inputs, last_hidden=hidden, predictions=predictions * 5)
+    assert not verify(None, tmp_path / "out", golden=tmp_path / "golden.npz").passed
+
+
 # Inputs
 
 
