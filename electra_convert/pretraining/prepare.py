@@ -142,7 +142,7 @@ def prepare(
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     preparation = Preparation(settings, layout, findings, pieces, corpus)
-    _tell(preparation, reporter)
+    _tell(preparation, options, reporter)
     return preparation
 
 
@@ -349,7 +349,12 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
 # What a reader should know
 
 
-def _tell(preparation: Preparation, reporter: Reporter) -> None:
+def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
+    tokenizer = preparation.pieces.settings
+    if options.export_tf and (tokenizer.added_tokens or not tokenizer.tokenize_chinese_chars):
+        reporter.noticed(
+            "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
+        )
     for line in (*preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:

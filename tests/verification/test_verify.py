@@ -315,6 +315,27 @@ def test_a_sentence_that_is_too_long_is_cut_and_said_to_be(pairs):
     assert any("the first 128 were used" in note for note in report.notes)
 
 
+def test_what_the_candidates_tokenizer_cannot_do_is_told_and_counts_for_nothing(written, tmp_path):
+    source = written()
+    pieces = (source / "vocab.txt").read_text().splitlines()
+    (source / "vocab.txt").write_text("\n".join([*pieces[:-1], "[x]"]) + "\n")
+    convert(source, tmp_path / "out")
+    report = verify(source, tmp_path / "out", weights_only=True)
+    assert report.passed
+    (note,) = [note for note in report.notes if "tokenizer" in note]
+    assert note.startswith("The candidate's tokenizer: 1 of 53 pieces (2%) of vocab.txt can never be produced: split")
+
+
+def test_a_sentence_is_read_as_the_tokenizer_json_of_either_side_says(written, tmp_path):
+    source = written()
+    pieces = (source / "vocab.txt").read_text().splitlines()
+    (source / "vocab.txt").write_text("\n".join([*pieces[:-2], "[x]", "\u6771\u4eac"]) + "\n")
+    convert(source, tmp_path / "out", tokenize_chinese_chars=False, added_tokens=["[x]"])
+    with open_side(Place(source), lenient=False) as one, open_side(Place(tmp_path / "out"), lenient=True) as other:
+        made = find_tokenizer([one, other], "discriminator")
+    assert made.encode("\u6771\u4eac[x]", add_special_tokens=False).tokens == ["\u6771\u4eac", "[x]"]
+
+
 def test_a_sentence_needs_a_tokenizer(written):
     source = written()
     (source / "vocab.txt").unlink()

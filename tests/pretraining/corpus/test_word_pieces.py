@@ -10,7 +10,7 @@ from conftest import FIXTURES
 from electra_convert.errors import VocabularyError
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces, train_word_pieces
-from electra_convert.tokenizer import TokenizerSettings
+from electra_convert.tokenizer import SPECIAL_TOKENS, TokenizerSettings
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 CORPUS = FIXTURES / "corpus"
@@ -70,3 +70,36 @@ def test_a_vocabulary_too_small_for_its_letters_is_refused(size):
 @pytest.mark.parametrize("size", [7, *range(9, 40)])
 def test_a_trained_vocabulary_is_never_larger_than_was_asked_for(size):
     assert len(train_word_pieces(lines_of_many_letters, size, TokenizerOptions(lower_case=False)).vocabulary) <= size
+
+
+def test_what_a_vocabulary_cannot_say_is_told(tmp_path):
+    names = [*SPECIAL_TOKENS, "東京", "日本", "大学", "##東京", "[x]", "a", "学生", "新聞"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    (tmp_path / "added.txt").write_text("[x]\n")
+    (warning,) = read_word_pieces(TokenizerOptions(vocab=tmp_path), None).warnings
+    assert "With --no-tokenize-chinese-chars it would be " in warning
+    together = TokenizerOptions(
+        vocab=tmp_path / "vocab.txt", tokenize_chinese_chars=False, added_tokens=tmp_path / "added.txt"
+    )
+    found = read_word_pieces(together, None)
+    assert found.warnings == ()
+    assert not [line for line in found.notices if "never be produced" in line]
+    [ids] = encoder(found.definition)(["東京東京[x]a [MASK]"])
+    assert ids == [found.vocabulary.ids[piece] for piece in ("東京", "##東京", "[x]", "a", "[UNK]", "[UNK]", "[UNK]")]
+
+
+def test_a_vocabulary_of_sentencepiece_is_refused(tmp_path):
+    names = [*SPECIAL_TOKENS, "▁the", "▁of", "s"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    with pytest.raises(VocabularyError, match="is a vocabulary of SentencePiece"):
+        read_word_pieces(TokenizerOptions(vocab=tmp_path / "vocab.txt"), None)
+
+
+def test_ideographs_are_kept_together_in_training_where_asked():
+    def kanji():
+        return iter(["東京 東京 東京 日本 日本 大学"] * 20)
+
+    apart = train_word_pieces(kanji, 40, TokenizerOptions())
+    together = train_word_pieces(kanji, 40, TokenizerOptions(tokenize_chinese_chars=False))
+    assert "東京" not in apart.vocabulary.pieces
+    assert "東京" in together.vocabulary.pieces
