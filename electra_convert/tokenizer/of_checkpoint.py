@@ -18,10 +18,12 @@ from electra_convert.formats.names import (
     VOCABULARY_FILE,
 )
 from electra_convert.schemes.models import Checkpoint, Model
+from electra_convert.tokenizer.kinds import other_tokenizer
 
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
 _SAVED = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE)
 
+_STAYS = "The tokenizer is {}, not ELECTRA's WordPiece: its files are carried as they are, and none are made."
 _NO_EFFECT = (
     "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
 )
@@ -53,12 +55,14 @@ class TokenizerFiles:
         settings: the tokenizer's settings, each with its origin.
         pad: the id of [PAD], or None where no vocabulary is known.
         notices: what its reader should know.
+        replaces: whether the model had a tokenizer of another kind, in whose place a vocabulary was given.
     """
 
     files: Mapping[str, bytes]
     settings: Mapping[str, Value]
     pad: int | None
     notices: tuple[str, ...]
+    replaces: bool = False
 
 
 def tokenizer_files(
@@ -78,7 +82,12 @@ def tokenizer_files(
     Raises:
         VocabularyError: the vocabulary is unreadable, does not belong to the model, or contradicts an option.
     """
+    other = other_tokenizer(model.folder) if checkpoint.scheme.described else None
+    if other and options.vocab is None:
+        _require_unchanged(model, other, options)
+        return TokenizerFiles({}, {}, None, (_STAYS.format(other),))
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
+    notices += (f"ELECTRA's tokenizer, of {options.vocab}, is in the place of {other}.",) if other else ()
     own = {} if vocabulary is None else {VOCABULARY_FILE: vocabulary.raw}
     pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
     if kept := _kept(checkpoint, model, options):
@@ -103,7 +112,16 @@ def tokenizer_files(
         tokenizer.check_accents(vocabulary, casing.lower_case, strips),
         _NO_EFFECT if options.strip_accents and not strips else None,
     )
-    return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)))
+    return TokenizerFiles(files, settings, pad, (*notices, *(line for line in told if line)), bool(other))
+
+
+def _require_unchanged(model: Model, other: str, options: TokenizerOptions) -> None:
+    """Refuse options that would turn a tokenizer into ELECTRA's."""
+    if options.lower_case is not None or options.strip_accents is not None:
+        raise VocabularyError(
+            f"{model.folder}: its tokenizer is {other}, not ELECTRA's, whose casing and accents could be chosen",
+            "Leave those options out, and it is carried as it is; or give ELECTRA's vocabulary with --vocab.",
+        )
 
 
 def _segment(model: Model) -> int:
@@ -218,4 +236,4 @@ def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> di
     if not checkpoint.scheme.described or any(choice is not None for choice in chosen):
         return {}
     saved = {name: tokenizer.read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
-    return saved if TOKENIZER_CONFIG_FILE in saved else {}
+    return saved if saved.keys() & {TOKENIZER_CONFIG_FILE, TOKENIZER_FILE} else {}
