@@ -6,11 +6,20 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import config_options, exclude_option, output_options, parse_source, prepare_hub
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
+from electra_convert.cli.values import SOURCE
+
+GUIDE = Guide(
+    arguments={"SOURCE": SOURCE_IS},
+    groups={"Options": "check hparams config json quiet"},
+    examples=("electra-convert inspect data/models/my-run", "electra-convert inspect hf://OWNER/REPO --check"),
+    page="docs/converting.md",
+)
 
 
-@click.command("inspect", short_help="Show what a checkpoint holds.")
-@click.argument("source", type=parse_source)
+@click.command("inspect", cls=GuidedCommand, guide=GUIDE, short_help="Show what a checkpoint holds.")
+@click.argument("source", type=SOURCE)
 @click.option(
     "--check", is_flag=True, help="Read every tensor: verify all checksums, and refuse NaN and infinite weights."
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.conversion.options import Options
 from electra_convert.errors import ElectraConvertError
 from electra_convert.formats.beside import MODULES_FILE, Kind, is_module, kind_of, limit_of
 from electra_convert.formats.files import ReadFile
@@ -24,7 +25,7 @@ from electra_convert.formats.names import (
 )
 from electra_convert.formats.shards import ShardedSource
 from electra_convert.tensors.spec import Source
-from electra_convert.tokenizer.kinds import other_tokenizer, tokenizer_remarks
+from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import TokenizerFiles
 
 # What names code that transformers runs from a model's folder.
@@ -48,7 +49,7 @@ class Carried:
 
 
 def carry(
-    checkpoint: Checkpoint, model: Model, tokens: TokenizerFiles, config: Mapping[str, Any], keep_code: bool
+    checkpoint: Checkpoint, model: Model, tokens: TokenizerFiles, config: Mapping[str, Any], options: Options
 ) -> Carried:
     """Decide on every file beside a model that goes from one transformers folder to another.
 
@@ -57,22 +58,21 @@ def carry(
         model: the model.
         tokens: its tokenizer files, kept or made.
         config: its config.json.
-        keep_code: whether code goes along, with what names it.
+        options: whether code goes along, with what names it, and whether a tokenizer does.
     """
     if not checkpoint.scheme.described:
         return Carried({}, config, ())
     beside = _beside(checkpoint, model, _READ | tokens.files.keys())
-    replaced = [name for name in beside.get("tokenizer", ()) if tokens.settings and "/" not in name]
+    stays = not tokens.settings and not options.no_tokenizer
+    replaced = [name for name in beside.get("tokenizer", ()) if not stays and "/" not in name]
     files, unread = _read(model.folder, [name for name in _carried(beside) if name not in replaced])
-    code = _Code.of(model.folder, beside.get("code", ()), config, {**tokens.files, **files}, keep_code)
+    code = _Code.of(model.folder, beside.get("code", ()), config, {**tokens.files, **files}, options.keep_custom_code)
     files |= code.files
     told = [*unread, *code.notices, *_left_out(checkpoint, beside)]
     if replaced:
         told.append(f"Left out, of the tokenizer that was there: {_listed(replaced)}.")
-    if not tokens.settings and (kept := {**tokens.files, **files}.get(TOKENIZER_CONFIG_FILE)) is not None:
-        told += tokenizer_remarks(_decoded(kept), model.sizes.positions)
-    stays = {key: value for key, value in code.config.items() if key != "tokenizer_class" or not tokens.replaces}
-    return Carried(files, stays, tuple(told))
+    own = {key: value for key, value in code.config.items() if key != "tokenizer_class" or not tokens.replaces}
+    return Carried(files, own, tuple(told))
 
 
 def left_behind(checkpoint: Checkpoint, model: Model) -> list[str]:

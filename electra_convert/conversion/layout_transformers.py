@@ -92,24 +92,24 @@ def _plan_folder(
         ]
         boxes.append(Container("", {BESIDE_FILE: sum(spec.nbytes for _, spec in kept)}, kept, _open_beside))
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
-    carried = carry(checkpoint, model, tokens, findings.bases.get(role, {}), options.keep_custom_code)
+    carried = carry(checkpoint, model, tokens, findings.bases.get(role, {}), options)
     base = carried.config
     labels = _labels(checkpoint, model, options)
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     values |= _head_values(model, labels)
-    notices = [*notices, *_head_notices(model, options), *carried.notices]
-    warnings = () if labels is None or labels.warning is None else (labels.warning,)
+    notices = [*notices, *_head_notices(model, options), *carried.notices, *tokens.notices, *tokens.findings.notices]
+    warnings = (*tokens.findings.warnings, *([labels.warning] if labels and labels.warning else []))
     record = encode_record(
         checkpoint,
         checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record),
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
-        [*notices, *tokens.notices, *findings.warnings, *warnings],
+        [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries],
     )
     config = encode_config(architecture(model, findings), plain(values), _common_dtype(weights), base)
     small = {**tokens.files, **carried.files, CONFIG_FILE: config, CONVERSION_FILE: record}
-    return OutputPlan(tuple(boxes), small, (*notices, *tokens.notices), warnings)
+    return OutputPlan(tuple(boxes), small, tuple(notices), warnings)
 
 
 def _labels(checkpoint: Checkpoint, model: Model, options: Options) -> Labels | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Literal
 
-from electra_convert.errors import SourceError, listing
+from electra_convert.errors import SourceError, listing, nearest
 from electra_convert.formats import tf_bundle
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
@@ -263,14 +263,31 @@ def _about_missing(path: Path, indices: Sequence[Path]) -> str:
     if indices:
         there = _latest_first(index.with_name(index.name.removesuffix(BUNDLE_INDEX)) for index in indices)
         return f"These are there: {listing(quote(str(prefix)) for prefix in there)} (the latest first)."
-    nearest, missing = _nearest(path)
+    if meant := similar(path):
+        return f"Did you mean {meant}?"
+    folder, missing = _existing(path)
     elsewhere = ""
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(path)) and missing == path.parts[0]:
         elsewhere = f" If it is on the Hugging Face Hub, write hf://{path}."
-    return f"There is no {missing} in {nearest}.{elsewhere}"
+    return f"There is no {missing} in {folder}.{elsewhere}"
 
 
-def _nearest(path: Path) -> tuple[Path, str]:
+def similar(path: Path) -> Path | None:
+    """The path that was probably meant by one that does not exist, one of its names being mistyped."""
+    folder, missing = _existing(path)
+    try:
+        near = nearest(missing, sorted(os.listdir(folder)))  # noqa: PTH208 - names
+    except OSError:
+        return None
+    if near is None:
+        return None
+    after = len(path.absolute().parts) - len(folder.parts)
+    rest = path.parts[len(path.parts) - after + 1 :] if after > 1 else ()
+    meant = Path(*path.parts[: len(path.parts) - after], near, *rest)
+    return meant if meant.exists() or tf_bundle.index_path(meant).is_file() else None
+
+
+def _existing(path: Path) -> tuple[Path, str]:
     """The folder furthest down a path that exists, and what is missing in it."""
     whole = path.absolute()
     for parent in whole.parents:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
-from electra_convert.errors import NotElectraError
-from electra_convert.schemes.heads import HEADS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
+from electra_convert.errors import NotElectraError, UsageError
+from electra_convert.schemes.heads import HEADS, KINDS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
 from electra_convert.schemes.heads.question_answering import JOINT_LAYER
 from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Binding, Role, RuleTable, Scopes, expand
 from electra_convert.schemes.training_state import Shape, TrainingState, find_training_state
@@ -197,6 +197,16 @@ class Choice:
 
     task: str
     kind: Head | None = None
+
+
+def read_task(given: str | None) -> Choice | None:
+    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
+    if given is None:
+        return None
+    name, said, kind = given.partition("=")
+    if not name or (said and kind not in KINDS):
+        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
+    return Choice(name, KINDS[kind] if said else None)
 
 
 def find_tasks(variables: Set[str], choice: Choice | None = None) -> tuple[Task, ...]:

@@ -60,25 +60,14 @@ def _object(path: Path) -> Mapping[str, Any]:
     return {}
 
 
-def tokenizer_remarks(settings: Mapping[str, Any], positions: int) -> list[str]:
-    """What has not the effect that it seems to have in a tokenizer_config.json that is kept.
-
-    Args:
-        positions: the longest input of the model in tokens.
-    """
-    told = []
-    longest = settings.get("model_max_length")
-    if not isinstance(longest, int | float) or longest > positions:
-        says = "no model_max_length" if longest is None else f"model_max_length {longest:.3g}"
-        told.append(
-            f"{TOKENIZER_CONFIG_FILE} has {says}, but the model {positions} positions: a longer text is not cut, and "
-            f"fails in the model (give the tokenizer truncation=True and max_length={positions})."
-        )
+def never_split_of_folder(folder: Path) -> str | None:
+    """What is said of a never_split in tokenizer_config.json, which only transformers 4's slow tokenizer heeded."""
+    settings = _object(folder / TOKENIZER_CONFIG_FILE)
     kept, named = settings.get("never_split"), settings.get("tokenizer_class")
-    if kept and (named is None or str(named).removesuffix("Fast") in _WORDPIECE):
-        tokens = listing(map(str, kept if isinstance(kept, list) else [kept]), 6)
-        told.append(
-            f"never_split of {TOKENIZER_CONFIG_FILE} ({tokens}) has no effect in transformers 5, which splits these "
-            "as any other text."
-        )
-    return told
+    if not kept or not (named is None or str(named).removesuffix("Fast") in _WORDPIECE):
+        return None
+    tokens = listing(map(str, kept if isinstance(kept, list) else [kept]), 6)
+    return (
+        f"never_split of {TOKENIZER_CONFIG_FILE} ({tokens}) has no effect in transformers 5, which splits these as "
+        "any other text."
+    )

@@ -107,7 +107,7 @@ def test_a_prefix_that_not_every_name_has_stays(pair_copy, tmp_path):
 
 def test_a_tokenizer_json_in_the_place_of_a_vocabulary_is_told(golden_pair, place):
     given = golden_pair / "discriminator" / "tokenizer.json"
-    assert "give vocab.txt" in refused(FIXTURES / "default", place, "--vocab", given)
+    assert "Give vocab.txt" in refused(FIXTURES / "default", place, "--vocab", given)
 
 
 def test_stripping_accents_from_a_cased_text_has_no_effect_and_that_is_told(tmp_path):
