@@ -17,7 +17,8 @@ from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.layout_tensorflow import head_obstacle, plan_tensorflow
+from electra_convert.conversion.carried import beside_pair, left_behind
+from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import (
     Options,
@@ -227,7 +228,7 @@ def run_conversion(
     token: str | None = None,
 ) -> Conversion:
     """Convert an ELECTRA checkpoint, with the options already in one place."""
-    source = local_source(pointed_at, token=token)
+    source = local_source(pointed_at, token=token, code=options.keep_custom_code)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_path(source, options.generator, options.task, options.exclude))
         parts = _parts(stack, source, checkpoint, options)
@@ -358,9 +359,11 @@ def _plan(
         *checkpoint.notices,
         *electric_notice(checkpoint, findings),
         *_slot_notices(checkpoint, slots, options),
+        *beside_pair(checkpoint),
     ]
     if target == "tf":
-        notices += _head_notices(checkpoint, roles)
+        notices += head_notices(checkpoint, roles)
+        notices += [line for role in roles for line in left_behind(checkpoint, checkpoint.models[role])]
         return plan_tensorflow(checkpoint, findings, roles, options, notices)
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
 
@@ -385,12 +388,3 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
     elif not options.optimizer and slots != "none":
         told.append("Optimiser slots are left out (--optimizer carries them over).")
     return told
-
-
-def _head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
-    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
-    return [
-        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
-        for head, reason in told
-        if reason is not None
-    ]

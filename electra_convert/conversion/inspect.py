@@ -14,6 +14,8 @@ from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import gather
+from electra_convert.conversion.layout_tensorflow import head_notices
+from electra_convert.conversion.layout_transformers import architecture
 from electra_convert.conversion.options import read_path, read_patterns
 from electra_convert.errors import arguments_for_options
 from electra_convert.hub.download import as_source, local_source
@@ -140,6 +142,7 @@ def run_inspection(
     """Say what a source holds, with what was asked for already as the command line has it."""
     with open_path(local_source(pointed_at, token=token), exclude=exclude) as checkpoint:
         findings = gather(checkpoint, hparams, config)
+        heads = head_notices(checkpoint, checkpoint.models) if checkpoint.scheme.described else []
         return Inspection(
             source=pointed_at,
             format=checkpoint.format,
@@ -147,11 +150,11 @@ def run_inspection(
             step=checkpoint.step,
             slots=checkpoint.slot_state,
             models={
-                role: ModelReport(model.head.architecture(), findings.configs[role].values, model.parameters)
+                role: ModelReport(architecture(model, findings), findings.configs[role].values, model.parameters)
                 for role, model in checkpoint.models.items()
             },
             unmapped=tuple(collapse(checkpoint.unmapped)),
-            warnings=(*checkpoint.notices, *findings.warnings, *(_unchecked(checkpoint) if check else ())),
+            warnings=(*checkpoint.notices, *heads, *findings.warnings, *(_unchecked(checkpoint) if check else ())),
             checked=_check(checkpoint, progress) if check else None,
         )
 
