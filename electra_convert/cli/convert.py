@@ -7,11 +7,38 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import (
+    SOURCE_IS,
+    config_options,
+    exclude_option,
+    output_options,
+    prepare_hub,
+    tokenizer_options,
+)
+from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+
+GUIDE = Guide(
+    arguments={
+        "SOURCE": SOURCE_IS,
+        "OUTPUT": "The folder to make. Of two models each gets a folder within it.",
+    },
+    groups={
+        "What to write": "model to optimizer",
+        "What the weights do not tell": "vocab cased hparams",
+        "Checks": "verify dry-run overwrite",
+        "Output": "json quiet",
+    },
+    examples=(
+        "electra-convert convert data/models/my-run my-electra --vocab data/vocab.txt",
+        "electra-convert convert my-electra back-in-tensorflow --optimizer",
+    ),
+    page="docs/converting.md",
+)
 
 
-@click.command("convert", short_help="Convert a checkpoint, in either direction.")
-@click.argument("source", type=parse_source)
+@click.command("convert", cls=GuidedCommand, guide=GUIDE, short_help="Convert a checkpoint, in either direction.")
+@click.argument("source", type=SOURCE)
 @click.argument("output", type=PATH)
 @click.option(
     "--model",
@@ -25,27 +52,27 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 )
 @click.option(
     "--generator",
-    type=parse_source,
+    type=SOURCE,
     metavar="FOLDER",
     help="The generator that goes with SOURCE, when SOURCE is a discriminator alone.",
 )
 @config_options
 @click.option(
-    "--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, vocab.txt beside the checkpoint."
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, vocab.txt beside the checkpoint.",
 )
 @click.option(
     "--pad-vocab", is_flag=True, help="Accept a vocabulary with fewer pieces than the embeddings have rows."
 )
+@tokenizer_options
 @click.option(
-    "--cased/--uncased",
-    "cased",
-    default=None,
-    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
-)
-@click.option(
-    "--strip-accents/--no-strip-accents",
-    default=None,
-    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
+    "--no-tokenizer",
+    "tokenizer",
+    flag_value=False,
+    default=True,
+    help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
 @click.option(
     "--task",
@@ -56,6 +83,7 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 )
 @click.option(
     "--labels",
+    type=TEXT_OR_FILE,
     metavar="FILE|A,B,...",
     help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
 )
@@ -78,6 +106,12 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
 @click.option(
     "--prefix", metavar="NAME", help="What the checkpoint's files are called. By default, model.ckpt (to tf)."
 )
+@exclude_option
+@click.option(
+    "--keep-custom-code",
+    is_flag=True,
+    help="Carry the Python code of a transformers folder, and the auto_map that names it. By default, neither.",
+)
 @click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights rather than refuse them.")
 @click.option(
     "--verify",
@@ -91,6 +125,7 @@ def command(
     source: str | Path,
     output: Path,
     cased: bool | None,
+    tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
     as_json: bool,
@@ -103,17 +138,19 @@ def command(
     transformers model, or such a pair, becomes a TensorFlow checkpoint that Google's code can load. Whatever is
     guessed, changed or left out is reported.
     """
-    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
+    from electra_convert.cli.printing import one_line, print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
-    from electra_convert.conversion.options import Options, read_size, read_task
+    from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
+    from electra_convert.schemes.layouts import read_task
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:
         given["generator"] = local_source(given["generator"])
     options = Options(
         lower_case=None if cased is None else not cased,
+        no_tokenizer=not tokenizer,
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
         **given,
@@ -124,6 +161,6 @@ def command(
     if as_json:
         print_json(conversion_fields(result), done)
         return
-    print_result(conversion_text(result), done)
+    print_result(one_line(str(output)) if quiet else conversion_text(result), done)
     if not quiet:
         print_messages(result.notices, result.warnings)

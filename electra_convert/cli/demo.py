@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub, tokenizer_options
+from electra_convert.cli.values import PATH, SOURCE, Share
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,26 +26,25 @@ if TYPE_CHECKING:
     from electra_convert.schemes.mapping import Role
 
 
+GUIDE = Guide(
+    arguments={
+        "MODEL": f"{SOURCE_IS} It need not be converted first.",
+        "SENTENCE...": "A text in quotes, or several. By default, each line of standard input is one.",
+    },
+    groups={
+        "What is shown": "words threshold original corrupt fill",
+        "Where": "file html web",
+        "Vocabulary": "vocab",
+        "Output": "json quiet",
+    },
+    examples=(
+        'electra-convert demo my-electra "The quick brown fox ate over the lazy dog."',
+        "electra-convert demo my-electra --web",
+    ),
+    page="docs/demo.md",
+)
 # What every run calls its folder of the finished models.
 _SAYS_NOTHING = frozenset({"model", "models"})
-
-
-class Share(click.ParamType[float]):
-    """A share of the tokens, as 15% or 0.15."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
-        """Read it."""
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            wanted = "more than 0% and at most 100%, written as 15% or 0.15"
-            self.fail(f"{text!r} is no share of the tokens: expected {wanted}", param, ctx)
-        return share
 
 
 class Host(click.ParamType[str]):
@@ -59,14 +59,6 @@ class Host(click.ParamType[str]):
             wanted = "a name such as hub.example.org, or *.example.org, without https://, port and path"
             self.fail(f"{text!r} is not the name of a host: expected {wanted}", param, ctx)
         return text
-
-
-def require_number(_: click.Context, __: click.Parameter, value: float) -> float:
-    """Refuse what is not a number."""
-    # click's ranges let NaN through: it is neither below nor above their ends.
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a probability.")
-    return value
 
 
 @dataclass(frozen=True)
@@ -160,25 +152,24 @@ class Opener:
         return model
 
 
-@click.command("demo", short_help="Show which words look replaced, or fill in masks.")
-@click.argument("model", type=parse_source)
+@click.command("demo", cls=GuidedCommand, guide=GUIDE, short_help="Show which words look replaced, or fill in masks.")
+@click.argument("model", type=SOURCE)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
 @click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - stands for standard input.")
 @click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    callback=require_number,
+    type=Share("probability", zero=True),
     default=0.5,
     show_default=True,
-    help="Call a token replaced where its probability is higher.",
+    help="Call a token replaced where its probability is higher than this, such as 0.5 or 50%.",
 )
 @click.option(
     "--original", metavar="TEXT", help="The unchanged sentence: show what was replaced, and whether it was noticed."
 )
 @click.option(
     "--corrupt",
-    type=Share(),
+    type=Share("share of the tokens", zero=False),
     metavar="SHARE",
     help="Let the generator replace this share of the tokens first, such as 15%.",
 )
@@ -205,11 +196,17 @@ class Opener:
 )
 @click.option(
     "--generator",
-    type=parse_source,
+    type=SOURCE,
     metavar="FOLDER",
     help="The generator that goes with MODEL, when MODEL is a discriminator alone.",
 )
-@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, the one beside the model.")
+@click.option(
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, the one beside the model.",
+)
+@tokenizer_options
 @config_options
 @output_options
 def command(
@@ -218,18 +215,34 @@ def command(
     vocab: Path | None,
     hparams: str | None,
     config: Path | None,
+    cased: bool | None,
+    strip_accents: bool | None,
+    tokenize_chinese_chars: bool | None,
+    added_tokens: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
-    """Show which tokens of each [SENTENCE]... the discriminator of MODEL believes were replaced.
+    """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
+    from electra_convert.cli.printing import print_message
+    from electra_convert.frameworks import require_packages
+    from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
-    MODEL may be anything that convert takes as SOURCE, and need not be converted first. If no sentence is given, each
-    line of standard input is one.
-    """
     request = Request(**asked)
     request.refuse_contradictions()
     refuse_idle_options(request)
+    if request.web:
+        require_packages("demo", "to serve the page", "torch", "starlette", "uvicorn")
+    require_packages("torch", "to run a model", "torch")
     prepare_hub(request.quiet or request.as_json)
-    settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
+    if len(request.sentences) > 1 and not any(" " in one for one in request.sentences) and not request.quiet:
+        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
+    options = TokenizerOptions(
+        vocab=vocab,
+        lower_case=None if cased is None else not cased,
+        strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=added_tokens,
+    )
+    settings = {"generator": generator, "options": options, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
         _serve(opener, request)
@@ -241,6 +254,7 @@ def command(
 
 def _show(opener: Opener, request: Request) -> None:
     from electra_convert.cli.demo_printing import Printer
+    from electra_convert.cli.printing import print_message
     from electra_convert.demo.evaluation import evaluate
     from electra_convert.demo.html import scores_page
     from electra_convert.pages import check_page, save_page
@@ -267,6 +281,8 @@ def _show(opener: Opener, request: Request) -> None:
         marked = [one.marked(unit, request.threshold) for one in scored]
         save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
     printer.close()
+    if request.html is not None and not request.quiet and not request.as_json:
+        print_message("Note", f"Wrote {request.html}")
 
 
 def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:

@@ -95,19 +95,19 @@ def _plan_folder(
     labels = _labels(checkpoint, model, options)
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     values |= _head_values(model, labels)
-    notices = [*notices, *_head_notices(model, options)]
-    warnings = () if labels is None or labels.warning is None else (labels.warning,)
+    notices = [*notices, *_head_notices(model, options), *tokens.notices, *tokens.findings.notices]
+    warnings = (*tokens.findings.warnings, *([labels.warning] if labels and labels.warning else []))
     record = encode_record(
         checkpoint,
         checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record),
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
-        [*notices, *tokens.notices, *findings.warnings, *warnings],
+        [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries],
     )
     config = encode_config(_architecture(model, findings), plain(values), _common_dtype(weights), base)
     small = {CONFIG_FILE: config, CONVERSION_FILE: record, **tokens.files}
-    return OutputPlan(tuple(boxes), small, (*notices, *tokens.notices), warnings)
+    return OutputPlan(tuple(boxes), small, tuple(notices), warnings)
 
 
 def _labels(checkpoint: Checkpoint, model: Model, options: Options) -> Labels | None:

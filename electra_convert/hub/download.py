@@ -18,6 +18,7 @@ from electra_convert.hub.client import Hub, Tell
 
 SCHEME = "hf://"
 _WEB = ("https://", "http://")
+_SLASHES_MISSED = re.compile(r"^hf:/?(?=[\w.-]+/[\w.-])")
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
 _WEIGHTS = (
     re.compile(r"model\.safetensors"),
@@ -68,6 +69,8 @@ def as_source(
     """
     if given == "":
         raise UsageError("the source is an empty text", "Is a variable of the shell not set?")
+    if isinstance(given, str):
+        given = _SLASHES_MISSED.sub(SCHEME, given)
     if isinstance(given, str) and given.startswith((SCHEME, *_WEB)):
         return _completed(given, revision, subfolder)
     parts = {"revision": revision, "token": token, "subfolder": subfolder}

@@ -17,7 +17,7 @@ from support.browser import served
 from support.command_line import run, run_program
 
 from electra_convert.cli.demo import Opener
-from electra_convert.cli.demo_printing import wants_colour
+from electra_convert.cli.printing import wants_colour
 from electra_convert.demo.web.server import listen
 
 pytestmark = pytest.mark.slow
@@ -136,7 +136,7 @@ def test_colours_are_for_terminals(golden_pair):
     ],
 )
 def test_colours_are_for_those_who_want_them(monkeypatch, terminal, environment, wanted):
-    monkeypatch.setattr("electra_convert.cli.demo_printing.on_terminal", lambda _: terminal)
+    monkeypatch.setattr("electra_convert.cli.printing.on_terminal", lambda _: terminal)
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -145,11 +145,12 @@ def test_colours_are_for_those_who_want_them(monkeypatch, terminal, environment,
 
 def test_a_page_is_written_once_and_again_only_when_told(golden_pair, tmp_path):
     page = tmp_path / "page.html"
-    demo(golden_pair, TEXT, "--html", page)
+    ran = run("demo", golden_pair, TEXT, "--html", page)
+    assert (ran.code, ran.err) == (0, f"Note: Wrote {page}\n")
     assert page.read_text().startswith("<!doctype html>")
     assert str(tmp_path) not in page.read_text()
     assert "already exists" in run("demo", golden_pair, "the", "--html", page).refusal()
-    demo(golden_pair, "another", "--html", page, "--overwrite")
+    demo(golden_pair, "another", "--html", page, "--overwrite", "-q")
     assert "another" in page.read_text()
     assert list(tmp_path.iterdir()) == [page]
     for options in ((), ("--overwrite",)):

@@ -181,3 +181,15 @@ def test_every_number_of_classes_and_width_comes_back_to_the_bit(tuned_for, labe
     convert(source, tmp_path / "out", task=f"mine={kind}", labels=[f"c{i}" for i in range(labels)])
     convert(tmp_path / "out", tmp_path / "back")
     assert data_of(tmp_path / "back") == data_of(source)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_tagger_that_is_not_googles_keeps_the_segments_of_its_own(converted, kept: bool, tmp_path: Path):
+    folder = tmp_path / "mine"
+    shutil.copytree(converted["chunk"], folder)
+    if not kept:
+        for name in ("conversion.json", "tokenizer.json", "tokenizer_config.json"):
+            (folder / name).unlink()
+    convert(folder, tmp_path / "out", to="safetensors")
+    single = json.loads((tmp_path / "out" / "tokenizer.json").read_text())["post_processor"]["single"]
+    assert {part[kind]["type_id"] for part in single for kind in part} == {1 if kept else 0}

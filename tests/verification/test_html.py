@@ -89,8 +89,9 @@ def test_a_report_is_short_to_print(report):
 
 def test_a_page_replaces_no_file_unless_it_is_told_to(report, tmp_path):
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(OutputError, match=r"report\.html already exists"):
+    with pytest.raises(OutputError, match=r"report\.html already exists") as refused:
         report.to_html(tmp_path / "report.html")
+    assert refused.value.hint == "Choose another name, or overwrite=True to replace it."
     assert (tmp_path / "report.html").read_text() == "mine"
     report.to_html(str(tmp_path / "report.html"), overwrite=True)
     assert (tmp_path / "report.html").read_text() == report_page(report)
