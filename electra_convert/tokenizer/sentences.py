@@ -40,7 +40,7 @@ class Example:
 
 
 # Where the language is not known: any tokenizer reads it, and it asks to be replaced.
-PLACEHOLDER = Example("... ----- ...", "-----", "-----")
+PLACEHOLDER = Example("a sentence of its language", "sentence", "banana")
 
 # The first of a language stands on its cards. The other English ones are of the kind that the bundled model knows.
 EXAMPLES: Mapping[str, tuple[Example, ...]] = {
