@@ -73,6 +73,14 @@ class Facts:
         return _TASKS.get(self.folder.architecture)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What its classes are called; empty where it has none, or they have no names of their own."""
+        ids = self.folder.config.get("id2label")
+        names = tuple(str(name) for name in ids.values()) if isinstance(ids, dict) else ()
+        made_up = tuple(f"LABEL_{index}" for index in range(len(names)))
+        return () if names == made_up or self.kind != "task" else names
+
+    @property
     def layout(self) -> str | None:
         """The layout of the checkpoint it was made from or trained in, None where that is not known."""
         layout = (self.conversion or self.proof.training or {}).get("variant")

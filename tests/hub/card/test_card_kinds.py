@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import FIXTURES
 from huggingface_hub import ModelCard
 from support.command_line import run
 from support.fake_hub.metadata import faults_of
@@ -200,3 +201,27 @@ def test_a_language_is_stated_once_and_what_yaml_makes_of_norwegian_is_explained
     assert "language:\n- en\n- de\n" in write_card(generator, language=["en", "de", "en"])[0].text
     (generator / "README.md").write_text("---\nlanguage: no\n---\n# Min\n")
     assert 'write "no" in quotes' in run("card", generator).refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("rte", "| classes | entailment, not\\_entailment |"),
+        ("chunk", "| classes | B-LOC, B-PER, "),
+        ("squadv1_independent", None),
+    ],
+)
+def test_the_card_of_a_fine_tuned_checkpoint_names_its_classes(tmp_path, name, row):
+    convert(FIXTURES / "finetuned" / name, tmp_path / "model", vocab=FIXTURES / "vocab.txt")
+    (card,) = write_card(tmp_path / "model")
+    assert (row in card.text) if row else "| classes |" not in card.text
+
+
+@pytest.mark.slow
+def test_the_code_of_a_readers_card_runs(tmp_path, monkeypatch, capsys):
+    convert(FIXTURES / "finetuned" / "squadv1_independent", tmp_path / "model", vocab=FIXTURES / "vocab.txt")
+    (card,) = write_card(tmp_path / "model", language="en")
+    code = card.text.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path / "model")
+    exec(code, {})
+    assert "outputs.end_logits" in code
