@@ -13,9 +13,9 @@ from pathlib import Path
 # The command line's options that take no value.
 SWITCHES = frozenset(
     """
-    allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles one-sentence-per-line
-    optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save strip-accents
-    tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
+    allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles keep-custom-code
+    one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save
+    strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
     """.split()
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.
@@ -25,6 +25,8 @@ _VALUE = r"""'[^']*'|"[^"]*"|\d+(?:\.\d+)?[A-Za-z]*|[A-Z]{4,}|[\w.-]+\.json|bflo
 # Commands that are to be typed as they stand, and options of the command that was given.
 _COMMAND = r"`[^`]*`|\b(?:electra-convert|hf) .*?(?=[,;]|\.$|\. |$)"
 _OPTION = rf"(?<![\w/-])--(?P<no>no-|\[no-\])?(?P<name>[a-z][a-z-]*[a-z])(?!\w)(?: (?P<value>{_VALUE})(?!\w))?"
+
+_NEAR = 0.7  # of difflib's ratio: two letters of seven may differ
 
 
 class ElectraConvertError(Exception):
@@ -170,3 +172,10 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     shown = list(names)
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant by one that is not among them, or None where none is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, list(names), n=1, cutoff=_NEAR)), None)

@@ -8,10 +8,32 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from urllib.parse import urlsplit
 
-from electra_convert.errors import MissingPackageError, UsageError
+from electra_convert.errors import MissingPackageError, UsageError, listing
+
+
+def require_packages(extra: str, purpose: str, *packages: str) -> None:
+    """Say at once what is to be installed, before any work is done; imports nothing.
+
+    Raises:
+        MissingPackageError: one of the packages is not installed.
+    """
+    if missing := [name for name in packages if not _is_installed(name)]:
+        verb = "is" if len(missing) == 1 else "are"
+        raise MissingPackageError(
+            f"{listing(missing)} {verb} needed {purpose}, and not installed",
+            f"pip install 'electra-convert[{extra}]'",
+        )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def import_torch(purpose: str) -> ModuleType:

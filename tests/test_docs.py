@@ -34,7 +34,11 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 COMMANDS = [
-    line for block in blocks("sh") for line in block.splitlines() if line.startswith(("electra-convert", "cmp"))
+    line
+    for text in (README, (ROOT / "docs" / "converting.md").read_text())
+    for block in blocks("sh", text)
+    for line in block.splitlines()
+    if line.startswith(("electra-convert", "cmp"))
 ]
 
 
@@ -56,7 +60,9 @@ def imports_a_framework(command: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_runs(workplace: Path, command: str, monkeypatch: pytest.MonkeyPatch):
+def test_every_command_of_the_readme_and_of_converting_runs(
+    workplace: Path, command: str, monkeypatch: pytest.MonkeyPatch
+):
     """In their order, in one folder, as a reader would; frameworks are imported once, in this process."""
     monkeypatch.chdir(workplace)
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
@@ -71,9 +77,41 @@ def test_every_command_of_the_readme_runs(workplace: Path, command: str, monkeyp
         assert done.returncode == 0, done.stderr
 
 
+def recipe(target: str) -> list[str]:
+    """The commands of a target of the Makefile, as make would run them from a workplace."""
+    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found
+    return [line.strip().removeprefix("$(BIN)/") for line in found[1].splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_reference")
+def test_the_quickstart_prints_what_the_readme_shows_and_ends_with_a_hit(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(workplace)
+    printed: list[str] = []
+    for command in recipe("quickstart"):
+        if command.startswith("electra-convert"):
+            ran = run(*shlex.split(command)[1:])
+            assert ran.code == 0, ran.err
+            printed += ran.out.splitlines()
+    *shown, last = blocks("text")[0].splitlines()
+    assert [line for line in printed if line in shown] == shown
+    assert len(shown) == 4
+    assert recipe("test")[-1] == f'@echo "{last}"'
+    assert "[[" in shown[-1]
+    assert float(printed[-1].split()[1]) > 0.9
+    assert printed[-1].split()[0] == "auc"
+
+
+def test_the_picture_of_the_readme_is_small():
+    assert (ROOT / "docs" / "demo.png").stat().st_size < 100_000
+
+
 def test_the_output_that_the_readme_shows_is_what_inspect_prints(workplace: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(workplace)
-    (shown,) = [block for block in blocks("text") if block.startswith("discriminator:")]
+    (shown,) = [block for block in blocks("text") if block.startswith("discriminator: Electra")]
     assert set(shown.splitlines()) <= set(run("inspect", "fixtures/default").out.splitlines())
 
 

@@ -11,15 +11,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
+from electra_convert.cli.mistakes import DEBUG, Terminated, told
 from electra_convert.cli.printing import print_message
-from electra_convert.errors import ElectraConvertError, UsageError
 from electra_convert.version import __version__
 
 COMMANDS = ("convert", "inspect", "verify", "demo", "card", "upload", "pretrain")
-DEBUG = "ELECTRA_CONVERT_DEBUG"
 
 
 class Commands(click.Group):
@@ -37,25 +37,36 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def invoke(self, context: click.Context) -> object:
-        """Run a command, and report what it refuses."""
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command."""
+        with _mistakes_told():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
         # numpy starts a thread for each core to multiply matrices; none are multiplied here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Python looks for garbage once more as it ends, which takes a second where PyTorch was imported.
         atexit.register(gc.freeze)
-        try:
-            with _ended_in_order():
-                return super().invoke(context)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        with _mistakes_told(), _ended_in_order():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Say in a line and a hint why a command was not done, and end with its exit status."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.Abort, click.exceptions.NoArgsIsHelpError, BrokenPipeError):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get(DEBUG) == "1" and not isinstance(error, click.UsageError):
             raise
-        except (Exception, KeyboardInterrupt) as error:
-            if os.environ.get(DEBUG) == "1":
-                raise
-            message, hint, code = _told(error)
-            print_message("Error", message)
-            if hint:
-                print_message("Hint", hint)
-            sys.exit(code)
+        message, hint, code = told(error)
+        print_message("Error", message)
+        if hint:
+            print_message("Hint", hint)
+        sys.exit(code)
 
 
 @contextmanager
@@ -64,34 +75,26 @@ def _ended_in_order() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(error: BaseException) -> tuple[str, str | None, int]:
-    if isinstance(error, ElectraConvertError):
-        return error.message, error.hint, 2 if isinstance(error, UsageError) else 1
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", " ".join(getattr(error, "__notes__", ())) or None, 1
-    if isinstance(error, MemoryError):
-        return "out of memory", None, 1
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}", None, 1
-    return f"unexpected {type(error).__name__}: {error}", f"Please report it, with what {DEBUG}=1 prints.", 1
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="electra-convert COMMAND --help shows what a command takes, with examples.",
+)
 @click.version_option(__version__, prog_name="electra-convert")
 def main() -> None:
     """Convert ELECTRA checkpoints between TensorFlow, PyTorch and safetensors, exactly and in both directions.
 
-    SOURCE may be a TensorFlow checkpoint (its folder, its prefix such as model.ckpt-1000, or any one of its files), a
-    SavedModel, a transformers model or a folder of two (discriminator/ and generator/), a .safetensors or .bin file,
-    or any of these on the Hugging Face Hub, as hf://OWNER/REPO[@REVISION][/PATH].
-
     Results go to standard output; progress and messages go to standard error. The exit status is 0 on success, 1 on
-    failure, and 2 for wrong usage.
+    failure, 2 for wrong usage, and 130 after Ctrl-C.
     """

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import PATH, metadata_options, output_options
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import metadata_options, output_options
+from electra_convert.cli.values import PATH
+
+GUIDE = Guide(
+    arguments={"FOLDER": "A transformers model, or a folder with a pair of them."},
+    groups={"What the card says": "repo-id license language base-model", "Output": "dry-run json quiet"},
+    examples=("electra-convert card my-electra --license apache-2.0 --language en",),
+    page="docs/hub.md",
+)
 
 
-@click.command("card", short_help="Write the model card of a converted model.")
+@click.command("card", cls=GuidedCommand, guide=GUIDE, short_help="Write the model card of a converted model.")
 @click.argument("folder", type=PATH)
 @click.option("--repo-id", metavar="OWNER/NAME", help="The model's name on the Hub, now or later.")
 @metadata_options
@@ -32,13 +41,16 @@ def command(
     the Hub, when the model is uploaded.
     """
     from electra_convert.cli.hub_report import card_fields, card_text
-    from electra_convert.cli.printing import print_json, print_message, print_result
+    from electra_convert.cli.printing import as_text, print_json, print_message, print_result
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.card.writing import write_cards
 
     cards = write_cards(folder, repo_id, Metadata(license, language, base_model), dry_run)
     if as_json:
         print_json(card_fields(cards, dry_run))
+        return
+    if quiet and not dry_run:
+        print_result(as_text(str(card.path) for card in cards))
         return
     print_result(card_text(cards, dry_run))
     if not quiet:

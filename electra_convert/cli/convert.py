@@ -7,18 +7,38 @@ from typing import Any
 
 import click
 
+from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.shared import (
-    PATH,
+    SOURCE_IS,
     config_options,
+    exclude_option,
     output_options,
-    parse_source,
     prepare_hub,
     tokenizer_options,
 )
+from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+
+GUIDE = Guide(
+    arguments={
+        "SOURCE": SOURCE_IS,
+        "OUTPUT": "The folder to make. Of two models each gets a folder within it.",
+    },
+    groups={
+        "What to write": "model to optimizer",
+        "What the weights do not tell": "vocab cased hparams",
+        "Checks": "verify dry-run overwrite",
+        "Output": "json quiet",
+    },
+    examples=(
+        "electra-convert convert data/models/my-run my-electra --vocab data/vocab.txt",
+        "electra-convert convert my-electra back-in-tensorflow --optimizer",
+    ),
+    page="docs/converting.md",
+)
 
 
-@click.command("convert", short_help="Convert a checkpoint, in either direction.")
-@click.argument("source", type=parse_source)
+@click.command("convert", cls=GuidedCommand, guide=GUIDE, short_help="Convert a checkpoint, in either direction.")
+@click.argument("source", type=SOURCE)
 @click.argument("output", type=PATH)
 @click.option(
     "--model",
@@ -32,7 +52,7 @@ from electra_convert.cli.shared import (
 )
 @click.option(
     "--generator",
-    type=parse_source,
+    type=SOURCE,
     metavar="FOLDER",
     help="The generator that goes with SOURCE, when SOURCE is a discriminator alone.",
 )
@@ -63,6 +83,7 @@ from electra_convert.cli.shared import (
 )
 @click.option(
     "--labels",
+    type=TEXT_OR_FILE,
     metavar="FILE|A,B,...",
     help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
 )
@@ -84,6 +105,12 @@ from electra_convert.cli.shared import (
 )
 @click.option(
     "--prefix", metavar="NAME", help="What the checkpoint's files are called. By default, model.ckpt (to tf)."
+)
+@exclude_option
+@click.option(
+    "--keep-custom-code",
+    is_flag=True,
+    help="Carry the Python code of a transformers folder, and the auto_map that names it. By default, neither.",
 )
 @click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights rather than refuse them.")
 @click.option(
@@ -111,11 +138,12 @@ def command(
     transformers model, or such a pair, becomes a TensorFlow checkpoint that Google's code can load. Whatever is
     guessed, changed or left out is reported.
     """
-    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
+    from electra_convert.cli.printing import one_line, print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
-    from electra_convert.conversion.options import Options, read_size, read_task
+    from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
+    from electra_convert.schemes.layouts import read_task
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:
@@ -133,6 +161,6 @@ def command(
     if as_json:
         print_json(conversion_fields(result), done)
         return
-    print_result(conversion_text(result), done)
+    print_result(one_line(str(output)) if quiet else conversion_text(result), done)
     if not quiet:
         print_messages(result.notices, result.warnings)

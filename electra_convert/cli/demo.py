@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from electra_convert.cli.shared import (
-    PATH,
-    config_options,
-    output_options,
-    parse_source,
-    prepare_hub,
-    tokenizer_options,
-)
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub, tokenizer_options
+from electra_convert.cli.values import PATH, SOURCE, Share
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,30 +26,39 @@ if TYPE_CHECKING:
     from electra_convert.schemes.mapping import Role
 
 
-class Share(click.ParamType[float]):
-    """A share of the tokens, as 15% or 0.15."""
+GUIDE = Guide(
+    arguments={
+        "MODEL": f"{SOURCE_IS} It need not be converted first.",
+        "SENTENCE...": "A text in quotes, or several. By default, each line of standard input is one.",
+    },
+    groups={
+        "What is shown": "words threshold original corrupt fill",
+        "Where": "file html web",
+        "Vocabulary": "vocab",
+        "Output": "json quiet",
+    },
+    examples=(
+        'electra-convert demo my-electra "The quick brown fox ate over the lazy dog."',
+        "electra-convert demo my-electra --web",
+    ),
+    page="docs/demo.md",
+)
+# What every run calls its folder of the finished models.
+_SAYS_NOTHING = frozenset({"model", "models"})
 
-    name = "share"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
-        """Read it."""
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            wanted = "more than 0% and at most 100%, written as 15% or 0.15"
-            self.fail(f"{text!r} is no share of the tokens: expected {wanted}", param, ctx)
-        return share
+class Host(click.ParamType[str]):
+    """The name of a host, alone; or with *. before it for every name below it."""
 
+    name = "host"
 
-def require_number(_: click.Context, __: click.Parameter, value: float) -> float:
-    """Refuse what is not a number."""
-    # click's ranges let NaN through: it is neither below nor above their ends.
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a probability.")
-    return value
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read it, in the small letters that browsers send."""
+        text = str(value).strip().lower()
+        if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", text):
+            wanted = "a name such as hub.example.org, or *.example.org, without https://, port and path"
+            self.fail(f"{text!r} is not the name of a host: expected {wanted}", param, ctx)
+        return text
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Request:
     overwrite: bool
     web: bool
     port: int
+    allow_host: tuple[str, ...]
     as_json: bool
     quiet: bool
 
@@ -103,6 +108,7 @@ def refuse_idle_options(request: Request) -> None:
     needs: dict[str, dict[str, Any]] = {
         "seed": {"--corrupt": request.corrupt},
         "port": {"--web": request.web},
+        "allow_host": {"--web": request.web},
         "overwrite": {"--html": request.html},
         "generator": {"--corrupt": request.corrupt, "--fill": request.fill, "--web": request.web},
     }
@@ -111,7 +117,7 @@ def refuse_idle_options(request: Request) -> None:
     for name, others in needs.items():
         given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
         if given and not any(others.values()):
-            option = "--no-table" if name == "table" else f"--{name}"
+            option = "--no-table" if name == "table" else f"--{name.replace('_', '-')}"
             why = f"without {' or '.join(others)}" if others else "with --fill"
             raise UsageError(f"{option} does nothing {why}")
 
@@ -129,8 +135,11 @@ class Opener:
         """What the model is called on pages and in JSON."""
         if isinstance(self.source, str):
             return self.source
+        path = self.source.resolve()
+        while path.name in _SAYS_NOTHING and path.parent.name:
+            path = path.parent
         # A name of a file may be no UTF-8.
-        return os.fsencode(self.source.resolve().name).decode("utf-8", "replace")
+        return os.fsencode(path.name).decode("utf-8", "replace")
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
@@ -143,25 +152,24 @@ class Opener:
         return model
 
 
-@click.command("demo", short_help="Show which words look replaced, or fill in masks.")
-@click.argument("model", type=parse_source)
+@click.command("demo", cls=GuidedCommand, guide=GUIDE, short_help="Show which words look replaced, or fill in masks.")
+@click.argument("model", type=SOURCE)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
 @click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - stands for standard input.")
 @click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    callback=require_number,
+    type=Share("probability", zero=True),
     default=0.5,
     show_default=True,
-    help="Call a token replaced where its probability is higher.",
+    help="Call a token replaced where its probability is higher than this, such as 0.5 or 50%.",
 )
 @click.option(
     "--original", metavar="TEXT", help="The unchanged sentence: show what was replaced, and whether it was noticed."
 )
 @click.option(
     "--corrupt",
-    type=Share(),
+    type=Share("share of the tokens", zero=False),
     metavar="SHARE",
     help="Let the generator replace this share of the tokens first, such as 15%.",
 )
@@ -180,8 +188,15 @@ class Opener:
 @click.option("--web", is_flag=True, help="Serve an interactive page, to this computer alone, until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port of --web. By default, any free one.")
 @click.option(
+    "--allow-host",
+    type=Host(),
+    multiple=True,
+    metavar="HOST",
+    help="Have --web answer to this name too, such as that of a notebook's proxy. Can be repeated.",
+)
+@click.option(
     "--generator",
-    type=parse_source,
+    type=SOURCE,
     metavar="FOLDER",
     help="The generator that goes with MODEL, when MODEL is a discriminator alone.",
 )
@@ -206,17 +221,20 @@ def command(
     added_tokens: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
-    """Show which tokens of each [SENTENCE]... the discriminator of MODEL believes were replaced.
-
-    MODEL may be anything that convert takes as SOURCE, and need not be converted first. If no sentence is given, each
-    line of standard input is one.
-    """
+    """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
+    from electra_convert.cli.printing import print_message
+    from electra_convert.frameworks import require_packages
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     request = Request(**asked)
     request.refuse_contradictions()
     refuse_idle_options(request)
+    if request.web:
+        require_packages("demo", "to serve the page", "torch", "starlette", "uvicorn")
+    require_packages("torch", "to run a model", "torch")
     prepare_hub(request.quiet or request.as_json)
+    if len(request.sentences) > 1 and not any(" " in one for one in request.sentences) and not request.quiet:
+        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
     options = TokenizerOptions(
         vocab=vocab,
         lower_case=None if cased is None else not cased,
@@ -236,6 +254,7 @@ def command(
 
 def _show(opener: Opener, request: Request) -> None:
     from electra_convert.cli.demo_printing import Printer
+    from electra_convert.cli.printing import print_message
     from electra_convert.demo.evaluation import evaluate
     from electra_convert.demo.html import scores_page
     from electra_convert.pages import check_page, save_page
@@ -262,6 +281,8 @@ def _show(opener: Opener, request: Request) -> None:
         marked = [one.marked(unit, request.threshold) for one in scored]
         save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
     printer.close()
+    if request.html is not None and not request.quiet and not request.as_json:
+        print_message("Note", f"Wrote {request.html}")
 
 
 def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:
@@ -302,17 +323,33 @@ def _serve(opener: Opener, request: Request) -> None:
     from electra_convert.cli.printing import print_message, print_result
     from electra_convert.demo.opening import roles_of
     from electra_convert.demo.web.app import Settings
+    from electra_convert.demo.web.examples import examples_for
     from electra_convert.demo.web.server import listen, require_server, serve
 
     require_server()
     with listen(request.port) as socket:
         roles = roles_of(opener.source, opener.settings["generator"])
-        settings = Settings(opener.name, request.threshold, request.words, *request.sentences[:1])
         discriminator = opener.open("discriminator")
+        examples = examples_for(discriminator)
+        text = next(iter((*request.sentences, *examples)), "")
+        settings = Settings(opener.name, request.threshold, request.words, text, examples, request.allow_host)
         generator = opener.open("generator") if "generator" in roles else None
         # Once the address is told, Ctrl-C is no failure.
         with suppress(KeyboardInterrupt):
-            print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
-            if not request.quiet:
-                print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
+            port = socket.getsockname()[1]
+            print_result(f"http://127.0.0.1:{port}/")
+            for note in () if request.quiet else _about_reaching(port, request.allow_host):
+                print_message("Note", note)
             serve(socket, discriminator, generator, settings)
+
+
+def _about_reaching(port: int, hosts: Sequence[str]) -> Iterator[str]:
+    others = f", and what comes through {' or '.join(hosts)}," if hosts else ""
+    yield f"only this machine{others} can reach the page; Ctrl-C ends it."
+    # sshd says there which address and port of this machine its client reached.
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) == 4:
+        server, at = connection[2:]
+        login = f"{os.environ['USER']}@{server}" if "USER" in os.environ else server
+        option = "" if at == "22" else f"-p {at} "
+        yield f"to see it where you sit, run there: ssh {option}-N -L {port}:127.0.0.1:{port} {login}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import Any
 
-from electra_convert.cli.printing import on_terminal, print_json, print_message, print_result
+from electra_convert.cli.printing import on_terminal, print_json, print_message, print_result, wants_colour
 from electra_convert.demo.evaluation import Evaluation, Mark, Unit
 from electra_convert.demo.filling import Filling
 from electra_convert.demo.scoring import ScoredText
@@ -92,11 +91,6 @@ class Printer:
             if not self._patient:
                 raise
             self._failure = error
-
-
-def wants_colour() -> bool:
-    """Whether standard output is a terminal that shows colours, and its reader wants them."""
-    return on_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _has_blocks(encoding: str) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.cli.printing import as_text, table
+import click
+
+from electra_convert.cli.printing import as_text, table, wants_colour, wrapped
 
 if TYPE_CHECKING:
     from electra_convert.verification.compare import OutputsParity
     from electra_convert.verification.report import ModelParity, ParityReport
-    from electra_convert.verification.settings import SettingParity
     from electra_convert.verification.weights import WeightsParity
 
 _ROWS = 30  # rows of a table of weights
+_COLOURS = {"same": "green", "different": "red", "unproven": "yellow"}
 
 
 def parity_fields(report: ParityReport) -> dict[str, Any]:
@@ -26,20 +27,26 @@ def parity_fields(report: ParityReport) -> dict[str, Any]:
     return fields
 
 
+def verdict_text(report: ParityReport) -> str:
+    """The verdict in a line; coloured on a terminal."""
+    text = report.title
+    if report.passed:
+        text += f": {' and '.join(report.models)}"
+    return click.style(text, fg=_COLOURS[report.verdict], bold=True) if wants_colour() else text
+
+
 def parity_text(report: ParityReport) -> str:
-    """What `verify` prints: what was compared, then the verdict."""
-    lines = [
+    """What `verify` prints: the verdict and why, then what was compared."""
+    why = report.grounds if report.passed else report.reasons
+    sides = [
         f"Reference: {report.reference.path} ({report.reference.format})",
         f"Candidate: {report.candidate.path} ({report.candidate.format})",
     ]
     if report.batches:
-        lines += ["Inputs:", *table([batch.cells for batch in report.batches])]
-    for role, model in report.models.items():
-        lines += ["", role, *_model_lines(model)]
-    lines += ["", report.summary]
-    if not report.passed:
-        lines += ["Reasons:", *(f"  {reason}" for reason in report.reasons)]
-    return as_text(lines)
+        sides += ["Inputs:", *table([batch.cells for batch in report.batches])]
+    models = [line for role, model in report.models.items() for line in ("", role, *_model_lines(model))]
+    told = [line for reason in why for line in wrapped(reason, "  ")]
+    return "\n".join([verdict_text(report), *told, "", as_text([*sides, *models])])
 
 
 def _model_lines(model: ModelParity) -> list[str]:
@@ -47,35 +54,23 @@ def _model_lines(model: ModelParity) -> list[str]:
     if model.weights is not None:
         lines += _weights_lines(model.weights)
     if model.settings:
-        lines += _settings_lines(model.settings)
-    lines += [f"  Not run: {reason}" for reason in (model.fault, model.not_run) if reason is not None]
-    if model.outputs is not None:
-        lines += _outputs_lines(model.outputs)
-    return lines
+        # Those that are not equal are among the reasons.
+        equal = sum(setting.state == "equal" for setting in model.settings)
+        lines.append(f"  Configuration: {equal} of {len(model.settings)} values equal")
+    return lines if model.outputs is None else lines + _outputs_lines(model.outputs)
 
 
 def _weights_lines(weights: WeightsParity) -> list[str]:
+    from electra_convert.verification.report import SHOWN, differing_rows
+
     dtypes = sorted(set(weights.rounded.values()))
     how = f"after rounding to {', '.join(dtypes)}" if dtypes else "bit for bit"
     lines = [f"  Weights: {weights.equal} of {len(weights.tensors)} equal {how}"]
-    if not weights.differing:
+    rows = differing_rows(weights)
+    if len(rows) <= SHOWN:  # the reason has named them
         return lines
-    rows = weights.rows
-    shown = [f"  {line}" for line in table(rows[:_ROWS])]
-    return (
-        lines + shown + ([f"    and {len(rows) - _ROWS} rows more (--json lists them all)"] if rows[_ROWS:] else [])
-    )
-
-
-def _settings_lines(settings: Sequence[SettingParity]) -> list[str]:
-    odd = [setting for setting in settings if setting.state != "equal"]
-    equal = len(settings) - len(odd)
-    lines = [f"  Configuration: {equal} of {len(settings)} values equal"]
-    rows = [
-        (setting.key, str(setting.candidate), f"reference {setting.reference} ({setting.origin})", setting.state)
-        for setting in odd
-    ]
-    return lines + [f"  {line}" for line in table(rows)]
+    rest = [f"    and {len(rows) - _ROWS} rows more (--json lists them all)"] if rows[_ROWS:] else []
+    return [*lines, *(f"  {line}" for line in table(rows[:_ROWS])), *rest]
 
 
 def _outputs_lines(outputs: OutputsParity) -> list[str]:

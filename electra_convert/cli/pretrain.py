@@ -10,11 +10,31 @@ from typing import Any
 
 import click
 
+from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
-from electra_convert.cli.shared import PATH, output_options, parse_source, prepare_hub, tokenizer_options
+from electra_convert.cli.shared import output_options, prepare_hub, tokenizer_options
+from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+
+GUIDE = Guide(
+    arguments={
+        "CORPUS...": "UTF-8 text (or .gz) in which blank lines separate documents, folders of it, or TFRecords from "
+        "Google's build_pretraining_dataset.py.",
+        "OUTPUT": "The folder of the run: the trained pair in model/, and what --resume needs in checkpoints/.",
+    },
+    groups={
+        "Vocabulary": "vocab train-vocab cased",
+        "The run": "model-size steps batch-size init-from resume overwrite",
+        "Output": "export json quiet",
+    },
+    examples=(
+        "electra-convert pretrain corpus/ my-run --train-vocab 30000 --steps 100000",
+        "electra-convert pretrain corpus/ my-run --train-vocab 30000 --steps 100000 --resume",
+    ),
+    page="docs/pretraining.md",
+)
 
 
-@click.command("pretrain", short_help="Pretrain a generator and a discriminator.")
+@click.command("pretrain", cls=GuidedCommand, guide=GUIDE, short_help="Pretrain a generator and a discriminator.")
 @click.argument("corpus", type=PATH, nargs=-1, required=True)
 @click.argument("output", type=PATH)
 @click.option(
@@ -39,11 +59,14 @@ from electra_convert.cli.shared import PATH, output_options, parse_source, prepa
 @click.option("--max-length", type=int, help="The length of a sequence in tokens (max_seq_length); 128 by default.")
 @click.option("--save-steps", type=int, help="Steps between checkpoints (save_checkpoints_steps); 1,000 by default.")
 @click.option(
-    "--hparams", metavar="JSON|FILE", help="These and all other hparams, as Google's run_pretraining.py takes them."
+    "--hparams",
+    type=TEXT_OR_FILE,
+    metavar="JSON|FILE",
+    help="These and all other hparams, as Google's run_pretraining.py takes them.",
 )
 @click.option(
     "--init-from",
-    type=parse_source,
+    type=SOURCE,
     metavar="SOURCE",
     help="Start from a checkpoint. If it has optimiser slots, its run continues where it stopped.",
 )
@@ -90,15 +113,11 @@ def command(
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
 ) -> None:
-    """Pretrain an ELECTRA generator and discriminator on CORPUS..., and keep the run in the folder OUTPUT.
-
-    The corpus is UTF-8 text (or .gz) in which blank lines separate documents, or TFRecords from Google's
-    build_pretraining_dataset.py. OUTPUT/model will hold the trained pair, and OUTPUT/checkpoints what --resume
-    continues from.
-    """
+    """Pretrain an ELECTRA generator and discriminator on CORPUS, and keep the run in the folder OUTPUT."""
     from electra_convert.cli.report import pretraining_fields, pretraining_text
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.prepare import default_cache
     from electra_convert.pretraining.run import run_pretraining
 
     prepare_hub(quiet or as_json)
@@ -115,9 +134,11 @@ def command(
     if as_json:
         print_json(pretraining_fields(result))
         return
+    if quiet:
+        print_result(one_line(str(result.model)))
+        return
     print_result(pretraining_text(result))
-    if not quiet:
-        print_message("Note", f"The curves are in {output / 'curves.png'}.")
+    print_message("Note", f"The tokenised corpus is kept in {options.cache or default_cache()}.")
 
 
 @contextmanager

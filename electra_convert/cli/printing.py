@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any, TextIO
 
 import click
@@ -39,6 +41,20 @@ def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 def on_terminal(stream: TextIO | None) -> bool:
     """Whether a standard stream is a terminal; Python has None for one that was closed before it started."""
     return stream is not None and stream.isatty()
+
+
+def wants_colour() -> bool:
+    """Whether standard output is a terminal that shows colours, and its reader wants them."""
+    return on_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def wrapped(line: str, indent: str = "") -> list[str]:
+    """A sentence as lines that fit the terminal, none of them broken by a name; elsewhere it stays one."""
+    text = one_line(line)
+    if not on_terminal(sys.stdout):
+        return [indent + text]
+    width = max(40, get_terminal_size().columns)
+    return fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False).splitlines()
 
 
 def print_result(text: str, hint: str | None = None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.cli.printing import as_text, table
 from electra_convert.config.record import described
+from electra_convert.errors import counted
 
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
@@ -61,10 +63,19 @@ def conversion_text(result: Conversion) -> str:
     """What `convert` prints."""
     verb = "Would write" if result.dry_run else "Wrote"
     lines = [_headline(result.format, result.layout, result.step)]
-    for role, config in result.models.items():
-        lines += ["", f"{role}, {result.parameters[role]:,} parameters", *_config_lines(config)]
+    lines += [_model_line(role, result.parameters[role], config) for role, config in result.models.items()]
     files = [(f"{size:,}", name) for name, size in result.files.items()]
-    return as_text([*lines, "", f"{verb} {result.output}", *table(files)])
+    return as_text([*lines, f"{verb} {result.output}", *table(files)])
+
+
+def _model_line(name: str, parameters: int, config: Mapping[str, Value]) -> str:
+    """What a model is, with the origin of what its weights do not tell."""
+    layers, width = (config[key].value for key in ("num_hidden_layers", "hidden_size"))
+    heads, activation = config["num_attention_heads"], config["hidden_act"]
+    return (
+        f"{name}: {parameters:,} parameters, {counted(layers, 'layer')} of width {width}, "
+        f"{counted(heads.value, 'head')} ({heads.origin}), {activation.value} ({activation.origin})"
+    )
 
 
 def inspection_text(result: Inspection) -> str:
@@ -101,8 +112,18 @@ def pretraining_text(result: Pretraining) -> str:
         f"Trained to step {result.step}.",
         *table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
     ]
+    written = [
+        (f"{_size(path):,}", f"{path.name}/" if path.is_dir() else path.name)
+        for path in sorted(result.output.iterdir())
+    ]
     lines += ["", f"Wrote {result.model}"]
-    return as_text(lines if result.tensorflow is None else [*lines, f"Wrote {result.tensorflow}"])
+    lines += [] if result.tensorflow is None else [f"Wrote {result.tensorflow}"]
+    return as_text([*lines, f"All of {result.output}, the run's folder:", *table(written)])
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    return sum(one.stat().st_size for one in ([path] if path.is_file() else path.rglob("*")) if one.is_file())
 
 
 def _headline(container: str, layout: str | None, step: int | None) -> str:

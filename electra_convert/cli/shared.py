@@ -5,28 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from electra_convert.cli.printing import on_terminal
+from electra_convert.cli.values import PATH, TEXT_OR_FILE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-# What may be done with a path is found out by doing it, and told as any other error.
-PATH = click.Path(path_type=Path, readable=False)
-
-
-def parse_source(given: str) -> str | Path:
-    """A type of parameter: a path, or a place on the Hub, whose two slashes a path would join."""
-    from electra_convert.hub.download import as_source
-
-    return as_source(given)
+# What SOURCE may be, wherever a checkpoint is read.
+SOURCE_IS = (
+    "A checkpoint: a TensorFlow folder, prefix (model.ckpt-1000) or any of its files, a SavedModel, a transformers "
+    "folder or a folder of two (discriminator/ and generator/), a .safetensors or .bin file, or any of these on the "
+    "Hugging Face Hub: hf://OWNER/REPO[@REVISION][/PATH]."
+)
 
 
 def output_options(command: Command) -> Command:
     """--json and -q."""
-    command = click.option("-q", "--quiet", is_flag=True, help="Show no progress, notes or warnings.")(command)
+    command = click.option(
+        "-q", "--quiet", is_flag=True, help="Print the result alone: no progress, notes or warnings."
+    )(command)
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(command)
 
 
@@ -40,6 +39,7 @@ def config_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--hparams",
+        type=TEXT_OR_FILE,
         metavar="JSON|FILE",
         help="The hparams that run_pretraining.py was given: JSON, or a file that holds it.",
     )(command)
@@ -68,6 +68,17 @@ def tokenizer_options(command: Command) -> Command:
         "cased",
         default=None,
         help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
+    )(command)
+
+
+def exclude_option(command: Command) -> Command:
+    """--exclude."""
+    return click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out tensors of these names, such as 'my_scope/*', which are no part of the model. May be given "
+        "several times.",
     )(command)
 
 

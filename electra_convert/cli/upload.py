@@ -7,10 +7,32 @@ from typing import Any
 
 import click
 
-from electra_convert.cli.shared import PATH, metadata_options, output_options, prepare_hub
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import metadata_options, output_options, prepare_hub
+from electra_convert.cli.values import PATH
+
+GUIDE = Guide(
+    arguments={
+        "REPO_ID": "OWNER/NAME on the Hub. The models of a pair go to NAME-discriminator and NAME-generator.",
+        "FOLDER": "A transformers model that was verified with --save, or a folder with a pair of them.",
+    },
+    groups={
+        "Where": "revision create-pr private",
+        "What the card says": "license language",
+        "Checks": "unverified dry-run",
+        "Output": "json quiet",
+    },
+    examples=(
+        "electra-convert upload my-name/electra-small my-electra --dry-run",
+        "electra-convert upload my-name/electra-small my-electra --license apache-2.0 --language en",
+    ),
+    page="docs/hub.md",
+)
 
 
-@click.command("upload", short_help="Upload a verified model to the Hugging Face Hub.")
+@click.command(
+    "upload", cls=GuidedCommand, guide=GUIDE, short_help="Upload a verified model to the Hugging Face Hub."
+)
 @click.argument("repo_id")
 @click.argument("folder", type=PATH)
 @click.option(
@@ -57,7 +79,8 @@ def command(
     command is run again; if nothing has changed, nothing is committed.
     """
     from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text
-    from electra_convert.cli.printing import print_json, print_message, print_result
+    from electra_convert.cli.printing import as_text, print_json, print_message, print_result
+    from electra_convert.errors import UsageError
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.plan import UploadOptions
     from electra_convert.hub.upload import Upload, run_upload
@@ -70,11 +93,19 @@ def command(
         if not quiet and not as_json and not options["dry_run"]:
             click.echo(plan_text(upload), err=True)
 
+    if Path(repo_id).is_dir() and not folder.exists():
+        raise UsageError(
+            f"{repo_id} is a folder, and stands where the repository's name belongs",
+            f"The repository comes first: electra-convert upload {folder} {repo_id}",
+        )
     prepare_hub(quiet or as_json)
     told = UploadOptions(Metadata(license, language, base_model), **options)
     done = run_upload(repo_id, folder, told, show, tell)
     if as_json:
         print_json(upload_fields(done))
+        return
+    if quiet and not options["dry_run"]:
+        print_result(as_text(one.url for one in done))
         return
     print_result(upload_text(done))
     for one in done:

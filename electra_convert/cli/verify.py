@@ -7,12 +7,33 @@ from pathlib import Path
 
 import click
 
-from electra_convert.cli.shared import PATH, config_options, output_options, parse_source, prepare_hub
+from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
+from electra_convert.cli.values import PATH, SOURCE
+
+GUIDE = Guide(
+    arguments={
+        "REFERENCE": SOURCE_IS,
+        "CANDIDATE": "What is held to it: anything that REFERENCE may be.",
+    },
+    groups={
+        "What is compared": "weights-only text tolerance",
+        "What the reference's weights do not tell": "hparams config",
+        "Output": "html save json quiet",
+    },
+    examples=(
+        "electra-convert verify data/models/my-run my-electra",
+        "electra-convert verify data/models/my-run my-electra --save --html report.html",
+    ),
+    page="docs/verification.md",
+)
 
 
-@click.command("verify", short_help="Find out whether two checkpoints are the same model.")
-@click.argument("reference", type=parse_source)
-@click.argument("candidate", type=parse_source, required=False)
+@click.command(
+    "verify", cls=GuidedCommand, guide=GUIDE, short_help="Find out whether two checkpoints are the same model."
+)
+@click.argument("reference", type=SOURCE)
+@click.argument("candidate", type=SOURCE, required=False)
 @click.option("--weights-only", is_flag=True, help="Compare weights and configurations, and run nothing.")
 @click.option(
     "--text",
@@ -39,10 +60,22 @@ from electra_convert.cli.shared import PATH, config_options, output_options, par
     help="The largest absolute difference that passes. By default, 1e-4, or four times the reference's own rounding "
     "error where that is more.",
 )
+@click.option(
+    "--task",
+    metavar="NAME[=KIND]",
+    help="Of a checkpoint that Google's code fine-tuned for several tasks: the one to compare, and what it is, as "
+    "convert takes it. By default, the one that CANDIDATE was converted from.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE|A,B,...",
+    help="What the classes of REFERENCE are called. By default, as in Google's code for its tasks.",
+)
 @click.option("--html", type=PATH, metavar="FILE", help="Also write the report as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
 @config_options
+@exclude_option
 @output_options
 def command(
     reference: str | Path,
@@ -52,48 +85,54 @@ def command(
     inputs: Path | None,
     golden: Path | None,
     tolerance: float | None,
+    task: str | None,
+    labels: str | None,
     html: Path | None,
     overwrite: bool,
     save: bool,
     hparams: str | None,
     config: Path | None,
+    exclude: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Find out whether CANDIDATE is the same model as REFERENCE: all weights, the configuration, and the outputs.
 
-    Each may be anything that convert takes as SOURCE. A TensorFlow checkpoint is run through Google's graph in
+    A TensorFlow checkpoint is run through Google's graph in
     TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
     not, or if one of them cannot be run.
 
-    --hparams and --config describe the reference.
+    --hparams, --config, --labels and --exclude are about the reference.
     """
-    from electra_convert.cli.parity import parity_fields, parity_text
+    from electra_convert.cli.parity import parity_fields, parity_text, verdict_text
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.errors import UsageError
     from electra_convert.pages import check_page
+    from electra_convert.schemes.layouts import read_task
     from electra_convert.verification.sides import find_place
     from electra_convert.verification.verify import Checks, run_verification
 
     if candidate is None and golden is None:
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
-    if candidate is None and (hparams is not None or config is not None):
-        raise UsageError("--hparams and --config are of the reference, and there is none")
+    if candidate is None and not (hparams is None and config is None and labels is None and not exclude):
+        raise UsageError("--hparams, --config, --labels and --exclude are of the reference, and there is none")
     if overwrite and html is None:
         raise UsageError("--overwrite replaces the file of --html, and there is none")
     if html is not None:
         check_page(html, overwrite)
-    checks = Checks(weights_only, text, inputs, golden, tolerance)
+    checks = Checks(weights_only, text, inputs, golden, tolerance, read_task(task))
     prepare_hub(quiet or as_json)
-    known = None if candidate is None else find_place(reference, hparams, config)
+    known = None if candidate is None else find_place(reference, hparams, config, labels, exclude)
     with progress_bar("Comparing weights", quiet or as_json) as progress:
         report = run_verification(known, find_place(candidate or reference), checks, save, progress)
     if html is not None:
         report.to_html(html, overwrite)
+    written = [*report.saved, *([] if html is None else [html])]
     if as_json:
-        print_json(parity_fields(report))
+        print_json({**parity_fields(report), "written": list(map(str, written))})
+    elif quiet:
+        print_result(verdict_text(report))
     else:
         print_result(parity_text(report))
-        if not quiet:
-            print_messages(report.notes, [])
+        print_messages([*(f"Wrote {path}" for path in written), *report.notes], [])
     sys.exit(0 if report.passed else 1)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
+from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.layout_tensorflow import head_obstacle, plan_tensorflow
+from electra_convert.conversion.carried import beside_pair, left_behind
+from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import (
     Options,
@@ -25,20 +27,22 @@ from electra_convert.conversion.options import (
     Target,
     lowers_case,
     read_added_tokens,
-    read_labels,
     read_path,
+    read_patterns,
     read_size,
     read_target,
-    read_task,
 )
 from electra_convert.conversion.plan import OutputPlan, merged, write
 from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
-from electra_convert.schemes.layouts import Choice
+from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
+
+if TYPE_CHECKING:
+    from electra_convert.verification.sides import Place
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,6 +122,8 @@ def convert(
     optimizer: bool = False,
     zero_optimizer: bool = False,
     prefix: str | None = None,
+    exclude: str | Sequence[str] | None = None,
+    keep_custom_code: bool = False,
     allow_nonfinite: bool = False,
     verify: bool = False,
     dry_run: bool = False,
@@ -166,6 +172,10 @@ def convert(
         optimizer: carry over the optimiser's slots and the global step.
         zero_optimizer: write slots of zeros, so that Google's pretraining can start from it (to TensorFlow).
         prefix: what the files of a TensorFlow checkpoint are called; by default model.ckpt.
+        exclude: patterns of names of tensors that are no part of a model and may go, such as "my_scope/*"; one that
+            would take a tensor of a model is refused.
+        keep_custom_code: carry Python code that a transformers folder has for its model or tokenizer, and the
+            auto_map and custom_pipelines that name it; by default both are left out.
         allow_nonfinite: convert NaN and infinite weights rather than refuse them.
         verify: verify the result as verify does before it gets its name; write nothing if it fails.
         dry_run: say what would be written, and write nothing.
@@ -200,6 +210,8 @@ def convert(
         optimizer=optimizer,
         zero_optimizer=zero_optimizer,
         prefix=prefix,
+        exclude=read_patterns(exclude),
+        keep_custom_code=keep_custom_code,
         allow_nonfinite=allow_nonfinite,
         verify=verify,
         dry_run=dry_run,
@@ -216,9 +228,9 @@ def run_conversion(
     token: str | None = None,
 ) -> Conversion:
     """Convert an ELECTRA checkpoint, with the options already in one place."""
-    source = local_source(pointed_at, token=token)
+    source = local_source(pointed_at, token=token, code=options.keep_custom_code)
     with ExitStack() as stack:
-        checkpoint = stack.enter_context(open_path(source, options.generator, options.task))
+        checkpoint = stack.enter_context(open_path(source, options.generator, options.task, options.exclude))
         parts = _parts(stack, source, checkpoint, options)
         target: Target = options.to or checkpoint.scheme.target
         options.check(target)
@@ -230,7 +242,7 @@ def run_conversion(
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                compare = partial(_verify, source, pointed_at, output, options)
+                compare = partial(_verify, source, pointed_at, output, options, tuple(parts))
                 inspect = compare if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         settled = {
@@ -260,7 +272,7 @@ def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Opti
     tasks = [task.name for task in checkpoint.tasks if task.head is not None]
     if options.task is not None or len(tasks) < 2:
         return {"": checkpoint}
-    return {name: stack.enter_context(open_path(source, None, Choice(name))) for name in tasks}
+    return {name: stack.enter_context(open_path(source, None, Choice(name), options.exclude)) for name in tasks}
 
 
 def _plan_part(
@@ -273,14 +285,34 @@ def _plan_part(
     return _plan(checkpoint, findings, roles, target, options), findings, roles
 
 
-def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
-    """Refuse what was written unless it is the same model as the source, and keep the report in it."""
+def _verify(
+    opened: Path, source: str | Path, output: Path, options: Options, tasks: Sequence[str], folder: Path
+) -> None:
+    """Refuse what was written unless it is the same model as the source, or of several tasks each the same."""
     from electra_convert.verification.sides import Place
-    from electra_convert.verification.verify import Checks, run_verification
 
     name = None if isinstance(source, Path) else source
-    reference = Place(opened, name, options.generator, options.hparams, options.config)
-    report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
+    reference = Place(
+        opened,
+        name,
+        options.generator,
+        options.hparams,
+        options.config,
+        options.labels,
+        options.task,
+        options.exclude,
+    )
+    for task in tasks:
+        if task:
+            reference = replace(reference, task=Choice(task))
+        _require_same(reference, Place(folder / task, f"{output.name}/{task}".rstrip("/")), source, output)
+
+
+def _require_same(reference: Place, candidate: Place, source: str | Path, output: Path) -> None:
+    """Verify one model, or a pair, of what was written, and keep the report beside it."""
+    from electra_convert.verification.verify import Checks, run_verification
+
+    report = run_verification(reference, candidate, Checks(), save=True)
     if report.verdict == "different":
         raise ParityError(
             f"{output} is not written, since it would not be the same model as {source}: {'; '.join(report.reasons)}",
@@ -327,9 +359,11 @@ def _plan(
         *checkpoint.notices,
         *electric_notice(checkpoint, findings),
         *_slot_notices(checkpoint, slots, options),
+        *beside_pair(checkpoint),
     ]
     if target == "tf":
-        notices += _head_notices(checkpoint, roles)
+        notices += head_notices(checkpoint, roles)
+        notices += [line for role in roles for line in left_behind(checkpoint, checkpoint.models[role])]
         return plan_tensorflow(checkpoint, findings, roles, options, notices)
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
 
@@ -354,12 +388,3 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
     elif not options.optimizer and slots != "none":
         told.append("Optimiser slots are left out (--optimizer carries them over).")
     return told
-
-
-def _head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
-    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
-    return [
-        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
-        for head, reason in told
-        if reason is not None
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from electra_convert import tokenizer
@@ -136,6 +136,16 @@ def head_obstacle(model: Model) -> str | None:
     if head.segment and not model.task and tokenizer.segment_of_folder(model.folder) != head.segment:
         return "Google's code gives every real token of this task segment 1, and this model's tokenizer does not"
     return None
+
+
+def head_notices(checkpoint: Checkpoint, roles: Collection[Role]) -> list[str]:
+    """The heads of transformers models that Google's code has no place for; reads the tensors of some."""
+    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
+    return [
+        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
+        for head, reason in told
+        if reason is not None
+    ]
 
 
 def _fitting(models: Mapping[Role, Model]) -> str:

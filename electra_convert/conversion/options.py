@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
-from electra_convert.schemes.heads import KINDS
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -30,6 +29,7 @@ class Options:
         no_tokenizer: write no tokenizer files.
         labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
+        exclude: patterns of names.
     """
 
     model: Selection | None = None
@@ -51,6 +51,8 @@ class Options:
     optimizer: bool = False
     zero_optimizer: bool = False
     prefix: str | None = None
+    exclude: tuple[str, ...] = ()
+    keep_custom_code: bool = False
     allow_nonfinite: bool = False
     overwrite: bool = False
     verify: bool = False
@@ -113,6 +115,8 @@ class Options:
             raise UsageError(
                 "--max-shard-size does not go with --to tf: one data file is written, as Google's code does"
             )
+        if self.keep_custom_code:
+            raise UsageError("--keep-custom-code does not go with --to tf: Google's code runs none of it")
         if self.prefix is not None and not re.fullmatch(r"[\w.+=@~-]+", self.prefix):
             raise UsageError(f"--prefix {self.prefix!r} is not a plain file name", "Use one such as model.ckpt.")
 
@@ -142,26 +146,14 @@ def read_path(name: str, given: str | Path | None) -> Path | None:
         raise UsageError(f"--{name} is {given!r}, expected a path") from error
 
 
-def read_task(given: str | None) -> Choice | None:
-    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
-    if given is None:
-        return None
-    name, said, kind = given.partition("=")
-    if not name or (said and kind not in KINDS):
-        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
-    return Choice(name, KINDS[kind] if said else None)
-
-
-def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
-    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
-    return (
-        given if given is None or isinstance(given, str) else str(given) if isinstance(given, Path) else tuple(given)
-    )
-
-
 def read_added_tokens(given: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
     """Tokens as a Python caller gives them: the name of a file with one on each line, or the tokens."""
     return given if given is None else Path(given) if isinstance(given, str | Path) else tuple(given)
+
+
+def read_patterns(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One pattern of names or several, as a Python caller gave them."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
 def read_size(given: int | str | None) -> int | None:

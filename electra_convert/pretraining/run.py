@@ -22,6 +22,7 @@ from electra_convert.frameworks import (
     import_matplotlib_figure,
     import_torch,
     import_transformers,
+    require_packages,
 )
 from electra_convert.hub.download import local_source
 from electra_convert.output import locked
@@ -221,6 +222,7 @@ def run_pretraining(
     rank = int(os.environ.get("RANK", "0"))
     if not rank:
         require_place(places, output, options)
+    require_packages("pretrain", "to pretrain", "torch", "transformers", "accelerate", "matplotlib")
     import_torch("to pretrain")
     _require_recent(import_transformers("to pretrain").__version__)
     import_accelerate("to pretrain")

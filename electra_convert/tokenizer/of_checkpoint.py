@@ -27,6 +27,7 @@ from electra_convert.tokenizer.folder import (
     read_vocabulary_of_folder,
     settings_of_folder,
 )
+from electra_convert.tokenizer.kinds import never_split_of_folder, other_tokenizer
 from electra_convert.tokenizer.vocabulary import (
     Vocabulary,
     check_size,
@@ -40,6 +41,7 @@ from electra_convert.tokenizer.vocabulary import (
 # What transformers, of any version, may have saved beside a model's weights for its tokenizer.
 _SAVED = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE)
 
+_STAYS = "The tokenizer is {}, not ELECTRA's WordPiece: its files are carried as they are, and none are made."
 _NO_EFFECT = (
     "--strip-accents has no effect: Google's code strips accents only when it lower-cases, and this is cased."
 )
@@ -84,6 +86,7 @@ class TokenizerFiles:
         pad: the id of [PAD], or None where no vocabulary is known.
         notices: what its reader should know of where it comes from.
         findings: what it cannot do.
+        replaces: whether the model had a tokenizer of another kind, in whose place a vocabulary was given.
     """
 
     files: Mapping[str, bytes]
@@ -91,6 +94,7 @@ class TokenizerFiles:
     pad: int | None
     notices: tuple[str, ...]
     findings: Findings = NONE
+    replaces: bool = False
 
 
 def tokenizer_files(
@@ -110,11 +114,16 @@ def tokenizer_files(
     """
     if options.no_tokenizer:
         return _carried(checkpoint, model, options)
+    other = other_tokenizer(model.folder) if checkpoint.scheme.described else None
+    if other and options.vocab is None:
+        _require_unchanged(model, other, options)
+        return TokenizerFiles({}, {}, None, (_STAYS.format(other), *_kept_remarks(model)))
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
+    notices += (f"ELECTRA's tokenizer, of {options.vocab}, is in the place of {other}.",) if other else ()
     own = {} if vocabulary is None else {VOCABULARY_FILE: vocabulary.raw}
     pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
     if kept := _kept(checkpoint, model, options):
-        notices = (*notices, *_untruncated(model))
+        notices = (*notices, *_kept_remarks(model))
         return TokenizerFiles({**own, **kept}, {}, pad, notices, findings_of_folder(model.folder))
     casing = find_casing(checkpoint, model, vocabulary, hparams, options)
     if vocabulary is None or casing is None:
@@ -134,7 +143,17 @@ def tokenizer_files(
         pad,
         (*notices, *(line for line in told if line)),
         check(vocabulary, settings),
+        replaces=bool(other),
     )
+
+
+def _require_unchanged(model: Model, other: str, options: TokenizerOptions) -> None:
+    """Refuse options that would turn a tokenizer into ELECTRA's."""
+    if options.make_one:
+        raise VocabularyError(
+            f"{model.folder}: its tokenizer is {other}, not ELECTRA's, which options could change",
+            "Leave those options out, and it is carried as it is; or give ELECTRA's vocabulary with --vocab.",
+        )
 
 
 @dataclass(frozen=True)
@@ -290,6 +309,14 @@ def findings_of_folder(folder: Path) -> Findings:
     return check(vocabulary, find_settings(vocabulary, casing, TokenizerOptions(), folder))
 
 
+def _kept_remarks(model: Model) -> list[str]:
+    """What has not the effect that it seems to have in a tokenizer_config.json that is kept."""
+    if not (model.folder / TOKENIZER_CONFIG_FILE).is_file():
+        return []
+    unsplit = never_split_of_folder(model.folder)
+    return [*_untruncated(model), *([unsplit] if unsplit else [])]
+
+
 def _untruncated(model: Model) -> list[str]:
     """What is said of a tokenizer_config.json that lets texts be longer than the model has positions."""
     longest, positions = max_length_of_folder(model.folder), model.sizes.positions
@@ -385,6 +412,10 @@ def read_vocabulary_at(place: Path) -> Vocabulary:
     """
     if not place.is_dir():
         return read_vocabulary(place)
+    if other := other_tokenizer(place):
+        raise VocabularyError(
+            f"{place}: its tokenizer is {other}, not ELECTRA's WordPiece", "Give the tokenizer of an ELECTRA model."
+        )
     vocabulary = read_vocabulary_of_folder(place)
     if vocabulary is None:
         raise VocabularyError(
@@ -415,4 +446,4 @@ def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> di
     if not checkpoint.scheme.described or options.make_one:
         return {}
     saved = {name: read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
-    return saved if TOKENIZER_CONFIG_FILE in saved else {}
+    return saved if saved.keys() & {TOKENIZER_CONFIG_FILE, TOKENIZER_FILE} else {}

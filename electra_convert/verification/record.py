@@ -103,17 +103,23 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
-def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> None:
+def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Path, ...]:
     """Write a report into the folder of each model of the candidate, both in one for a TensorFlow checkpoint.
+
+    Returns:
+        The files that were written.
 
     Raises:
         OutputError: one cannot be written, or a file of a folder cannot be read.
     """
+    written = []
     for folder in dict.fromkeys(folders.values()):
         roles = [role for role, place in folders.items() if place == folder]
         fields = {**report_fields(report.of(roles)), "files": hash_files(folder)}
         content = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         replace_file(folder / PARITY_FILE, content.encode("utf-8", "backslashreplace"))
+        written.append(folder / PARITY_FILE)
+    return tuple(written)
 
 
 def check_folders(folders: Iterable[Path]) -> None:

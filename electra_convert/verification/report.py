@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from electra_convert.errors import counted, listing
+from electra_convert.errors import arguments_for_options, counted, listing
 from electra_convert.pages import framed, save_page
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import Role
@@ -17,7 +17,7 @@ from electra_convert.verification.inputs import Batch
 from electra_convert.verification.settings import SettingParity
 from electra_convert.verification.weights import WeightsParity
 
-_SHOWN = 3
+SHOWN = 3  # rows of weights that a reason names
 _TITLES = {
     "same": "Same model",
     "different": "Not the same model",
@@ -82,6 +82,7 @@ class ParityReport:
         versions: of the packages that took part.
         notes: what was not compared, and what the reader should know.
         tolerance: the largest absolute difference that passed, where the user said one; None for the rule.
+        saved: the files of this report beside the candidate's models, where it was kept there.
     """
 
     reference: SideReport
@@ -92,6 +93,7 @@ class ParityReport:
     versions: Mapping[str, str]
     notes: tuple[str, ...]
     tolerance: float | None = None
+    saved: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         sides = f"{' and '.join(self.models)} of {self.candidate.name} against {self.reference.name}"
@@ -100,6 +102,7 @@ class ParityReport:
     def _repr_html_(self) -> str:
         return framed(report_page(self))
 
+    @arguments_for_options()
     def to_html(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the report as a web page that needs nothing else.
 
@@ -143,9 +146,12 @@ class ParityReport:
         """The verdict in a few sentences, with what it rests on."""
         if not self.passed:
             return f"{self.title}: {self.reasons[0]}" + _rest(len(self.reasons) - 1)
-        return (
-            f"The same {' and '.join(self.models)}. {_weights_summary(self.models)} {_outputs_summary(self.models)}"
-        )
+        return " ".join([f"The same {' and '.join(self.models)}.", *self.grounds])
+
+    @property
+    def grounds(self) -> tuple[str, ...]:
+        """What the verdict that all is the same rests on: the weights, then what was run."""
+        return (_weights_summary(self.models), *_outputs_summary(self.models))
 
     def of(self, roles: Collection[Role]) -> ParityReport:
         """The same report of some of its models."""
@@ -156,14 +162,18 @@ def _rest(count: int) -> str:
     return f", and {counted(count, 'more reason')}." if count else "."
 
 
+def differing_rows(weights: WeightsParity) -> list[tuple[str, str]]:
+    """The rows of a table of weights that are of those that differ."""
+    return weights.rows[: len(collapse(tensor.name for tensor in weights.differing))]
+
+
 def _weight_reasons(weights: WeightsParity | None) -> list[str]:
     if weights is None or not weights.differing:
         return []
-    rows = weights.rows[: len(collapse(tensor.name for tensor in weights.differing))]
-    told = [f"{name} ({detail})" for name, detail in rows]
+    told = [f"{name} ({detail})" for name, detail in differing_rows(weights)]
     count = len(weights.differing)
     verb = "is" if count == 1 else "are"
-    return [f"{count} of {counted(len(weights.tensors), 'weight')} {verb} not equal: {listing(told, _SHOWN)}"]
+    return [f"{count} of {counted(len(weights.tensors), 'weight')} {verb} not equal: {listing(told, SHOWN)}"]
 
 
 def _setting_reasons(settings: Sequence[SettingParity]) -> list[str]:
@@ -186,10 +196,10 @@ def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
     )
 
 
-def _outputs_summary(models: Mapping[Role, ModelParity]) -> str:
+def _outputs_summary(models: Mapping[Role, ModelParity]) -> list[str]:
     ran = {role: model.outputs for role, model in models.items() if model.outputs is not None}
     if not ran:
-        return "Nothing was run."
+        return ["Nothing was run."]
     first = next(iter(ran.values()))
     told = [f"Run in float32 on the CPU, {first.candidate} against {first.reference}."]
     for role in models:
@@ -200,4 +210,4 @@ def _outputs_summary(models: Mapping[Role, ModelParity]) -> str:
             )
         else:
             told.append(f"{role.capitalize()}: not run.")
-    return " ".join(told)
+    return told

@@ -210,7 +210,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(written, place, overwrite):
         wait_for(place.parent / "begun")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=15)
-    assert (process.returncode, out, err) == (1, "", "Error: interrupted\n")
+    assert (process.returncode, out, err) == (130, "", "Error: interrupted\n")
     assert list(place.iterdir()) == before
 
 

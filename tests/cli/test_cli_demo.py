@@ -7,15 +7,17 @@ import os
 import pty
 import subprocess
 import sys
+import urllib.request
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from conftest import FIXTURES
+from support.browser import served
 from support.command_line import run, run_program
 
 from electra_convert.cli.demo import Opener
-from electra_convert.cli.demo_printing import wants_colour
+from electra_convert.cli.printing import wants_colour
 from electra_convert.demo.web.server import listen
 
 pytestmark = pytest.mark.slow
@@ -134,7 +136,7 @@ def test_colours_are_for_terminals(golden_pair):
     ],
 )
 def test_colours_are_for_those_who_want_them(monkeypatch, terminal, environment, wanted):
-    monkeypatch.setattr("electra_convert.cli.demo_printing.on_terminal", lambda _: terminal)
+    monkeypatch.setattr("electra_convert.cli.printing.on_terminal", lambda _: terminal)
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -143,11 +145,12 @@ def test_colours_are_for_those_who_want_them(monkeypatch, terminal, environment,
 
 def test_a_page_is_written_once_and_again_only_when_told(golden_pair, tmp_path):
     page = tmp_path / "page.html"
-    demo(golden_pair, TEXT, "--html", page)
+    ran = run("demo", golden_pair, TEXT, "--html", page)
+    assert (ran.code, ran.err) == (0, f"Note: Wrote {page}\n")
     assert page.read_text().startswith("<!doctype html>")
     assert str(tmp_path) not in page.read_text()
     assert "already exists" in run("demo", golden_pair, "the", "--html", page).refusal()
-    demo(golden_pair, "another", "--html", page, "--overwrite")
+    demo(golden_pair, "another", "--html", page, "--overwrite", "-q")
     assert "another" in page.read_text()
     assert list(tmp_path.iterdir()) == [page]
     for options in ((), ("--overwrite",)):
@@ -327,6 +330,35 @@ def test_a_port_in_use_is_said(golden_pair):
     with listen(0) as taken:
         port = str(taken.getsockname()[1])
         assert f"port {port} of 127.0.0.1 is in use" in run("demo", golden_pair, "--web", "--port", port).refusal()
+
+
+@pytest.mark.parametrize(
+    "host", ["https://hub.example.org", "hub.example.org:80", "a/b", "*", "*example.org", "a..b", ""]
+)
+def test_a_host_that_is_no_name_is_told_what_one_is(golden_pair, host):
+    ran = run("demo", golden_pair, "--web", "--allow-host", host)
+    assert ran.code == 2
+    assert "is not the name of a host: expected a name such as hub.example.org" in ran.err
+
+
+def test_a_page_over_ssh_tells_how_it_is_reached_and_goes_by_the_name_of_its_run(golden_copy, monkeypatch, tmp_path):
+    (tmp_path / "korean-news").mkdir()
+    model = golden_copy().rename(tmp_path / "korean-news" / "model")
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.1 2222")
+    monkeypatch.setenv("USER", "ann")
+    with served(model, "--allow-host", "Hub.Example.org") as (address, process):
+        request = urllib.request.Request(
+            f"{address}api/settings", b"{}", {"Content-Type": "application/json", "Host": "hub.example.org"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert json.load(answer)["model"] == "korean-news"
+        told = process.stderr.readline() + process.stderr.readline()
+    port = address.rpartition(":")[2].strip("/")
+    assert (
+        "Note: only this machine, and what comes through hub.example.org, can reach the page; Ctrl-C ends it.\n"
+        in told
+    )
+    assert f"run there: ssh -p 2222 -N -L {port}:127.0.0.1:{port} ann@192.0.2.1\n" in told
 
 
 def test_a_missing_package_says_what_to_install(golden_pair):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import FIXTURES
@@ -22,9 +23,9 @@ def spoil(pair):
 def test_a_pass_says_what_was_compared(pairs):
     ran = run("verify", DEFAULT, pairs["default"])
     assert (ran.code, ran.err) == (0, "")
-    verdict = ran.out.splitlines()[-1]
+    verdict = ran.out.split("\n\n")[0]
+    assert verdict.startswith("Same model: discriminator and generator\n  ")
     for part in (
-        "The same discriminator and generator.",
         "All 85 weights are equal bit for bit",
         "float32 on the CPU",
         "transformers 5.",
@@ -43,11 +44,11 @@ def test_a_failure_exits_with_1_and_gives_the_reasons(pair_copy):
     spoil(pair)
     ran = run("verify", DEFAULT, pair, "--weights-only")
     assert ran.code == 1
-    lines = ran.out.splitlines()
-    told = "Not the same model: generator: 1 of 42 weights is not equal: generator_lm_head.bias ("
-    assert lines[-3].startswith(told)
-    assert lines[-2] == "Reasons:"
-    assert "1,500 of 1,500 elements differ" in lines[-1]
+    verdict, reason, *rest = ran.out.splitlines()
+    assert verdict == "Not the same model"
+    assert reason.startswith("  generator: 1 of 42 weights is not equal: generator_lm_head.bias (1,500 of 1,500 el")
+    assert "generator_lm_head.bias" not in "".join(rest)
+    assert run("verify", DEFAULT, pair, "--weights-only", "-q") == replace(ran, out="Not the same model\n")
 
 
 def test_json_holds_everything_and_nothing_else_is_printed(pairs):
@@ -81,8 +82,13 @@ def test_a_page_and_the_record_are_written(pair_copy, tmp_path):
     page = ("--html", tmp_path / "report.html")
     assert "already exists" in run("verify", DEFAULT, pair, *page).refusal()
     ran = run("verify", DEFAULT, pair, *page, "--overwrite", "--save", "-q")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.out, ran.err) == (0, "Same model: discriminator and generator\n", "")
     assert "Same model" in (tmp_path / "report.html").read_text()
+    written = [str(pair / role / "parity.json") for role in ("discriminator", "generator")]
+    ran = run("verify", DEFAULT, pair, "--save", "--weights-only")
+    assert [line.removeprefix("Note: Wrote ") for line in ran.err.splitlines()] == written
+    told = json.loads(run("verify", DEFAULT, pair, "--save", "--json", *page, "--overwrite").out)["written"]
+    assert told == [*written, str(tmp_path / "report.html")]
     saved = json.loads((pair / "discriminator" / "parity.json").read_text())
     assert saved["models"]["discriminator"]["forward"]["positions"] == 416
 
@@ -122,6 +128,26 @@ def test_with_every_framework_missing_weights_can_be_compared(pairs, option):
     else:
         ran = run_program(program, "verify", DEFAULT, pairs["default"], option, DEFAULT / "golden.npz")
         assert "pip install 'electra-convert[torch]'" in ran.refusal()
+
+
+def test_the_task_and_its_labels_can_be_said(tmp_path):
+    source, folder = FIXTURES / "finetuned" / "mrpc_chunk", tmp_path / "mrpc"
+    vocabulary = ("--vocab", FIXTURES / "vocab.txt")
+    assert run("convert", source, folder, "--task", "mrpc", "--labels", "no,yes", *vocabulary, "-q").code == 0
+    said = run("verify", source, folder, "--weights-only", "--task", "mrpc", "--labels", "no,yes", "--json")
+    assert (said.code, said.err) == (0, "")
+    settings = json.loads(said.out)["models"]["discriminator"]["settings"]
+    assert settings["id2label"] == {
+        "reference": {"0": "no", "1": "yes"},
+        "origin": "--labels",
+        "candidate": {"0": "no", "1": "yes"},
+        "state": "equal",
+    }
+    unsaid = run("verify", source, folder, "--weights-only")
+    assert unsaid.code == 1
+    assert "id2label is {'0': 'no', '1': 'yes'}, the reference has {'0': '0', '1': '1'}" in unsaid.out
+    golden = ("--golden", source / "golden.npz", "--labels", "no,yes")
+    assert "--labels are of the reference" in run("verify", folder, *golden).refusal(2)
 
 
 # As part of convert

@@ -43,6 +43,8 @@ GIVEN = {
     "optimizer": True,
     "zero_optimizer": True,
     "prefix": "model.ckpt",
+    "exclude": ("my_scope/*",),
+    "keep_custom_code": True,
     "allow_nonfinite": True,
     "overwrite": True,
     "verify": True,
@@ -54,6 +56,7 @@ NOT_TF = {
     "strip_accents": "strip-accents does not go",
     "tokenize_chinese_chars": "tokenize-chinese-chars does not go",
     "added_tokens": "--added-tokens does not go",
+    "keep_custom_code": "--keep-custom-code does not go",
 }
 ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
 

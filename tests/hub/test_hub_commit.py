@@ -222,7 +222,7 @@ def require_interruptible(hub: FakeHub, folder, moment: tuple[str, str]) -> None
     process = hub.start("upload", "alice/small", folder, "-q")
     wait_until(lambda: hub.requests(*moment))
     ran = interrupt(process)
-    assert ran.refusal() == (
+    assert ran.refusal(130) == (
         "Error: interrupted\nHint: No commit was seen to be made. The same command goes on from here.\n"
     )
     require_all_or_none(hub)
@@ -234,7 +234,7 @@ def test_ctrl_c_after_a_commit_says_that_it_is_there(hub, generator):
     hub.order("stall", "GET", "/revision/[0-9a-f]{40}", seconds=30)
     process = hub.start("upload", "alice/small", generator, "-q")
     wait_until(lambda: [path for path in hub.requests("GET", "/revision/") if not path.endswith("/main")])
-    said = interrupt(process).refusal()
+    said = interrupt(process).refusal(130)
     assert (
         f"Hint: alice/small has the commit {commits(hub)[-1]['oid']}, which was not looked at yet. The same" in said
     )
@@ -244,7 +244,7 @@ def test_ctrl_c_between_two_models_says_which_is_there(hub, pair):
     hub.order("stall", "POST", "tiny-generator.git", seconds=30)
     process = hub.start("upload", "alice/tiny", pair, "-q")
     wait_until(lambda: hub.requests("POST", "tiny-generator.git"))
-    assert "Hint: alice/tiny-discriminator is complete." in interrupt(process).refusal()
+    assert "Hint: alice/tiny-discriminator is complete." in interrupt(process).refusal(130)
 
 
 def test_a_run_that_was_killed_sends_no_large_file_again(hub, pair):

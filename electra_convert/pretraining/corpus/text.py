@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from electra_convert.errors import CorpusError
+from electra_convert.formats.locate import similar
 
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -30,7 +31,9 @@ def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
         elif place.is_dir():
             found = sorted(_files_below(place, set()))
         else:
-            raise CorpusError(f"{place} does not exist", "Give a text file, or a folder of them.")
+            meant = similar(place)
+            hint = f"Did you mean {meant}?" if meant else "Give a text file, or a folder of them."
+            raise CorpusError(f"{place} does not exist", hint)
         if not found:
             raise CorpusError(f"{place} holds no files", "Give a text file, or a folder of them.")
         files |= dict.fromkeys(found)
