@@ -86,6 +86,20 @@ def test_a_piece_within_a_word_is_produced_after_a_piece_that_no_longer_one_begi
     assert tokenizer.encode("abcbc", add_special_tokens=False).tokens == ["abc", "##bc"]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "length", "produced"),
+    [(("a",), 199, True), (("a",), 200, False), (("a", "aa"), 198, True), (("a", "aa"), 199, False)],
+)
+def test_the_first_piece_of_a_word_leaves_less_room_for_the_next(pieces, length, produced):
+    rest = "##" + "a" * length
+    vocabulary = of(*pieces, rest)
+    assert (rest not in useless(vocabulary, CASED)) is produced
+    tokenizer = Tokenizer.from_buffer(encode_tokenizer(vocabulary, CASED))
+    texts = ["a" * count for count in range(length, 203)]
+    found = {piece for one in tokenizer.encode_batch(texts, add_special_tokens=False) for piece in one.tokens}
+    assert (rest in found) is produced
+
+
 # Why not, and what would help.
 
 
