@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +183,6 @@ def command(
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
     """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
-    from electra_convert.cli.printing import print_message
     from electra_convert.frameworks import require_packages
 
     request = Request(**asked)
@@ -193,8 +192,6 @@ def command(
         require_packages("demo", "to serve the page", "torch", "starlette", "uvicorn")
     require_packages("torch", "to run a model", "torch")
     prepare_hub(request.quiet or request.as_json)
-    if len(request.sentences) > 1 and not any(" " in one for one in request.sentences) and not request.quiet:
-        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
     settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
@@ -234,8 +231,17 @@ def _show(opener: Opener, request: Request) -> None:
         marked = [one.marked(unit, request.threshold) for one in scored]
         save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
     printer.close()
-    if request.html is not None and not request.quiet and not request.as_json:
+    if request.quiet or request.as_json:
+        return
+    if request.html is not None:
         print_message("Note", f"Wrote {request.html}")
+    if _are_words(request.sentences):
+        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
+
+
+def _are_words(sentences: Sequence[str]) -> bool:
+    """Whether these look like one sentence without its quotes; scripts with capitals part their words by spaces."""
+    return len(sentences) > 1 and not any(" " in one or one.lower() == one.upper() for one in sentences)
 
 
 def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:

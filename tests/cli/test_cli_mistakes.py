@@ -27,7 +27,7 @@ USAGE = "It goes like this: electra-convert "
         ("convert a b --max_shard_size 2GB", "No such option '--max_shard_size'.", "Did you mean --max-shard-size?"),
         ("convert a b --Verify", "No such option '--Verify'.", "Did you mean --verify?"),
         ("convert a b --foo", "No such option '--foo'.", "electra-convert convert --help-all shows every option."),
-        ("inspect a --foo", "No such option '--foo'.", "electra-convert inspect --help shows every option."),
+        ("inspect a --foo", "No such option '--foo'.", "electra-convert inspect --help-all shows every option."),
         ("convert a b -vocab c", "No such option '-v'.", "Names of options have two dashes"),
         ("convert a b --vocab", "Option '--vocab' requires an argument.", "--vocab FILE: The vocabulary."),
         ("convert", "Missing argument 'SOURCE'.", f"{USAGE}convert data/models/my-run my-electra"),
@@ -127,14 +127,19 @@ def test_what_is_not_installed_is_named_at_once_with_the_extra_that_has_all_of_i
     assert f"Hint: pip install 'electra-convert[{extra}]'\n" in ran.refusal()
 
 
+@pytest.mark.slow
 def test_words_without_quotes_are_texts_of_their_own_which_is_said(monkeypatch):
-    monkeypatch.setattr("electra_convert.cli.demo._show", lambda *_: None)
+    for name in ("_scored", "_sentences"):
+        monkeypatch.setattr(f"electra_convert.cli.demo.{name}", lambda *_: [])
     said = "Note: each argument is a text of its own; put quotes around a sentence with spaces.\n"
     assert run("demo", "model", "the", "quick", "fox").err == said
     assert run("demo", "model", "the quick fox").err == ""
+    assert run("demo", "model", "a quick", "fox").err == ""
+    assert run("demo", "model", "今日は晴れ。", "明日は雨。").err == ""
     assert run("demo", "model", "the", "quick", "-q").err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["50%", "0.5"])
 def test_a_probability_may_be_given_in_hundredths(monkeypatch, share):
     asked = []
