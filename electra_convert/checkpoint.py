@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -68,8 +68,11 @@ def open_checkpoint(
 
 
 @contextmanager
-def open_path(path: Path, generator: Path | None = None, choice: Choice | None = None) -> Iterator[Checkpoint]:
-    """Open what is here already, as open_checkpoint does; of a fine-tuned checkpoint with the head of one task."""
+def open_path(
+    path: Path, generator: Path | None = None, choice: Choice | None = None, exclude: Sequence[str] = ()
+) -> Iterator[Checkpoint]:
+    """Open what is here already, as open_checkpoint does; of a fine-tuned checkpoint with the head of one task, and
+    without what a user excludes."""
     locations = locate(path)
     if generator is not None:
         locations += _generator_locations(locations, generator)
@@ -84,14 +87,14 @@ def open_path(path: Path, generator: Path | None = None, choice: Choice | None =
 
         scheme = _scheme_of(locations[0], open_source(locations[0]))
         if choice is None:
-            yield scheme.read(path, locations, open_source)
+            yield scheme.read(path, locations, open_source).excluding(exclude)
         elif scheme.read_task is None:
             raise UsageError(
                 f"--task goes with a fine-tuned checkpoint of google-research/electra; {path} is of {scheme.name}",
                 "A model folder holds one head; leave --task out.",
             )
         else:
-            yield scheme.read_task(choice, path, locations, open_source)
+            yield scheme.read_task(choice, path, locations, open_source).excluding(exclude)
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:

@@ -6,10 +6,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
 from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import collapse
+from electra_convert.tensors.spec import DType
 
 Precision = Literal["float32", "float64"]
 
@@ -58,6 +62,14 @@ def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any
         raise SourceError(f"{name}: transformers {transformers.__version__} has no class {architecture}")
     made = model_class.config_class.from_dict(dict(config))
     return _from_pretrained(name, model_class, config["dtype"], config=made, state_dict=dict(tensors))
+
+
+def make_tensor(array: NDArray[Any], dtype: DType) -> Any:  # noqa: ANN401 - a torch.Tensor
+    """A tensor that shares the memory of an array in dtype.storage, which of bfloat16 holds the bits."""
+    torch = import_torch("to make tensors")
+    if dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def _from_pretrained(

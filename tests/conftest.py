@@ -146,10 +146,11 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         change: Callable[[dict[str, NDArray[np.generic]]], object] = lambda _: None,
         hparams: bool = True,
         slots: bool = False,
+        seed: int = 0,
     ) -> Path:
         folder = tmp_path / f"written_{variant}"
         folder.mkdir()
-        tensors = checkpoints.variables(variant, SIZES[sizes], slots)
+        tensors = checkpoints.variables(variant, SIZES[sizes], slots, seed)
         change(tensors)
         write_bundle(folder / "model.ckpt-1000", tensors)
         if hparams:
@@ -162,18 +163,21 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def tuned_for(written: Callable[..., Path]) -> Callable[..., Path]:
-    """Writes a checkpoint fine-tuned for a task of a dense layer, as classification and tagging are."""
+    """Writes a checkpoint fine-tuned for tasks of dense layers: one for classes, a number or tags, two for ends."""
 
-    def tune(task: str, labels: int, sizes: str = "projected") -> Path:
+    def tune(
+        *tasks: str, labels: int = 1, sizes: str = "projected", layers: tuple[str, ...] = ("dense",), seed: int = 0
+    ) -> Path:
         def change(tensors: dict[str, NDArray[np.generic]]) -> None:
             for name in [name for name in tensors if name.startswith("task_specific/")]:
                 del tensors[name]
-            rng = np.random.default_rng(labels)
-            shape = (SIZES[sizes].hidden, labels)
-            tensors[f"task_specific/{task}/dense/kernel"] = rng.standard_normal(shape).astype(np.float32)
-            tensors[f"task_specific/{task}/dense/bias"] = rng.standard_normal(labels).astype(np.float32)
+            rng, hidden = np.random.default_rng([labels, seed]), SIZES[sizes].hidden
+            for scope in (f"task_specific/{task}/{layer}" for task in tasks for layer in layers):
+                kernel = rng.standard_normal((hidden, labels)) / np.sqrt(hidden)
+                tensors[f"{scope}/kernel"] = kernel.astype(np.float32)
+                tensors[f"{scope}/bias"] = rng.standard_normal(labels).astype(np.float32)
 
-        return written("fine_tuned", sizes, change=change)
+        return written("fine_tuned", sizes, change=change, seed=seed)
 
     return tune
 

@@ -30,7 +30,15 @@ LAYERS = """
     cli __main__
 """.split()
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
-PURE = ("schemes.family", "schemes.mapping", "schemes.heads", "schemes.layouts", "config.keys", "config.hparams")
+PURE = (
+    "schemes.family",
+    "schemes.mapping",
+    "schemes.heads",
+    "schemes.training_state",
+    "schemes.layouts",
+    "config.keys",
+    "config.hparams",
+)
 BLOCKED = f"""
 import sys
 class Block:

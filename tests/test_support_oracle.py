@@ -125,6 +125,37 @@ def test_made_up_hparams_say_what_google_s_code_was_given(trained: Trained) -> N
     assert made["model_hparam_overrides"].items() >= overrides.items()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "task", "kind", "arrays"),
+    [
+        ("mnli", "mnli", "classes", {"logits": "logits"}),
+        ("mrpc_chunk", "mrpc", "classes", {"logits": "mrpc/logits"}),
+        ("mrpc_chunk", "chunk", "tags", {"logits": "chunk/logits"}),
+        (
+            "squad_answerable",
+            "squad",
+            "ends",
+            {f"{end}_logits": f"{end}_logits_unmasked" for end in ("start", "end")},
+        ),
+    ],
+)
+def test_fine_tuned_heads_compute_what_google_s_code_computed(
+    imported_tensorflow, name: str, task: str, kind: str, arrays: dict[str, str]
+) -> None:
+    folder = FIXTURES / "finetuned" / name
+    reader = imported_tensorflow.train.load_checkpoint(str(folder))
+    variables = {variable: reader.get_tensor(variable) for variable in reader.get_variable_to_shape_map()}
+    golden = np.load(folder / "golden.npz")
+    inputs = (golden[array] for array in ("input_ids", "input_mask", "segment_ids"))
+    hidden = forward.forward(variables, forward.ENCODER, 2, *inputs).hidden[-1]
+    assert furthest(hidden, golden["last_hidden"]) < 1e-5
+    found = forward.task_answers(variables, task, kind, hidden)
+    assert {field: furthest(found[field], golden[array]) < 1e-5 for field, array in arrays.items()} == dict.fromkeys(
+        found, True
+    )
+
+
 @every_size
 @every_model
 def test_every_model_of_every_layout_runs_and_stays_near_one(variant: str, role: str, sizes: Sizes) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub
+from electra_convert.cli.shared import (
+    SOURCE_IS,
+    config_options,
+    exclude_option,
+    output_options,
+    prepare_hub,
+    tokenizer_options,
+)
 from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
 
 GUIDE = Guide(
@@ -51,21 +58,21 @@ GUIDE = Guide(
 )
 @config_options
 @click.option(
-    "--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, vocab.txt beside the checkpoint."
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, vocab.txt beside the checkpoint.",
 )
 @click.option(
     "--pad-vocab", is_flag=True, help="Accept a vocabulary with fewer pieces than the embeddings have rows."
 )
+@tokenizer_options
 @click.option(
-    "--cased/--uncased",
-    "cased",
-    default=None,
-    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
-)
-@click.option(
-    "--strip-accents/--no-strip-accents",
-    default=None,
-    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
+    "--no-tokenizer",
+    "tokenizer",
+    flag_value=False,
+    default=True,
+    help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
 @click.option(
     "--task",
@@ -99,6 +106,12 @@ GUIDE = Guide(
 @click.option(
     "--prefix", metavar="NAME", help="What the checkpoint's files are called. By default, model.ckpt (to tf)."
 )
+@exclude_option
+@click.option(
+    "--keep-custom-code",
+    is_flag=True,
+    help="Carry the Python code of a transformers folder, and the auto_map that names it. By default, neither.",
+)
 @click.option("--allow-nonfinite", is_flag=True, help="Convert NaN and infinite weights rather than refuse them.")
 @click.option(
     "--verify",
@@ -112,6 +125,7 @@ def command(
     source: str | Path,
     output: Path,
     cased: bool | None,
+    tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
     as_json: bool,
@@ -127,14 +141,16 @@ def command(
     from electra_convert.cli.printing import one_line, print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
-    from electra_convert.conversion.options import Options, read_size, read_task
+    from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
+    from electra_convert.schemes.layouts import read_task
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:
         given["generator"] = local_source(given["generator"])
     options = Options(
         lower_case=None if cased is None else not cased,
+        no_tokenizer=not tokenizer,
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
         **given,

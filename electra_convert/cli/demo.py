@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub
+from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub, tokenizer_options
 from electra_convert.cli.values import PATH, SOURCE, Share
 from electra_convert.errors import UsageError
 
@@ -42,6 +43,22 @@ GUIDE = Guide(
     ),
     page="docs/demo.md",
 )
+# What every run calls its folder of the finished models.
+_SAYS_NOTHING = frozenset({"model", "models"})
+
+
+class Host(click.ParamType[str]):
+    """The name of a host, alone; or with *. before it for every name below it."""
+
+    name = "host"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read it, in the small letters that browsers send."""
+        text = str(value).strip().lower()
+        if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", text):
+            wanted = "a name such as hub.example.org, or *.example.org, without https://, port and path"
+            self.fail(f"{text!r} is not the name of a host: expected {wanted}", param, ctx)
+        return text
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ class Request:
     overwrite: bool
     web: bool
     port: int
+    allow_host: tuple[str, ...]
     as_json: bool
     quiet: bool
 
@@ -90,6 +108,7 @@ def refuse_idle_options(request: Request) -> None:
     needs: dict[str, dict[str, Any]] = {
         "seed": {"--corrupt": request.corrupt},
         "port": {"--web": request.web},
+        "allow_host": {"--web": request.web},
         "overwrite": {"--html": request.html},
         "generator": {"--corrupt": request.corrupt, "--fill": request.fill, "--web": request.web},
     }
@@ -98,7 +117,7 @@ def refuse_idle_options(request: Request) -> None:
     for name, others in needs.items():
         given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
         if given and not any(others.values()):
-            option = "--no-table" if name == "table" else f"--{name}"
+            option = "--no-table" if name == "table" else f"--{name.replace('_', '-')}"
             why = f"without {' or '.join(others)}" if others else "with --fill"
             raise UsageError(f"{option} does nothing {why}")
 
@@ -116,8 +135,11 @@ class Opener:
         """What the model is called on pages and in JSON."""
         if isinstance(self.source, str):
             return self.source
+        path = self.source.resolve()
+        while path.name in _SAYS_NOTHING and path.parent.name:
+            path = path.parent
         # A name of a file may be no UTF-8.
-        return os.fsencode(self.source.resolve().name).decode("utf-8", "replace")
+        return os.fsencode(path.name).decode("utf-8", "replace")
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
@@ -166,12 +188,25 @@ class Opener:
 @click.option("--web", is_flag=True, help="Serve an interactive page, to this computer alone, until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port of --web. By default, any free one.")
 @click.option(
+    "--allow-host",
+    type=Host(),
+    multiple=True,
+    metavar="HOST",
+    help="Have --web answer to this name too, such as that of a notebook's proxy. Can be repeated.",
+)
+@click.option(
     "--generator",
     type=SOURCE,
     metavar="FOLDER",
     help="The generator that goes with MODEL, when MODEL is a discriminator alone.",
 )
-@click.option("--vocab", type=PATH, metavar="FILE", help="The vocabulary. By default, the one beside the model.")
+@click.option(
+    "--vocab",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="The vocabulary, or a tokenizer's folder. By default, the one beside the model.",
+)
+@tokenizer_options
 @config_options
 @output_options
 def command(
@@ -180,10 +215,15 @@ def command(
     vocab: Path | None,
     hparams: str | None,
     config: Path | None,
+    cased: bool | None,
+    strip_accents: bool | None,
+    tokenize_chinese_chars: bool | None,
+    added_tokens: Path | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
     """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
     from electra_convert.frameworks import require_packages
+    from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     request = Request(**asked)
     request.refuse_contradictions()
@@ -192,7 +232,14 @@ def command(
         require_packages("demo", "to serve the page", "torch", "starlette", "uvicorn")
     require_packages("torch", "to run a model", "torch")
     prepare_hub(request.quiet or request.as_json)
-    settings = {"generator": generator, "vocab": vocab, "hparams": hparams, "config": config}
+    options = TokenizerOptions(
+        vocab=vocab,
+        lower_case=None if cased is None else not cased,
+        strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=added_tokens,
+    )
+    settings = {"generator": generator, "options": options, "hparams": hparams, "config": config}
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
         _serve(opener, request)
@@ -282,17 +329,33 @@ def _serve(opener: Opener, request: Request) -> None:
     from electra_convert.cli.printing import print_message, print_result
     from electra_convert.demo.opening import roles_of
     from electra_convert.demo.web.app import Settings
+    from electra_convert.demo.web.examples import examples_for
     from electra_convert.demo.web.server import listen, require_server, serve
 
     require_server()
     with listen(request.port) as socket:
         roles = roles_of(opener.source, opener.settings["generator"])
-        settings = Settings(opener.name, request.threshold, request.words, *request.sentences[:1])
         discriminator = opener.open("discriminator")
+        examples = examples_for(discriminator)
+        text = next(iter((*request.sentences, *examples)), "")
+        settings = Settings(opener.name, request.threshold, request.words, text, examples, request.allow_host)
         generator = opener.open("generator") if "generator" in roles else None
         # Once the address is told, Ctrl-C is no failure.
         with suppress(KeyboardInterrupt):
-            print_result(f"http://127.0.0.1:{socket.getsockname()[1]}/")
-            if not request.quiet:
-                print_message("Note", "only this machine can reach the page; Ctrl-C ends it.")
+            port = socket.getsockname()[1]
+            print_result(f"http://127.0.0.1:{port}/")
+            for note in () if request.quiet else _about_reaching(port, request.allow_host):
+                print_message("Note", note)
             serve(socket, discriminator, generator, settings)
+
+
+def _about_reaching(port: int, hosts: Sequence[str]) -> Iterator[str]:
+    others = f", and what comes through {' or '.join(hosts)}," if hosts else ""
+    yield f"only this machine{others} can reach the page; Ctrl-C ends it."
+    # sshd says there which address and port of this machine its client reached.
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) == 4:
+        server, at = connection[2:]
+        login = f"{os.environ['USER']}@{server}" if "USER" in os.environ else server
+        option = "" if at == "22" else f"-p {at} "
+        yield f"to see it where you sit, run there: ssh {option}-N -L {port}:127.0.0.1:{port} {login}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub
+from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
 from electra_convert.cli.values import SOURCE
 
 GUIDE = Guide(
@@ -24,9 +24,16 @@ GUIDE = Guide(
     "--check", is_flag=True, help="Read every tensor: verify all checksums, and refuse NaN and infinite weights."
 )
 @config_options
+@exclude_option
 @output_options
 def command(
-    source: str | Path, check: bool, hparams: str | None, config: Path | None, as_json: bool, quiet: bool
+    source: str | Path,
+    check: bool,
+    hparams: str | None,
+    config: Path | None,
+    exclude: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Show what SOURCE holds: its format, its layout, and each model's configuration with the origin of every value.
 
@@ -38,7 +45,7 @@ def command(
 
     prepare_hub(quiet or as_json)
     with progress_bar("Checking", quiet or as_json) as progress:
-        result = run_inspection(source, check, hparams, config, progress)
+        result = run_inspection(source, check, hparams, config, progress, None, exclude)
     if as_json:
         print_json(inspection_fields(result))
         return

@@ -12,7 +12,7 @@ import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
-from electra_convert.cli.shared import output_options, prepare_hub
+from electra_convert.cli.shared import output_options, prepare_hub, tokenizer_options
 from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
 
 GUIDE = Guide(
@@ -41,17 +41,7 @@ GUIDE = Guide(
     "--vocab", type=PATH, metavar="FILE|FOLDER", help="Use this vocabulary: a vocab.txt, or a tokenizer's folder."
 )
 @click.option("--train-vocab", type=int, metavar="SIZE", help="Train a vocabulary of this many pieces on the corpus.")
-@click.option(
-    "--cased/--uncased",
-    "cased",
-    default=None,
-    help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
-)
-@click.option(
-    "--strip-accents/--no-strip-accents",
-    default=None,
-    help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
-)
+@tokenizer_options
 @click.option(
     "--one-sentence-per-line",
     is_flag=True,

@@ -45,6 +45,43 @@ def config_options(command: Command) -> Command:
     )(command)
 
 
+def tokenizer_options(command: Command) -> Command:
+    """How a tokenizer makes text ready: --cased, --strip-accents, --tokenize-chinese-chars and --added-tokens."""
+    command = click.option(
+        "--added-tokens",
+        type=PATH,
+        metavar="FILE",
+        help="Pieces of the vocabulary, one on each line, that are matched whole before a text is split.",
+    )(command)
+    command = click.option(
+        "--tokenize-chinese-chars/--no-tokenize-chinese-chars",
+        default=None,
+        help="Whether each ideograph is a word of its own. By default it is, as in Google's code.",
+    )(command)
+    command = click.option(
+        "--strip-accents/--no-strip-accents",
+        default=None,
+        help="Whether the tokenizer strips accents. By default, as in Google's code: whenever it lower-cases.",
+    )(command)
+    return click.option(
+        "--cased/--uncased",
+        "cased",
+        default=None,
+        help="Whether the tokenizer keeps upper case. By default, the hparams decide, or else the vocabulary.",
+    )(command)
+
+
+def exclude_option(command: Command) -> Command:
+    """--exclude."""
+    return click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out tensors of these names, such as 'my_scope/*', which are no part of the model. May be given "
+        "several times.",
+    )(command)
+
+
 def metadata_options(command: Command) -> Command:
     """--license, --language and --base-model: what a card says that a model's files do not."""
     command = click.option(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub
+from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
 from electra_convert.cli.values import PATH, SOURCE
 
 GUIDE = Guide(
@@ -60,10 +60,22 @@ GUIDE = Guide(
     help="The largest absolute difference that passes. By default, 1e-4, or four times the reference's own rounding "
     "error where that is more.",
 )
+@click.option(
+    "--task",
+    metavar="NAME[=KIND]",
+    help="Of a checkpoint that Google's code fine-tuned for several tasks: the one to compare, and what it is, as "
+    "convert takes it. By default, the one that CANDIDATE was converted from.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE|A,B,...",
+    help="What the classes of REFERENCE are called. By default, as in Google's code for its tasks.",
+)
 @click.option("--html", type=PATH, metavar="FILE", help="Also write the report as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
 @config_options
+@exclude_option
 @output_options
 def command(
     reference: str | Path,
@@ -73,11 +85,14 @@ def command(
     inputs: Path | None,
     golden: Path | None,
     tolerance: float | None,
+    task: str | None,
+    labels: str | None,
     html: Path | None,
     overwrite: bool,
     save: bool,
     hparams: str | None,
     config: Path | None,
+    exclude: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -87,26 +102,27 @@ def command(
     TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
     not, or if one of them cannot be run.
 
-    --hparams and --config describe the reference.
+    --hparams, --config, --labels and --exclude are about the reference.
     """
     from electra_convert.cli.parity import parity_fields, parity_text, verdict_text
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.errors import UsageError
     from electra_convert.pages import check_page
+    from electra_convert.schemes.layouts import read_task
     from electra_convert.verification.sides import find_place
     from electra_convert.verification.verify import Checks, run_verification
 
     if candidate is None and golden is None:
         raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
-    if candidate is None and (hparams is not None or config is not None):
-        raise UsageError("--hparams and --config are of the reference, and there is none")
+    if candidate is None and not (hparams is None and config is None and labels is None and not exclude):
+        raise UsageError("--hparams, --config, --labels and --exclude are of the reference, and there is none")
     if overwrite and html is None:
         raise UsageError("--overwrite replaces the file of --html, and there is none")
     if html is not None:
         check_page(html, overwrite)
-    checks = Checks(weights_only, text, inputs, golden, tolerance)
+    checks = Checks(weights_only, text, inputs, golden, tolerance, read_task(task))
     prepare_hub(quiet or as_json)
-    known = None if candidate is None else find_place(reference, hparams, config)
+    known = None if candidate is None else find_place(reference, hparams, config, labels, exclude)
     with progress_bar("Comparing weights", quiet or as_json) as progress:
         report = run_verification(known, find_place(candidate or reference), checks, save, progress)
     if html is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from electra_convert.config.resolve import Value
 from electra_convert.errors import ConfigError, listing
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.heads import Head
 
 # finetune/classification/classification_tasks.py of google-research/electra (commit 8a46635): index is id.
@@ -77,14 +78,31 @@ def find_labels(folder: Path, task: str, head: Head, count: int, option: str | S
         return Labels(_checked(read_mapping(mapping), count, str(mapping)), mapping.name)
     if len(GOOGLE_LABELS.get(task, ())) == count:
         return Labels(GOOGLE_LABELS[task], f"google-research/electra's {task}")
-    made_up = tuple(f"LABEL_{index}" for index in range(count))
+    made_up = made_up_labels(count)
     if head.labels is not None:
-        return Labels(made_up, "transformers' default")
-    return Labels(
-        made_up,
-        "made up",
-        f"Nothing says what the {count} classes of {task} are called: they are {made_up[0]} and so on. {_HINT}",
-    )
+        return made_up
+    told = f"Nothing says what the {count} classes of {task} are called: they are {made_up.names[0]} and so on."
+    return Labels(made_up.names, "made up", f"{told} {_HINT}")
+
+
+def made_up_labels(count: int) -> Labels:
+    """Those that transformers gives where a config.json names none."""
+    return Labels(tuple(f"LABEL_{index}" for index in range(count)), "transformers' default")
+
+
+def configured_labels(config: Mapping[str, Any], count: int) -> Labels:
+    """Those that a config.json names, as far as it does, or those that transformers gives in their place."""
+    given = config.get("id2label")
+    if not isinstance(given, Mapping):
+        return made_up_labels(count)
+    return Labels(tuple(str(given.get(str(index))) for index in range(max(count, len(given)))), CONFIG_FILE)
+
+
+def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
+    if given is None or isinstance(given, str):
+        return given
+    return str(given) if isinstance(given, Path) else tuple(given)
 
 
 def _given(option: str) -> list[str]:

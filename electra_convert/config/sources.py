@@ -33,6 +33,7 @@ from electra_convert.config.transformers import (
 )
 from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE, TOKENIZER_CONFIG_FILE
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
@@ -173,7 +174,10 @@ def _hparams(
 
 def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
     path = checkpoint.folder / HPARAMS_FILE
-    return [(read_hparams_beside(path), Rank.BESIDE)] if path.is_file() else []
+    if not path.is_file():
+        return []
+    refuse_placeholder(path)
+    return [(read_hparams_beside(path), Rank.BESIDE)]
 
 
 def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:

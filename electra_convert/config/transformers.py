@@ -10,6 +10,7 @@ from typing import Any
 
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
 from electra_convert.errors import ConfigError
+from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.mapping import Role
@@ -45,12 +46,14 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
     Raises:
         ConfigError: it cannot be read, is no JSON object, is of another model, or has a value of the wrong kind.
+        CorruptFileError: a download left something else in its place.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
+        refuse_placeholder(path)
         raise ConfigError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} is not a JSON object")

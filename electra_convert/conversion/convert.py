@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
+from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
-from electra_convert.conversion.layout_tensorflow import head_obstacle, plan_tensorflow
+from electra_convert.conversion.carried import beside_pair, left_behind
+from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import (
     Options,
@@ -24,20 +26,23 @@ from electra_convert.conversion.options import (
     Selection,
     Target,
     lowers_case,
-    read_labels,
+    read_added_tokens,
     read_path,
+    read_patterns,
     read_size,
     read_target,
-    read_task,
 )
 from electra_convert.conversion.plan import OutputPlan, merged, write
 from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
-from electra_convert.schemes.layouts import Choice
+from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
+
+if TYPE_CHECKING:
+    from electra_convert.verification.sides import Place
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,6 +112,9 @@ def convert(
     cased: bool | None = None,
     uncased: bool | None = None,
     strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool | None = None,
+    added_tokens: str | Path | Sequence[str] | None = None,
+    tokenizer: bool = True,
     task: str | None = None,
     labels: str | Path | Sequence[str] | None = None,
     dtype: Rounding | None = None,
@@ -114,6 +122,8 @@ def convert(
     optimizer: bool = False,
     zero_optimizer: bool = False,
     prefix: str | None = None,
+    exclude: str | Sequence[str] | None = None,
+    keep_custom_code: bool = False,
     allow_nonfinite: bool = False,
     verify: bool = False,
     dry_run: bool = False,
@@ -144,11 +154,15 @@ def convert(
         generator: the generator that goes with a source that is a discriminator alone.
         hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json, to settle the head count and the activation.
-        vocab: the vocabulary file; by default vocab.txt beside the checkpoint.
+        vocab: the vocabulary file, or a tokenizer's folder; by default vocab.txt beside the checkpoint.
         pad_vocab: accept a vocabulary with fewer pieces than the embeddings have rows.
         cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
         uncased: the opposite of cased, for those who would rather say it so.
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
+        tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
+        added_tokens: pieces of the vocabulary that are matched whole, before a text is split: a list, or a file with
+            one on each line.
+        tokenizer: whether tokenizer files are written; without, vocab.txt alone is carried.
         task: of a checkpoint that Google's code fine-tuned: the task whose head is wanted, NAME or NAME=KIND where
             the name does not tell; KIND is text-classification, regression, token-classification or
             question-answering.
@@ -158,6 +172,10 @@ def convert(
         optimizer: carry over the optimiser's slots and the global step.
         zero_optimizer: write slots of zeros, so that Google's pretraining can start from it (to TensorFlow).
         prefix: what the files of a TensorFlow checkpoint are called; by default model.ckpt.
+        exclude: patterns of names of tensors that are no part of a model and may go, such as "my_scope/*"; one that
+            would take a tensor of a model is refused.
+        keep_custom_code: carry Python code that a transformers folder has for its model or tokenizer, and the
+            auto_map and custom_pipelines that name it; by default both are left out.
         allow_nonfinite: convert NaN and infinite weights rather than refuse them.
         verify: verify the result as verify does before it gets its name; write nothing if it fails.
         dry_run: say what would be written, and write nothing.
@@ -182,6 +200,9 @@ def convert(
         pad_vocab=pad_vocab,
         lower_case=lowers_case(cased, uncased),
         strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=read_added_tokens(added_tokens),
+        no_tokenizer=not tokenizer,
         task=read_task(task),
         labels=read_labels(labels),
         dtype=dtype,
@@ -189,6 +210,8 @@ def convert(
         optimizer=optimizer,
         zero_optimizer=zero_optimizer,
         prefix=prefix,
+        exclude=read_patterns(exclude),
+        keep_custom_code=keep_custom_code,
         allow_nonfinite=allow_nonfinite,
         verify=verify,
         dry_run=dry_run,
@@ -205,9 +228,9 @@ def run_conversion(
     token: str | None = None,
 ) -> Conversion:
     """Convert an ELECTRA checkpoint, with the options already in one place."""
-    source = local_source(pointed_at, token=token)
+    source = local_source(pointed_at, token=token, code=options.keep_custom_code)
     with ExitStack() as stack:
-        checkpoint = stack.enter_context(open_path(source, options.generator, options.task))
+        checkpoint = stack.enter_context(open_path(source, options.generator, options.task, options.exclude))
         parts = _parts(stack, source, checkpoint, options)
         target: Target = options.to or checkpoint.scheme.target
         options.check(target)
@@ -219,7 +242,7 @@ def run_conversion(
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                compare = partial(_verify, source, pointed_at, output, options)
+                compare = partial(_verify, source, pointed_at, output, options, tuple(parts))
                 inspect = compare if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         settled = {
@@ -249,7 +272,7 @@ def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Opti
     tasks = [task.name for task in checkpoint.tasks if task.head is not None]
     if options.task is not None or len(tasks) < 2:
         return {"": checkpoint}
-    return {name: stack.enter_context(open_path(source, None, Choice(name))) for name in tasks}
+    return {name: stack.enter_context(open_path(source, None, Choice(name), options.exclude)) for name in tasks}
 
 
 def _plan_part(
@@ -262,14 +285,34 @@ def _plan_part(
     return _plan(checkpoint, findings, roles, target, options), findings, roles
 
 
-def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
-    """Refuse what was written unless it is the same model as the source, and keep the report in it."""
+def _verify(
+    opened: Path, source: str | Path, output: Path, options: Options, tasks: Sequence[str], folder: Path
+) -> None:
+    """Refuse what was written unless it is the same model as the source, or of several tasks each the same."""
     from electra_convert.verification.sides import Place
-    from electra_convert.verification.verify import Checks, run_verification
 
     name = None if isinstance(source, Path) else source
-    reference = Place(opened, name, options.generator, options.hparams, options.config)
-    report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
+    reference = Place(
+        opened,
+        name,
+        options.generator,
+        options.hparams,
+        options.config,
+        options.labels,
+        options.task,
+        options.exclude,
+    )
+    for task in tasks:
+        if task:
+            reference = replace(reference, task=Choice(task))
+        _require_same(reference, Place(folder / task, f"{output.name}/{task}".rstrip("/")), source, output)
+
+
+def _require_same(reference: Place, candidate: Place, source: str | Path, output: Path) -> None:
+    """Verify one model, or a pair, of what was written, and keep the report beside it."""
+    from electra_convert.verification.verify import Checks, run_verification
+
+    report = run_verification(reference, candidate, Checks(), save=True)
     if report.verdict == "different":
         raise ParityError(
             f"{output} is not written, since it would not be the same model as {source}: {'; '.join(report.reasons)}",
@@ -316,9 +359,11 @@ def _plan(
         *checkpoint.notices,
         *electric_notice(checkpoint, findings),
         *_slot_notices(checkpoint, slots, options),
+        *beside_pair(checkpoint),
     ]
     if target == "tf":
-        notices += _head_notices(checkpoint, roles)
+        notices += head_notices(checkpoint, roles)
+        notices += [line for role in roles for line in left_behind(checkpoint, checkpoint.models[role])]
         return plan_tensorflow(checkpoint, findings, roles, options, notices)
     return plan_transformers(checkpoint, findings, roles, target, options, notices)
 
@@ -343,12 +388,3 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
     elif not options.optimizer and slots != "none":
         told.append("Optimiser slots are left out (--optimizer carries them over).")
     return told
-
-
-def _head_notices(checkpoint: Checkpoint, roles: Sequence[Role]) -> list[str]:
-    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
-    return [
-        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
-        for head, reason in told
-        if reason is not None
-    ]

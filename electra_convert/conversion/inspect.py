@@ -5,7 +5,7 @@ Named apart from the function, which is electra_convert.inspect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import gather
-from electra_convert.conversion.options import read_path
+from electra_convert.conversion.layout_tensorflow import head_notices
+from electra_convert.conversion.layout_transformers import architecture
+from electra_convert.conversion.options import read_path, read_patterns
 from electra_convert.errors import arguments_for_options
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.layouts import collapse
@@ -93,6 +95,7 @@ def inspect(
     config: str | Path | None = None,
     progress: Progress | None = None,
     *,
+    exclude: str | Sequence[str] | None = None,
     revision: str | None = None,
     token: str | None = None,
     subfolder: str | None = None,
@@ -111,6 +114,7 @@ def inspect(
         hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json, to settle the head count and the activation.
         progress: told how many bytes of how many have been read.
+        exclude: patterns of names of tensors that are no part of a model and may go, as for convert.
         revision: of a source on the Hub: a branch, a tag or a commit, in place of @REVISION in its address.
         token: of a source on the Hub: the account's, by default what huggingface_hub finds.
         subfolder: of a source on the Hub: the folder within the repository.
@@ -123,7 +127,7 @@ def inspect(
     """
     pointed_at = as_source(source, revision, token, subfolder)
     given = read_path("config", config)
-    return run_inspection(pointed_at, check, hparams_text(hparams), given, progress, token)
+    return run_inspection(pointed_at, check, hparams_text(hparams), given, progress, token, read_patterns(exclude))
 
 
 def run_inspection(
@@ -133,10 +137,12 @@ def run_inspection(
     config: Path | None,
     progress: Progress | None = None,
     token: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Inspection:
     """Say what a source holds, with what was asked for already as the command line has it."""
-    with open_path(local_source(pointed_at, token=token)) as checkpoint:
+    with open_path(local_source(pointed_at, token=token), exclude=exclude) as checkpoint:
         findings = gather(checkpoint, hparams, config)
+        heads = head_notices(checkpoint, checkpoint.models) if checkpoint.scheme.described else []
         return Inspection(
             source=pointed_at,
             format=checkpoint.format,
@@ -144,11 +150,11 @@ def run_inspection(
             step=checkpoint.step,
             slots=checkpoint.slot_state,
             models={
-                role: ModelReport(model.head.architecture(), findings.configs[role].values, model.parameters)
+                role: ModelReport(architecture(model, findings), findings.configs[role].values, model.parameters)
                 for role, model in checkpoint.models.items()
             },
             unmapped=tuple(collapse(checkpoint.unmapped)),
-            warnings=(*checkpoint.notices, *findings.warnings, *(_unchecked(checkpoint) if check else ())),
+            warnings=(*checkpoint.notices, *heads, *findings.warnings, *(_unchecked(checkpoint) if check else ())),
             checked=_check(checkpoint, progress) if check else None,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from electra_convert import tokenizer
@@ -15,7 +15,7 @@ from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import Container, OutputPlan
 from electra_convert.errors import NamesError, counted, listing
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.names import CONVERSION_FILE, HPARAMS_FILE, VOCABULARY_FILE
+from electra_convert.formats.names import CONVERSION_FILE, HPARAMS_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.google import google_form, variables
 from electra_convert.schemes.heads import PRETRAINING
@@ -24,7 +24,7 @@ from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.tensors.weight import Weight, same_bits, zeros
-from electra_convert.tokenizer.of_checkpoint import find_casing, find_vocabulary
+from electra_convert.tokenizer.of_checkpoint import google_vocabulary
 
 _PREFIX = "model.ckpt"
 _SLOTS = tuple(f"/{slot}" for slot in SLOT_NAMES)
@@ -59,11 +59,11 @@ def plan_tensorflow(
     check_expressible(configs, layout)
     entries = _merge(checkpoint, layout, models, options)
     main = next(iter(models.values()))
-    vocabulary, noted = find_vocabulary(checkpoint, main, options.tokenizer)
-    casing = find_casing(checkpoint, main, vocabulary, findings.hparams, options.tokenizer)
-    told = [*notices, *noted, *_dtype_notices(entries), *_casing_notices(main, casing, vocabulary is not None)]
+    vocabulary = google_vocabulary(checkpoint, main, findings.hparams, options.tokenizer)
+    told = [*notices, *vocabulary.notices, *_dtype_notices(entries), *vocabulary.findings.notices]
+    warned = vocabulary.findings.warnings
     given = findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record)
-    hparams = express(configs, layout, casing.lower_case if casing else None, given)
+    hparams = express(configs, layout, vocabulary.lower_case, given)
     ordered = [entries[name] for name in sorted(entries, key=str.encode)]
     prefix = f"{options.prefix or _PREFIX}-{checkpoint.step or 0}"
     described = {role: config.values for role, config in configs.items()}
@@ -71,9 +71,9 @@ def plan_tensorflow(
         "checkpoint": tf_bundle.encode_state(prefix),
         HPARAMS_FILE: (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
         CONVERSION_FILE: encode_record(
-            checkpoint, layout.name, described, hparams, [*told, *findings.warnings], ordered
+            checkpoint, layout.name, described, hparams, [*told, *findings.warnings, *warned], ordered
         ),
-        **({VOCABULARY_FILE: vocabulary.raw} if vocabulary else {}),
+        **vocabulary.files,
     }
 
     def open_sink(folder: Path, specs: Sequence[TensorSpec]) -> Sink:
@@ -81,7 +81,7 @@ def plan_tensorflow(
 
     written = {tf_bundle.data_path(Path(prefix), 0, 1).name: sum(spec.nbytes for _, spec in ordered)}
     written |= {tf_bundle.index_path(Path(prefix)).name: 0}
-    return OutputPlan((Container("", written, ordered, open_sink),), files, tuple(told))
+    return OutputPlan((Container("", written, ordered, open_sink),), files, tuple(told), warned)
 
 
 def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Role, Model]) -> Layout:
@@ -136,6 +136,16 @@ def head_obstacle(model: Model) -> str | None:
     if head.segment and not model.task and tokenizer.segment_of_folder(model.folder) != head.segment:
         return "Google's code gives every real token of this task segment 1, and this model's tokenizer does not"
     return None
+
+
+def head_notices(checkpoint: Checkpoint, roles: Collection[Role]) -> list[str]:
+    """The heads of transformers models that Google's code has no place for; reads the tensors of some."""
+    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
+    return [
+        f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
+        for head, reason in told
+        if reason is not None
+    ]
 
 
 def _fitting(models: Mapping[Role, Model]) -> str:
@@ -206,16 +216,6 @@ def _dtype(checkpoint: Checkpoint, tensor: Tensor, recorded: Mapping[str, str]) 
     if not checkpoint.scheme.described or recorded.get(tensor.name) == tensor.dtype.name:
         return tensor.dtype
     return DTYPES["float32"]
-
-
-def _casing_notices(model: Model, casing: tokenizer.Casing | None, has_vocabulary: bool) -> list[str]:
-    """What is said of casing, and of accents, which Google's code strips exactly when it lower-cases."""
-    told = [casing.notice] if casing and casing.notice else []
-    strips = tokenizer.accents_of_folder(model.folder)
-    if has_vocabulary and casing and strips is not None and strips != casing.lower_case:
-        does = "strips" if casing.lower_case else "does not strip"
-        told.append(f"The tokenizer has strip_accents {str(strips).lower()}; Google's code {does} accents here.")
-    return told
 
 
 def _dtype_notices(entries: Entries) -> list[str]:

@@ -13,6 +13,7 @@ from electra_convert.config.record import encode_record, recorded_hparams, recor
 from electra_convert.config.resolve import Value, plain
 from electra_convert.config.sources import Findings
 from electra_convert.config.transformers import encode_config
+from electra_convert.conversion.carried import carry
 from electra_convert.conversion.options import Options, Target
 from electra_convert.conversion.plan import Container, OutputPlan, merged
 from electra_convert.errors import ConfigError
@@ -91,23 +92,24 @@ def _plan_folder(
         ]
         boxes.append(Container("", {BESIDE_FILE: sum(spec.nbytes for _, spec in kept)}, kept, _open_beside))
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
-    base = findings.bases.get(role, {})
+    carried = carry(checkpoint, model, tokens, findings.bases.get(role, {}), options)
+    base = carried.config
     labels = _labels(checkpoint, model, options)
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     values |= _head_values(model, labels)
-    notices = [*notices, *_head_notices(model, options)]
-    warnings = () if labels is None or labels.warning is None else (labels.warning,)
+    notices = [*notices, *_head_notices(model, options), *carried.notices, *tokens.notices, *tokens.findings.notices]
+    warnings = (*tokens.findings.warnings, *([labels.warning] if labels and labels.warning else []))
     record = encode_record(
         checkpoint,
         checkpoint.layout.name if checkpoint.layout else recorded_layout(checkpoint.record),
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
-        [*notices, *tokens.notices, *findings.warnings, *warnings],
+        [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries],
     )
-    config = encode_config(_architecture(model, findings), plain(values), _common_dtype(weights), base)
-    small = {CONFIG_FILE: config, CONVERSION_FILE: record, **tokens.files}
-    return OutputPlan(tuple(boxes), small, (*notices, *tokens.notices), warnings)
+    config = encode_config(architecture(model, findings), plain(values), _common_dtype(weights), base)
+    small = {**tokens.files, **carried.files, CONFIG_FILE: config, CONVERSION_FILE: record}
+    return OutputPlan(tuple(boxes), small, tuple(notices), warnings)
 
 
 def _labels(checkpoint: Checkpoint, model: Model, options: Options) -> Labels | None:
@@ -147,7 +149,7 @@ def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) ->
         )
 
 
-def _architecture(model: Model, findings: Findings) -> str:
+def architecture(model: Model, findings: Findings) -> str:
     """A transformers model stays of the class it was; any other is named by its pretraining head."""
     named = findings.bases.get(model.role, {}).get("architectures")
     if not model.head.is_bare and isinstance(named, list) and named:

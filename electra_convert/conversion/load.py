@@ -20,7 +20,7 @@ from electra_convert.conversion.options import Options, read_path
 from electra_convert.errors import UsageError, arguments_for_options, warn_caller
 from electra_convert.frameworks import import_ml_dtypes, import_torch, import_transformers
 from electra_convert.hub.download import as_source, local_source
-from electra_convert.pytorch import load_tensors
+from electra_convert.pytorch import load_tensors, make_tensor
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tensors.cast import require_finite
@@ -110,7 +110,7 @@ def load_state_dict(
     with _open_role(as_source(source, revision, token, subfolder), role, generator, token) as checkpoint:
         entries = weight_entries(checkpoint.models[role], Options())
         if framework == "torch":
-            return _read(checkpoint, entries, allow_nonfinite, _tensor)
+            return _read(checkpoint, entries, allow_nonfinite, make_tensor)
         return _read(checkpoint, entries, allow_nonfinite, _array)
 
 
@@ -162,7 +162,7 @@ def load_model(
     with _open_role(as_source(source, revision, token, subfolder), role, generator, token) as checkpoint:
         findings = gather(checkpoint, hparams_text(hparams), settled, (role,))
         plan = plan_transformers(checkpoint, findings, (role,), "safetensors", Options(), ())
-        tensors = _read(checkpoint, plan.containers[0].entries, allow_nonfinite, _tensor)
+        tensors = _read(checkpoint, plan.containers[0].entries, allow_nonfinite, make_tensor)
     electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
     for line in (*findings.warnings, *electric):
         warn_caller(line)
@@ -205,9 +205,3 @@ def _array(array: NDArray[Any], dtype: DType) -> NDArray[Any]:
     if dtype.name != "bfloat16":
         return array.view(dtype.name)
     return array.view(import_ml_dtypes("to make arrays of bfloat16").bfloat16)
-
-
-def _tensor(array: NDArray[Any], dtype: DType) -> torch.Tensor:
-    library = import_torch("to make tensors")
-    made: torch.Tensor = library.from_numpy(array.view(np.int16) if dtype.name == "bfloat16" else array)
-    return made.view(library.bfloat16) if dtype.name == "bfloat16" else made

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
-from electra_convert.schemes.heads import KINDS
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -26,8 +25,11 @@ class Options:
     Attributes:
         hparams: JSON, or the name of a file that holds it.
         lower_case: whether the tokenizer lower-cases; --uncased.
+        added_tokens: pieces, or a file with one on each line.
+        no_tokenizer: write no tokenizer files.
         labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
+        exclude: patterns of names.
     """
 
     model: Selection | None = None
@@ -39,6 +41,9 @@ class Options:
     pad_vocab: bool = False
     lower_case: bool | None = None
     strip_accents: bool | None = None
+    tokenize_chinese_chars: bool | None = None
+    added_tokens: Path | tuple[str, ...] | None = None
+    no_tokenizer: bool = False
     task: Choice | None = None
     labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
@@ -46,6 +51,8 @@ class Options:
     optimizer: bool = False
     zero_optimizer: bool = False
     prefix: str | None = None
+    exclude: tuple[str, ...] = ()
+    keep_custom_code: bool = False
     allow_nonfinite: bool = False
     overwrite: bool = False
     verify: bool = False
@@ -60,20 +67,31 @@ class Options:
             raise UsageError(f"--max-shard-size is {self.max_shard_size}, expected 1 byte or more")
         if self.optimizer and self.zero_optimizer:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
+        if self.no_tokenizer and replace(self.tokenizer, vocab=None).make_one:
+            raise UsageError("--no-tokenizer makes no tokenizer, and another option says how it is to be made")
         if self.verify and self.dry_run:
             raise UsageError("--verify compares what was written, and --dry-run writes nothing: give one of them")
 
     @property
     def tokenizer(self) -> TokenizerOptions:
         """Those that are about the tokenizer."""
-        return TokenizerOptions(self.vocab, self.pad_vocab, self.lower_case, self.strip_accents)
+        return TokenizerOptions(
+            vocab=self.vocab,
+            pad_vocab=self.pad_vocab,
+            lower_case=self.lower_case,
+            strip_accents=self.strip_accents,
+            tokenize_chinese_chars=self.tokenize_chinese_chars,
+            added_tokens=self.added_tokens,
+            no_tokenizer=self.no_tokenizer,
+        )
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """The files and folders that options name."""
         text = self.hparams or ""
         hparams = Path(text) if text.strip() and not text.lstrip().startswith("{") else None
-        return tuple(path for path in (self.generator, self.config, self.vocab, hparams) if path is not None)
+        added = self.added_tokens if isinstance(self.added_tokens, Path) else None
+        return tuple(path for path in (self.generator, self.config, self.vocab, added, hparams) if path is not None)
 
     def check(self, target: Target) -> None:
         """Refuse options that do not go with the container that is to be written."""
@@ -89,10 +107,16 @@ class Options:
             raise UsageError(
                 "--[no-]strip-accents does not go with --to tf: Google's code strips when it lower-cases"
             )
+        if self.tokenize_chinese_chars is not None:
+            raise UsageError("--[no-]tokenize-chinese-chars does not go with --to tf: Google's code splits them")
+        if self.added_tokens is not None:
+            raise UsageError("--added-tokens does not go with --to tf: Google's code knows none")
         if self.max_shard_size is not None:
             raise UsageError(
                 "--max-shard-size does not go with --to tf: one data file is written, as Google's code does"
             )
+        if self.keep_custom_code:
+            raise UsageError("--keep-custom-code does not go with --to tf: Google's code runs none of it")
         if self.prefix is not None and not re.fullmatch(r"[\w.+=@~-]+", self.prefix):
             raise UsageError(f"--prefix {self.prefix!r} is not a plain file name", "Use one such as model.ckpt.")
 
@@ -122,21 +146,14 @@ def read_path(name: str, given: str | Path | None) -> Path | None:
         raise UsageError(f"--{name} is {given!r}, expected a path") from error
 
 
-def read_task(given: str | None) -> Choice | None:
-    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
-    if given is None:
-        return None
-    name, said, kind = given.partition("=")
-    if not name or (said and kind not in KINDS):
-        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
-    return Choice(name, KINDS[kind] if said else None)
+def read_added_tokens(given: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
+    """Tokens as a Python caller gives them: the name of a file with one on each line, or the tokens."""
+    return given if given is None else Path(given) if isinstance(given, str | Path) else tuple(given)
 
 
-def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ...] | None:
-    """Labels as the command line takes them, the name of a file or names with commas between, or a list as it is."""
-    return (
-        given if given is None or isinstance(given, str) else str(given) if isinstance(given, Path) else tuple(given)
-    )
+def read_patterns(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One pattern of names or several, as a Python caller gave them."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
 def read_size(given: int | str | None) -> int | None:

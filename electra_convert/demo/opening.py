@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.sources import Findings, electric_notice, gather
+from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
 from electra_convert.errors import (
@@ -27,7 +28,15 @@ from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
-from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
+from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.of_checkpoint import (
+    TokenizerOptions,
+    find_casing,
+    find_settings,
+    find_vocabulary,
+    findings_of_folder,
+    saved_in,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +65,12 @@ def open_model(
     hparams: str | Path | Mapping[str, Any] | None = None,
     config: str | Path | None = None,
     device: str | torch.device = "cpu",
+    *,
+    cased: bool | None = None,
+    uncased: bool | None = None,
+    strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool | None = None,
+    added_tokens: str | Path | Sequence[str] | None = None,
 ) -> LoadedModel:
     """Open a model to score texts with, or to fill masks.
 
@@ -65,10 +80,15 @@ def open_model(
         source: anything that convert takes.
         role: which model of it.
         generator: a folder with the generator that belongs to a discriminator at source.
-        vocab: the vocabulary; by default the tokenizer beside the model.
+        vocab: the vocabulary file, or a tokenizer's folder; by default the tokenizer beside the model.
         hparams: google-research/electra's hparams: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json.
         device: where PyTorch computes, such as "cpu", "cuda" or "cuda:1"; in float32 everywhere.
+        cased: whether the tokenizer keeps upper case; by default as its files say, or the hparams, or the vocabulary.
+        uncased: the opposite of cased, for those who would rather say it so.
+        strip_accents: whether the tokenizer strips accents; by default as its files say, or whenever it lower-cases.
+        tokenize_chinese_chars: whether each ideograph is a word of its own; by default as its files say, or it is.
+        added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
 
     Returns:
         The model and its tokenizer, with methods score and fill.
@@ -86,21 +106,27 @@ def open_model(
     """
     if role not in _ROLES:
         raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
-    return load(source, role, generator, vocab, hparams, config, device)
+    options = TokenizerOptions(
+        vocab=read_path("vocab", vocab),
+        lower_case=lowers_case(cased, uncased),
+        strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=read_added_tokens(added_tokens),
+    )
+    return load(source, role, generator, options, hparams, config, device)
 
 
 def load(
     source: str | Path,
     role: Role,
     generator: str | Path | None,
-    vocab: str | Path | None,
+    options: TokenizerOptions,
     hparams: str | Path | Mapping[str, Any] | None,
     config: str | Path | None,
     device: str | torch.device = "cpu",
 ) -> LoadedModel:
     """open_model, its errors in the words of the command line."""
     place = usable_device(device, role)
-    options = TokenizerOptions(vocab=Path(vocab) if vocab is not None else None)
     with _opened(source, generator) as checkpoint:
         model = _required(checkpoint, role)
         checkpoint.require_mapped()
@@ -181,8 +207,10 @@ def _tokenizer(
 
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
-    if checkpoint.scheme.described and options.vocab is None and path.is_file():
+    if checkpoint.scheme.described and not options.make_one and path.is_file():
         data = tokenizer_files.read_small(path)
+        found = findings_of_folder(model.folder)
+        notices = (*found.notices, *found.warnings)
     else:
         own = model.folder / VOCABULARY_FILE
         if checkpoint.scheme.described and options.vocab is None and own.is_file():
@@ -209,11 +237,11 @@ def _made_of_vocabulary(
             f"{checkpoint.path} has no vocabulary beside it, so no text can be cut into its tokens",
             f"Give it with --vocab{'' if checkpoint.scheme.described else googles}.",
         )
-    accents = tokenizer_files.accents_of_folder(model.folder) if checkpoint.scheme.described else None
-    strips = casing.lower_case if accents is None else accents
-    unused = tokenizer_files.check_accents(vocabulary, casing.lower_case, strips, "convert --no-strip-accents")
-    data = tokenizer_files.encode_tokenizer(vocabulary, casing.lower_case, strips)
-    return data, (*notices, *(f"{line}." for line in (casing.notice, unused) if line))
+    settings = find_settings(vocabulary, casing, options, saved_in(checkpoint, model, options))
+    found = check(vocabulary, settings)
+    told = () if casing.notice is None else (f"{casing.notice}.",)
+    data = tokenizer_files.encode_tokenizer(vocabulary, settings)
+    return data, (*notices, *told, *found.notices, *found.warnings)
 
 
 def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:

@@ -188,8 +188,17 @@ class ReadFile(Closing):
         os.close(self._descriptor)
 
 
+def refuse_placeholder(path: Path) -> None:
+    """Refuse what a download may leave in a file's place, and what is no file.
+
+    Raises:
+        SourceError: it may not be read, or is no file.
+        CorruptFileError: it is a Git LFS pointer or a web page.
+    """
+    ReadFile(path).close()
+
+
 def _refuse_placeholder(path: Path, start: bytes) -> None:
-    """Refuse what a download may leave in a file's place."""
     for pattern, what, cure in _PLACEHOLDERS:
         if pattern.match(start):
             raise CorruptFileError(f"{path} is {what}", cure)

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from electra_convert.errors import SourceError, listing, nearest
 from electra_convert.formats import tf_bundle
+from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
     METAGRAPH,
@@ -39,14 +42,17 @@ _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
-_OLD_TOOLS = "transformers 4.57 still loads it (from_tf / from_flax); save it there with save_pretrained first."
+_OLD_TOOLS = (
+    "transformers 4.50.3 still loads it ({argument}=True; 4.51 and later leave the model empty): save it there with "
+    "save_pretrained first."
+)
 _UNPACK = "Unpack it, and give the folder or the checkpoint in it."
 _ELSEWHERE = "Look for the checkpoint it was made from."
 # What a model may come in that is not read, and what to do about it; by the ending of the file's name.
 _UNREADABLE = {
-    ".h5": ("a Keras file", _OLD_TOOLS),
+    ".h5": ("a Keras file", _OLD_TOOLS.format(argument="from_tf")),
     ".keras": ("a Keras file", _ELSEWHERE),
-    ".msgpack": ("a flax file", _OLD_TOOLS),
+    ".msgpack": ("a flax file", _OLD_TOOLS.format(argument="from_flax")),
     ".onnx": ("an ONNX file", _ELSEWHERE),
     ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
     ".zip": ("an archive", _UNPACK),
@@ -138,6 +144,7 @@ def _indices(folder: Path) -> list[Path]:
 
 
 def _at_file(path: Path) -> Location:
+    refuse_placeholder(path)
     if path.suffix in {BUNDLE_INDEX, METAGRAPH} or _DATA_FILE.search(path.name):
         return _from_part(path)
     if path.name == STATE_FILE:
@@ -208,11 +215,19 @@ def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
 
 
 def _several(folder: Path, found: list[Location]) -> SourceError:
-    paths = [location.path for location in found]
+    paths = _latest_first([location.path for location in found])
     names = listing([str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths])
+    which = " (the latest)" if found[0].container == "tensorflow" else " (the first)"
     return SourceError(
-        f"{folder} holds more than one checkpoint: {names}", f"Give the one you mean, such as {paths[0]}."
+        f"{folder} holds more than one checkpoint: {names}",
+        f"Give the one you mean, such as {quote(str(paths[0]))}{which}.",
     )
+
+
+def _latest_first(paths: Iterable[Path]) -> list[Path]:
+    """TensorFlow checkpoints by the step in their names, the highest first; all others as they come."""
+    steps = {path: re.search(r"-(\d{1,18})$", path.name) for path in paths}
+    return sorted(steps, key=lambda path: -int(found[1]) if (found := steps[path]) else 1)
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
@@ -246,7 +261,8 @@ def _about_missing(path: Path, indices: Sequence[Path]) -> str:
             return f"For a model on the Hugging Face Hub write hf://{model[1]}."
         return "Nothing is downloaded but hf://OWNER/REPO: download it, unpack it, and give the folder."
     if indices:
-        return f"Checkpoints in {path.parent}: {listing(index.name.removesuffix('.index') for index in indices)}."
+        there = _latest_first(index.with_name(index.name.removesuffix(BUNDLE_INDEX)) for index in indices)
+        return f"These are there: {listing(quote(str(prefix)) for prefix in there)} (the latest first)."
     if meant := similar(path):
         return f"Did you mean {meant}?"
     folder, missing = _existing(path)
@@ -284,13 +300,17 @@ def _about_folder(folder: Path) -> str:
     """What to do about a folder that holds no checkpoint."""
     names = sorted(path.name for path in folder.iterdir())
     for name in names:
+        if not name.endswith((".html", ".htm")):
+            with suppress(SourceError):
+                refuse_placeholder(folder / name)
         if (suffix := Path(name).suffix) in _UNREADABLE and (folder / name).is_file():
             what, cure = _UNREADABLE[suffix]
             return f"{name} is {what}, which this tool does not read. {cure}"
     if parts := sorted(folder.glob("*_temp*/part-*")):
         return f"{parts[0].parent.name} is left from a save that did not finish."
     if below := list(dict.fromkeys(_below(folder))):
-        return f"There are checkpoints further down; give one of these: {listing(below)}."
+        there = listing(quote(str(folder / inner)) for inner in below)
+        return f"There are checkpoints further down; give one of these: {there}."
     if part := next((name for name in names if re.search(r"\.(data-\d{5}-of-\d{5}|meta)$", name)), None):
         return f"{part} is there without its .index. {_WHOLE}"
     return f"It holds {listing(names)}." if names else "It is empty."

@@ -11,8 +11,23 @@ from typing import Any
 from urllib.parse import quote
 
 from electra_convert.errors import SourceError, UsageError, listing
+from electra_convert.formats.beside import MODULES_FILE, is_module, kind_of, limit_of
 from electra_convert.formats.locate import PAIR
-from electra_convert.formats.names import SAVED_MODEL_FILE, SHARD_INDEX, STATE_FILE
+from electra_convert.formats.names import (
+    ADAPTER_FILE,
+    BESIDE_FILE,
+    CONFIG_FILE,
+    CONVERSION_FILE,
+    HPARAMS_FILE,
+    OPTIMIZER_FILE,
+    SAVED_MODEL_FILE,
+    SHARD_INDEX,
+    STATE_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    TRAINING_FILE,
+    VOCABULARY_FILE,
+)
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import Hub, Tell
 
@@ -29,11 +44,12 @@ _WEIGHTS = (
 _TENSORFLOW = re.compile(
     r"checkpoint|[^/]*\.(index|meta|data-\d{5}-of-\d{5})|saved_model\.pb|variables/variables\.[^/]*"
 )
-_BESIDE = frozenset(
-    """
-    config.json hparams.json vocab.txt assets/vocab.txt tokenizer.json tokenizer_config.json special_tokens_map.json
-    added_tokens.json conversion.json parity.json training.json optimizer.safetensors
-    """.split()
+# What this tool reads beside any weights, whatever their size; what else is carried is told by kind_of.
+_USED = frozenset(
+    {
+        *(CONFIG_FILE, HPARAMS_FILE, CONVERSION_FILE, TRAINING_FILE, OPTIMIZER_FILE, BESIDE_FILE, ADAPTER_FILE),
+        *(VOCABULARY_FILE, f"assets/{VOCABULARY_FILE}", TOKENIZER_FILE, TOKENIZER_CONFIG_FILE),
+    }
 )
 
 
@@ -92,13 +108,16 @@ def _completed(source: str, revision: str | None, subfolder: str | None) -> str:
     return "/".join(part.strip("/") for part in (whole, address.path, subfolder or "") if part.strip("/"))
 
 
-def local_source(source: str | Path, tell: Tell = lambda _: None, token: str | None = None) -> Path:
+def local_source(
+    source: str | Path, tell: Tell = lambda _: None, token: str | None = None, code: bool = False
+) -> Path:
     """Bring a source here, if it is on the Hub.
 
     Args:
         source: a path, or hf://OWNER/REPO[@REVISION][/PATH].
         tell: told what is waited for.
         token: the account's; by default what huggingface_hub finds.
+        code: whether Python code beside the weights is wanted too.
 
     Returns:
         The path, or that of the files in huggingface_hub's cache.
@@ -112,17 +131,17 @@ def local_source(source: str | Path, tell: Tell = lambda _: None, token: str | N
     pointed = as_source(source)
     if isinstance(pointed, Path):
         return pointed
-    return _brought(pointed, tell, token)
+    return _brought(pointed, tell, token, code)
 
 
-def _brought(source: str, tell: Tell, token: str | None) -> Path:
+def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
     if source.startswith(_WEB):
         named = "/".join(source.split("/")[3:5])
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
     hub = Hub(token, tell, reading=True)
     address = parse_address(source)
     names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
-    wanted, path = needed_files(names, address.path)
+    wanted, path = needed_files(names, address.path, code)
     if not wanted:
         held = f"It holds {listing(sorted(names))}." if names else "It is empty."
         raise SourceError(f"{source} holds no checkpoint that can be read", held)
@@ -150,8 +169,16 @@ def parse_address(text: str) -> Address:
 
 
 def _listed(hub: Hub, source: str, address: Address) -> list[str]:
-    info = hub.ask(f"looking at {source}", lambda: hub.api.model_info(address.repo_id, revision=address.revision))
-    return [sibling.rfilename for sibling in info.siblings or ()]
+    def look() -> Any:  # noqa: ANN401 - huggingface_hub's ModelInfo
+        return hub.api.model_info(address.repo_id, revision=address.revision, files_metadata=True)
+
+    info = hub.ask(f"looking at {source}", look)
+    return [file.rfilename for file in info.siblings or () if not _is_too_large(file.rfilename, file.size or 0)]
+
+
+def _is_too_large(name: str, size: int) -> bool:
+    """Whether a file would be carried if it were smaller."""
+    return name.rpartition("/")[2] not in _USED and 0 < limit_of(kind_of(name)) < size
 
 
 def _cached(source: str, address: Address) -> list[str]:
@@ -192,12 +219,13 @@ def _download(hub: Hub, source: str, address: Address, names: list[str]) -> Path
     return folder
 
 
-def needed_files(names: Iterable[str], path: str) -> tuple[list[str], str]:
-    """Choose what to download: the weights that transformers would take, and what lies beside them.
+def needed_files(names: Iterable[str], path: str, code: bool = False) -> tuple[list[str], str]:
+    """Choose what to download: the weights that transformers would take, and what is used or carried beside them.
 
     Args:
         names: of all files of a repository.
         path: what is meant in it: nothing for the repository itself, a folder, a file, or a TensorFlow prefix.
+        code: whether Python code is wanted too.
 
     Returns:
         The names to download, none where there are no weights that can be read; and the path to point at, which is a
@@ -206,26 +234,28 @@ def needed_files(names: Iterable[str], path: str) -> tuple[list[str], str]:
     every = sorted(names)
     inside = _within(every, path)
     if inside or not path:
-        chosen, weights = _of_folder(inside)
+        chosen, weights = _of_folder(inside, code)
         return _under(path, chosen), _join(path, weights)
     folder, _, name = path.rpartition("/")
     beside = _within(every, folder)
     chosen = [other for other in beside if other == name or _belongs(other, name)]
     if not chosen:
         return [], path
-    return _under(folder, [*chosen, *(other for other in beside if other in _BESIDE and other not in chosen)]), path
+    return _under(folder, [*chosen, *(other for other in _beside(beside, code) if other not in chosen)]), path
 
 
-def _of_folder(names: Sequence[str]) -> tuple[list[str], str]:
+def _of_folder(names: Sequence[str], code: bool) -> tuple[list[str], str]:
     """What is needed of a folder, and the file of it to point at where a TensorFlow checkpoint is there too."""
     tensorflow = [name for name in names if _TENSORFLOW.fullmatch(name)]
     if weights := _weights(names):
         index = next((name for name in weights if name.endswith(".json")), weights[0])
-        return [*weights, *_beside(names)], index if tensorflow else ""
+        return [*weights, *_beside(names, code)], index if tensorflow else ""
     if tensorflow:
-        return [*tensorflow, *_beside(names)], ""
+        return [*tensorflow, *_beside(names, code)], ""
     halves = {half: _within(names, half) for half in PAIR}
-    chosen = {half: [*weights, *_beside(inside)] for half, inside in halves.items() if (weights := _weights(inside))}
+    chosen = {
+        half: [*weights, *_beside(inside, code)] for half, inside in halves.items() if (weights := _weights(inside))
+    }
     return [name for half, wanted in chosen.items() for name in _under(half, wanted)], ""
 
 
@@ -235,8 +265,13 @@ def _weights(names: Sequence[str]) -> list[str]:
     return next(filter(None, found), [])
 
 
-def _beside(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name in _BESIDE]
+def _beside(names: Sequence[str], code: bool) -> list[str]:
+    kinds = {"tokenizer", "settings", *(["code"] if code else [])}
+    has_modules = MODULES_FILE in names
+    folders = {"", *(name.partition("/")[0] for name in names if has_modules and is_module(name.partition("/")[0]))}
+    return [
+        name for name in names if name in _USED or (name.rpartition("/")[0] in folders and kind_of(name) in kinds)
+    ]
 
 
 def _belongs(name: str, given: str) -> bool:

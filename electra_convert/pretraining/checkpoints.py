@@ -115,8 +115,8 @@ def write_tensorflow(state: TrainState, options: Options, folder: Path) -> None:
         ConfigError: Google's code cannot express a model.
         OutputError: it cannot be written.
     """
-    # Google's code has no choice of accents.
-    given = replace(options, strip_accents=None)
+    # Google's code has no choice of these.
+    given = replace(options, strip_accents=None, tokenize_chinese_chars=None, added_tokens=None)
     plan = plan_tensorflow(as_checkpoint(state), state.findings, tuple(state.networks), given, ())
     write(plan, folder, overwrite=True, finite=True, progress=None)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from electra_convert.config.hparams import Hparams, read_hparams
 from electra_convert.config.keys import TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
 Precision = Literal["float32", "bfloat16"]
@@ -56,6 +57,8 @@ class PretrainOptions:
     train_vocab: int | None = None
     lower_case: bool | None = None
     strip_accents: bool | None = None
+    tokenize_chinese_chars: bool | None = None
+    added_tokens: Path | tuple[str, ...] | None = None
     one_sentence_per_line: bool = False
     init_from: Path | None = None
     reset_optimizer: bool = False
@@ -73,6 +76,10 @@ class PretrainOptions:
     def __post_init__(self) -> None:
         if self.vocab is not None and self.train_vocab is not None:
             raise UsageError("--vocab borrows a vocabulary, --train-vocab trains one: give one of them")
+        if self.added_tokens is not None and self.train_vocab is not None:
+            raise UsageError(
+                "--added-tokens names pieces of a vocabulary, and --train-vocab trains one: give one of them"
+            )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
         if self.reset_optimizer and self.init_from is None:
@@ -92,6 +99,17 @@ class PretrainOptions:
             if value is not None and key in TRAINING and (expected := _expected_instead(key, value)) is not None:
                 raise UsageError(f"{_flag(name)} is {value}, expected {expected}")
         check_keys(self._shortcuts, "the options")
+
+    @property
+    def tokenizer(self) -> TokenizerOptions:
+        """Those that are about the tokenizer."""
+        return TokenizerOptions(
+            vocab=self.vocab,
+            lower_case=self.lower_case,
+            strip_accents=self.strip_accents,
+            tokenize_chinese_chars=self.tokenize_chinese_chars,
+            added_tokens=self.added_tokens,
+        )
 
     @property
     def _shortcuts(self) -> dict[str, Any]:

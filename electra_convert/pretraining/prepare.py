@@ -26,14 +26,25 @@ from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
-from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
+from electra_convert.pretraining.corpus.vocabulary import (
+    WordPieces,
+    checked_pieces,
+    read_word_pieces,
+    train_word_pieces,
+)
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
-from electra_convert.tokenizer import accents_of_folder, check_size
-from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_casing, find_vocabulary
+from electra_convert.tokenizer import check_size
+from electra_convert.tokenizer.of_checkpoint import (
+    TokenizerOptions,
+    find_casing,
+    find_settings,
+    find_vocabulary,
+    saved_in,
+)
 
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 _SEGMENTS = 2
@@ -131,7 +142,7 @@ def prepare(
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     preparation = Preparation(settings, layout, findings, pieces, corpus)
-    _tell(preparation, reporter)
+    _tell(preparation, options, reporter)
     return preparation
 
 
@@ -303,7 +314,7 @@ def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
 def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
     stated = hparams["do_lower_case"]
     if options.vocab is not None:
-        return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, stated)
+        return read_word_pieces(options.tokenizer, stated)
     if options.train_vocab is None:
         raise UsageError(
             "no vocabulary to tokenise with",
@@ -318,28 +329,33 @@ def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOpt
     def lines() -> Iterator[str]:
         return (line for path in files for line in read_lines(path))
 
-    return train_word_pieces(lines, options.train_vocab, lower_case, options.strip_accents)
+    return train_word_pieces(lines, options.train_vocab, replace(options.tokenizer, lower_case=lower_case))
 
 
 def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
     if options.vocab is not None:
-        return read_word_pieces(options.vocab, options.lower_case, options.strip_accents, hparams["do_lower_case"])
+        return read_word_pieces(options.tokenizer, hparams["do_lower_case"])
     model = next(iter(start.models.values()))
     vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
     if vocabulary is None:
         raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    casing = find_casing(start, model, vocabulary, hparams, TokenizerOptions(lower_case=options.lower_case))
+    casing = find_casing(start, model, vocabulary, hparams, options.tokenizer)
     assert casing is not None  # a vocabulary always speaks for one
-    saved = accents_of_folder(model.folder) if start.scheme.described else None
-    strips = next((value for value in (options.strip_accents, saved) if value is not None), casing.lower_case)
-    return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
+    saved = saved_in(start, model, options.tokenizer)
+    settings = find_settings(vocabulary, casing, options.tokenizer, saved)
+    return checked_pieces(vocabulary, casing, settings, notices)
 
 
 # What a reader should know
 
 
-def _tell(preparation: Preparation, reporter: Reporter) -> None:
-    for line in preparation.findings.warnings:
+def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
+    tokenizer = preparation.pieces.settings
+    if options.export_tf and (tokenizer.added_tokens or not tokenizer.tokenize_chinese_chars):
+        reporter.noticed(
+            "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
+        )
+    for line in (*preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)

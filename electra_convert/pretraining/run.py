@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
-from electra_convert.conversion.options import lowers_case
+from electra_convert.conversion.options import lowers_case, read_added_tokens
 from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
 from electra_convert.frameworks import (
     import_accelerate,
@@ -93,6 +93,8 @@ def pretrain(
     cased: bool | None = None,
     uncased: bool | None = None,
     strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool | None = None,
+    added_tokens: str | Path | Sequence[str] | None = None,
     one_sentence_per_line: bool = False,
     model_size: ModelSize | None = None,
     steps: int | None = None,
@@ -135,6 +137,8 @@ def pretrain(
         cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
         uncased: the opposite of cased, for those who would rather say it so.
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
+        tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
+        added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
         one_sentence_per_line: blank lines end no document.
         model_size: the discriminator's size; small by default.
         steps: the length of the whole run in optimiser steps; 1,000,000 by default.
@@ -176,6 +180,8 @@ def pretrain(
         train_vocab=train_vocab,
         lower_case=lowers_case(cased, uncased),
         strip_accents=strip_accents,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+        added_tokens=read_added_tokens(added_tokens),
         one_sentence_per_line=one_sentence_per_line,
         init_from=None if init_from is None else local_source(init_from),
         reset_optimizer=reset_optimizer,

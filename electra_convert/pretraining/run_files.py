@@ -49,11 +49,14 @@ class RunFiles:
         self._output, self._settings, self._new = output, preparation.settings, new
         self._accelerator, self._reporter = accelerator, reporter
         self._described = described(preparation, options)
+        settings = preparation.pieces.settings
         # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
         self._conversion = Options(
             vocab=output / VOCABULARY_FILE,
-            lower_case=preparation.pieces.lower_case,
-            strip_accents=preparation.pieces.strip_accents,
+            lower_case=settings.lower_case,
+            strip_accents=settings.strips,
+            tokenize_chinese_chars=None if settings.tokenize_chinese_chars else False,
+            added_tokens=settings.added_tokens or None,
             optimizer=True,
             pad_vocab=True,
         )

@@ -12,11 +12,13 @@ from electra_convert.errors import CorruptFileError, TrainingError
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.output import write_file
-from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces
+from electra_convert.pretraining.corpus.vocabulary import WordPieces
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Decided, Preparation, described
 from electra_convert.pretraining.run_folder import RUN_FILE
-from electra_convert.tokenizer import read_vocabulary
+from electra_convert.tokenizer import TokenizerSettings, read_vocabulary
+from electra_convert.tokenizer.of_checkpoint import read_vocabulary_at
+from electra_convert.tokenizer.vocabulary import read_added_tokens
 
 _AS_IT_BEGAN = "Resume it as it began; or start another from its models with --init-from."
 
@@ -33,19 +35,21 @@ def write_run(folder: Path, preparation: Preparation, options: PretrainOptions, 
     Raises:
         OutputError: it cannot be written.
     """
-    pieces, configs = preparation.pieces, preparation.findings.configs
+    configs, settings = preparation.findings.configs, preparation.pieces.settings
     origins = {role: {key: value.origin for key, value in one.values.items()} for role, one in configs.items()}
     record = {
         "schema": 1,
         **described(preparation, options),
         "train_vocab": options.train_vocab,
         "origins": origins,
-        "lower_case": pieces.lower_case,
-        "strip_accents": pieces.strip_accents,
+        "lower_case": settings.lower_case,
+        "strip_accents": settings.strips,
+        **({} if settings.tokenize_chinese_chars else {"tokenize_chinese_chars": False}),
+        **({"added_tokens": settings.added_tokens} if settings.added_tokens else {}),
         "computed": dict(computed),
         "hparams": preparation.hparams,
     }
-    write_file(folder / VOCABULARY_FILE, pieces.vocabulary.raw)
+    write_file(folder / VOCABULARY_FILE, preparation.pieces.vocabulary.raw)
     write_file(folder / RUN_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -65,9 +69,13 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
     if not all(isinstance(origins, dict) for origins in record["origins"].values()):
         raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
     check_keys(record["hparams"], str(path))
-    pieces = WordPieces(
-        read_vocabulary(output / VOCABULARY_FILE), bool(record.get("lower_case")), bool(record.get("strip_accents"))
+    settings = TokenizerSettings(
+        bool(record.get("lower_case")),
+        bool(record.get("strip_accents")),
+        record.get("tokenize_chinese_chars") is not False,
+        tuple(record.get("added_tokens", ())),
     )
+    pieces = WordPieces(read_vocabulary(output / VOCABULARY_FILE), settings)
     return record, Decided(pieces, record["hparams"], record["origins"])
 
 
@@ -92,14 +100,20 @@ def require_same_tokenizer(record: Mapping[str, Any], pieces: WordPieces, option
     """
     if options.train_vocab is not None:
         _require_equal("--train-vocab", record.get("train_vocab"), options.train_vocab)
+    settings = pieces.settings
     if options.lower_case is not None:
-        _require_equal("lower_case", pieces.lower_case, options.lower_case)
+        _require_equal("lower_case", settings.lower_case, options.lower_case)
     if options.strip_accents is not None:
-        _require_equal("strip_accents", pieces.strip_accents, pieces.lower_case and options.strip_accents)
+        _require_equal("strip_accents", settings.strips, settings.lower_case and options.strip_accents)
+    if options.tokenize_chinese_chars is not None:
+        _require_equal("tokenize_chinese_chars", settings.tokenize_chinese_chars, options.tokenize_chinese_chars)
+    if options.added_tokens is not None:
+        added = read_added_tokens(options.added_tokens, pieces.vocabulary)
+        _require_equal("--added-tokens", settings.added_tokens, added)
     if options.vocab is None:
         return
-    given = read_word_pieces(options.vocab, pieces.lower_case, pieces.strip_accents, None)
-    if given.vocabulary.pieces != pieces.vocabulary.pieces:
+    given = read_vocabulary_at(options.vocab)
+    if given.pieces != pieces.vocabulary.pieces:
         raise TrainingError(f"{options.vocab} is not the vocabulary that the run began with", _AS_IT_BEGAN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 # Telltale parts of names, the more particular first.
@@ -28,12 +29,14 @@ _TELLTALES = (
     ("resnet", "an image model"),
     ("conv1/", "an image model"),
     ("lstm", "a recurrent network"),
-    (".attributes/variable_value", "a TensorFlow 2 checkpoint of Keras objects, whose variables go by other names"),
+    (".attributes/variable_value", "a TensorFlow 2 checkpoint of objects, such as Keras makes, under other names"),
 )
-_KERAS = ("tf_electra", ".attributes/variable_value")
+# What names of transformers' TFElectra classes hold, and NVIDIA's, which are objects of Keras.
+_KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
 _RESAVE = (
     "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that), "
-    "load the tf_model.h5 in transformers 4.57 with from_tf=True, and save it there with save_pretrained."
+    "load the tf_model.h5 in transformers 4.50.3 with from_tf=True (4.51 and later leave the model empty), and save "
+    "it there with save_pretrained."
 )
 
 
@@ -46,7 +49,7 @@ def advice(names: Iterable[str]) -> str | None:
     Returns:
         A hint, or None.
     """
-    return _RESAVE if any(telltale in name.lower() for name in names for telltale in _KERAS) else None
+    return _RESAVE if any(_KERAS.search(name) for name in names) else None
 
 
 def resemblance(names: Iterable[str]) -> str:

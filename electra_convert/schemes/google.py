@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from electra_convert.errors import NamesError, NotElectraError, SourceError, listing
+from electra_convert.errors import NamesError, NotElectraError, SourceError, counted, listing
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import METAGRAPH, SAVED_MODEL_FILE
 from electra_convert.formats.tf_bundle import BundleSource
@@ -58,6 +58,7 @@ def _read_task(
         step=_step(location.path, step_tensor, source),
         step_tensor=step_tensor,
         unmapped=found.unexpected,
+        left_out=found.training.names | set(found.foreign),
         notices=_notices(location, found),
         folder=location.folder,
         sources=(source,),
@@ -110,7 +111,8 @@ def _task_warnings(found: Recognition) -> list[str]:
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor], choice: Choice | None) -> Recognition:
     try:
-        recognition = recognise(tensors.keys(), _projects(tensors), choice=choice)
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        recognition = recognise(tensors.keys(), _projects(tensors), choice=choice, shapes=shapes)
     except NotElectraError as error:
         raise SourceError(
             f"{path} is not a checkpoint of google-research/electra: {error.message}; "
@@ -184,24 +186,37 @@ def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
     if recognition.foreign:
         names = ", ".join(collapse(recognition.foreign))
         notices.append(f"Left out, {recognition.layout.foreign_is}: {names}.")
-    if recognition.other_slots:
-        others = ", ".join(_other_state(recognition))
-        notices.append(f"Left out, state of an optimiser that is not ELECTRA's: {others}.")
+    notices += _training_notices(recognition)
     if recognition.layout.name == "encoder":
         notices.append("The checkpoint is an encoder alone, without a pretraining head.")
     return tuple(notices)
 
 
-def _other_state(recognition: Recognition) -> list[str]:
+def _training_notices(recognition: Recognition) -> list[str]:
+    state = recognition.training
+    told = []
+    if state.slots or state.powers:
+        told.append(
+            f"Left out, state of an optimiser that is not ELECTRA's: {', '.join(_optimizer_told(recognition))}."
+        )
+    if state.counters:
+        told.append(f"Left out, counters of the training: {', '.join(sorted(state.counters))}.")
+    if state.gradients:
+        names = sorted(state.gradients, key=lambda name: (len(name), name))
+        count = counted(len(names), "tensor")
+        told.append(f"Left out, accumulated gradients, {count} of variables' shapes: {listing(names, 4)}.")
+    return told
+
+
+def _optimizer_told(recognition: Recognition) -> list[str]:
     """Slots and counters of other optimisers: a slot that every variable has by its own name, else all names."""
     variables = {name for bound in recognition.bindings.values() for binding in bound for name in binding.tf}
     slots: dict[str, set[str]] = {}
-    for name in recognition.other_slots:
-        variable, _, slot = name.rpartition("/")
+    for variable, slot in recognition.training.slots.values():
         slots.setdefault(slot, set()).add(variable)
     whole = {slot for slot, having in slots.items() if variables <= having}
-    rest = [name for name in recognition.other_slots if name.rpartition("/")[2] not in whole]
-    return [f"{slot} of every variable" for slot in sorted(whole)] + collapse(rest)
+    rest = [name for name, (_, slot) in recognition.training.slots.items() if slot not in whole]
+    return [f"{slot} of every variable" for slot in sorted(whole)] + collapse([*rest, *recognition.training.powers])
 
 
 def variables(network: Network, model: Model) -> Iterator[tuple[str, Weight]]:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
-from electra_convert.errors import NotElectraError
-from electra_convert.schemes.heads import HEADS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
+from electra_convert.errors import NotElectraError, UsageError
+from electra_convert.schemes.heads import HEADS, KINDS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
 from electra_convert.schemes.heads.question_answering import JOINT_LAYER
 from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Binding, Role, RuleTable, Scopes, expand
+from electra_convert.schemes.training_state import Shape, TrainingState, find_training_state
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,8 @@ LAYOUTS: Mapping[str, Layout] = {
     )
 }
 
-_NO_SHAPES: Mapping[str, bool] = {}
-# Slots and counters of optimisers other than ELECTRA's own: not part of a model, and of no use to resume it.
-OTHER_SLOTS = ("Adam", "Adam_1", "Momentum", "lamb_m", "lamb_v", "ExponentialMovingAverage")
-OTHER_COUNTERS = frozenset({"beta1_power", "beta2_power"})
+_UNKNOWN: Mapping[str, bool] = {}
+_NO_SHAPES: Mapping[str, Shape] = {}
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Recognition:
         bindings: every tensor that each model of the layout has.
         slots: the optimiser slots.
         foreign: variables of the layout with no counterpart in transformers.
-        other_slots: slots and counters of other optimisers.
+        training: what else training left there, of no use to resume it.
         missing: variables of the layout that are not there.
         unexpected: names that the layout has no place for.
         tasks: those that it was fine-tuned for.
@@ -112,7 +111,7 @@ class Recognition:
     bindings: Mapping[Role, tuple[Binding, ...]]
     slots: frozenset[str]
     foreign: tuple[str, ...]
-    other_slots: tuple[str, ...]
+    training: TrainingState
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     tasks: tuple[Task, ...] = ()
@@ -120,9 +119,10 @@ class Recognition:
 
 def recognise(
     names: Set[str],
-    projects: Mapping[str, bool] = _NO_SHAPES,
+    projects: Mapping[str, bool] = _UNKNOWN,
     rules: RuleTable = RULES,
     choice: Choice | None = None,
+    shapes: Mapping[str, Shape] = _NO_SHAPES,
 ) -> Recognition:
     """Tell which layout the names of a checkpoint have, from the exact set of them.
 
@@ -132,13 +132,14 @@ def recognise(
             names of a projection do.
         rules: the table.
         choice: the task whose head is wanted, where there are several, or where its name does not tell what it is.
+        shapes: of all that has one, to tell accumulated gradients, slots and counters from variables.
 
     Returns:
         The layout, and all that is missing or unexpected in it.
     """
     slots = _suffixed(names, SLOT_NAMES)
-    others = _suffixed(names, OTHER_SLOTS) | (names & OTHER_COUNTERS)
-    variables = names - slots - others - {STEP_NAME}
+    training = find_training_state(names - slots - {STEP_NAME}, shapes)
+    variables = names - slots - training.names - {STEP_NAME}
     layout = LAYOUTS[_closest(variables)]
     tasks = find_tasks(variables, choice) if layout.name == "fine_tuned" else ()
     chosen = [task for task in tasks if choice is None or task.name == choice.task]
@@ -160,7 +161,7 @@ def recognise(
         bindings,
         slots,
         tuple(sorted(foreign)),
-        tuple(sorted(others)),
+        training,
         tuple(sorted(wanted - variables)),
         tuple(sorted(variables - wanted - foreign - beside)),
         tasks,
@@ -196,6 +197,16 @@ class Choice:
 
     task: str
     kind: Head | None = None
+
+
+def read_task(given: str | None) -> Choice | None:
+    """NAME, or NAME=KIND where the name of a task does not tell what it is; raises UsageError for an unknown kind."""
+    if given is None:
+        return None
+    name, said, kind = given.partition("=")
+    if not name or (said and kind not in KINDS):
+        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
+    return Choice(name, KINDS[kind] if said else None)
 
 
 def find_tasks(variables: Set[str], choice: Choice | None = None) -> tuple[Task, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,13 +114,14 @@ class Checkpoint:
         models: by role.
         step: the global step, or None where it is not known.
         step_tensor: the variable that holds it, or None.
-        unmapped: tensors that no rule, slot or notice accounts for.
+        unmapped: tensors that no rule, slot or notice accounts for, by their names in the source.
         notices: what is left out or was passed over, and why.
         folder: where hparams.json and vocab.txt would lie.
         sources: the opened containers.
         record: the conversion.json beside the first of transformers models, or None.
         graph: the .meta beside a TensorFlow checkpoint, or None.
         tasks: those that Google's code fine-tuned it for.
+        left_out: tensors that are no part of a model and that notices tell of, by their names in the source.
         warnings: what is left out of it though a user would expect it, or was guessed.
     """
 
@@ -138,6 +140,7 @@ class Checkpoint:
     record: Mapping[str, Any] | None = None
     graph: Path | None = None
     tasks: tuple[Task, ...] = ()
+    left_out: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -149,6 +152,31 @@ class Checkpoint:
         models = ", ".join(f"{role} of {model.parameters:,} parameters" for role, model in self.models.items())
         return f"<Checkpoint {str(self.path)!r}: {self.format}; {models}>"
 
+    def excluding(self, patterns: Sequence[str]) -> Checkpoint:
+        """The same without tensors of no model that a user says may go.
+
+        Args:
+            patterns: of names as the source has them; * stands for anything, slashes and dots included.
+
+        Raises:
+            NamesError: one of them fits no tensor, or one of a model or its optimiser.
+        """
+        names = {name for source in self.sources for name in source.tensors}
+        found = {pattern: {name for name in names if fnmatchcase(name, pattern)} for pattern in patterns}
+        for pattern, fitting in found.items():
+            taken = fitting - self.left_out - set(self.unmapped)
+            if taken or not fitting:
+                does = f"would take tensors of the model: {listing(collapse(taken))}" if taken else "fits no tensor"
+                of_none = f"What is of no model: {listing(collapse(self.unmapped))}." if self.unmapped else None
+                raise NamesError(
+                    f"{self.path}: --exclude '{pattern}' {does}",
+                    of_none or "Every tensor is accounted for: leave --exclude out.",
+                )
+        gone = [name for name in self.unmapped if any(name in fitting for fitting in found.values())]
+        notice = [f"Left out as asked (--exclude): {', '.join(collapse(gone))}."] if gone else []
+        rest = tuple(name for name in self.unmapped if name not in gone)
+        return replace(self, unmapped=rest, notices=(*self.notices, *notice))
+
     def require_mapped(self) -> None:
         """Refuse to go on while a tensor is unaccounted for.
 
@@ -159,7 +187,8 @@ class Checkpoint:
             raise NamesError(
                 f"{self.path}: {counted(len(self.unmapped), 'tensor')} of no ELECTRA model that this tool knows: "
                 f"{', '.join(collapse(self.unmapped))}",
-                "Nothing is skipped silently: save the checkpoint without them, or report the layout.",
+                "Nothing is skipped silently. If you know that they are no part of the model, say so with "
+                f"--exclude '{self.unmapped[0]}', or with a pattern such as 'my_scope/*'.",
             )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
+from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import ADAPTER_FILE, BESIDE_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.family import ELECTRA
@@ -47,6 +48,8 @@ from electra_convert.tensors.weight import Weight
 
 # Before transformers 4.31 these buffers were saved with the weights; they hold 0, 1, 2, ... and zeros.
 BUFFERS = (f"{ELECTRA.prefix}embeddings.position_ids", f"{ELECTRA.prefix}embeddings.token_type_ids")
+# What torch.nn.DataParallel and torch.compile put before every name of a model that they wrap.
+_WRAPPERS = {"module.": "torch.nn.DataParallel", "_orig_mod.": "torch.compile"}
 _BASE_PARTS = ("embeddings.", "embeddings_project.", "encoder.")
 _OLD_NORM = {".LayerNorm.gamma": ".LayerNorm.weight", ".LayerNorm.beta": ".LayerNorm.bias"}
 
@@ -193,10 +196,11 @@ def read_models(
     notices: list[str] = []
     steps: list[Tensor] = []
     unmapped: list[str] = []
+    left_out: list[str] = []
     for location in locations:
         source = open_source(location)
         beside = _beside(location, open_source)
-        weights = translate(source.tensors)
+        weights, unwrapped = _unwrapped(translate(source.tensors))
         state = _recognise(location.path, weights)
         optimizer = _optimizer(location, open_source)
         sources.extend(opened for opened in (source, optimizer, beside) if opened)
@@ -204,8 +208,9 @@ def read_models(
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
         models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {}, beside)
         steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
-        notices.extend(_notices(location, state))
-        unmapped.extend(state.unexpected)
+        notices.extend([*unwrapped, *_notices(location, state)])
+        unmapped.extend(weights[name].tensor.name for name in state.unexpected)
+        left_out.extend(weights[name].tensor.name for name in state.buffers)
     record = next(iter(models.values())).record
     return Checkpoint(
         path=path,
@@ -217,11 +222,23 @@ def read_models(
         step=_step(path, steps, record),
         step_tensor=steps[0] if steps else None,
         unmapped=tuple(unmapped),
+        left_out=frozenset(left_out),
         notices=tuple(notices),
         folder=locations[0].folder,
         sources=tuple(sources),
         record=record,
     )
+
+
+def _unwrapped(weights: Mapping[str, Weight]) -> tuple[Mapping[str, Weight], list[str]]:
+    """A model without what every one of its names begins with, where something wrapped it, and notices of that."""
+    notices = []
+    while found := next(
+        (one for one in _WRAPPERS if weights and all(name.startswith(one) for name in weights)), None
+    ):
+        weights = {name.removeprefix(found): weight for name, weight in weights.items()}
+        notices.append(f"Taken off, {found} before every name, which {_WRAPPERS[found]} puts there.")
+    return weights, notices
 
 
 def _recognise(path: Path, weights: Mapping[str, Weight]) -> StateDict:
@@ -330,6 +347,7 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
+        refuse_placeholder(path)
         raise ConfigError(f"{path} cannot be read: {error}", "Remove it, or restore it.") from error
     if not isinstance(record, dict):
         raise ConfigError(f"{path} is not a JSON object", "Remove it, or restore it.")

@@ -1,7 +1,7 @@
 """The vocabulary and the files around it: read as Google's code reads it, written for transformers and read back."""
 
-from electra_convert.tokenizer.casing import Casing, check_accents, decide_casing
-from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_config
+from electra_convert.tokenizer.casing import Casing, decide_casing
+from electra_convert.tokenizer.encode import TokenizerSettings, encode_tokenizer, encode_tokenizer_config
 from electra_convert.tokenizer.folder import (
     accents_of_folder,
     casing_of_folder,
@@ -14,10 +14,10 @@ from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, che
 __all__ = [
     "Casing",
     "SPECIAL_TOKENS",
+    "TokenizerSettings",
     "Vocabulary",
     "accents_of_folder",
     "casing_of_folder",
-    "check_accents",
     "check_size",
     "decide_casing",
     "encode_tokenizer",

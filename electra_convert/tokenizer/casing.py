@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from electra_convert.errors import VocabularyError, listing
+from electra_convert.tokenizer.coverage import STRAY_SHARE, takes_apart
 from electra_convert.tokenizer.vocabulary import Vocabulary
 
-# Fewer than one in this many are strays: characters an alphabet was filled up with (Ⅱ, Ω), not words of a text.
-_STRAY_SHARE = 100
+# Hangul and kana that stripping would take apart decide where they are so many times the lower-case pieces: of text
+# that was stripped there would be none, and in an alphabet's list of Latin letters there is no evidence.
+_OUTWEIGH = 4
 
 
 class Casing(NamedTuple):
@@ -37,6 +39,7 @@ class _Evidence:
         upper: pieces that lower-casing would change.
         lower: how many pieces have lower-case letters and no others.
         accented: how many pieces stripping the accents would change.
+        apart: how many of them are of Hangul or kana, which it would take apart.
         count: how many pieces a text can give at all.
     """
 
@@ -44,6 +47,7 @@ class _Evidence:
     upper: tuple[str, ...]
     lower: int
     accented: int
+    apart: int
     count: int
 
     @property
@@ -53,15 +57,21 @@ class _Evidence:
         return _are_strays(len(self.upper), with_case) if with_case else None
 
     @property
-    def examples(self) -> str:
-        return f"{len(self.upper)} upper-case pieces ({listing(map(repr, self.upper), 4)})"
+    def default(self) -> bool:
+        """What is assumed where nothing is stated."""
+        if self.lower_case is None:
+            return _are_strays(self.accented, self.count)
+        decomposed = not _are_strays(self.apart, self.count) and self.apart > _OUTWEIGH * self.lower
+        return self.lower_case and not decomposed
 
 
 def decide_casing(option: bool | None, hparams_value: bool | None, vocabulary: Vocabulary) -> Casing:
     """Decide by an explicit option, else by the hparams, else by the vocabulary itself.
 
     A piece that changes when it is lower-cased can never come out of a tokenizer that lower-cases. Pieces with
-    punctuation among other characters, such as [CLS] or <S>, come out of no text and count for nothing.
+    punctuation among other characters, such as [CLS] or <S>, come out of no text and count for nothing. Of Hangul and
+    kana, stripping accents would leave nothing; of scripts whose vowel signs it strips, such as Bengali, it leaves
+    what models were really trained on.
 
     Args:
         option: True for --uncased, False for --cased, None for neither.
@@ -73,41 +83,20 @@ def decide_casing(option: bool | None, hparams_value: bool | None, vocabulary: V
     evidence = _weigh(vocabulary)
     if option is not None:
         if option and evidence.lower_case is False and not hparams_value:
+            examples = listing(map(repr, evidence.upper), 4)
             raise VocabularyError(
-                f"{vocabulary.path} has {evidence.examples}, which --uncased could never produce",
+                f"{vocabulary.path} has {len(evidence.upper)} upper-case pieces ({examples}), which --uncased could "
+                "never produce",
                 'Leave --uncased out, or state "do_lower_case": true in --hparams if the model was trained so.',
             )
         return Casing(option, "--uncased" if option else "--cased", _notice(option, evidence))
     if hparams_value is not None:
         return Casing(hparams_value, "hparams do_lower_case", _notice(hparams_value, evidence))
-    lower_case = evidence.lower_case
-    if lower_case is None:
-        lower_case = _are_strays(evidence.accented, evidence.count)
-    return Casing(lower_case, _origin(evidence), _notice(lower_case, evidence))
-
-
-def check_accents(
-    vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, remedy: str = "--no-strip-accents"
-) -> str | None:
-    """Say whether stripping accents would leave many pieces of a vocabulary without use.
-
-    Returns:
-        A notice, None where nothing is amiss.
-    """
-    if not (lower_case and strip_accents):
-        return None
-    accented = [piece for piece in vocabulary.pieces if _strip_accents(piece) != piece]
-    if _are_strays(len(accented), len(vocabulary)):
-        return None
-    examples = listing(map(repr, accented), 4)
-    return (
-        f"{len(accented)} of {len(vocabulary)} pieces of {vocabulary.path.name} ({examples}) are of no use once "
-        f"accents are stripped; {remedy} keeps them"
-    )
+    return Casing(evidence.default, _origin(evidence), _notice(evidence.default, evidence))
 
 
 def _are_strays(count: int, among: int) -> bool:
-    return count * _STRAY_SHARE < among or count == 0
+    return count * STRAY_SHARE < among or count == 0
 
 
 def _weigh(vocabulary: Vocabulary) -> _Evidence:
@@ -116,7 +105,8 @@ def _weigh(vocabulary: Vocabulary) -> _Evidence:
     upper = tuple(piece for piece in pieces if piece.lower() != piece)
     lower = sum(piece.lower() == piece != piece.upper() for piece in pieces)
     accented = sum(_strip_accents(piece) != piece for piece in pieces)
-    return _Evidence(vocabulary.path.name, upper, lower, accented, len(pieces))
+    apart = sum(map(takes_apart, pieces))
+    return _Evidence(vocabulary.path.name, upper, lower, accented, apart, len(pieces))
 
 
 def _strip_accents(piece: str) -> str:
@@ -129,15 +119,12 @@ def _strip_accents(piece: str) -> str:
 def _origin(evidence: _Evidence) -> str:
     if evidence.lower_case is None:
         return "the vocabulary (no piece has case)"
-    return f"the vocabulary ({len(evidence.upper) or 'no'} upper-case, {evidence.lower} lower-case pieces)"
+    apart = f", {evidence.apart} of Hangul or kana" if evidence.lower_case and not evidence.default else ""
+    return f"the vocabulary ({len(evidence.upper) or 'no'} upper-case, {evidence.lower} lower-case pieces{apart})"
 
 
 def _notice(lower_case: bool, evidence: _Evidence) -> str | None:
-    if lower_case and evidence.upper:
-        return f"{evidence.name} has {evidence.examples}, which no lower-cased text can give"
-    if not lower_case and evidence.lower_case:
-        count = len(evidence.upper) or "no"
-        return (
-            f"{evidence.name} has {count} upper-case pieces: in a cased tokenizer most capitalised words become [UNK]"
-        )
-    return None
+    if lower_case or not evidence.lower_case:
+        return None
+    count = len(evidence.upper) or "no"
+    return f"{evidence.name} has {count} upper-case pieces: in a cased tokenizer most capitalised words become [UNK]"

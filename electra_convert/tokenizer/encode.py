@@ -4,16 +4,17 @@ rule by rule (model/tokenization.py), and docs/tokenizer.md lists where it canno
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 if TYPE_CHECKING:
-    from tokenizers import normalizers, pre_tokenizers
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 # WordpieceTokenizer: a longer word becomes [UNK]. BERT's and transformers' own limit is 100.
-_LONGEST_WORD = 200
+LONGEST_WORD = 200
 
 # _is_chinese_char: these ideographs are words of their own.
 _IDEOGRAPHS = (
@@ -39,22 +40,42 @@ _FINAL_SIGMA = (
 )
 
 
-def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, segment: int = 0) -> bytes:
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """How text is made ready for its pieces, under transformers' names.
+
+    Attributes:
+        lower_case: whether it is lower-cased.
+        strip_accents: whether accents are stripped; only done when lower-casing, as in Google's code.
+        tokenize_chinese_chars: whether each ideograph is a word of its own, as in Google's code.
+        added_tokens: pieces that are matched whole, as they are written, before anything else is done.
+    """
+
+    lower_case: bool
+    strip_accents: bool
+    tokenize_chinese_chars: bool = True
+    added_tokens: tuple[str, ...] = ()
+
+    @property
+    def strips(self) -> bool:
+        """Whether accents go in the end."""
+        return self.lower_case and self.strip_accents
+
+
+def encode_tokenizer(vocabulary: Vocabulary, settings: TokenizerSettings, segment: int = 0) -> bytes:
     """Make tokenizer.json.
 
     Args:
-        strip_accents: whether accents are stripped; only done when lower-casing, as in Google's code.
+        segment: the token type of a text, and of the first of two.
 
     Returns:
         The file: the same bytes for the same arguments.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, processors
+    from tokenizers import AddedToken, decoders, models, processors
 
     ids = vocabulary.ids
-    model = models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=_LONGEST_WORD)
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = _normalizer(lower_case, strip_accents)
-    tokenizer.pre_tokenizer = _pre_tokenizer()
+    tokenizer = splitting(settings)
+    tokenizer.model = models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"[CLS]:{segment} $A:{segment} [SEP]:{segment}",
         pair=f"[CLS]:{segment} $A:{segment} [SEP]:{segment} $B:1 [SEP]:1",
@@ -62,55 +83,73 @@ def encode_tokenizer(vocabulary: Vocabulary, lower_case: bool, strip_accents: bo
     )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in settings.added_tokens])
     return (tokenizer.to_str(pretty=True) + "\n").encode()
 
 
-def _normalizer(lower_case: bool, strip_accents: bool) -> normalizers.Normalizer:
+def splitting(settings: TokenizerSettings) -> Tokenizer:
+    """What cuts a text into words, with no pieces yet to cut those into."""
+    from tokenizers import Tokenizer, models
+
+    tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
+    tokenizer.normalizer = _normalizer(settings)
+    tokenizer.pre_tokenizer = _pre_tokenizer(settings.tokenize_chinese_chars)
+    return tokenizer
+
+
+def _normalizer(settings: TokenizerSettings) -> normalizers.Normalizer:
     from tokenizers import Regex, normalizers
 
     steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(_DROPPED), "")]
-    if lower_case:
+    if settings.lower_case:
         steps += [normalizers.Replace(Regex(_FINAL_SIGMA), "ς"), normalizers.Lowercase()]
-    if lower_case and strip_accents:
+    if settings.strips:
         steps += [normalizers.NFD(), normalizers.Replace(Regex(r"\p{Mn}"), "")]
     return normalizers.Sequence(steps)
 
 
-def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+def _pre_tokenizer(tokenize_chinese_chars: bool) -> pre_tokenizers.PreTokenizer:
     from tokenizers import Regex, pre_tokenizers
 
     # _is_punctuation: everything printable in ASCII that is neither letter nor digit, and Unicode's class P.
-    ideographs = "".join(f"{chr(first)}-{chr(last)}" for first, last in _IDEOGRAPHS)
+    split = _IDEOGRAPHS if tokenize_chinese_chars else ()
+    ideographs = "".join(f"{chr(first)}-{chr(last)}" for first, last in split)
     single = Regex(rf"[!-/:-@\[-`{{-~\p{{P}}{ideographs}]")
     return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(single, "isolated")])
 
 
 def encode_tokenizer_config(
-    vocabulary: Vocabulary, lower_case: bool, strip_accents: bool, max_length: int, segment: int = 0
+    vocabulary: Vocabulary, settings: TokenizerSettings, max_length: int, segment: int = 0
 ) -> bytes:
     """Make tokenizer_config.json, from which transformers takes the class and builds a tokenizer of its own.
 
     Args:
-        strip_accents: whether accents are stripped; written as false where nothing is lower-cased, since Google's
-            code strips only then, and transformers would strip regardless.
+        settings: accents are written as kept where nothing is lower-cased: Google's code strips only then, and
+            transformers would strip regardless.
         max_length: the longest input in tokens, the model's max_position_embeddings.
+        segment: the token type of a text, and of the first of two.
 
     Returns:
         The file: the same bytes for the same arguments.
     """
     ids = vocabulary.ids
-    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
-    special = sorted(SPECIAL_TOKENS, key=ids.__getitem__)
+    added = sorted({*SPECIAL_TOKENS, *settings.added_tokens}, key=ids.__getitem__)
     config = {
-        "added_tokens_decoder": {str(ids[token]): {"content": token, **flags} for token in special},
+        "added_tokens_decoder": {str(ids[token]): _added_token(token) for token in added},
         "clean_up_tokenization_spaces": True,
-        "do_lower_case": lower_case,
+        "do_lower_case": settings.lower_case,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         "model_max_length": max_length,
-        "strip_accents": lower_case and strip_accents,
-        "tokenize_chinese_chars": True,
+        "strip_accents": settings.strips,
+        "tokenize_chinese_chars": settings.tokenize_chinese_chars,
         # Another than 0 stands in tokenizer.json alone, which ELECTRA's own class would rebuild without it.
         "tokenizer_class": "PreTrainedTokenizerFast" if segment else ELECTRA.tokenizer_class,
         **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _added_token(token: str) -> dict[str, Any]:
+    special = token in SPECIAL_TOKENS
+    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": special}
+    return {"content": token, **flags}

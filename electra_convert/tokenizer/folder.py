@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import SourceError, VocabularyError, listing
 from electra_convert.formats.names import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
-from electra_convert.tokenizer.vocabulary import Vocabulary, decode_vocabulary, read_small, read_vocabulary
+from electra_convert.tokenizer.vocabulary import (
+    SPECIAL_TOKENS,
+    Vocabulary,
+    decode_vocabulary,
+    read_small,
+    read_vocabulary,
+)
 
 _WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
+_ANOTHER_KIND = (
+    "Google's code knows WordPiece alone. convert --no-tokenizer leaves it out; pretrain --train-vocab "
+    "SIZE trains a WordPiece vocabulary."
+)
 
 
 def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
@@ -85,6 +96,46 @@ def accents_of_folder(folder: Path) -> bool | None:
     return _setting(folder, "strip_accents")
 
 
+@dataclass(frozen=True)
+class SavedSettings:
+    """What tokenizer_config.json says of a tokenizer, under its names; None where it says nothing.
+
+    Attributes:
+        added_tokens: those that are no special tokens.
+    """
+
+    strip_accents: bool | None = None
+    tokenize_chinese_chars: bool | None = None
+    added_tokens: tuple[str, ...] = ()
+
+
+def settings_of_folder(folder: Path) -> SavedSettings:
+    """Find how the tokenizer of a transformers folder makes text ready, apart from its casing.
+
+    Raises:
+        VocabularyError: a file is malformed.
+        SourceError: a file may not be read.
+    """
+    path = folder / TOKENIZER_CONFIG_FILE
+    entries = _read_object(path).get("added_tokens_decoder") if _is_there(path) else None
+    added = [entry for entry in (entries.values() if isinstance(entries, dict) else []) if isinstance(entry, dict)]
+    contents = [entry.get("content") for entry in added if not entry.get("special")]
+    tokens = tuple(token for token in contents if isinstance(token, str) and token not in SPECIAL_TOKENS)
+    return SavedSettings(accents_of_folder(folder), _setting(folder, "tokenize_chinese_chars"), tokens)
+
+
+def max_length_of_folder(folder: Path) -> int | float | None:
+    """model_max_length of tokenizer_config.json, None where it states no number.
+
+    Raises:
+        VocabularyError: the file is malformed.
+        SourceError: the file may not be read.
+    """
+    path = folder / TOKENIZER_CONFIG_FILE
+    value = _read_object(path).get("model_max_length") if _is_there(path) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def segment_of_folder(folder: Path) -> int:
     """The token type that the tokenizer of a transformers folder gives a text: as tokenizer.json says, else 0."""
     path = folder / TOKENIZER_FILE
@@ -139,7 +190,7 @@ def _ids(tokenizer: Mapping[str, Any], path: Path) -> dict[str, int]:
     model = tokenizer.get("model")
     if not isinstance(model, dict) or model.get("type", "WordPiece") != "WordPiece":
         kind = reprlib.repr(model.get("type") if isinstance(model, dict) else model)
-        raise VocabularyError(f"{path}: the tokenizer's model is {kind}, expected 'WordPiece'", _WAY_OUT)
+        raise VocabularyError(f"{path}: the tokenizer's model is {kind}, expected 'WordPiece'", _ANOTHER_KIND)
     prefix = model.get("continuing_subword_prefix", "##")
     if prefix != "##":
         raise VocabularyError(f"{path}: pieces inside a word begin with {reprlib.repr(prefix)}, expected '##'")

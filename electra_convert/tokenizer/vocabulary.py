@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from electra_convert.errors import VocabularyError, listing
@@ -13,9 +18,19 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # The largest vocabularies in use (250,000 pieces) take 5 MB; their tokenizer.json about 10 MB.
 LARGEST_FILE = 1 << 26
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MEANT = "This is JSON; give vocab.txt, the text file with one WordPiece on each line."
+_UTF_16_OR_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# In text of UTF-16 half of the bytes may be zero; in a vocabulary a piece may be one that its corpus held.
+_FEW_ZEROS = 10
 _WHAT_IT_IS = "A vocabulary is a text file (vocab.txt) in UTF-8 with one WordPiece on each line."
+_GIVE_TEXT = "Give vocab.txt, the text file with one WordPiece on each line, or the folder of a WordPiece tokenizer."
+_WITHOUT_ONE = (
+    "WordPiece cannot use it. convert --no-tokenizer writes the model without a tokenizer, and carries vocab.txt as "
+    "it is; texts must then be cut into pieces elsewhere."
+)
+
+# What SentencePiece writes before the first piece of a word, and a line of its .vocab files.
+_WORD_BEGINS = "\u2581"
+_SCORED = re.compile(r".*\t-?\d+(\.\d+)?(e-?\d+)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
         The vocabulary, with a notice where pieces repeat.
 
     Raises:
-        VocabularyError: it is no UTF-8 text, is empty, begins with a byte order mark or lacks a special token.
+        VocabularyError: it is no UTF-8 text, is empty, begins with a byte order mark, or lacks a special token and is
+            called what it looks like.
         SourceError: it is missing or may not be read.
     """
     return decode_vocabulary(read_small(path), path)
@@ -88,26 +104,84 @@ def decode_vocabulary(data: bytes, path: Path) -> Vocabulary:
     pieces = tuple(line.strip() for line in lines)
     missing = [token for token in SPECIAL_TOKENS if token not in pieces]
     if missing:
-        raise VocabularyError(
-            f"{path} lacks {listing(missing)} among its {len(pieces)} pieces",
-            _MEANT
-            if path.suffix == ".json"
-            else f"An ELECTRA vocabulary holds {listing(SPECIAL_TOKENS)}; is this one of another kind of model?",
-        )
+        raise _no_vocabulary(data, pieces, missing, path)
     return Vocabulary(pieces, data, path, _notices(pieces, path))
+
+
+def require_word_pieces(vocabulary: Vocabulary) -> None:
+    """Refuse to make a tokenizer for the pieces of SentencePiece, of which WordPiece would find none in any text.
+
+    Raises:
+        VocabularyError: they are such pieces.
+    """
+    if (told := sentencepiece_remark(vocabulary)) is not None:
+        raise VocabularyError(f"{vocabulary.path}{told.removeprefix(vocabulary.path.name)}", _WITHOUT_ONE)
+
+
+def sentencepiece_remark(vocabulary: Vocabulary) -> str | None:
+    """Say that a vocabulary is one of SentencePiece, which marks where words begin; None where it is not."""
+    marked = _marked(vocabulary.pieces)
+    if marked is None:
+        return None
+    return (
+        f"{vocabulary.path.name} is a vocabulary of SentencePiece: {marked}. WordPiece, which ELECTRA's tokenizer "
+        "is, knows no such mark, and would make [UNK] of every word"
+    )
+
+
+def _marked(pieces: Sequence[str]) -> str | None:
+    marked = [piece for piece in pieces if piece.removeprefix("##").startswith(_WORD_BEGINS)]
+    if len(marked) * 10 < len(pieces):
+        return None
+    return f"{len(marked)} of {len(pieces)} pieces begin with {_WORD_BEGINS!r} (U+2581)"
+
+
+def _no_vocabulary(data: bytes, pieces: Sequence[str], missing: Sequence[str], path: Path) -> VocabularyError:
+    """What a text is that lacks special tokens."""
+    if (kind := _json_kind(data)) is not None:
+        return VocabularyError(f"{path} is JSON{kind}, expected a WordPiece on each line", _GIVE_TEXT)
+    scored = sum(_SCORED.fullmatch(piece) is not None for piece in pieces)
+    if scored * 2 > len(pieces):
+        return VocabularyError(
+            f"{path} has scores: a piece, a tab and a number on {scored} of its {len(pieces)} lines, as "
+            "SentencePiece writes them",
+            _WITHOUT_ONE,
+        )
+    told = f"{path} lacks {listing(missing)} among its {len(pieces)} pieces"
+    if (marked := _marked(pieces)) is not None:
+        return VocabularyError(f"{told}, and is a vocabulary of SentencePiece: {marked}", _WITHOUT_ONE)
+    return VocabularyError(
+        told, f"An ELECTRA vocabulary holds {listing(SPECIAL_TOKENS)}; is this one of another kind of model?"
+    )
+
+
+def _json_kind(data: bytes) -> str | None:
+    """Which JSON a text is, in words that follow "JSON"; None where it is none."""
+    if not data.lstrip().startswith((b"{", b"[")):
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    model = value.get("model") if isinstance(value, dict) else None
+    kind = model.get("type") if isinstance(model, dict) else None
+    return f", the tokenizer.json of a {kind} tokenizer" if isinstance(kind, str) else ""
 
 
 def _text(data: bytes, path: Path) -> str:
     if not data:
         raise VocabularyError(f"{path} is empty, expected one WordPiece on each line", "Copy or download it again.")
-    if data.startswith(_BYTE_ORDER_MARK):
+    if data.startswith(codecs.BOM_UTF8):
         raise VocabularyError(
             f"{path}, line 1: begins with a byte order mark, which would become part of the first piece",
             "Save it as UTF-8 without one.",
         )
-    zero = data.find(b"\0")
-    if zero >= 0:
-        raise VocabularyError(f"{path}, line {_line(data, zero)}: a zero byte, this is no text file", _WHAT_IT_IS)
+    zeros = data.count(0)
+    if data.startswith(_UTF_16_OR_32) or zeros * _FEW_ZEROS > len(data):
+        raise VocabularyError(
+            f"{path} is no text in UTF-8: it is UTF-16 or binary, {zeros} of its {len(data)} bytes are zero",
+            _WHAT_IT_IS,
+        )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -149,7 +223,9 @@ def check_size(vocabulary: Vocabulary, rows: int, pad: bool) -> str | None:
     if count == rows:
         return None
     if count < rows and (pad or rows == -(-count // 8) * 8):
-        return f"{vocabulary.path.name} has {count} pieces for {rows} rows of the embedding: the last rows have none"
+        told = f"{vocabulary.path.name} has {count} pieces for {rows} rows of the embedding: the last rows have none"
+        line_feed = _line_feed(vocabulary)
+        return told if line_feed is None else f"{told}. {line_feed}: every piece after it has too high an id then"
     if count < rows:
         hint = (
             "Either this vocabulary belongs to another model, or the last rows have no piece, "
@@ -161,9 +237,42 @@ def check_size(vocabulary: Vocabulary, rows: int, pad: bool) -> str | None:
 
 
 def _hint_for_longer(vocabulary: Vocabulary, rows: int) -> str:
+    surplus = len(vocabulary) - rows
     blank = 0
     while blank < len(vocabulary) and not vocabulary.pieces[-1 - blank]:
         blank += 1
-    if blank and len(vocabulary) - blank <= rows:
-        return f"It ends with blank lines, and each counts as a piece: remove {len(vocabulary) - rows} of them."
+    if blank >= surplus:
+        return f"It ends with blank lines, and each counts as a piece: remove {surplus} of them."
+    if surplus == 1 and (line_feed := _line_feed(vocabulary)) is not None:
+        return f"{line_feed}: remove one of them, and every piece after it has its own id again."
     return "This vocabulary belongs to another model."
+
+
+def _line_feed(vocabulary: Vocabulary) -> str | None:
+    """Point at the first two blank lines with a piece after them; None where there are none."""
+    pieces = vocabulary.pieces
+    for line, pair in enumerate(pairwise(pieces), start=1):
+        if not any(pair) and any(pieces[line:]):
+            return f"Lines {line} and {line + 1} are both blank, as where a line feed was written as a piece"
+    return None
+
+
+def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Pieces that are to be matched whole: those given, or those of a file with one on each line.
+
+    Raises:
+        VocabularyError: there are none, one is no piece of the vocabulary, or the file is no text.
+        SourceError: the file is missing or may not be read.
+    """
+    name = given if isinstance(given, Path) else "the added tokens"
+    lines = _text(read_small(given), given).split("\n") if isinstance(given, Path) else given
+    tokens = list(dict.fromkeys(token for line in lines if (token := line.strip())))
+    ids = vocabulary.ids
+    if unknown := [token for token in tokens if token not in ids]:
+        raise VocabularyError(
+            f"{name}: no pieces of {vocabulary.path} are {listing(map(repr, unknown))}",
+            "A token that the model was not trained with has no embedding; leave it out.",
+        )
+    if not tokens:
+        raise VocabularyError(f"{name}: there are none", "Write one piece of the vocabulary on each line.")
+    return tuple(token for token in tokens if token not in SPECIAL_TOKENS)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.checkpoint import Model
 from electra_convert.errors import NamesError
 from electra_convert.pytorch import Precision
-from electra_convert.schemes.mapping import Role
-from electra_convert.verification.inputs import Batch, Limits
+from electra_convert.schemes.heads import Head
+from electra_convert.verification.inputs import Batch
 from electra_convert.verification.metrics import (
     Agreement,
     Array,
     Figures,
+    agreement_of_choices,
     agreement_of_decisions,
     agreement_of_tokens,
     distance,
     largest_difference,
 )
 from electra_convert.verification.recorded import Recording
-from electra_convert.verification.runners import LOGITS, Rounded, Run, Runner, Stages, stage_name
+from electra_convert.verification.runners import LOGITS, Rounded, Run, Runner, Stages, answer_name, stage_name
+from electra_convert.verification.weights import dtypes_of
 
 TOLERANCE = 1e-4
 BOTH: tuple[Precision, ...] = ("float32", "float64")
@@ -147,7 +150,8 @@ class OutputsParity:
         layers = sum(name.startswith("layer") for name in names)
         parts = [f"the {names[0]}"] if names[0] == stage_name(0) else []
         parts += [f"the hidden states of {layers} layers at {self.positions:,} positions"] if layers else []
-        parts += [f"the logits at {self.positions_of_logits:,} positions"] if LOGITS in names else []
+        answers = " and ".join(name for name in names if name.endswith(LOGITS))
+        parts += [f"the {answers} at {self.positions_of_logits:,} positions"] if answers else []
         return ", ".join(parts)
 
     @property
@@ -178,13 +182,13 @@ class Compared:
 
 @dataclass(frozen=True)
 class Pairing:
-    """One model of both sides, and how it is to be run.
+    """One model of both sides, the head that both are to compute, and how it is to be run.
 
     Weights that the candidate holds in a narrower dtype are rounded in the reference too, so that the limits need not
     be looser. A tolerance of None stands for the rule.
     """
 
-    role: Role
+    head: Head
     reference: Runner
     candidate: Runner
     batches: Sequence[Batch]
@@ -209,22 +213,20 @@ def start_comparisons(pairings: Sequence[Pairing]) -> list[Callable[[], Compared
 
 def _finish(pairing: Pairing, reference: Callable[[], list[Run]], candidate: Callable[[], list[Run]]) -> Compared:
     (expected,), (found, exact) = reference(), candidate()  # in turn: two at a time get into each other's way
+    compared = [*_layers(expected.stages), *(answer_name(name) for name in pairing.head.outputs)]
+    sides = ({name: expected.stages[name] for name in compared}, found.stages)
+    positions = sum(batch.input_ids.size for batch in pairing.batches)
     limit, own = pairing.tolerance, None
     if limit is None:
         limit, own = TOLERANCE, partial(_exact_stages, pairing)
-    headed = LOGITS in expected.stages
-    sides = (expected.stages, found.stages)
-    positions = sum(batch.input_ids.size for batch in pairing.batches)
     outputs = OutputsParity(
         reference=expected.framework,
         candidate=found.framework,
         positions=positions,
-        positions_of_logits=positions,
+        positions_of_logits=_places(pairing.head, sides[0], positions),
         stages=compare_stages(*sides, exact.stages, lambda _: limit, own),
-        agreement=_agreement(pairing.role, *sides, [batch.input_mask for batch in pairing.batches])
-        if headed
-        else None,
-        sample=_sample(pairing.role, *sides) if headed else None,
+        agreement=_agreement(pairing.head, *sides, [batch.input_mask for batch in pairing.batches]),
+        sample=_sample(pairing.head, *sides),
         rounding=_rounding(pairing) if pairing.rounded else {},
     )
     return Compared(outputs, {**expected.versions, **found.versions}, expected.notes + found.notes)
@@ -239,18 +241,13 @@ def _rounding(pairing: Pairing) -> dict[str, Figures]:
     """What the rounding does by itself: the two sides as they are."""
     runners = (pairing.reference, pairing.candidate)
     (plain,), (other,) = (runner.start(pairing.batches, ("float32",), {})() for runner in runners)
-    return {name: distance(arrays, other.stages[name]) for name, arrays in plain.stages.items()}
+    return {
+        name: distance(arrays, other.stages[name]) for name, arrays in plain.stages.items() if name in other.stages
+    }
 
 
-def compare_recording(
-    role: Role,
-    recording: Recording,
-    candidate: Runner,
-    limits: Limits,
-    dtypes: Sequence[str],
-    tolerance: float | None,
-) -> Compared:
-    """Run the candidate, and compare what it computes with what was recorded.
+def compare_recording(model: Model, recording: Recording, candidate: Runner, tolerance: float | None) -> Compared:
+    """Run a model of the candidate, and compare what it computes with what was recorded.
 
     Limits are looser where its weights have narrower dtypes than float32; a tolerance of None stands for the rule.
 
@@ -261,14 +258,14 @@ def compare_recording(
     expected = recording.stages
     ran, more = candidate.start([recording.batch], BOTH, {})()
     found, exact = recording.select(ran.stages), recording.select(more.stages)
+    dtypes = dtypes_of(model)
     share = max((_LOOSER.get(dtype, 0.0) for dtype in dtypes), default=0.0)
 
     def limit(name: str) -> float:
         largest = max(float(np.abs(array).max()) for array in expected[name])
         return max(TOLERANCE, share * largest) if tolerance is None else tolerance
 
-    layers = sum(name.startswith("layer") for name in ran.stages)
-    not_covered = recording.not_covered(limits, layers)
+    not_covered = recording.not_covered(model)
     if share and tolerance is None:
         rounding = f"differences within the rounding of {', '.join(dtypes)}"
         not_covered += (f"{rounding}, which was not recorded: see the limits",)
@@ -276,10 +273,10 @@ def compare_recording(
         reference=f"what {recording.batch.name} records",
         candidate=ran.framework,
         positions=recording.batch.input_ids.size,
-        positions_of_logits=recording.positions_of_logits,
+        positions_of_logits=_places(model.head, expected, recording.positions_of_logits),
         stages=compare_stages(expected, found, exact, limit),
-        agreement=_agreement(role, expected, found, [recording.mask]),
-        sample=_sample(role, expected, found),
+        agreement=_agreement(model.head, expected, found, [recording.mask]),
+        sample=_sample(model.head, expected, found),
         not_covered=not_covered,
     )
     return Compared(outputs, ran.versions, ran.notes)
@@ -342,21 +339,63 @@ def _arbitrated(stage: Stage, reference: Sequence[Array], better: Sequence[Array
     return replace(stage, limit=limit, exact=largest_difference(better, exact))
 
 
-def _agreement(role: Role, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]) -> Agreement:
-    measure = agreement_of_decisions if role == "discriminator" else agreement_of_tokens
+def _layers(stages: Stages) -> list[str]:
+    return [name for name in stages if not name.endswith(LOGITS)]
+
+
+def _answers(stages: Stages) -> list[str]:
+    return [name for name in stages if name.endswith(LOGITS)]
+
+
+def _places(head: Head, stages: Stages, positions: int) -> int:
+    """At how many of so many positions there are answers: a classifier's are at the first of each row."""
+    arrays = stages.get(LOGITS, ())
+    of_texts = head.is_of_a_task and any(array.ndim == 2 for array in arrays)
+    return sum(len(array) for array in arrays) if of_texts else positions
+
+
+def _agreement(
+    head: Head, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]
+) -> Agreement | None:
+    """How often a user would see the same; None where there is no head, or one of numbers."""
+    names = _answers(reference)
+    if not names or head.labels == 1:
+        return None
+    if head.is_of_a_task:
+        sides = (
+            [choices for name in names for choices in _choices(name, stages, masks)]
+            for stages in (reference, candidate)
+        )
+        return agreement_of_choices(*sides)
+    measure = agreement_of_decisions if head.role == "discriminator" else agreement_of_tokens
     return measure(reference[LOGITS], candidate[LOGITS], masks)
 
 
-def _sample(role: Role, reference: Stages, candidate: Stages) -> Sample:
-    """Of the first input: a discriminator's logits, or a generator's of the likeliest tokens at its second place."""
-    one, other = reference[LOGITS][0][0], candidate[LOGITS][0][0]
-    if role == "discriminator":
-        what = "The first positions of the first input"
-        shown = list(range(min(len(one), _SAMPLES)))
-    else:
-        place = min(1, len(one) - 1)
+def _choices(name: str, stages: Stages, masks: Sequence[NDArray[np.integer]]) -> Iterator[Array]:
+    """The logits [n, choices] of what a task chooses from: classes, tags of tokens, tokens of a passage."""
+    for logits, mask in zip(stages[name], masks, strict=True):
+        if name != LOGITS:
+            yield np.where(mask > 0, logits, -np.inf)
+        else:
+            yield logits[mask > 0] if logits.ndim == 3 else logits
+
+
+def _sample(head: Head, reference: Stages, candidate: Stages) -> Sample | None:
+    """Logits of the first input: at its first positions, or of the likeliest tokens or labels at one of them."""
+    if not (names := _answers(reference)):
+        return None
+    one, other = reference[names[0]][0][0], candidate[names[0]][0][0]
+    place = min(1, len(one) - 1) if one.ndim == 2 else 0
+    if one.ndim == 2:
         one, other = one[place], other[place]
-        shown = np.argsort(-one, kind="stable")[:_SAMPLES].tolist()
-        what = f"The likeliest tokens at position {place} of the first input, by their ids"
+    elif names[0] != LOGITS or not head.is_of_a_task:
+        shown = list(range(min(len(one), _SAMPLES)))
+        return _sampled("The first positions of the first input", shown, one, other)
+    things = "labels" if head.is_of_a_task else "tokens"
+    shown = np.argsort(-one, kind="stable")[:_SAMPLES].tolist()
+    return _sampled(f"The likeliest {things} at position {place} of the first input, by their ids", shown, one, other)
+
+
+def _sampled(what: str, shown: Sequence[int], one: Array, other: Array) -> Sample:
     sides = (tuple(float(side[index]) for index in shown) for side in (one, other))
     return Sample(what, tuple(str(index) for index in shown), *sides)

@@ -10,9 +10,9 @@ from electra_convert.pages import render
 from electra_convert.verification.compare import STAGE_HEADER, OutputsParity, Sample
 from electra_convert.version import __version__
 
-_WIDTH, _HEIGHT = 640, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 90
-_MOST_LABELS = 16
+_WIDTH, _HEIGHT = 640, 356
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 14, 34, 90
+_MOST_LABELS = 14
 _SMALLEST = 1e-10  # what a logarithmic axis shows a difference of nothing as
 
 
@@ -48,6 +48,7 @@ class Chart:
         ticks: the height in pixels and the label of each line of its grid.
         labels: the place in pixels and the text of each column that is named.
         lines: the class and the points of each line, as SVG writes them.
+        marked: the place in pixels of the column that is pointed at, and what is said of it.
     """
 
     title: str
@@ -55,8 +56,9 @@ class Chart:
     labels: Sequence[tuple[float, str]]
     lines: Sequence[tuple[str, str]]
     dots: Sequence[Dot]
+    marked: tuple[float, str] | None = None
 
-    width, height, left, right = _WIDTH, _HEIGHT, _LEFT, _WIDTH - _RIGHT
+    width, height, left, right, top = _WIDTH, _HEIGHT, _LEFT, _WIDTH - _RIGHT, _TOP
     foot = _HEIGHT - _BOTTOM + 12
 
 
@@ -99,6 +101,14 @@ def errors_by_layer(outputs: OutputsParity) -> Chart:
             *((f"series series-{number}", _points(line, columns, axis)) for number, line in enumerate(heights)),
         ],
         dots,
+        next(
+            (
+                (x, f"{stage.name} is the first beyond the limit")
+                for x, stage in zip(columns, outputs.stages, strict=True)
+                if not stage.passed
+            ),
+            None,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import SourceError, UsageError, listing
+from electra_convert.schemes.mapping import Sizes
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,6 +33,11 @@ class Limits:
     vocabulary: int
     positions: int
     types: int
+
+    @classmethod
+    def of(cls, sizes: Sizes) -> Limits:
+        """Those of a model of these sizes."""
+        return cls(sizes.vocabulary, sizes.positions, sizes.types)
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,11 @@ class Batch:
         return self.name, f"{len(self.rows)} x {self.length} positions: {shown}"
 
 
-def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
-    """Short rows, and one of the full length, so that every position is used; the same for the same arguments."""
+def builtin_batches(limits: Limits, specials: Specials, segment: int = 0) -> tuple[Batch, ...]:
+    """Short rows, and one of the full length, so that every position is used; the same for the same arguments.
+
+    Where Google's code gives every token of a task another segment than 0, there is a row of that kind too.
+    """
     random = np.random.default_rng(1)
     short = min(_SHORT, limits.positions)
     rows = [
@@ -97,8 +106,12 @@ def builtin_batches(limits: Limits, specials: Specials) -> tuple[Batch, ...]:
         ("masked", _masked(random, _tokens(random, limits, specials, short), limits, specials)),
         ("random ids", random.integers(0, limits.vocabulary, short)),
     ]
+    if segment:
+        rows.append((f"all of segment {segment}", _tokens(random, limits, specials, max(1, short // 2))))
     batch = rows_batch("built-in, short", rows, specials, limits)
     batch.segment_ids[1, short // 2 :] = limits.types - 1
+    if segment:
+        batch.segment_ids[-1] = batch.input_mask[-1] * min(segment, limits.types - 1)
     whole = rows_batch(
         "built-in, full length",
         [("every position", _tokens(random, limits, specials, limits.positions))],
@@ -144,9 +157,9 @@ def _clipped(ids: NDArray[np.integer], limits: Limits) -> NDArray[np.integer]:
 
 
 def text_batch(
-    texts: Sequence[str], tokenizer: Tokenizer, specials: Specials, limits: Limits
+    texts: Sequence[str], tokenizer: Tokenizer, specials: Specials, limits: Limits, segment: int = 0
 ) -> tuple[Batch, tuple[str, ...]]:
-    """Make one row of each sentence, and say which of them were cut off.
+    """Make one row of each sentence, all of one segment, and say which of them were cut off.
 
     Raises:
         UsageError: a sentence is no text, or the tokenizer is of a larger vocabulary than the models.
@@ -163,7 +176,9 @@ def text_batch(
                 f"the tokenizer makes ids up to {ids.max()}, the model has {limits.vocabulary} embeddings"
             )
         rows.append((name, ids[: limits.positions]))
-    return rows_batch("your own text", rows, specials, limits), tuple(notes)
+    batch = rows_batch("your own text", rows, specials, limits)
+    batch.segment_ids[:] = batch.input_mask * min(segment, limits.types - 1)
+    return batch, tuple(notes)
 
 
 def _encode(tokenizer: Tokenizer, text: str) -> list[int]:

@@ -32,7 +32,7 @@ class Figures:
 
 
 def distance(reference: Sequence[Array], candidate: Sequence[Array]) -> Figures:
-    """Measure how far arrays [rows, length, width], or [rows, length] of single numbers, are from each other."""
+    """Measure how far arrays [rows, length, width], or of single numbers with fewer dimensions, are apart."""
     worst, total, count, squares, norm, cosine = 0.0, 0.0, 0, 0.0, 0.0, 1.0
     with np.errstate(invalid="ignore", over="ignore"):  # a NaN or an infinity shows in the figures
         for one, other in _rows(reference, candidate):
@@ -86,6 +86,7 @@ class Agreement:
         top_1: the share at which a generator's likeliest token is the same.
         top_5: the mean share of the five likeliest tokens that are the same.
         divergence: the largest Kullback-Leibler divergence of a generator's distributions, in nats.
+        choices: the share at which a task's likeliest class, tag or place is the same; positions counts them.
     """
 
     positions: int
@@ -93,8 +94,11 @@ class Agreement:
     top_1: float | None = None
     top_5: float | None = None
     divergence: float | None = None
+    choices: float | None = None
 
     def __str__(self) -> str:
+        if self.choices is not None:
+            return f"Likeliest answer alike: {self.choices:.2%} of {self.positions:,}."
         if self.decisions is not None:
             return f"Replaced or original: {self.decisions:.2%} of {self.positions:,} decisions alike."
         return (
@@ -141,6 +145,18 @@ def agreement_of_tokens(reference: Sequence[Array], candidate: Sequence[Array], 
             divergence = float(np.maximum(divergence, _divergence(one, other).max()))
             positions += len(one)
     return Agreement(positions, top_1=first / positions, top_5=five / positions, divergence=divergence)
+
+
+def agreement_of_choices(reference: Sequence[Array], candidate: Sequence[Array]) -> Agreement:
+    """Compare which of several things is the likeliest: a class, a tag, the place of an answer.
+
+    Args:
+        reference: logits [rows, choices].
+        candidate: logits of the same shapes.
+    """
+    alike = [one.argmax(axis=1) == other.argmax(axis=1) for one, other in zip(reference, candidate, strict=True)]
+    count = sum(len(rows) for rows in alike)
+    return Agreement(count, choices=sum(int(rows.sum()) for rows in alike) / count)
 
 
 def _likeliest(logits: Array) -> NDArray[np.intp]:

@@ -10,12 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.errors import SourceError
+from electra_convert.checkpoint import Model
+from electra_convert.errors import SourceError, listing
 from electra_convert.schemes.mapping import Role
 from electra_convert.verification.inputs import Batch, Limits, checked, read_arrays
-from electra_convert.verification.runners import LOGITS, Stages, stage_name
+from electra_convert.verification.runners import LOGITS, Stages, answer_name, stage_name
 
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
+_HIDDEN = "last_hidden"
+# What a fine-tuned model answers with, by the names of the arrays: a reader's ends before any position is masked; of
+# a regression Google's code gives no logits, but predictions.
+_ANSWERS: Mapping[str, tuple[str, ...]] = {
+    "logits": ("logits", "predictions"),
+    "start_logits": ("start_logits_unmasked",),
+    "end_logits": ("end_logits_unmasked",),
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Recording:
     """What one model of a reference was given and computed.
 
     Attributes:
-        stages: the layers' outputs where they were recorded, and the logits.
+        stages: the layers' outputs where they were recorded, and the head's answers.
         positions: for a generator the (row, column) of each recorded vector of logits, [n, 2]; else None.
     """
 
@@ -55,8 +64,9 @@ class Recording:
         """1 where there is a token of which logits were recorded."""
         return self.batch.input_mask if self.positions is None else np.ones((1, len(self.positions)), np.int32)
 
-    def not_covered(self, limits: Limits, layers: int) -> tuple[str, ...]:
-        """What a comparison of a model of so many layers with this recording cannot see, one line each."""
+    def not_covered(self, model: Model) -> tuple[str, ...]:
+        """What a comparison of a model with this recording cannot see, one line each."""
+        limits, layers = Limits.of(model.sizes), model.sizes.layers
         seen = np.unique(self.batch.input_ids[self.batch.input_mask > 0])
         types = np.unique(self.batch.segment_ids[self.batch.input_mask > 0])
         lines = ["biases of keys, which no softmax lets through"]
@@ -72,7 +82,11 @@ class Recording:
             lines.append(f"{limits.types - len(types)} of {limits.types} token types, never used")
         if self.positions is not None:
             lines.append(f"logits at other positions than the {len(self.positions):,} recorded")
-        unrecorded = layers - (len(self.stages) - 1)
+        names = [answer_name(name) for name in model.head.outputs]
+        if not names:
+            lines.append("what a head makes of the hidden states, since the candidate has none")
+        lines += [f"{name}, which were not recorded" for name in names if name not in self.stages]
+        unrecorded = layers - sum(name.startswith("layer") for name in self.stages)
         if unrecorded > 0:
             lines.append(f"hidden states of {unrecorded} of {layers} layers, which were not recorded")
         return tuple(lines)
@@ -83,26 +97,34 @@ class Recording:
         return self.batch.input_ids.size if self.positions is None else len(self.positions)
 
 
-def read_golden(path: Path, limits: Mapping[Role, Limits]) -> dict[Role, Recording]:
+def read_golden(path: Path, models: Mapping[Role, Model], task: str | None = None) -> dict[Role, Recording]:
     """Read what a reference computed.
 
     Args:
         path: an .npz with input_mask and segment_ids [rows, length]; of a discriminator disc_ids, disc_logits
             [rows, length] and where recorded disc_hidden [layers, rows, length, hidden]; of a generator gen_ids,
-            gen_positions [n, 2] with (row, column), gen_logits [n, vocabulary] and where recorded gen_hidden.
-        limits: what the models of the candidate can take.
+            gen_positions [n, 2] with (row, column), gen_logits [n, vocabulary] and where recorded gen_hidden. Of a
+            fine-tuned model input_ids, last_hidden [rows, length, hidden], and of its head logits [rows, labels] or
+            [rows, length, labels], or start_logits_unmasked and end_logits_unmasked [rows, length]; with TASK/ before
+            the names of the head's where several tasks are recorded.
+        models: those of the candidate.
+        task: the one that the candidate is of, where it does not say so itself.
 
     Raises:
         SourceError: the file cannot be read, or records none of the candidate's models.
         UsageError: its arrays do not fit the candidate.
     """
     arrays = read_arrays(path)
-    wanted = {role: _PREFIXES[role] for role in limits}
+    wanted = {role: _PREFIXES[role] for role in models}
     found = {
-        role: _recording(path, arrays, prefix, limits[role])
+        role: _recording(path, arrays, prefix, Limits.of(models[role].sizes))
         for role, prefix in wanted.items()
         if f"{prefix}_logits" in arrays
     }
+    model = models.get("discriminator")
+    tuned = model is not None and (model.head.is_of_a_task or not model.head.outputs)
+    if not found and model is not None and tuned and "input_ids" in arrays:
+        found = {"discriminator": _task_recording(path, arrays, model, task)}
     if not found:
         needed = " or ".join(f"{prefix}_ids, {prefix}_logits" for prefix in wanted.values())
         raise SourceError(f"{path} records no model of the candidate: it holds {', '.join(arrays)}, not {needed}")
@@ -133,6 +155,48 @@ def _recording(path: Path, arrays: Mapping[str, NDArray[Any]], prefix: str, limi
             "a row and a column of gen_ids for each vector of gen_logits"
         )
     return Recording(batch, {**stages, LOGITS: [logits[None]]}, positions)
+
+
+def _task_recording(path: Path, arrays: Mapping[str, NDArray[Any]], model: Model, task: str | None) -> Recording:
+    """Of a fine-tuned model, or of its encoder."""
+    if missing := [name for name in ("input_mask", "segment_ids") if name not in arrays]:
+        raise SourceError(f"{path} holds input_ids, but no {', '.join(missing)}")
+    rows = tuple(f"row {row}" for row in range(len(arrays["input_ids"])))
+    inputs = (arrays[name] for name in ("input_ids", "input_mask", "segment_ids"))
+    batch = checked(Batch(path.name, rows, *inputs), Limits.of(model.sizes))
+    stages = {}
+    if _HIDDEN in arrays:
+        _require_recorded(path, _HIDDEN, arrays[_HIDDEN], 3)
+        stages[stage_name(model.sizes.layers)] = [arrays[_HIDDEN]]
+    scope = _scope(path, arrays, task or model.task) if model.head.outputs else ""
+    recorded = {field: _answer(path, arrays, scope, field) for field in model.head.outputs}
+    answers = {answer_name(field): [array] for field, array in recorded.items() if array is not None}
+    if not answers and (model.head.outputs or not stages):
+        wanted = listing([f"{scope}{_ANSWERS[field][0]}" for field in model.head.outputs] or [_HIDDEN])
+        raise SourceError(f"{path} records no outputs of the candidate: it holds {', '.join(arrays)}, not {wanted}")
+    return Recording(batch, stages | answers, None)
+
+
+def _scope(path: Path, arrays: Mapping[str, NDArray[Any]], task: str) -> str:
+    """What the names of a task's arrays begin with: nothing where one task alone was recorded."""
+    tasks = sorted({name.partition("/")[0] for name in arrays if "/" in name})
+    if not tasks:
+        return ""
+    if task not in tasks:
+        raise SourceError(
+            f"{path} records {listing(tasks)}, not {task or 'a task without a name'}", "Give --task NAME."
+        )
+    return f"{task}/"
+
+
+def _answer(path: Path, arrays: Mapping[str, NDArray[Any]], scope: str, field: str) -> NDArray[np.floating] | None:
+    """The array that records a field of the head's answers, a number for each row as [rows, 1]."""
+    name = next((scope + name for name in _ANSWERS[field] if scope + name in arrays), None)
+    if name is None:
+        return None
+    array = arrays[name][:, None] if arrays[name].ndim == 1 else arrays[name]
+    _require_recorded(path, name, array, array.ndim)
+    return array
 
 
 def _require_recorded(path: Path, name: str, array: NDArray[Any], dimensions: int) -> None:

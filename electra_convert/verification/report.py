@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from electra_convert.errors import counted, listing
+from electra_convert.errors import arguments_for_options, counted, listing
 from electra_convert.pages import framed, save_page
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import Role
@@ -102,6 +102,7 @@ class ParityReport:
     def _repr_html_(self) -> str:
         return framed(report_page(self))
 
+    @arguments_for_options()
     def to_html(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the report as a web page that needs nothing else.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,16 +19,16 @@ from electra_convert.config.transformers import encode_config
 from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.names import CONFIG_FILE, SAFETENSORS_FILE, SHARD_INDEX, TORCH_FILE
 from electra_convert.frameworks import import_torch, import_transformers
-from electra_convert.pytorch import Precision, import_class, load_folder
-from electra_convert.schemes.transformers import BUFFERS
+from electra_convert.pytorch import Precision, import_class, load_folder, load_tensors, make_tensor
+from electra_convert.schemes.transformers import BUFFERS, file_name
 from electra_convert.tensors.cast import widen
 from electra_convert.verification.inputs import Batch
-from electra_convert.verification.reference.graph import Arithmetic, Outputs
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, Task
 from electra_convert.verification.reference.session import Answer, ReferenceSession
 from electra_convert.verification.reference.settings import Settings
 from electra_convert.verification.weights import dtypes_of
 
-# What a model computes, from the embeddings to the logits: the arrays of every batch, by the stage's name.
+# What a model computes, from the embeddings to the head's answers: the arrays of every batch, by the stage's name.
 Stages = Mapping[str, Sequence[NDArray[np.floating]]]
 LOGITS = "logits"
 Rounded = Mapping[str, str]
@@ -69,8 +70,7 @@ def stages_of(outputs: Sequence[Outputs]) -> Stages:
     """The arrays of every stage, batch by batch, in the order of computation."""
     layers = len(outputs[0].hidden)
     named = {stage_name(layer): [output.hidden[layer] for output in outputs] for layer in range(layers)}
-    logits = [output.logits for output in outputs if output.logits is not None]
-    return {**named, LOGITS: logits} if logits else named
+    return named | {answer_name(name): [output.answers[name] for output in outputs] for name in outputs[0].answers}
 
 
 def stage_name(layer: int) -> str:
@@ -78,11 +78,17 @@ def stage_name(layer: int) -> str:
     return f"layer {layer}" if layer else "embeddings"
 
 
+def answer_name(field: str) -> str:
+    """What a field of a head's answers, such as start_logits, is called."""
+    return field.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class TensorFlowRunner:
     """A TensorFlow checkpoint, run by the reference model in its own process.
 
-    Of the checkpoint only the place is used, and of the model only the names, to say which variables are rounded.
+    Of the checkpoint only the place is used, and of the model only names: of its task and kind of head, and of the
+    variables that are rounded.
 
     Attributes:
         settled: whether --config settles heads and activation, whatever lies beside the checkpoint.
@@ -102,13 +108,15 @@ class TensorFlowRunner:
         self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
     ) -> Callable[[], list[Run]]:
         """Begin to run the model, as Runner.start has it."""
-        variables = {self.model.weights[name].tensor.name: dtype for name, dtype in rounded.items()}
+        variables = {name: dtype for weight, dtype in rounded.items() for name in _variables(self.model, weight)}
+        head = self.model.head
+        task = Task(self.model.task, head.name) if head.is_of_a_task else None
         place = (self.checkpoint.sources[0].path, self.checkpoint.folder, self.hparams, self.settled)
         inputs = [batch.arrays for batch in batches]
         answers = []
         for precision in precisions:
             arithmetic = Arithmetic(self.heads, self.activation, precision, variables)
-            answers.append(self.session.submit(*place, self.model.role, arithmetic, inputs))
+            answers.append(self.session.submit(*place, self.model.role, task, arithmetic, inputs))
         return lambda: [self._run(answer()) for answer in answers]
 
     def _run(self, answer: Answer) -> Run:
@@ -128,6 +136,12 @@ class TensorFlowRunner:
             for what in used
             if known[what] is None
         )
+
+
+def _variables(model: Model, name: str) -> list[str]:
+    """The variables that a weight of a TensorFlow checkpoint is made of."""
+    own = [tf for rule in model.head.rules if rule.hf == name for tf in rule.tf]
+    return [tf.format(task=model.task) for tf in own] or [model.weights[name].tensor.name]
 
 
 @dataclass(frozen=True)
@@ -156,22 +170,37 @@ class TransformersRunner:
         order = list(precisions)
         if "float64" in dtypes_of(self.model):
             order.reverse()
-        with self._folder() as folder:
-            ignored = (*self.model.head.unmapped, *BUFFERS)
-            model = load_folder(folder, self.model.head, order[0], ignored)
-            _require_same(self.path, model, self.model)
+        model = self._load(order[0])
+        _require_same(self.path, model, self.model)
         _round(model, torch, rounded)
         runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}
         return [runs[precision] for precision in precisions]
 
+    def _load(self, precision: Precision) -> Any:  # noqa: ANN401 - a torch.nn.Module
+        with self._folder() as folder:
+            return load_folder(folder, self.model.head, precision, (*self.model.head.unmapped, *BUFFERS))
+
     def _run(self, torch: Any, model: Any, batches: Sequence[Batch]) -> Run:  # noqa: ANN401 - torch
-        outputs = [_outputs(torch, model, batch, self.path) for batch in batches]
+        outputs = [self._outputs(torch, model, batch) for batch in batches]
         versions = {
             "transformers": str(import_transformers("to run the model").__version__),
             "torch": str(torch.__version__),
         }
         framework = f"transformers {versions['transformers']} on PyTorch {versions['torch']}"
         return Run(stages_of(outputs), framework, versions)
+
+    def _outputs(self, torch: Any, model: Any, batch: Batch) -> Outputs:  # noqa: ANN401 - torch
+        ids, mask, segments = (torch.from_numpy(array).long() for array in batch.arrays)
+        try:
+            with torch.inference_mode():
+                computed = model(
+                    ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True, return_dict=True
+                )
+        except (ValueError, RuntimeError, TypeError) as error:
+            told = " ".join(str(error).split())[:300]
+            raise SourceError(f"{self.path}: transformers cannot run it: {told}") from error
+        answers = {name: computed[name].numpy() for name in self.model.head.outputs}
+        return Outputs(tuple(layer.numpy() for layer in computed.hidden_states), answers)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -198,6 +227,23 @@ class TransformersRunner:
                 raise type(error)(error.message.replace(place, str(self.path)), error.hint) from error
 
 
+@dataclass(frozen=True)
+class InMemoryRunner(TransformersRunner):
+    """A model that nothing loads as it is stored, made of its weights in memory as its conversion would be.
+
+    Attributes:
+        base: the config.json that it has.
+    """
+
+    base: Mapping[str, Any]
+
+    def _load(self, precision: Precision) -> Any:  # noqa: ANN401 - a torch.nn.Module
+        config = encode_config(self.model.head.architecture(), self.values, precision, self.base)
+        weights = {file_name(self.model, name): weight for name, weight in self.model.mapped.items()}
+        tensors = {name: make_tensor(weight.read(), weight.tensor.dtype) for name, weight in weights.items()}
+        return load_tensors(str(self.path), json.loads(config), tensors)
+
+
 def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401 - torch, which mypy does not see
     """A model's parameters by the names of a Model; ElectraModel has no prefix of its own."""
     parameters = dict(model.named_parameters())
@@ -208,8 +254,7 @@ def _require_same(path: Path, loaded: Any, model: Model) -> None:  # noqa: ANN40
     """Refuse to run other weights than those that were compared, whatever made transformers find them."""
     parameters = _parameters(loaded, model.mapped)
     for name, weight in model.mapped.items():
-        tensor = weight.tensor
-        values = widen(tensor.read().reshape(-1).view(np.uint8).data, tensor.dtype)
+        values = widen(weight.read().reshape(-1).view(np.uint8).data, weight.tensor.dtype)
         found = parameters[name].detach().numpy()
         if not np.array_equal(found.reshape(-1), values.astype(found.dtype, copy=False), equal_nan=True):
             raise NamesError(
@@ -223,17 +268,3 @@ def _round(model: Any, torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - 
     with torch.no_grad():
         for name, dtype in rounded.items():
             parameters[name].copy_(parameters[name].to(getattr(torch, dtype)))
-
-
-def _outputs(torch: Any, model: Any, batch: Batch, path: Path) -> Outputs:  # noqa: ANN401 - torch
-    ids, mask, segments = (torch.from_numpy(array).long() for array in batch.arrays)
-    try:
-        with torch.inference_mode():
-            computed = model(
-                ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True, return_dict=True
-            )
-    except (ValueError, RuntimeError, TypeError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise SourceError(f"{path}: transformers cannot run it: {told}") from error
-    logits = computed.logits.numpy() if "logits" in computed else None
-    return Outputs(tuple(layer.numpy() for layer in computed.hidden_states), logits)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from electra_convert.checkpoint import Model
+from electra_convert.config.labels import Labels
 from electra_convert.config.resolve import SIZE_KEYS, Resolved
 from electra_convert.config.transformers import SIZE_DEFAULTS
 from electra_convert.tensors.cast import WIDER
@@ -76,6 +77,15 @@ def compare_settings(
 def compare_own(config: Mapping[str, Any], model: Model) -> tuple[SettingParity, ...]:
     """Find where a config.json disagrees with the weights beside it, and transformers would go by the config.json."""
     return (*_compare_dtype(dtypes_of(model), config), *_compare_tying(model, config))
+
+
+def compare_labels(reference: Labels, candidate: Labels) -> SettingParity:
+    """Compare what the classes of a head are called, and tell those that differ."""
+    expected, found = ({str(index): name for index, name in enumerate(side.names)} for side in (reference, candidate))
+    if expected == found:
+        return SettingParity("id2label", expected, reference.origin, found, "equal")
+    apart = [dict(sorted(one.items() - other.items())) for one, other in ((expected, found), (found, expected))]
+    return SettingParity("id2label", apart[0], reference.origin, apart[1], "differs")
 
 
 def _compare_dtype(stored: Sequence[str], config: Mapping[str, Any]) -> tuple[SettingParity, ...]:

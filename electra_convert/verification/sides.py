@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -12,24 +12,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert import tokenizer
-from electra_convert.checkpoint import Checkpoint, open_path
+from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.activations import ACTIVATIONS
+from electra_convert.config.labels import Labels, configured_labels, find_labels, made_up_labels
+from electra_convert.config.resolve import plain
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.errors import ConfigError, ElectraConvertError, NamesError, UsageError, listing
 from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE, TOKENIZER_FILE
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.heads import TASKS, Head
+from electra_convert.schemes.layouts import Choice, Task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
+    findings_of_folder,
     tokenizer_files,
     vocabulary_files,
 )
 from electra_convert.verification.inputs import Limits, Specials
 from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import SideReport
-from electra_convert.verification.runners import Runner, TensorFlowRunner, TransformersRunner
+from electra_convert.verification.runners import InMemoryRunner, Runner, TensorFlowRunner, TransformersRunner
+from electra_convert.verification.weights import left_behind
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -49,6 +55,9 @@ class Place:
         generator: a folder with the generator that belongs to a discriminator.
         hparams: google-research/electra's hparams: JSON, or the name of a file that holds it.
         config: a transformers config.json.
+        labels: what the classes of its head are called, as --labels has it.
+        task: the task whose head is wanted, of a checkpoint that Google's code fine-tuned.
+        exclude: patterns of names of tensors that are no part of a model.
     """
 
     path: Path
@@ -56,9 +65,18 @@ class Place:
     generator: Path | None = None
     hparams: str | None = None
     config: Path | None = None
+    labels: str | Sequence[str] | None = None
+    task: Choice | None = None
+    exclude: tuple[str, ...] = ()
 
 
-def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path | None = None) -> Place:
+def find_place(
+    pointed_at: str | Path,
+    hparams: str | None = None,
+    config: Path | None = None,
+    labels: str | Sequence[str] | None = None,
+    exclude: tuple[str, ...] = (),
+) -> Place:
     """Find what was pointed at, and bring it here if it is on the Hub.
 
     Raises:
@@ -66,7 +84,7 @@ def find_place(pointed_at: str | Path, hparams: str | None = None, config: Path 
     """
     source = as_source(pointed_at)
     name = None if isinstance(source, Path) else source
-    return Place(local_source(source), name, hparams=hparams, config=config)
+    return Place(local_source(source), name, hparams=hparams, config=config, labels=labels, exclude=exclude)
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,20 @@ class Side:
             return None
         return self.findings.bases.get(role, {} if self.place.path.is_dir() else None)
 
+    def labels(self, role: Role) -> Labels | None:
+        """What the classes of one of its models are called; None where it has no classes to be told apart.
+
+        Raises:
+            ConfigError: a source of their names cannot be read, or names another number of them.
+        """
+        model, option = self.checkpoint.models[role], self.place.labels
+        if model.sizes.labels < 1 or model.head.labels is not None:
+            return None
+        config = self.config(role)
+        if config is not None and option is None:
+            return configured_labels(config, model.sizes.labels)
+        return find_labels(self.checkpoint.folder, model.task, model.head, model.sizes.labels, option)
+
     def by_name(self, message: str) -> str:
         """A message about the side with its name where the path to it stood, so that it may be recorded."""
         path, folder = self.place.path, self.checkpoint.folder
@@ -112,8 +144,7 @@ class Side:
 
     def limits(self, role: Role) -> Limits:
         """What one of its models can take."""
-        sizes = self.checkpoint.models[role].sizes
-        return Limits(sizes.vocabulary, sizes.positions, sizes.types)
+        return Limits.of(self.checkpoint.models[role].sizes)
 
     def setting(self, role: Role, key: str) -> Any:  # noqa: ANN401 - JSON values
         """A configuration value, or None where it is a guess or not known."""
@@ -134,6 +165,10 @@ class Side:
         assert self.findings is not None
         values = {key: value.value for key, value in self.findings.configs[role].values.items()}
         values["num_attention_heads"] = _heads(own + others, role)
+        if model.sizes.labels:
+            values |= plain(made_up_labels(model.sizes.labels).values)
+        if self.checkpoint.scheme.loads == "nothing":
+            return InMemoryRunner(self.place.path, model, values, self.findings.bases.get(role, {}))
         return TransformersRunner(self.place.path, model, values)
 
     def vocabularies(self, role: Role, read: Callable[[str, bytes], Ids]) -> dict[str, Ids]:
@@ -161,7 +196,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
     """
-    with open_path(place.path, place.generator) as checkpoint:
+    with open_path(place.path, place.generator, place.task, exclude=place.exclude) as checkpoint:
         checkpoint.require_mapped()
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)
@@ -174,6 +209,70 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
             findings, fault = None, error.message
         side = Side(place, checkpoint, findings, fault)
         yield side if fault is None else replace(side, fault=side.by_name(fault))
+
+
+@contextmanager
+def open_sides(
+    reference: Place | None, candidate: Place, task: Choice | None = None
+) -> Iterator[tuple[Side | None, Side]]:
+    """Open both sides, each at the task that is asked for, or that the other one is of.
+
+    Raises:
+        UsageError: there are several that the other side can be of.
+        ElectraConvertError: as open_side.
+    """
+    with ExitStack() as stack:
+        known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
+        side = stack.enter_context(open_side(candidate, lenient=True))
+        if known is not None and (choice := _choice(known, side, task)) is not None:
+            known = stack.enter_context(open_side(replace(known.place, task=choice), lenient=False))
+        if (choice := _choice(side, known, task)) is not None:
+            side = stack.enter_context(open_side(replace(side.place, task=choice), lenient=True))
+        yield known, side
+
+
+def require_task(reference: Side, candidate: Side, asked: Choice) -> None:
+    """Refuse a task that no side was fine-tuned for.
+
+    Raises:
+        NamesError: says which there are.
+    """
+    names = [task.name for side in (reference, candidate) for task in side.checkpoint.tasks]
+    if asked.task not in names:
+        told = f"for {listing(sorted(set(names)))}" if names else "for no task by Google's code"
+        raise NamesError(
+            f"--task is {asked.task}, but {reference.place.path} and {candidate.place.path} were fine-tuned {told}",
+            "Name one that is there, or leave --task out.",
+        )
+
+
+def _choice(side: Side, other: Side | None, asked: Choice | None) -> Choice | None:
+    """The task of a checkpoint of Google's code that is compared; None where it is as it was opened.
+
+    That is the one asked for, else the one that the other side is recorded to be of, else the only one that has its
+    head. What a task is its own name says, and only where that says nothing the other side's head.
+    """
+    tasks = {task.name: task for task in side.checkpoint.tasks}
+    if asked is not None or side.place.task is not None:
+        return asked if asked is not None and asked.task in tasks else None
+    models = [] if other is None else list(other.checkpoint.models.values())
+    head, recorded = next(((model.head, model.task) for model in models if model.head.is_of_a_task), (None, ""))
+    if head is None:
+        return None
+    fitting = {name: task for name, task in tasks.items() if head in (task.head, *_unnamed(task))}
+    if recorded not in fitting and len(fitting) > 1:
+        raise UsageError(
+            f"{side.place.path} was fine-tuned for {listing(sorted(fitting))}, and nothing says which of them "
+            f"{other.place.path if other else 'the other side'} is of",
+            "Say it with --task NAME.",
+        )
+    name = recorded if recorded in fitting else next(iter(fitting), None)
+    return None if name is None else Choice(name, head if fitting[name].head is None else None)
+
+
+def _unnamed(task: Task) -> tuple[Head, ...]:
+    """What a task can be whose name says nothing."""
+    return () if task.name in TASKS else task.heads
 
 
 def _require_no_adapter(checkpoint: Checkpoint) -> None:
@@ -233,11 +332,22 @@ def find_roles(reference: Side | None, candidate: Side) -> tuple[list[Role], lis
 
 
 def _head_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
-    heads = [side.checkpoint.models[role].head.unmapped for side in (reference, candidate)]
-    names = listing(sorted({name for head in heads for name in head}))
-    if all(heads):
-        return [f"Of a fine-tuned head the weights are compared, but it is not run: {names}."]
-    return [f"A fine-tuned head is not compared, since the other side has none: {names}."] if any(heads) else []
+    models = [side.checkpoint.models[role] for side in (reference, candidate)]
+    unmapped = [model.head.unmapped for model in models]
+    names = sorted({name for head in unmapped for name in head})
+    if all(unmapped):
+        return [f"Of a fine-tuned head the weights are compared, but it is not run: {listing(names)}."]
+    names += sorted({*left_behind(models[0], models[1]), *left_behind(models[1], models[0])})
+    notes = [f"A fine-tuned head is not compared, since the other side has none: {listing(names)}."] if names else []
+    return notes + _beside_notes(models)
+
+
+def _beside_notes(models: Sequence[Model]) -> list[str]:
+    names = listing(sorted({name for model in models for name in model.beside}))
+    if all(model.beside for model in models):
+        return [f"Of what says that there is no answer the weights are compared, but it is not run: {names}."]
+    told = f"What says that there is no answer is not compared, since the other side has none: {names}."
+    return [told] if names else []
 
 
 def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) -> list[str]:
@@ -251,6 +361,26 @@ def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) ->
                 told = f"The {role}'s vocabulary differs, which the verdict does not count"
                 notes.append(f"{told}: {_difference(expected, found)} in the candidate's {name}.")
     return notes
+
+
+def tokenizer_notes(candidate: Side, roles: Sequence[Role]) -> list[str]:
+    """Tell what the candidate's tokenizer cannot do, which the verdict does not count either."""
+    told: dict[str, None] = {}
+    for role in roles:
+        model = candidate.checkpoint.models[role]
+        try:
+            if candidate.checkpoint.scheme.described:
+                found = findings_of_folder(model.folder)
+            else:
+                hparams = candidate.findings.hparams if candidate.findings else None
+                found = tokenizer_files(
+                    candidate.checkpoint, model, hparams, TokenizerOptions(pad_vocab=True)
+                ).findings
+        except ElectraConvertError as error:
+            told[f"The candidate has no tokenizer: {candidate.by_name(error.message)}."] = None
+            continue
+        told |= dict.fromkeys(f"The candidate's tokenizer: {line}" for line in (*found.warnings, *found.notices))
+    return list(told)
 
 
 def _difference(expected: Ids, found: Ids) -> str:
@@ -281,7 +411,8 @@ def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
     """
     from tokenizers import Tokenizer
 
-    for side in sides:
+    # What a tokenizer.json says is known; one that is made of a vocabulary may be guessed.
+    for side in sorted(sides, key=lambda side: not side.checkpoint.scheme.described):
         if side.findings is None:
             continue
         model = side.checkpoint.models[role]

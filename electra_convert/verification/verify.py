@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.config.hparams import hparams_text
+from electra_convert.config.labels import read_labels
 from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError, arguments_for_options
+from electra_convert.schemes.heads import NONE, Head
+from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.tensors.transfer import Progress, counter
 from electra_convert.verification.compare import Compared, Pairing, compare_recording, start_comparisons
@@ -23,7 +26,7 @@ from electra_convert.verification.record import check_folders, save_report
 from electra_convert.verification.recorded import read_golden
 from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import ModelParity, ParityReport, SideReport
-from electra_convert.verification.settings import SettingParity, compare_own, compare_settings
+from electra_convert.verification.settings import SettingParity, compare_labels, compare_own, compare_settings
 from electra_convert.verification.sides import (
     Place,
     Side,
@@ -31,11 +34,13 @@ from electra_convert.verification.sides import (
     find_roles,
     find_specials,
     find_tokenizer,
-    open_side,
+    open_sides,
     require_apart,
+    require_task,
+    tokenizer_notes,
     vocabulary_notes,
 )
-from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, dtypes_of
+from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, left_behind
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Checks:
     inputs: Path | None = None
     golden: Path | None = None
     tolerance: float | None = None
+    task: Choice | None = None
 
     def __post_init__(self) -> None:
         others = {"--text": self.texts, "--inputs": self.inputs}
@@ -72,6 +78,10 @@ def verify(
     config: str | Path | None = None,
     save: bool = False,
     progress: Progress | None = None,
+    exclude: str | Sequence[str] = (),
+    *,
+    task: str | None = None,
+    labels: str | Path | Sequence[str] | None = None,
 ) -> ParityReport:
     """Find out whether a checkpoint is the same model as another.
 
@@ -88,6 +98,11 @@ def verify(
         config: a transformers config.json of the reference.
         save: write parity.json beside each model of the candidate.
         progress: told how many bytes of weights of how many have been compared, from several threads.
+        exclude: patterns of names of tensors of the reference that are no part of a model, as for convert.
+        task: of a checkpoint that Google's code fine-tuned for several: the one that is compared, NAME or NAME=KIND
+            as convert takes it; by default the one that the other side is recorded to be of.
+        labels: what the classes of the reference are called: a list, or a file with one a line; by default those of
+            Google's code.
 
     Returns:
         The report; whether the two are the same is its `passed`.
@@ -107,12 +122,13 @@ def verify(
     texts = (text,) if isinstance(text, str) else tuple(text)
     paths = (None if path is None else Path(path) for path in (inputs, golden, config))
     given_inputs, given_golden, given_config = paths
-    checks = Checks(weights_only, texts, given_inputs, given_golden, tolerance)
+    checks = Checks(weights_only, texts, given_inputs, given_golden, tolerance, read_task(task))
     place = None
-    if reference is None and (hparams is not None or config is not None):
-        raise UsageError("--hparams and --config are of the reference, and there is none")
+    if reference is None and not (hparams is None and config is None and labels is None and not exclude):
+        raise UsageError("--hparams, --config, --labels and --exclude are of the reference, and there is none")
     if reference is not None:
-        place = find_place(reference, hparams_text(hparams), given_config)
+        patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        place = find_place(reference, hparams_text(hparams), given_config, read_labels(labels), patterns)
     return run_verification(place, find_place(candidate), checks, save, progress)
 
 
@@ -126,8 +142,9 @@ def run_verification(
         )
     with ExitStack() as stack:
         session = stack.enter_context(ReferenceSession())
-        known = None if reference is None else stack.enter_context(open_side(reference, lenient=False))
-        side = stack.enter_context(open_side(candidate, lenient=True))
+        known, side = stack.enter_context(open_sides(reference, candidate, checks.task))
+        if known is not None and checks.task is not None and checks.golden is None:
+            require_task(known, side, checks.task)
         folders = {role: model.folder for role, model in side.checkpoint.models.items()}
         if save and known is not None:
             require_apart(known, side)
@@ -149,11 +166,14 @@ def _report(
         session.begin()  # TensorFlow is imported there while weights are compared and PyTorch is imported here
     if reference is not None:
         notes += vocabulary_notes(reference, candidate, roles)
+    settings = {role: _settings(reference, candidate, role) for role in roles}
+    notes += [note for role in roles for note in _label_notes(reference, candidate, role)]
+    notes += tokenizer_notes(candidate, roles)
     weights = {} if reference is None else _weights(reference, candidate, roles, progress)
     batches: tuple[Batch, ...] = ()
     ran = dict.fromkeys(roles, Compared())
     if running and checks.golden is not None:
-        ran = _run_recorded(reference, candidate, roles, checks.golden, checks.tolerance, session)
+        ran = _run_recorded(reference, candidate, roles, checks.golden, checks, session)
     elif running and reference is not None:
         batches, cut_off = _batches(reference, candidate, roles, checks)
         notes += cut_off
@@ -161,7 +181,7 @@ def _report(
     models = {
         role: ModelParity(
             weights.get(role),
-            _settings(reference, candidate, role),
+            settings[role],
             ran[role].outputs,
             ran[role].not_run,
             candidate.fault,
@@ -197,7 +217,25 @@ def _settings(reference: Side | None, candidate: Side, role: Role) -> tuple[Sett
     own = () if config is None else compare_own(config, candidate.checkpoint.models[role])
     if reference is None or reference.findings is None:
         return own
-    return (*compare_settings(reference.findings.configs[role], candidate.findings.configs[role], config), *own)
+    compared = compare_settings(reference.findings.configs[role], candidate.findings.configs[role], config)
+    return (*compared, *_labels(reference, candidate, role), *own)
+
+
+def _labels(reference: Side, candidate: Side, role: Role) -> tuple[SettingParity, ...]:
+    """What the classes of a head are called, where both sides say it."""
+    expected = reference.labels(role)
+    found = None if candidate.config(role) is None else candidate.labels(role)
+    if expected is None or found is None or expected.warning is not None:
+        return ()
+    return (compare_labels(expected, found),)
+
+
+def _label_notes(reference: Side | None, candidate: Side, role: Role) -> list[str]:
+    labels = None if reference is None or candidate.config(role) is None else reference.labels(role)
+    if reference is None or labels is None or labels.warning is None:
+        return []
+    told = f"nothing beside {reference.checkpoint.name} says it. Give --labels to settle it."
+    return [f"What the {len(labels.names)} classes are called is not compared: {told}"]
 
 
 def _reference_report(reference: Side | None, checks: Checks) -> SideReport:
@@ -215,10 +253,11 @@ def _batches(
     every = [side.limits(role) for side in sides for role in roles]
     limits = Limits(*(min(values) for values in zip(*(astuple(limit) for limit in every), strict=True)))
     specials = find_specials(sides, roles[0])
-    batches = builtin_batches(limits, specials)
+    segment = max(side.checkpoint.models[role].head.segment for side in sides for role in roles)
+    batches = builtin_batches(limits, specials, segment)
     cut_off: tuple[str, ...] = ()
     if checks.texts:
-        batch, cut_off = text_batch(checks.texts, find_tokenizer(sides, roles[0]), specials, limits)
+        batch, cut_off = text_batch(checks.texts, find_tokenizer(sides, roles[0]), specials, limits, segment)
         batches = (batch, *batches)
     if checks.inputs is not None:
         batches = (read_inputs(checks.inputs, limits), *batches)
@@ -236,9 +275,9 @@ def _run_both(
     pairings = []
     for role, compared in weights.items():
         expected, found = reference.runner(role, candidate, session), candidate.runner(role, reference, session)
-        run = candidate.checkpoint.models[role].mapped  # a fine-tuned head is not
+        run = candidate.checkpoint.models[role].mapped  # a head that no rule describes is not
         rounded = {name: dtype for name, dtype in compared.rounded.items() if name in run}
-        pairings.append(Pairing(role, expected, found, batches, rounded, tolerance))
+        pairings.append(Pairing(_head(reference, candidate, role), expected, found, batches, rounded, tolerance))
     try:
         started = start_comparisons(pairings)
         sides = (reference, candidate)
@@ -249,23 +288,30 @@ def _run_both(
         ) from error
 
 
+def _head(reference: Side, candidate: Side, role: Role) -> Head:
+    """The head that both sides are to compute; none where it stays behind on one of them."""
+    models = [side.checkpoint.models[role] for side in (reference, candidate)]
+    behind = left_behind(models[0], models[1]) | left_behind(models[1], models[0])
+    return NONE if behind else models[0].head
+
+
 def _run_recorded(
     reference: Side | None,
     candidate: Side,
     roles: Sequence[Role],
     golden: Path,
-    tolerance: float | None,
+    checks: Checks,
     session: ReferenceSession,
 ) -> dict[Role, Compared]:
-    recordings = read_golden(golden, {role: candidate.limits(role) for role in roles})
+    models = {role: candidate.checkpoint.models[role] for role in roles}
+    recordings = read_golden(golden, models, checks.task.task if checks.task else None)
     ran = {}
     for role in roles:
         if role not in recordings:
             ran[role] = Compared(notes=(f"The {role} was not run: {golden.name} does not record it.",))
             continue
         runner = candidate.runner(role, reference, session)
-        dtypes, limits = dtypes_of(candidate.checkpoint.models[role]), candidate.limits(role)
-        compare = partial(compare_recording, role, recordings[role], runner, limits, dtypes, tolerance)
+        compare = partial(compare_recording, models[role], recordings[role], runner, checks.tolerance)
         ran[role] = _compared(compare, (candidate,))
     return ran
 

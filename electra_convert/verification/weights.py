@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.checkpoint import Model
+from electra_convert.schemes.google import google_form
 from electra_convert.schemes.layouts import collapsed
 from electra_convert.tensors.cast import WEIGHT_DTYPES, WIDER, all_finite, cast, widen
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, DType, Tensor
@@ -94,10 +95,26 @@ def _described(tensors: list[TensorParity]) -> str:
 
 
 def comparable(reference: Model, candidate: Model) -> tuple[Mapping[str, Weight], Mapping[str, Weight]]:
-    """The weights of two models by name; those of a head that no rule describes only if both have such a head."""
-    if reference.head.unmapped and candidate.head.unmapped:
-        return reference.weights, candidate.weights
-    return reference.mapped, candidate.mapped
+    """The weights of two models by name.
+
+    Of a head that no rule describes, and of what is kept beside the model, only if both have it; of a head that
+    stays behind on the way to Google's code none.
+    """
+    sides = []
+    for model, other in ((reference, candidate), (candidate, reference)):
+        weights, behind = model.weights if other.head.unmapped else model.mapped, left_behind(model, other)
+        kept = {name: weight for name, weight in weights.items() if name not in behind}
+        sides.append(kept | (dict(model.beside) if other.beside else {}))
+    return sides[0], sides[1]
+
+
+def left_behind(model: Model, other: Model) -> frozenset[str]:
+    """The names of a head that the other model cannot have got from this one: an encoder in Google's code."""
+    head = model.head
+    if not (other.head.is_bare and head.is_of_a_task):
+        return frozenset()
+    fits = google_form(model) if head.algebra is not None else model.task or not head.segment
+    return frozenset() if fits else head.names
 
 
 def compare_weights(

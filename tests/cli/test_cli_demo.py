@@ -7,11 +7,13 @@ import os
 import pty
 import subprocess
 import sys
+import urllib.request
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from conftest import FIXTURES
+from support.browser import served
 from support.command_line import run, run_program
 
 from electra_convert.cli.demo import Opener
@@ -328,6 +330,35 @@ def test_a_port_in_use_is_said(golden_pair):
     with listen(0) as taken:
         port = str(taken.getsockname()[1])
         assert f"port {port} of 127.0.0.1 is in use" in run("demo", golden_pair, "--web", "--port", port).refusal()
+
+
+@pytest.mark.parametrize(
+    "host", ["https://hub.example.org", "hub.example.org:80", "a/b", "*", "*example.org", "a..b", ""]
+)
+def test_a_host_that_is_no_name_is_told_what_one_is(golden_pair, host):
+    ran = run("demo", golden_pair, "--web", "--allow-host", host)
+    assert ran.code == 2
+    assert "is not the name of a host: expected a name such as hub.example.org" in ran.err
+
+
+def test_a_page_over_ssh_tells_how_it_is_reached_and_goes_by_the_name_of_its_run(golden_copy, monkeypatch, tmp_path):
+    (tmp_path / "korean-news").mkdir()
+    model = golden_copy().rename(tmp_path / "korean-news" / "model")
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.1 2222")
+    monkeypatch.setenv("USER", "ann")
+    with served(model, "--allow-host", "Hub.Example.org") as (address, process):
+        request = urllib.request.Request(
+            f"{address}api/settings", b"{}", {"Content-Type": "application/json", "Host": "hub.example.org"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert json.load(answer)["model"] == "korean-news"
+        told = process.stderr.readline() + process.stderr.readline()
+    port = address.rpartition(":")[2].strip("/")
+    assert (
+        "Note: only this machine, and what comes through hub.example.org, can reach the page; Ctrl-C ends it.\n"
+        in told
+    )
+    assert f"run there: ssh -p 2222 -N -L {port}:127.0.0.1:{port} ann@192.0.2.1\n" in told
 
 
 def test_a_missing_package_says_what_to_install(golden_pair):

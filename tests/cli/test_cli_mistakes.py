@@ -29,7 +29,7 @@ USAGE = "It goes like this: electra-convert "
         ("convert a b --foo", "No such option '--foo'.", "electra-convert convert --help-all shows every option."),
         ("inspect a --foo", "No such option '--foo'.", "electra-convert inspect --help-all shows every option."),
         ("convert a b -vocab c", "No such option '-v'.", "Names of options have two dashes"),
-        ("convert a b --vocab", "Option '--vocab' requires an argument.", "--vocab FILE: The vocabulary."),
+        ("convert a b --vocab", "Option '--vocab' requires an argument.", "The vocabulary, or a tokenizer's folder."),
         ("convert", "Missing argument 'SOURCE'.", f"{USAGE}convert data/models/my-run my-electra"),
         ("convert a", "Missing argument 'OUTPUT'.", f"{USAGE}convert"),
         ("convert a b c", "Got unexpected extra argument (c)", f"{USAGE}convert"),
@@ -60,7 +60,7 @@ def test_wrong_usage_ends_in_a_line_and_a_hint(monkeypatch, typed, error, hint):
     [
         ("inspect fixtures/defualt", "Did you mean fixtures/default?"),
         ("inspect fixtrues/default", "Did you mean fixtures/default?"),
-        ("inspect fixtures/default/model.chkpt-4000", "Checkpoints in fixtures/default: model.ckpt-4000."),
+        ("inspect fixtures/default/model.chkpt-4000", "These are there: fixtures/default/model.ckpt-4000"),
         ("convert fixtures/default {out} --vocab fixtures/vocab.text", "Did you mean fixtures/vocab.txt?"),
         ("convert fixtures/default {out} --hparams fixtures/default/hparam.json", "fixtures/default/hparams.json?"),
         ("convert fixtures/default {out} --config fixtures/default/hparams.jsn", "fixtures/default/hparams.json?"),

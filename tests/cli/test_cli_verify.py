@@ -130,6 +130,26 @@ def test_with_every_framework_missing_weights_can_be_compared(pairs, option):
         assert "pip install 'electra-convert[torch]'" in ran.refusal()
 
 
+def test_the_task_and_its_labels_can_be_said(tmp_path):
+    source, folder = FIXTURES / "finetuned" / "mrpc_chunk", tmp_path / "mrpc"
+    vocabulary = ("--vocab", FIXTURES / "vocab.txt")
+    assert run("convert", source, folder, "--task", "mrpc", "--labels", "no,yes", *vocabulary, "-q").code == 0
+    said = run("verify", source, folder, "--weights-only", "--task", "mrpc", "--labels", "no,yes", "--json")
+    assert (said.code, said.err) == (0, "")
+    settings = json.loads(said.out)["models"]["discriminator"]["settings"]
+    assert settings["id2label"] == {
+        "reference": {"0": "no", "1": "yes"},
+        "origin": "--labels",
+        "candidate": {"0": "no", "1": "yes"},
+        "state": "equal",
+    }
+    unsaid = run("verify", source, folder, "--weights-only")
+    assert unsaid.code == 1
+    assert "id2label is {'0': 'no', '1': 'yes'}, the reference has {'0': '0', '1': '1'}" in unsaid.out
+    golden = ("--golden", source / "golden.npz", "--labels", "no,yes")
+    assert "--labels are of the reference" in run("verify", folder, *golden).refusal(2)
+
+
 # As part of convert
 
 

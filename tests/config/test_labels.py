@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.config.labels import GOOGLE_LABELS, find_labels, read_mapping
+from electra_convert.config.labels import GOOGLE_LABELS, configured_labels, find_labels, read_mapping
 from electra_convert.errors import ConfigError
 from electra_convert.schemes.heads import REGRESSION, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
 
@@ -34,6 +34,20 @@ def test_a_taggers_table_is_found_beside_it_and_where_google_keeps_it(place: str
     mapping.write_bytes(pickle.dumps(TAGS, pickle.HIGHEST_PROTOCOL))
     found = find_labels(checkpoint, "chunk", TOKEN_CLASSIFICATION, 3, None)
     assert found.names == ("B-LOC", "O", "I-LOC")
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({"id2label": {"0": "no", "1": "yes"}}, ("no", "yes")),
+        ({"id2label": {"1": "yes"}}, ("None", "yes")),
+        ({"id2label": {"0": "no", "1": "yes", "2": "both"}}, ("no", "yes", "both")),
+        ({"id2label": ["no", "yes"]}, ("LABEL_0", "LABEL_1")),
+        ({}, ("LABEL_0", "LABEL_1")),
+    ],
+)
+def test_a_configuration_has_its_own_labels_or_those_that_transformers_gives(config: dict, names: tuple[str, ...]):
+    assert configured_labels(config, 2).names == names
 
 
 @pytest.mark.parametrize("given_as", ["list", "file"])

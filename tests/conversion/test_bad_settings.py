@@ -79,8 +79,6 @@ def test_a_vocabulary_that_is_none_is_named(written, place, content, said):
         ({"model_hparam_overrides": {"num_hidden_layers": 3}}, "num_hidden_layers is 3, but the weights have 2"),
         ({"model_hparam_overrides": {"num_attention_heads": 3}}, "3 attention heads"),
         ({"electra_objective": False}, "asks for the masked_lm layout"),
-        ({"hidden_size": 16}, "Did you mean hidden_size inside model_hparam_overrides?"),
-        ({"generator_hiden_size": 0.5}, "Did you mean generator_hidden_size?"),
         ({"model_hparam_overrides": {"hidden_act": "gelu_new"}}, "knows gelu, relu, tanh and linear"),
         ({"vocab_size": "53"}, 'vocab_size is "53", expected a positive whole number'),
         ({"vocab_size": True}, "expected a positive whole number"),
@@ -94,6 +92,17 @@ def test_hparams_that_do_not_fit_are_refused(written, place, hparams, said):
     told = refused(source, place)
     assert said in told
     assert "hparams.json" in told
+
+
+@pytest.mark.parametrize(
+    ("hparams", "said"),
+    [
+        ({"hidden_size": 16}, "Did you mean hidden_size inside model_hparam_overrides?"),
+        ({"generator_hiden_size": 0.5}, "Did you mean generator_hidden_size?"),
+    ],
+)
+def test_hparams_that_are_given_have_no_keys_but_googles(written, place, hparams, said):
+    assert said in refused(written(), place, "--hparams", json.dumps(hparams))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import FIXTURES, write_bundle
+from safetensors.numpy import load_file, save_file
 from support.command_line import refused, run
 
 from electra_convert import convert
@@ -57,12 +58,56 @@ def test_a_checkpoint_of_keras_objects_is_refused_with_a_way_round(tmp_path, pla
     error, hint = refused(tmp_path / "ckpt-1", place).splitlines()
     assert "it looks like a " in error
     assert "Keras" in error
-    assert "load the tf_model.h5 in transformers 4.57 with from_tf=True" in hint
+    assert "load the tf_model.h5 in transformers 4.50.3 with from_tf=True" in hint
+
+
+@pytest.mark.parametrize("name", ["v1/.ATTRIBUTES/VARIABLE_VALUE", "model/layer-0/kernel/.ATTRIBUTES/VARIABLE_VALUE"])
+def test_what_is_made_of_objects_and_not_electra_gets_no_advice_that_is_electras(tmp_path, place, name):
+    write_bundle(tmp_path / "ckpt-1", {name: np.zeros(3, np.float32)})
+    assert "save_pretrained" not in refused(tmp_path / "ckpt-1", place)
+
+
+@pytest.mark.parametrize("scalars", [["loss_scale", "good_steps", "bad_steps"], ["current_loss_scale"]])
+def test_counters_of_mixed_precision_are_left_out_and_told(written, tmp_path, scalars):
+    counters = {name: np.array(1, np.int32) for name in scalars}
+    result = convert(written(change=lambda tensors: tensors.update(counters)), tmp_path / "out")
+    assert result.notices == (f"Left out, counters of the training: {', '.join(sorted(scalars))}.",)
+
+
+def test_accumulated_gradients_are_left_out_and_told(written, tmp_path):
+    def change(tensors):
+        for index, array in enumerate(list(tensors.values())):
+            tensors[f"Variable_{index}" if index else "Variable"] = array
+
+    (notice,) = convert(written("uniform_generator", change=change), tmp_path / "out").notices
+    assert notice.startswith(
+        "Left out, accumulated gradients, 43 tensors of variables' shapes: Variable, Variable_1, "
+    )
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_what_wraps_a_model_comes_off_its_names_and_is_told(pair_copy, tmp_path, wrapper):
+    path = pair_copy() / "discriminator" / "model.safetensors"
+    tensors = load_file(path)
+    save_file({f"{wrapper}{name}": array for name, array in tensors.items()}, path)
+    result = convert(path.parent, tmp_path / "out", to="safetensors")
+    for part in wrapper.split(".")[:-1]:
+        assert sum(f"Taken off, {part}. before every name" in line for line in result.notices) == 1
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    assert written.keys() == tensors.keys()
+    assert all(np.array_equal(array, tensors[name]) for name, array in written.items())
+
+
+def test_a_prefix_that_not_every_name_has_stays(pair_copy, tmp_path):
+    folder = pair_copy() / "discriminator"
+    tensors = load_file(folder / "model.safetensors")
+    save_file({"module.extra": tensors.popitem()[1], **tensors}, folder / "model.safetensors")
+    assert "1 tensor missing" in refused(folder, tmp_path / "out")
 
 
 def test_a_tokenizer_json_in_the_place_of_a_vocabulary_is_told(golden_pair, place):
     given = golden_pair / "discriminator" / "tokenizer.json"
-    assert "give vocab.txt" in refused(FIXTURES / "default", place, "--vocab", given)
+    assert "Give vocab.txt" in refused(FIXTURES / "default", place, "--vocab", given)
 
 
 def test_stripping_accents_from_a_cased_text_has_no_effect_and_that_is_told(tmp_path):

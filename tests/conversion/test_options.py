@@ -33,6 +33,9 @@ GIVEN = {
     "pad_vocab": True,
     "lower_case": False,
     "strip_accents": True,
+    "tokenize_chinese_chars": False,
+    "added_tokens": Path("added.txt"),
+    "no_tokenizer": True,
     "task": Choice("rte"),
     "labels": ("a", "b"),
     "dtype": "bfloat16",
@@ -40,6 +43,8 @@ GIVEN = {
     "optimizer": True,
     "zero_optimizer": True,
     "prefix": "model.ckpt",
+    "exclude": ("my_scope/*",),
+    "keep_custom_code": True,
     "allow_nonfinite": True,
     "overwrite": True,
     "verify": True,
@@ -49,6 +54,9 @@ NOT_TF = {
     "dtype": "--dtype bfloat16 does not go",
     "max_shard_size": "--max-shard-size does not go",
     "strip_accents": "strip-accents does not go",
+    "tokenize_chinese_chars": "tokenize-chinese-chars does not go",
+    "added_tokens": "--added-tokens does not go",
+    "keep_custom_code": "--keep-custom-code does not go",
 }
 ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
 
@@ -81,6 +89,15 @@ def test_float32_is_what_a_tensorflow_checkpoint_has_anyway():
 def test_slots_are_carried_over_or_made_anew_and_not_both():
     with pytest.raises(UsageError, match=r"--optimizer .* --zero-optimizer .* one of them"):
         Options(optimizer=True, zero_optimizer=True)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"lower_case": True}, {"strip_accents": True}, {"tokenize_chinese_chars": False}, {"added_tokens": ("a",)}],
+)
+def test_a_tokenizer_that_is_not_written_is_not_told_how(how):
+    with pytest.raises(UsageError, match="--no-tokenizer makes no tokenizer"):
+        Options(no_tokenizer=True, **how)
 
 
 @pytest.mark.parametrize(

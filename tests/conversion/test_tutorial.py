@@ -59,8 +59,8 @@ def test_a_conversion_by_another_tool_beside_it_is_told_apart(model):
     (model / "pytorch_model.bin").touch()
     said = run("convert", model, "out").refusal()
     assert "holds more than one checkpoint: model.ckpt-100, pytorch_model.bin" in said
-    assert f"Give the one you mean, such as {model}/model.ckpt-100." in said
+    assert f"Give the one you mean, such as {model}/model.ckpt-100 (the latest)." in said
 
 
 def test_the_folder_above_says_where_the_checkpoint_is(model):
-    assert "give one of these: models/electra-spanish." in run("convert", "data", "out").refusal()
+    assert "give one of these: data/models/electra-spanish." in run("convert", "data", "out").refusal()

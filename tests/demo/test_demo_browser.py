@@ -65,7 +65,25 @@ def test_a_sentence_is_scored_while_it_is_typed(page):
     until(page, lambda: scored(page) == "Return the value")
     field.send_keys(" of the purple attribute")
     until(page, lambda: scored(page) == "Return the value of the purple attribute")
-    assert re.fullmatch(r"\d+ of 9 tokens called replaced\.", find(page, "#status").text)
+    assert re.fullmatch(r"\d+ of 9 tokens called replaced\..*", find(page, "#status").text)
+
+
+def test_an_example_is_scored_when_it_is_clicked(page):
+    example = page.find_elements("css selector", "#examples button")[1]
+    example.click()
+    until(page, lambda: scored(page) == example.text)
+
+
+def test_where_nothing_is_called_replaced_the_most_suspicious_word_is_named(page):
+    type_anew(page, "Return the purple value")
+    until(page, lambda: scored(page) == "Return the purple value")
+    page.execute_script(
+        "const range = document.getElementById('threshold');range.value = 1; range.dispatchEvent(new Event('input'));"
+    )
+    told = find(page, "#status").text.replace("\u2068", "").replace("\u2069", "")
+    assert re.fullmatch(
+        r"0 of \d+ tokens called replaced\. The most suspicious word is “purple”, at 0\.\d{3}\.", told
+    )
 
 
 def test_an_empty_field_is_no_error(page):

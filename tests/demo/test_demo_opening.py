@@ -177,13 +177,16 @@ def test_a_vocabulary_beside_a_model_that_does_not_fit_is_not_said_to_be_missing
     assert "convert accepts with --pad-vocab" in caught.value.hint
 
 
-def test_a_hint_names_no_option_that_the_demo_lacks(golden_copy):
+def test_what_a_vocabulary_cannot_say_is_told_with_the_option_that_helps(golden_copy):
     folder = golden_copy()
     pieces = (folder / "vocab.txt").read_text().splitlines()
     pieces[-30:] = [f"\u00e4{number}" for number in range(30)]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
     notices = [notice for notice in open_model(folder).notices if "accents" in notice]
-    assert [notice.endswith("; convert --no-strip-accents keeps them.") for notice in notices] == [True]
+    assert [notice.endswith("; --no-strip-accents keeps them).") for notice in notices] == [True]
+    kept = open_model(folder, strip_accents=False)
+    assert not [notice for notice in kept.notices if "accents" in notice]
+    assert kept.tokenizer.encode("\u00e40", add_special_tokens=False).tokens == ["\u00e40"]
 
 
 def test_a_tokenizer_without_its_piece_for_unknown_words_is_told_of(golden_pair, tmp_path):

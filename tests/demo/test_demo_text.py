@@ -13,14 +13,14 @@ from tokenizers import Tokenizer
 
 from electra_convert.demo.text import LONGEST_TEXT, encode, windows
 from electra_convert.errors import TextError
-from electra_convert.tokenizer import SPECIAL_TOKENS, encode_tokenizer, read_vocabulary
+from electra_convert.tokenizer import SPECIAL_TOKENS, TokenizerSettings, encode_tokenizer, read_vocabulary
 
 SPECIAL = frozenset(SPECIAL_TOKENS)
 
 
 def tokenizer(name: str = "vocab.txt", lower_case: bool = True) -> Tokenizer:
     vocabulary = read_vocabulary(FIXTURES / name)
-    return Tokenizer.from_buffer(encode_tokenizer(vocabulary, lower_case, lower_case))
+    return Tokenizer.from_buffer(encode_tokenizer(vocabulary, TokenizerSettings(lower_case, lower_case)))
 
 
 TOKENIZERS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import statistics
@@ -20,6 +21,7 @@ from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import Network
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.demo.web.batching import Batcher, FullError
+from electra_convert.demo.web.examples import examples_for
 from electra_convert.demo.web.server import listen
 from electra_convert.errors import OutputError
 
@@ -41,8 +43,15 @@ def test_the_page_is_told_what_it_shows(client):
     told = client.post("/api/settings", json={}).json()
     assert told == {
         "model": "model", "threshold": 0.4, "words": True, "generator": True,
-        "text": "The quick brown fox fake over the lazy dog.",
+        "text": "", "examples": [],
     }  # fmt: skip
+
+
+def test_a_bundled_model_is_shown_with_sentences_in_which_it_finds_what_is_wrong(opened_discriminator):
+    found = examples_for(opened_discriminator)
+    assert len(found) == 2
+    for scored in score(opened_discriminator, found):
+        assert [word.text for word in scored.words if word.probability > 0.5] == ["elephant"]
 
 
 @pytest.mark.parametrize("unit", ["tokens", "words"])
@@ -85,6 +94,28 @@ def test_files_are_served_under_a_strict_policy(client, path):
 @pytest.mark.parametrize("path", ["/", "/api/score"])
 def test_another_hosts_name_gets_nothing(client, host, path):
     assert client.get(path, headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("hub.example.org", 200), ("hub.example.org:8443", 200), ("a.lab.example", 200), ("127.0.0.1:80", 200),
+        ("example.org", 400), ("lab.example", 400), ("evil.example", 400),
+    ],
+)  # fmt: skip
+def test_a_host_that_was_allowed_is_answered_and_no_other(opened_discriminator, host, status):
+    from starlette.testclient import TestClient
+
+    settings = Settings("model", 0.5, False, hosts=("hub.example.org", "*.lab.example"))
+    with ThreadPoolExecutor(1) as executor:
+        client = TestClient(make_app(opened_discriminator, None, settings, executor))
+        assert client.get("/", headers={"Host": host}, follow_redirects=False).status_code == status
+        assert "hosts" not in client.post("/api/settings", json={}, headers={"Host": "127.0.0.1"}).json()
+
+
+def test_the_page_works_below_a_path_of_a_proxy(client):
+    for path in ("/", "/app.js", "/page.js"):
+        assert not re.search(r"""["'`(=]/(?!/)""", client.get(path).text), path
 
 
 @pytest.mark.parametrize(

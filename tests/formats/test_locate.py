@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -178,10 +179,10 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
         (
             ["vocab.txt", "models/es/m.ckpt-1.index"],
             "holds no checkpoint",
-            "further down; give one of these: models/es.",
+            r"further down; give one of these: .*/models/es\.",
         ),
-        (["model/discriminator/model.safetensors"], "holds no checkpoint", "give one of these: model."),
-        (["a/model.safetensors", "b/pytorch_model.bin"], "holds no checkpoint", "give one of these: a, b."),
+        (["model/discriminator/model.safetensors"], "holds no checkpoint", r"give one of these: \S*/model\."),
+        (["a/model.safetensors", "b/pytorch_model.bin"], "holds no checkpoint", r"give one of these: \S*/a, \S*/b\."),
         ([".cache/model.safetensors"], "holds no checkpoint", "It holds .cache."),
     ],
 )
@@ -190,6 +191,14 @@ def test_a_folder_that_means_nothing_or_too_much_says_what_it_holds(tmp_path, na
         locate(touch(tmp_path, *names))
 
     assert re.search(hint, error.value.hint)
+
+
+def test_of_several_checkpoints_the_hint_is_the_latest_ready_to_be_pasted(tmp_path):
+    folder = touch(tmp_path / "my runs", "model.ckpt-900.index", "model.ckpt-12000.index", "model.ckpt-1000.index")
+    with pytest.raises(SourceError, match=r"model\.ckpt-12000, model\.ckpt-1000, model\.ckpt-900$") as error:
+        locate(folder)
+    pasted = shlex.split(error.value.hint.partition("such as ")[2])[0]
+    assert locate(Path(pasted))[0].path == folder / "model.ckpt-12000"
 
 
 def test_a_checkpoint_elsewhere_beside_another_model_is_ambiguous(golden_copy, tmp_path):
@@ -233,7 +242,7 @@ def test_a_mistyped_prefix_is_answered_with_those_there_are(golden_copy):
     source = golden_copy()
     with pytest.raises(SourceError, match=r"model\.ckpt-400 does not exist") as error:
         locate(source / "model.ckpt-400")
-    assert error.value.hint == f"Checkpoints in {source}: {PREFIX}."
+    assert error.value.hint == f"These are there: {source}/{PREFIX} (the latest first)."
 
 
 @pytest.mark.parametrize(

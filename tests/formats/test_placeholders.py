@@ -46,10 +46,33 @@ def test_what_a_download_left_in_a_files_place_is_named(checkpoint, place, name,
     assert cure in hint
 
 
+@pytest.mark.parametrize(
+    "name", ["tf_model.h5", "electra.onnx", "electra.zip", "m.ckpt.meta", "weights", "a.msgpack"]
+)
+def test_a_pointer_is_called_one_whatever_its_name(tmp_path, place, name):
+    (tmp_path / "folder").mkdir()
+    pointer = tmp_path / "folder" / name
+    pointer.write_bytes(POINTER)
+    for given in (pointer, pointer.parent):
+        assert f"{name} is a Git LFS pointer" in refused(given, place)
+
+
+@pytest.mark.parametrize("name", ["config.json", "conversion.json"])
+def test_a_pointer_beside_weights_is_called_one(pair_copy, place, name):
+    folder = pair_copy() / "discriminator"
+    (folder / name).write_bytes(POINTER)
+    assert f"{name} is a Git LFS pointer" in refused(folder, place)
+
+
+def test_a_page_beside_what_is_no_checkpoint_is_none_in_its_place(tmp_path, place):
+    (tmp_path / "index.html").write_bytes(PAGE)
+    assert "It holds index.html, place." in refused(tmp_path, place)
+
+
 def test_a_folder_in_the_place_of_a_file_is_named(place, tmp_path):
     (tmp_path / "data").mkdir()
     said = refused(FIXTURES / "default", place, "--vocab", tmp_path / "data")
-    assert "data is a folder, expected a file" in said
+    assert "data holds neither vocab.txt nor tokenizer.json" in said
 
 
 def test_a_folder_in_the_place_of_a_data_file_is_not_said_to_be_missing(golden_copy, place):

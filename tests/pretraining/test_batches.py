@@ -15,6 +15,7 @@ from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.text import corpus_files
 from electra_convert.pretraining.corpus.vocabulary import read_word_pieces
 from electra_convert.pretraining.options import training_settings
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 IDS = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
 NEVER = [0, 2, 3, 4]
@@ -121,7 +122,7 @@ def test_a_sequence_of_special_tokens_alone_is_left_as_it_is():
 
 @pytest.fixture(scope="module")
 def pieces():
-    return read_word_pieces(FIXTURES / "vocab.txt", None, None, None)
+    return read_word_pieces(TokenizerOptions(vocab=FIXTURES / "vocab.txt"), None)
 
 
 @pytest.fixture(scope="module")

@@ -319,6 +319,8 @@ def test_hparams_that_the_run_did_not_begin_with_are_refused_before_a_checkpoint
         ({"vocab": None, "train_vocab": 300}, "^train_vocab was null when the run began, and is 300 now"),
         ({"cased": True}, "lower_case was true when the run began, and is false now"),
         ({"strip_accents": False}, "strip_accents was true when the run began, and is false now"),
+        ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars was true when the run began, and is false now"),
+        ({"added_tokens": ["the"]}, r"added_tokens was \[\] when the run began, and is \[\"the\"\] now"),
     ],
 )
 def test_a_run_is_not_resumed_with_another_tokenizer(finished_run, pretrained, tmp_path, given, said):

@@ -62,7 +62,7 @@ def test_state_of_another_optimiser_is_told_apart_from_variables():
     names = checkpoints.shapes("uniform_generator", SIZES["projected"]).keys()
     others = {f"{name}/{slot}" for name in names for slot in ("Adam", "Adam_1")} | {"beta1_power", "beta2_power"}
     found = recognise(names | others)
-    assert set(found.other_slots) == others
+    assert found.training.names == others
     assert not found.unexpected
 
 

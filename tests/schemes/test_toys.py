@@ -84,3 +84,18 @@ def test_a_toy_scheme_is_converted_to_the_very_bytes_and_inspected(
     expected = (golden_pair / "discriminator" / "model.safetensors").read_bytes()
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == expected
     assert verify(golden_pair / "discriminator", toy_folder, weights_only=True).passed
+
+
+@pytest.mark.slow
+def test_a_toy_scheme_is_run_by_verify(toy_folder: Path, golden_pair: Path):
+    assert verify(golden_pair / "discriminator", toy_folder).passed
+
+
+@pytest.mark.slow
+def test_verify_runs_what_a_toy_scheme_holds_and_not_what_it_should(toy_folder: Path, golden_pair: Path):
+    weights = toy_folder / "model.safetensors"
+    name = f"{TOY_PREFIX}discriminator_predictions.dense.weight"
+    tensors = load_file(weights)
+    save_file({**tensors, name: np.ascontiguousarray(tensors[name].T)}, weights)
+    report = verify(golden_pair / "discriminator", toy_folder)
+    assert report.models["discriminator"].outputs.first_differing.name == "logits"

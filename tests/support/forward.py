@@ -102,6 +102,26 @@ def forward(
     return Outputs(np.stack(layers), model.logits(network, hidden))
 
 
+def task_answers(variables: Variables, task: str, kind: str, hidden: Array) -> dict[str, Array]:
+    """What a fine-tuned head computes: get_prediction_module of the tasks in finetune/, without joint_prediction.
+
+    Args:
+        variables: the arrays by their TensorFlow names.
+        task: the scope in task_specific.
+        kind: classes, number, tags or ends.
+        hidden: the encoder's last hidden states, [batch, length, hidden], in the dtype that is computed in.
+
+    Returns:
+        logits [batch, labels] of classes and of a number, [batch, length, labels] of tags; start_logits and
+        end_logits [batch, length] of ends.
+    """
+    model = _Model(variables, hidden.dtype.type, gelu)
+    if kind == "ends":
+        layers = {"start_logits": "dense", "end_logits": "dense_1"}
+        return {name: model.dense(f"task_specific/{task}/{layer}", hidden)[..., 0] for name, layer in layers.items()}
+    return {"logits": model.dense(f"task_specific/{task}/dense", hidden if kind == "tags" else hidden[:, 0])}
+
+
 def gelu(x: Array) -> Array:
     """Weigh each value with the normal distribution's probability up to it (modeling.gelu).
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import full_tokenizer
 from tokenizers import Tokenizer
 
-from electra_convert.tokenizer import Vocabulary, encode_tokenizer, read_vocabulary
+from electra_convert.tokenizer import TokenizerSettings, Vocabulary, encode_tokenizer, read_vocabulary
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 VOCABULARIES = {"vocab.txt": FIXTURES / "vocab.txt", "vocab_multi.txt": FIXTURES / "tokenizer" / "vocab_multi.txt"}
@@ -37,7 +37,7 @@ AWKWARD = "aAσΣςΑΊίİıßẞÉéñ'.:·,- \t\n\r\x00\x0b\x85\xa0\xad\u0301
 
 
 def decoded(vocabulary: Vocabulary, lower_case: bool, strip_accents: bool = True) -> Tokenizer:
-    return Tokenizer.from_str(encode_tokenizer(vocabulary, lower_case, strip_accents).decode())
+    return Tokenizer.from_str(encode_tokenizer(vocabulary, TokenizerSettings(lower_case, strip_accents)).decode())
 
 
 def words(tokenizer: Tokenizer, text: str) -> list[str]:
@@ -145,7 +145,8 @@ def test_a_special_token_in_a_text_is_one_token_though_googles_code_would_cut_it
 
 
 def test_accents_are_kept_where_nothing_is_lower_cased(vocabulary):
-    assert encode_tokenizer(vocabulary, False, True) == encode_tokenizer(vocabulary, False, False)
+    kept, stripped = (TokenizerSettings(False, strips) for strips in (False, True))
+    assert encode_tokenizer(vocabulary, stripped) == encode_tokenizer(vocabulary, kept)
 
 
 def test_of_a_repeated_piece_the_last_line_is_its_id():
@@ -158,11 +159,12 @@ def test_of_a_repeated_piece_the_last_line_is_its_id():
 
 
 def test_the_same_vocabulary_gives_the_same_bytes(vocabulary):
-    assert encode_tokenizer(vocabulary, True, True) == encode_tokenizer(vocabulary, True, True)
+    uncased = TokenizerSettings(True, True)
+    assert encode_tokenizer(vocabulary, uncased) == encode_tokenizer(vocabulary, uncased)
 
 
 def test_a_vocabulary_of_thirty_thousand_pieces_takes_no_time(vocabulary):
     many = Vocabulary(vocabulary.pieces + tuple(f"##{number}" for number in range(30_000)), b"", vocabulary.path)
     start = time.perf_counter()
-    encode_tokenizer(many, True, True)
+    encode_tokenizer(many, TokenizerSettings(True, True))
     assert time.perf_counter() - start < 1

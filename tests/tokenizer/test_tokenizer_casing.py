@@ -13,7 +13,6 @@ from electra_convert.tokenizer import (
     SPECIAL_TOKENS,
     Casing,
     Vocabulary,
-    check_accents,
     decide_casing,
     read_vocabulary,
 )
@@ -32,6 +31,9 @@ CASED = of("the", "The", "##the")
 STRAYS = of(*WORDS, "Ⅱ", "Ω")
 KANA = of("東", "か")
 VOICED = of("東", "が")
+HANGUL = ("한국", "##에서", "서울", "나라", "사람", "##이다", "가다", "오다", "##는", "우리")
+KANA_WORDS = ("がく", "##だけ", "でも", "ごみ", "ぶどう", "ガス", "##デジ", "ボタン", "ベル", "ザル")
+BENGALI = ("বাংলা", "কিন্তু", "##য়েছে", "সঙ্গে", "মুক্তি", "দেশে", "##গুলি", "বিশ্ব", "নতুন", "কুমির")
 
 
 @pytest.mark.parametrize(
@@ -45,13 +47,17 @@ VOICED = of("東", "が")
         pytest.param(KANA, True, "the vocabulary (no piece has case)", id="kana without marks"),
         pytest.param(VOICED, False, "the vocabulary (no piece has case)", id="kana with marks that would be lost"),
         pytest.param(of("한국"), False, "the vocabulary (no piece has case)", id="Hangul, which would be decomposed"),
+        pytest.param(of("a", "b", *HANGUL), False, None, id="Hangul with hardly a Latin letter"),
+        pytest.param(of("a", "b", *KANA_WORDS), False, None, id="kana with hardly a Latin letter"),
+        pytest.param(of(*WORDS, *HANGUL), True, None, id="Hangul among Latin words"),
+        pytest.param(of("a", "b", *BENGALI), True, None, id="Bengali, whose vowel signs were stripped in training"),
         pytest.param(of("ß", "ı", "ς"), True, None, id="lower-case letters with no simple upper case"),
         pytest.param(of(), True, "the vocabulary (no piece has case)", id="special tokens only"),
     ],
 )
 def test_without_option_and_hparams_the_vocabulary_decides(vocabulary, lower_case, origin):
     casing = decide_casing(None, None, vocabulary)
-    assert (casing.lower_case, casing.notice) == (lower_case, None)
+    assert casing.lower_case == lower_case
     assert origin in {None, casing.origin}
 
 
@@ -61,10 +67,9 @@ def test_real_vocabularies_are_recognised(name, lower_case):
 
 
 def test_a_few_stray_upper_case_pieces_make_no_cased_vocabulary():
-    notice = "vocab.txt has 2 upper-case pieces ('Ⅱ', 'Ω'), which no lower-cased text can give"
     origin = "the vocabulary (2 upper-case, 240 lower-case pieces)"
-    assert decide_casing(None, None, STRAYS) == Casing(True, origin, notice)
-    assert decide_casing(True, None, STRAYS) == Casing(True, "--uncased", notice)
+    assert decide_casing(None, None, STRAYS) == Casing(True, origin, None)
+    assert decide_casing(True, None, STRAYS) == Casing(True, "--uncased", None)
 
 
 @pytest.mark.parametrize("hparams", [None, False])
@@ -77,9 +82,7 @@ def test_uncased_is_refused_for_a_cased_vocabulary(hparams):
 
 
 def test_uncased_is_accepted_for_a_cased_vocabulary_if_the_hparams_say_so_too():
-    casing = decide_casing(True, True, CASED)
-    assert casing.lower_case
-    assert "no lower-cased text can give" in casing.notice
+    assert decide_casing(True, True, CASED) == Casing(True, "--uncased", None)
 
 
 @pytest.mark.parametrize("hparams", [None, True, False])
@@ -100,7 +103,7 @@ def test_cased_is_accepted_with_a_notice_where_no_piece_is_upper_case(hparams, v
     ("value", "vocabulary", "contradicted"),
     [
         (True, UNCASED, False),
-        (True, CASED, True),
+        (True, CASED, False),
         (False, UNCASED, True),
         (False, CASED, False),
         (True, VOICED, False),
@@ -112,9 +115,9 @@ def test_hparams_win_over_the_vocabulary_with_a_notice(value, vocabulary, contra
     assert (casing.notice is not None) is contradicted
 
 
-def test_pieces_that_stripping_would_change_are_counted():
-    notice = check_accents(of("a", "ä", "한"), True, True)
-    assert notice.startswith("2 of 8 pieces of vocab.txt ('ä', '한') are of no use once accents are stripped")
-    assert check_accents(of("a", "ä"), True, False) is None
-    assert check_accents(of("a", "ä"), False, True) is None
-    assert check_accents(of(*WORDS, "ä"), True, True) is None
+def test_what_made_a_vocabulary_cased_is_told_where_it_is_not_its_capitals():
+    casing = decide_casing(None, None, of("a", "b", *HANGUL))
+    assert casing.origin == "the vocabulary (no upper-case, 2 lower-case pieces, 10 of Hangul or kana)"
+    assert "most capitalised words become [UNK]" in casing.notice
+    assert decide_casing(True, None, of("a", "b", *HANGUL)).lower_case
+    assert decide_casing(None, True, of("a", "b", *HANGUL)).lower_case

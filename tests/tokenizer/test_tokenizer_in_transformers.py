@@ -18,7 +18,14 @@ import pytest
 from support import full_tokenizer
 from tokenizers import Tokenizer
 
-from electra_convert.tokenizer import encode_tokenizer, encode_tokenizer_config, read_vocabulary
+from electra_convert.tokenizer import (
+    SPECIAL_TOKENS,
+    TokenizerSettings,
+    Vocabulary,
+    encode_tokenizer,
+    encode_tokenizer_config,
+    read_vocabulary,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -62,15 +69,29 @@ print(json.dumps([found(folder) for folder in folders]))
 """
 
 
+TOKENIZE = """
+import json, sys
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+text, folder = json.loads(sys.argv[1]), sys.argv[2]
+print(json.dumps([kind.from_pretrained(folder).tokenize(text) for kind in (AutoTokenizer, PreTrainedTokenizerFast)]))
+"""
+
+
 def loaded(folders: Iterable[Path], version: int) -> list[dict[str, Any]]:
     """What a transformers of that version, in a process of its own, makes of the folders."""
+    return run_in(version, SCRIPT, GOLDEN["texts"], *folders)
+
+
+def run_in(version: int, script: str, given: object, *folders: Path) -> list[Any]:
+    """Run a script with a transformers of that version, in a process of its own."""
     environment = dict(os.environ)
     if version == 4:
         place = os.environ.get("TRANSFORMERS4")
         if not place:
             pytest.skip("TRANSFORMERS4 names no folder with transformers 4 (make test installs one)")
         environment["PYTHONPATH"] = place
-    command = [sys.executable, "-c", SCRIPT, json.dumps(GOLDEN["texts"]), *map(str, folders)]
+    command = [sys.executable, "-c", script, json.dumps(given), *map(str, folders)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -83,8 +104,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[bool, bool],
     for casing, place in places.items():
         (place / "config.json").write_text('{"model_type": "electra"}')
         (place / "vocab.txt").write_bytes(vocabulary.raw)
-        (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, *casing))
-        (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, *casing, max_length=128))
+        settings = TokenizerSettings(*casing)
+        (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, settings))
+        (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, settings, max_length=128))
     return places
 
 
@@ -159,3 +181,15 @@ def test_words_of_over_100_characters_are_unknown_to_transformers_5_alone(found,
 def test_a_final_sigma_is_known_to_all_but_transformers_5(found, casing, version):
     expected = {4: "ος", 5: "οσ"}[version] if casing[0] else "ΟΣ"
     assert found["sigma"] == [expected]
+
+
+def test_ideographs_are_kept_together_and_added_tokens_are_matched_whole(tmp_path, version):
+    pieces = (*SPECIAL_TOKENS, "東京", "##東京", "[link]", "al+", "a", "##l", "b")
+    vocabulary = Vocabulary(pieces, "\n".join(pieces).encode(), tmp_path / "vocab.txt")
+    settings = TokenizerSettings(True, True, tokenize_chinese_chars=False, added_tokens=("[link]", "al+"))
+    (tmp_path / "config.json").write_text('{"model_type": "electra"}')
+    (tmp_path / "vocab.txt").write_bytes(vocabulary.raw)
+    (tmp_path / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, settings))
+    (tmp_path / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, settings, max_length=128))
+    ways = run_in(version, TOKENIZE, "東京東京 B[link]al+b AL", tmp_path)
+    assert ways == [["東京", "##東京", "b", "[link]", "al+", "b", "a", "##l"]] * 2

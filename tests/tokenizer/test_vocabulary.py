@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from electra_convert.errors import ElectraConvertError, SourceError, VocabularyError
 from electra_convert.tokenizer import SPECIAL_TOKENS, Vocabulary, check_size, read_vocabulary
-from electra_convert.tokenizer.vocabulary import LARGEST_FILE, decode_vocabulary
+from electra_convert.tokenizer.vocabulary import LARGEST_FILE, decode_vocabulary, read_added_tokens
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SPECIAL = "".join(f"{token}\n" for token in SPECIAL_TOKENS).encode()
@@ -63,8 +63,10 @@ def test_of_equal_pieces_the_last_counts_with_a_notice():
     [
         pytest.param(b"", "vocab.txt is empty", id="empty"),
         pytest.param(b"\xef\xbb\xbf" + SPECIAL, "line 1: begins with a byte order mark", id="byte order mark"),
-        pytest.param(SPECIAL.decode().encode("utf-16"), "line 1: a zero byte, this is no text file", id="UTF-16"),
-        pytest.param(SPECIAL + b"a\0b", "line 6: a zero byte", id="a zero byte"),
+        pytest.param(SPECIAL.decode().encode("utf-16"), "UTF-16 or binary, 31 of its 64 bytes are zero", id="UTF-16"),
+        pytest.param(SPECIAL.decode().encode("utf-16-le"), "it is UTF-16 or binary", id="UTF-16 without a mark"),
+        pytest.param("가나다라마\n".encode("utf-16"), "it is UTF-16 or binary", id="UTF-16 with few zeros"),
+        pytest.param(SPECIAL + bytes(9), "it is UTF-16 or binary", id="binary"),
         pytest.param(SPECIAL + b"a\ncaf\xe9\n", "line 7: byte 0xe9 is not UTF-8", id="Latin-1"),
         pytest.param(SPECIAL + b"\xed\xa0\x80\n", "line 6: byte 0xed is not UTF-8", id="half of a surrogate pair"),
         pytest.param(b"\n", re.escape("lacks [PAD], [UNK], [CLS], [SEP], [MASK] among its 1 pieces"), id="blank"),
@@ -78,6 +80,33 @@ def test_a_file_that_is_no_vocabulary_is_refused_with_file_and_line(raw, message
         read_vocabulary(path)
     assert str(path) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("raw", "message", "hint"),
+    [
+        (b'{"[PAD]": 0, "a": 1}', "is JSON, expected a WordPiece on each line", "Give vocab.txt, the text file"),
+        (b'\n[\n"[PAD]",\n"a"]\n', "is JSON, expected a WordPiece on each line", "Give vocab.txt, the text file"),
+        (b'{"model": {"type": "BPE"}}', "is JSON, the tokenizer.json of a BPE tokenizer, expected", "Give vocab.txt"),
+        (b"<unk>\t0\n<s>\t0\n\xe2\x96\x81the\t-3.2\nx\t-1e-05\n", "has scores: a piece, a tab", "--no-tokenizer"),
+        ("<unk>\n▁the\n▁of\ns\n".encode(), r"SentencePiece: 2 of 4 pieces begin with '▁'", "--no-tokenizer"),
+        (b"{\n}}\n", r"lacks \[PAD\]", "another kind of model"),
+    ],
+    ids=["a table", "a list", "tokenizer.json", ".vocab with scores", "pieces of SentencePiece", "braces"],
+)
+@pytest.mark.parametrize("name", ["vocab.txt", "vocab.json", "x"])
+def test_what_is_no_vocabulary_of_wordpiece_is_called_what_it_is_whatever_its_name(raw, message, hint, name):
+    with pytest.raises(VocabularyError, match=f"{name} .*{message}") as caught:
+        decode_vocabulary(raw, Path(name))
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("piece", ["##\0", "a\0b", "\0", "a\x0cb", "\x01"])
+def test_a_piece_may_hold_what_no_word_does(piece):
+    raw = SPECIAL + b"abc\n" * 5 + f"{piece}\nb\n".encode()
+    vocabulary = decode_vocabulary(raw, PATH)
+    assert vocabulary.raw == raw
+    assert vocabulary.pieces[10:] == (piece, "b")
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -147,6 +176,38 @@ def test_blank_lines_at_the_end_are_named_as_the_reason():
     with pytest.raises(VocabularyError) as caught:
         check_size(vocabulary, 31, pad=False)
     assert caught.value.hint == "It ends with blank lines, and each counts as a piece: remove 2 of them."
+
+
+@pytest.mark.parametrize("rows", [12, 16])
+def test_two_blank_lines_are_pointed_at_as_a_line_feed_that_was_a_piece(rows):
+    vocabulary = decode_vocabulary(SPECIAL + b"a\n\n\nb\nc\nd\ne\nf\n", PATH)
+    assert len(vocabulary) == 13
+    told = "Lines 7 and 8 are both blank, as where a line feed was written as a piece"
+    if rows == 12:
+        with pytest.raises(VocabularyError) as caught:
+            check_size(vocabulary, rows, pad=False)
+        assert caught.value.hint.startswith(f"{told}: remove one of them")
+    else:
+        assert told in check_size(vocabulary, rows, pad=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("a\nb\n", ("a", "b")), (" b \n\na\r\na\n[CLS]\n", ("b", "a")), ("a", ("a",))]
+)
+def test_added_tokens_stand_one_on_each_line_of_a_file(text, tokens, tmp_path):
+    vocabulary = decode_vocabulary(SPECIAL + b"a\nb\n", PATH)
+    (tmp_path / "added.txt").write_text(text)
+    assert read_added_tokens(tmp_path / "added.txt", vocabulary) == tokens
+    assert read_added_tokens(text.split("\n"), vocabulary) == tokens
+
+
+def test_added_tokens_must_be_pieces(tmp_path):
+    vocabulary = decode_vocabulary(SPECIAL + b"a\nb\n", PATH)
+    (tmp_path / "added.txt").write_text("a\n[x]\ny\n")
+    with pytest.raises(VocabularyError, match=r"added.txt: no pieces of some/vocab.txt are '\[x\]', 'y\'"):
+        read_added_tokens(tmp_path / "added.txt", vocabulary)
+    with pytest.raises(VocabularyError, match="the added tokens: there are none"):
+        read_added_tokens((), vocabulary)
 
 
 def test_blank_lines_are_not_blamed_where_removing_them_would_not_do():

@@ -30,6 +30,14 @@ return [...document.querySelectorAll("svg text")].filter(text => {
 """
 
 
+# The smallest of their letters, in pixels; and the elements that are wider than the page.
+SMALLEST = """
+return Math.min(...[...document.querySelectorAll("svg text")].map(text =>
+  parseFloat(getComputedStyle(text).fontSize) * text.closest("svg").getScreenCTM().a));
+"""
+TOO_WIDE = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
 @pytest.fixture(scope="module")
 def report(reference_session, pairs) -> ParityReport:
     """The default checkpoint and its conversion, compared once."""
@@ -49,7 +57,7 @@ def with_outputs(report: ParityReport, **changes) -> ParityReport:
 @needs_chromium
 def test_a_browser_shows_the_verdict_the_tables_and_the_pictures(browser, report, tmp_path):
     report.to_html(tmp_path / "report.html")
-    for size in (PHONE, DESKTOP):
+    for size in (PHONE, DESKTOP, (1280, 900)):
         look(browser, size)
         browser.get((tmp_path / "report.html").as_uri())
         shown = browser.execute_script("return document.body.innerText")
@@ -59,6 +67,8 @@ def test_a_browser_shows_the_verdict_the_tables_and_the_pictures(browser, report
         assert browser.execute_script("return document.querySelectorAll('figure svg').length") == 4
         assert browser.execute_script("return document.querySelectorAll('svg text').length") > 20
         assert browser.execute_script(CUT_OFF) == []
+        assert browser.execute_script(SMALLEST) >= 11
+        assert browser.execute_script(TOO_WIDE) == 0
 
 
 @needs_chromium
@@ -79,8 +89,9 @@ def test_a_report_is_short_to_print(report):
 
 def test_a_page_replaces_no_file_unless_it_is_told_to(report, tmp_path):
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(OutputError, match=r"report\.html already exists"):
+    with pytest.raises(OutputError, match=r"report\.html already exists") as refused:
         report.to_html(tmp_path / "report.html")
+    assert refused.value.hint == "Choose another name, or overwrite=True to replace it."
     assert (tmp_path / "report.html").read_text() == "mine"
     report.to_html(str(tmp_path / "report.html"), overwrite=True)
     assert (tmp_path / "report.html").read_text() == report_page(report)
@@ -92,6 +103,24 @@ def test_the_page_says_why_models_differ(report):
     assert '<section class="verdict different" id="verdict"><strong>Not the same model</strong>' in text
     assert "<li>generator: the outputs part at layer 2: " in text
     assert '<td class="bad">beyond the limit</td>' in text
+    assert '<td class="">layer 2 <b>the first beyond the limit</b></td>' in text
+    assert ">layer 2 is the first beyond the limit</text>" in text
+
+
+def test_only_the_first_stage_beyond_the_limit_is_marked_and_none_where_all_are_within(report):
+    stages = report.models["generator"].outputs.stages
+    faulty = tuple(replace(stage, limit=0.0) if number else stage for number, stage in enumerate(stages))
+    text = report_page(with_outputs(report, stages=faulty))
+    assert re.findall(r"([\w ]+) is the first beyond", text) == ["layer 1"]
+    assert text.count('<tr class="first">') == 1
+    assert "first beyond" not in report_page(report)
+
+
+def test_the_page_has_a_title_above_its_verdict_and_both_paths(report):
+    text = report_page(replace(report, candidate=SideReport("runs/7/candidate", "candidate", "safetensors")))
+    assert text.index("</span> candidate against default</h1>") < text.index('id="verdict"')
+    for path in (report.reference.path, "runs/7/candidate"):
+        assert f'<span class="path">{path}</span>' in text
 
 
 def test_the_page_loads_nothing_and_runs_nothing(report):

@@ -35,6 +35,15 @@ def test_the_built_in_inputs_exercise_what_goes_wrong():
     assert not short.segment_ids[[0, 2, 3, 4, 5]].any()
 
 
+@given(limits)
+def test_a_task_of_another_segment_gets_a_row_of_it(some):
+    short, full = builtin_batches(some, Specials(), segment=1)
+    assert (short.rows[-1], len(short.rows)) == ("all of segment 1", 7)
+    np.testing.assert_array_equal(short.segment_ids[-1], short.input_mask[-1] * min(1, some.types - 1))
+    checked(short, some)
+    assert full.length == some.positions
+
+
 def test_they_are_the_same_every_time():
     one, other = builtin_batches(LIMITS, Specials()), builtin_batches(LIMITS, Specials())
     for first, second in zip(one, other, strict=True):

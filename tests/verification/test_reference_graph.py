@@ -36,7 +36,7 @@ def test_its_discriminator_computes_what_google_recorded(name):
     golden = np.load(FIXTURES / name / "golden.npz")
     found = run_golden(name, "discriminator", golden)
     np.testing.assert_allclose(np.stack(found.hidden[1:]), golden["disc_hidden"], rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(found.logits, golden["disc_logits"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.answers["logits"], golden["disc_logits"], rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -45,7 +45,7 @@ def test_its_generator_computes_what_google_recorded(name):
     found = run_golden(name, "generator", golden)
     rows, columns = golden["gen_positions"].T
     np.testing.assert_allclose(np.stack(found.hidden[1:]), golden["gen_hidden"], rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(found.logits[rows, columns], golden["gen_logits"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.answers["logits"][rows, columns], golden["gen_logits"], rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("variant", "sizes"), VARIANT_SIZES)
@@ -61,7 +61,7 @@ def test_it_computes_what_the_oracle_does_in_every_layout(variant_folders, oracl
         expected = oracle_outputs(variant, sizes, role)
         np.testing.assert_allclose(np.stack(found.hidden[1:]), expected.hidden, rtol=0, atol=TOLERANCE)
         if expected.logits is not None:
-            np.testing.assert_allclose(found.logits, expected.logits, rtol=1e-5, atol=TOLERANCE)
+            np.testing.assert_allclose(found.answers["logits"], expected.logits, rtol=1e-5, atol=TOLERANCE)
 
 
 def test_in_float64_it_is_closer_to_the_better_answer():
@@ -72,8 +72,8 @@ def test_in_float64_it_is_closer_to_the_better_answer():
         run_reference(prefix_of("default"), "discriminator", Arithmetic(2, "gelu", precision), batch)[0]
         for precision in ("float32", "float64")
     )
-    assert double.logits.dtype == np.float64
-    assert 0 < np.abs(single.logits - double.logits).max() < TOLERANCE
+    assert double.answers["logits"].dtype == np.float64
+    assert 0 < np.abs(single.answers["logits"] - double.answers["logits"]).max() < TOLERANCE
 
 
 def test_weights_are_rounded_as_told():

@@ -21,14 +21,14 @@ BATCH = (ONES, ONES, ONES)
 
 
 def submit(session, prefix=PREFIX, role="discriminator", batch=BATCH):
-    return session.submit(prefix, FIXTURES / "default", None, False, role, Arithmetic(7, "relu"), [batch])
+    return session.submit(prefix, FIXTURES / "default", None, False, role, None, Arithmetic(7, "relu"), [batch])
 
 
 def test_answers_belong_to_their_jobs_whatever_the_order_they_are_asked_for(reference_session):
     first, second = submit(reference_session), submit(reference_session, role="generator")
-    assert second().outputs[0].logits.shape == (1, 4, 1500)
+    assert second().outputs[0].answers["logits"].shape == (1, 4, 1500)
     answer = first()
-    assert answer.outputs[0].logits.shape == (1, 4)
+    assert answer.outputs[0].answers["logits"].shape == (1, 4)
     assert (answer.settings.heads, answer.settings.activation) == (2, "gelu")
 
 

@@ -14,6 +14,7 @@ from conftest import FIXTURES
 from safetensors.numpy import load_file
 from support.pairs import Weights, change_weights, copy_pair
 
+from electra_convert.schemes.heads import MASKED_LM, REPLACED_TOKEN_DETECTION
 from electra_convert.verification.compare import Pairing, start_comparisons
 from electra_convert.verification.inputs import builtin_batches
 from electra_convert.verification.runners import Run
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.slow
 # Both of its models project their embeddings.
 NAME = "full_size_generator"
 ROLES = ("discriminator", "generator")
+HEADS = {"discriminator": REPLACED_TOKEN_DETECTION, "generator": MASKED_LM}
 LAYERS = 2
 
 
@@ -160,7 +162,9 @@ def found(truth: Truth, session, pair: Path, role: str) -> tuple[list[str], str 
     with open_side(Place(pair), lenient=True) as side:
         weights = compare_weights(truth.side.checkpoint.models[role], side.checkpoint.models[role])
         candidate = side.runner(role, truth.side, session)
-        (finish,) = start_comparisons([Pairing(role, Recorded(truth, role), candidate, truth.batches, {}, None)])
+        (finish,) = start_comparisons(
+            [Pairing(HEADS[role], Recorded(truth, role), candidate, truth.batches, {}, None)]
+        )
         compared = finish()
     stage = compared.outputs.first_differing
     return [tensor.name for tensor in weights.differing], stage and stage.name

@@ -23,7 +23,7 @@ from electra_convert.errors import (
     UsageError,
 )
 from electra_convert.verification.inputs import Specials, builtin_batches
-from electra_convert.verification.sides import Place, open_side
+from electra_convert.verification.sides import Place, find_tokenizer, open_side
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_reference")]
 DEFAULT = FIXTURES / "default"
@@ -117,8 +117,13 @@ def test_either_source_of_truth_tells_a_wrong_head_count(golden_copy, pair_copy,
 def test_without_a_source_of_truth_the_head_count_is_said_not_to_be_verified(golden_copy, pair_copy):
     pair, source = pair_copy(), golden_copy(without=("hparams.json", "*.meta"))
     report = verify(source, pair / "discriminator")
-    assert report.passed
-    assert "except that hidden_act, num_attention_heads is not verified" in report.summary
+    assert report.verdict == "unproven"
+    guessed = [reason.partition(", and nothing but a guess says")[0] for reason in report.reasons]
+    assert guessed == [
+        "discriminator: num_attention_heads is 2 in the candidate",
+        "discriminator: hidden_act is gelu in the candidate",
+    ]
+    assert report.models["discriminator"].outputs.first_differing is None
     assert any("head count is not verified" in note for note in report.notes)
     assert any("activation is not verified" in note for note in report.notes)
     settled = verify(source, pair / "discriminator", hparams=json.loads((DEFAULT / "hparams.json").read_text()))
@@ -273,8 +278,9 @@ def test_one_file_of_weights_is_a_side_with_or_without_a_configuration(pairs, tm
     assert verify(DEFAULT, weights).passed
     renamed = shutil.copy(weights, tmp_path / "electra.safetensors")
     report = verify(DEFAULT, renamed)
-    assert report.passed
-    assert "num_attention_heads is not verified" in report.summary
+    assert report.verdict == "unproven"
+    assert "num_attention_heads is 1 in the candidate, and nothing but a guess" in report.reasons[0]
+    assert report.models["discriminator"].outputs.first_differing is None
     convert(DEFAULT, tmp_path / "pickled", model="generator", to="torch")
     assert verify(DEFAULT, tmp_path / "pickled").passed
     assert verify(pairs["default"] / "generator", tmp_path / "pickled" / "pytorch_model.bin").passed
@@ -309,21 +315,42 @@ def test_a_sentence_that_is_too_long_is_cut_and_said_to_be(pairs):
     assert any("the first 128 were used" in note for note in report.notes)
 
 
+def test_what_the_candidates_tokenizer_cannot_do_is_told_and_counts_for_nothing(written, tmp_path):
+    source = written()
+    pieces = (source / "vocab.txt").read_text().splitlines()
+    (source / "vocab.txt").write_text("\n".join([*pieces[:-1], "[x]"]) + "\n")
+    convert(source, tmp_path / "out")
+    report = verify(source, tmp_path / "out", weights_only=True)
+    assert report.passed
+    (note,) = [note for note in report.notes if "tokenizer" in note]
+    assert note.startswith("The candidate's tokenizer: 1 of 53 pieces (2%) of vocab.txt can never be produced: split")
+
+
+def test_a_sentence_is_read_as_the_tokenizer_json_of_either_side_says(written, tmp_path):
+    source = written()
+    pieces = (source / "vocab.txt").read_text().splitlines()
+    (source / "vocab.txt").write_text("\n".join([*pieces[:-2], "[x]", "\u6771\u4eac"]) + "\n")
+    convert(source, tmp_path / "out", tokenize_chinese_chars=False, added_tokens=["[x]"])
+    with open_side(Place(source), lenient=False) as one, open_side(Place(tmp_path / "out"), lenient=True) as other:
+        made = find_tokenizer([one, other], "discriminator")
+    assert made.encode("\u6771\u4eac[x]", add_special_tokens=False).tokens == ["\u6771\u4eac", "[x]"]
+
+
 def test_a_sentence_needs_a_tokenizer(written):
     source = written()
     (source / "vocab.txt").unlink()
-    with pytest.raises(UsageError, match="--text needs a tokenizer"):
+    with pytest.raises(UsageError, match=r"^text needs a tokenizer"):
         verify(source, source, text="fox")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights_only": True, "text": "a"}, "--weights-only runs nothing"),
-        ({"weights_only": True, "golden": "g"}, "--weights-only runs nothing"),
-        ({"golden": "g", "inputs": "i"}, "--inputs does not go with --golden"),
-        ({"tolerance": -1.0}, "--tolerance is -1.0, expected a number from 0 up"),
-        ({"tolerance": float("nan")}, "--tolerance is nan"),
+        ({"weights_only": True, "text": "a"}, "^weights_only=True runs nothing: it goes with no text="),
+        ({"weights_only": True, "golden": "g"}, "^weights_only=True runs nothing: it goes with no text="),
+        ({"golden": "g", "inputs": "i"}, "^inputs does not go with golden="),
+        ({"tolerance": -1.0}, "^tolerance is -1.0, expected a number from 0 up"),
+        ({"tolerance": float("nan")}, "^tolerance is nan"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, message):
@@ -370,7 +397,7 @@ def test_without_pytorch_the_error_says_what_to_install(pairs, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPackageError, match="PyTorch is needed to run the discriminator") as caught:
         verify(DEFAULT, pairs["default"])
-    assert caught.value.hint == "pip install 'electra-convert[torch]', or verify --weights-only, which needs none"
+    assert caught.value.hint == "pip install 'electra-convert[torch]', or verify weights_only=True, which needs none"
 
 
 def test_the_other_hparams_of_a_written_layout_are_found(written):

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from electra_convert.verification import metrics
 from electra_convert.verification.metrics import (
+    agreement_of_choices,
     agreement_of_decisions,
     agreement_of_tokens,
     distance,
@@ -70,6 +71,13 @@ def test_a_nan_or_an_infinity_is_seen_in_either_side(side, bad):
 def test_decisions_are_counted_where_there_are_tokens():
     one, other = np.array([[1.0, -1.0, 1.0]]), np.array([[2.0, 1.0, -1.0]])
     assert agreement_of_decisions([one], [other], [np.array([[1, 1, 0]])]).decisions == 0.5
+
+
+def test_choices_are_counted_by_row():
+    one, other = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, -np.inf]]), np.array([[1.0, 3.0, 0.0], [1.0, 0.5, -np.inf]])
+    found = agreement_of_choices([one], [other])
+    assert (found.choices, found.positions) == (0.5, 2)
+    assert str(found) == "Likeliest answer alike: 50.00% of 2."
 
 
 def test_tokens_and_divergence_are_by_their_definitions():

@@ -29,6 +29,11 @@ def reasons(candidate: Path, reference: Path = DEFAULT) -> tuple[str, ...]:
     return verify(reference, candidate, weights_only=True).reasons
 
 
+def differences(candidate: Path) -> tuple[str, ...]:
+    """Why it differs, apart from what nothing but a guess speaks for."""
+    return verify(DEFAULT, candidate, weights_only=True).models["discriminator"].differences
+
+
 def write_config(folder: Path, **values: Any) -> None:
     """Change config.json; unlike with change_config, None is a value."""
     path = folder / "config.json"
@@ -63,9 +68,9 @@ def test_a_size_left_out_that_is_the_default_is_no_difference(pair_copy):
 def test_a_folder_without_a_configuration_is_what_transformers_makes_of_it(pair_copy):
     folder = pair_copy() / "discriminator"
     (folder / "config.json").unlink()
-    assert len(reasons(folder)) == 6
-    assert "discriminator: num_hidden_layers is 12, the reference has 2 (weights)" in reasons(folder)
-    assert reasons(folder / "model.safetensors") == ()
+    assert len(differences(folder)) == 6
+    assert "num_hidden_layers is 12, the reference has 2 (weights)" in differences(folder)
+    assert differences(folder / "model.safetensors") == ()
     with open_side(Place(folder), lenient=True) as side:
         runner = TransformersRunner(folder, side.checkpoint.models["discriminator"], {})
         with pytest.raises(SourceError, match=r"has no config\.json"), runner._folder():

@@ -1,5 +1,5 @@
 // The interactive page: sends the text when typing pauses, shows what comes back, and replaces words.
-import { $, ask, bar, isGone, level, make, Refusal, sentence } from "/page.js";
+import { $, ask, bar, isGone, level, make, Refusal, sentence } from "./page.js";
 
 const PAUSE = 150; // milliseconds without a key before the text is sent
 const RETRY = 1500; // milliseconds before a server that does not answer is asked again
@@ -140,9 +140,18 @@ function showCalled() {
   });
   const called = state.marks.filter((mark) => mark.probability > state.threshold).length;
   const parts = [`${called} of ${state.marks.length} ${unit()} called replaced.`];
+  if (!called) parts.push(mostSuspicious());
   const { windows } = state.scored;
   if (windows > 1) parts.push(`Longer than the model's input: scored in ${windows} overlapping windows.`);
   if ($("status").textContent !== parts.join(" ")) $("status").textContent = parts.join(" ");
+}
+
+// Below the threshold there is still a word that stands out.
+function mostSuspicious() {
+  const words = state.scored.words.filter((stretch) => stretch.marks.length);
+  const likeliest = (stretch) => Math.max(...stretch.marks.map((mark) => mark.probability));
+  const found = words.reduce((one, other) => (likeliest(other) > likeliest(one) ? other : one));
+  return `The most suspicious word is “\u2068${found.text}\u2069”, at ${likeliest(found).toFixed(3)}.`;
 }
 
 function stretchElement(stretch) {
@@ -251,6 +260,15 @@ function typed() {
 
 // Beginning
 
+function exampleElement(text) {
+  const button = make("button", { type: "button", className: "example", dir: "auto" }, text);
+  button.addEventListener("click", () => {
+    input.value = text;
+    typed();
+  });
+  return button;
+}
+
 function setThreshold(value) {
   state.threshold = value;
   // One that was given with --threshold may have more places than the slider.
@@ -263,6 +281,8 @@ async function introduce() {
   $("model").textContent = settings.model;
   document.title = `Which words were replaced? ${settings.model}`;
   state.generator = settings.generator;
+  $("examples").replaceChildren($("examples").firstElementChild, ...settings.examples.map(exampleElement));
+  $("examples").hidden = !settings.examples.length;
   state.lost = false;
   return settings;
 }

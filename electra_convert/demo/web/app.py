@@ -57,12 +57,16 @@ class Settings:
         threshold: a token is called replaced where its probability is higher.
         words: whether words are shown at first, and not tokens.
         text: what is in the text field at first.
+        examples: texts to click; of the model's own language, or none.
+        hosts: names that the page may be reached by, beside those of this machine; *.NAME for all below NAME.
     """
 
     model: str
     threshold: float
     words: bool
-    text: str = "The quick brown fox fake over the lazy dog."
+    text: str = ""
+    examples: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 class _RefusedError(Exception):
@@ -78,8 +82,8 @@ def make_app(
 ) -> Starlette:
     """Make the ASGI application, whose models run in an executor of one thread.
 
-    It answers to the names of this machine alone: a page elsewhere whose name was made to point here (DNS rebinding)
-    gets nothing.
+    It answers to the names of this machine and those of the settings alone: a page elsewhere whose name was made to
+    point here (DNS rebinding) gets nothing.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -95,7 +99,9 @@ def make_app(
     )
 
     async def tell(_: Fields) -> Fields:
-        return {**asdict(settings), "generator": generator is not None}
+        told = asdict(settings)
+        del told["hosts"]
+        return {**told, "generator": generator is not None}
 
     async def score(given: Fields) -> Fields:
         return _scored_fields(await scorer.submit(discriminator.encode_to_score(_text(given))))
@@ -111,7 +117,8 @@ def make_app(
     routes = [Route(path, _file_endpoint(*place)) for path, place in _FILES.items()]
     for name, answer in (("settings", tell), ("score", score), ("suggest", propose)):
         routes.append(Route(f"/api/{name}", _endpoint(answer), methods=["POST"]))
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, ["127.0.0.1", "localhost"])])
+    hosts = ["127.0.0.1", "localhost", *settings.hosts]
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, hosts, www_redirect=False)])
 
 
 def _file_endpoint(package: str, name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:

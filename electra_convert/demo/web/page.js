@@ -1,4 +1,5 @@
-// What the interactive page is made with: its elements, and questions to the server.
+// What the interactive page is made with: its elements, and questions to the server. Addresses are relative: a
+// notebook's proxy serves the page below a path of its own.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -9,7 +10,7 @@ const LEVELS = 5;
 export class Refusal extends Error {}
 
 export async function ask(name, fields) {
-  const response = await fetch(`/api/${name}`, {
+  const response = await fetch(`api/${name}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(fields),

@@ -112,6 +112,15 @@ def parse(front: str, where: str) -> dict[str, Any]:
     return data
 
 
+def languages(front: str, where: str) -> list[str]:
+    """The languages that a front matter states, as ISO 639 codes.
+
+    Raises:
+        CardError: it is not YAML, or not a table.
+    """
+    return [str(code) for code in _as_list(parse(front, where).get("language"))]
+
+
 def _yaml(fields: Mapping[str, Any]) -> str:
     data = import_huggingface_hub("to write a model card").ModelCardData(**fields)
     return f"{data.to_yaml()}\n"

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from electra_convert.hub.card.facts import Facts
 from electra_convert.hub.card.proof import object_in, stages_of
 from electra_convert.pages import render
+from electra_convert.tokenizer.sentences import PLACEHOLDER, example_of
 
 _NAME = re.compile(r"[A-Za-z0-9]+((_+|[./-]+)[A-Za-z0-9]+)*")
+
+_HINT = "# Write a sentence of the model's language here.\n"
 
 
 class Markdown(str):
     """Text that is Markdown already; all else is escaped where a template names it."""
 
 
-def render_card(facts: Facts) -> str:
-    """Write a whole card without its front matter: a heading, sections between markers, and what to cite."""
+def render_card(facts: Facts, languages: Sequence[str] = ()) -> str:
+    """Write a whole card without its front matter: a heading, sections between markers, and what to cite.
+
+    Its code is shown with a sentence of the first language that there is one of, by ISO 639 code.
+    """
+    example = example_of(languages)
     conversion, parity, role = facts.conversion or {}, facts.proof.parity or {}, facts.folder.role
     stages = stages_of(parity, role)
     return render(
@@ -32,6 +39,8 @@ def render_card(facts: Facts) -> str:
         source=object_in(conversion, "source"),
         tool=object_in(conversion, "tool"),
         notices=_list(conversion.get("notices")),
+        example=example,
+        hint=Markdown(_HINT if example == PLACEHOLDER else ""),
         settings=_settings(facts.proof.training or {}),
         notes=_list(parity.get("notes")),
         stages=stages,

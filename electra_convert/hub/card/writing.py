@@ -13,7 +13,7 @@ from electra_convert.errors import CardError, UsageError, arguments_for_options
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.card.facts import Facts, gather_facts
-from electra_convert.hub.card.metadata import Metadata, complete, parse, split_card
+from electra_convert.hub.card.metadata import Metadata, complete, languages, parse, split_card
 from electra_convert.hub.card.model_folder import find_models, has_safetensors, pair_name, read_folder
 from electra_convert.hub.card.proof import require_proof
 from electra_convert.hub.card.template import as_name, render_card
@@ -146,7 +146,7 @@ def make_card(facts: Facts, metadata: Metadata, elsewhere: str | None = None) ->
     only_crlf = before.count("\r\n") == before.count("\n") > 0
     front, body = split_card(before.replace("\r\n", "\n") if only_crlf else before)
     front = complete(front, metadata.fields(), _derived(facts), str(path))
-    made = render_card(facts)
+    made = render_card(facts, languages(front, str(path)))
     if not body.strip():  # such as of the card that the Hub makes for a new repository with a licence
         body = made
     elif here is not None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from electra_convert import tokenizer
 from electra_convert.errors import VocabularyError
 from electra_convert.formats.names import VOCABULARY_FILE
-from electra_convert.tokenizer import SPECIAL_TOKENS, Vocabulary
+from electra_convert.tokenizer import SPECIAL_TOKENS, TokenizerSettings, Vocabulary
+from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_settings, read_vocabulary_at
 from electra_convert.tokenizer.vocabulary import decode_vocabulary
 
 if TYPE_CHECKING:
@@ -30,32 +32,28 @@ class WordPieces:
 
     Attributes:
         vocabulary: the pieces.
-        lower_case: whether text is lower-cased.
-        strip_accents: whether accents are stripped.
+        settings: how text is made ready.
         notices: what a reader should know.
+        warnings: what may well not be as it was meant.
     """
 
     vocabulary: Vocabulary
-    lower_case: bool
-    strip_accents: bool
+    settings: TokenizerSettings
     notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def definition(self) -> str:
         """The tokenizer as tokenizer.json, without special tokens: those are not known inside a text."""
-        made = json.loads(tokenizer.encode_tokenizer(self.vocabulary, self.lower_case, self.strip_accents))
-        return json.dumps({**made, "added_tokens": [], "post_processor": None})
+        made = json.loads(tokenizer.encode_tokenizer(self.vocabulary, self.settings))
+        added = [token for token in made["added_tokens"] if not token["special"]]
+        return json.dumps({**made, "added_tokens": added, "post_processor": None})
 
 
-def read_word_pieces(
-    place: Path, lower_case: bool | None, strip_accents: bool | None, stated_lower_case: bool | None
-) -> WordPieces:
-    """Read a vocabulary.
+def read_word_pieces(options: TokenizerOptions, stated_lower_case: bool | None) -> WordPieces:
+    """Read the vocabulary that options name.
 
     Args:
-        place: a vocab.txt, or a folder with the files of a tokenizer.
-        lower_case: the option, None where it is to be found out.
-        strip_accents: the option, None where it is to be found out.
         stated_lower_case: do_lower_case of the hparams, None where they do not state it.
 
     Returns:
@@ -65,41 +63,49 @@ def read_word_pieces(
         VocabularyError: there is none, or it contradicts an option.
         SourceError: a file is missing or may not be read.
     """
-    vocabulary = tokenizer.read_vocabulary_of_folder(place) if place.is_dir() else tokenizer.read_vocabulary(place)
-    if vocabulary is None:
-        raise VocabularyError(
-            f"{place} holds neither vocab.txt nor tokenizer.json", "Give a tokenizer's folder, or a vocab.txt."
-        )
-    saved_casing = tokenizer.casing_of_folder(place) if place.is_dir() else None
-    saved_accents = tokenizer.accents_of_folder(place) if place.is_dir() else None
-    said = saved_casing if stated_lower_case is None else stated_lower_case
-    casing = tokenizer.decide_casing(lower_case, said, vocabulary)
-    strips = next((value for value in (strip_accents, saved_accents) if value is not None), casing.lower_case)
-    told = (casing.notice, tokenizer.check_accents(vocabulary, casing.lower_case, strips))
-    notices = (*vocabulary.notices, *(line for line in told if line))
-    return WordPieces(vocabulary, casing.lower_case, casing.lower_case and strips, notices)
+    place = options.vocab
+    assert place is not None
+    vocabulary = read_vocabulary_at(place)
+    folder = place if place.is_dir() else None
+    saved = None if folder is None else tokenizer.casing_of_folder(folder)
+    casing = tokenizer.decide_casing(
+        options.lower_case, saved if stated_lower_case is None else stated_lower_case, vocabulary
+    )
+    return checked_pieces(vocabulary, casing, find_settings(vocabulary, casing, options, folder))
 
 
-def train_word_pieces(
-    lines: Callable[[], Iterable[str]], size: int, lower_case: bool | None, strip_accents: bool | None
+def checked_pieces(
+    vocabulary: Vocabulary, casing: tokenizer.Casing, settings: TokenizerSettings, notices: tuple[str, ...] = ()
 ) -> WordPieces:
+    """A vocabulary with what is to be said of it.
+
+    Raises:
+        VocabularyError: no tokenizer can be made of it.
+    """
+    found = check(vocabulary, settings)
+    told = [*notices, *vocabulary.notices, *([casing.notice] if casing.notice else []), *found.notices]
+    return WordPieces(vocabulary, settings, tuple(dict.fromkeys(told)), found.warnings)
+
+
+def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: TokenizerOptions) -> WordPieces:
     """Train a WordPiece vocabulary, on text prepared as it will be tokenised; the same text gives the same pieces.
 
     Args:
         lines: gives the text from its beginning, twice.
         size: how many pieces there are to be.
-        lower_case: whether text is lower-cased; None for Google's default, which lower-cases.
-        strip_accents: whether accents are stripped; None for Google's rule, which strips when it lower-cases.
+        options: how text is made ready; as in Google's code where they do not say.
 
     Raises:
         VocabularyError: the text gives no pieces, or too many characters for the size.
     """
     from tokenizers import Tokenizer, models, trainers
 
-    lower = _GOOGLE_LOWER_CASE if lower_case is None else lower_case
-    strips = lower and (True if strip_accents is None else strip_accents)
+    lower = _GOOGLE_LOWER_CASE if options.lower_case is None else options.lower_case
     empty = decode_vocabulary("".join(f"{token}\n" for token in SPECIAL_TOKENS).encode(), Path(VOCABULARY_FILE))
-    trained = Tokenizer.from_str(WordPieces(empty, lower, strips).definition)
+    settings = TokenizerSettings(
+        lower, options.strip_accents is not False, options.tokenize_chinese_chars is not False
+    )
+    trained = Tokenizer.from_str(WordPieces(empty, settings).definition)
     alphabet, beginnings = _alphabet(trained, lines(), size // 4)
     if not alphabet:
         raise VocabularyError(
@@ -126,7 +132,7 @@ def train_word_pieces(
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
     vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path(VOCABULARY_FILE))
     short = f"The corpus gives {len(pieces)} pieces, not the {size} that were asked for."
-    return WordPieces(vocabulary, lower, strips, (short,) if len(pieces) != size else ())
+    return WordPieces(vocabulary, settings, (short,) if len(pieces) != size else ())
 
 
 def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str]]:

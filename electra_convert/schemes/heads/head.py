@@ -46,6 +46,7 @@ class Head:
         problem_type: what config.json states as such, or None.
         pipeline: transformers' pipeline for it, or None.
         segment: the token type that every real token is given, as Google's code does in its task.
+        outputs: what its class in transformers answers with, by the names of the fields.
         repeated: a parameter that transformers repeats in some files; it must equal the word embeddings, and is never
             written.
         unmapped: names of tensors of a head that no rule describes; they go unchanged from one transformers folder
@@ -63,6 +64,7 @@ class Head:
     problem_type: str | None = None
     pipeline: str | None = None
     segment: int = 0
+    outputs: tuple[str, ...] = ("logits",)
     repeated: str | None = None
     unmapped: tuple[str, ...] = ()
 
@@ -104,9 +106,9 @@ class Head:
 
 def none() -> Head:
     """No head: an encoder alone."""
-    return Head("none", "discriminator", "Model")
+    return Head("none", "discriminator", "Model", outputs=())
 
 
 def carried(names: Iterable[str]) -> Head:
     """A head known by the names of its tensors alone."""
-    return Head("fine-tuned", "discriminator", "Model", unmapped=tuple(sorted(names)))
+    return Head("fine-tuned", "discriminator", "Model", outputs=(), unmapped=tuple(sorted(names)))

@@ -15,6 +15,7 @@ QUESTION_ANSWERING = Head(
     "ForQuestionAnswering",
     rules=stacked(("task_specific/{task}/dense", "task_specific/{task}/dense_1"), "qa_outputs", "hidden", "one"),
     beside=tuple(f"task_specific/{{task}}/dense_{number}/{part}" for number in (2, 3) for part in ("kernel", "bias")),
+    outputs=("start_logits", "end_logits"),
 )
 # What a checkpoint with joint_prediction has, and no other.
 JOINT_LAYER = "qa_hidden"

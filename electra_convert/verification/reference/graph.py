@@ -1,8 +1,8 @@
 """The reference model: the forward pass of google-research/electra in TensorFlow, which conversions are held to.
 
-Written from model/modeling.py and run_pretraining.py, over variables that TensorFlow's own reader finds by their own
-names. It shares no table of names, no reader and no configuration with the rest of this package, so that a mistake
-there cannot hide here.
+Written from model/modeling.py, run_pretraining.py and the tasks in finetune/ (commit 8a46635), over variables that
+TensorFlow's own reader finds by their own names. It shares no table of names, no reader and no configuration with the
+rest of this package, so that a mistake there cannot hide here.
 """
 
 from __future__ import annotations
@@ -35,6 +35,20 @@ class Scopes:
     embeddings: str
     encoder: str
     head: str | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task that a checkpoint was fine-tuned for.
+
+    Attributes:
+        name: the scope of its variables in task_specific.
+        kind: sequence_classification, regression, token_classification or question_answering: what is computed with
+            them, which they do not say.
+    """
+
+    name: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -119,15 +133,21 @@ class Outputs:
     Attributes:
         hidden: the embeddings (projected where the model projects them) and every layer's output, each
             [rows, length, hidden].
-        logits: [rows, length] of a discriminator, [rows, length, vocabulary] of a generator, None without a head.
+        answers: what the head computes, none without one: logits, [rows, length] of a discriminator, [rows, length,
+            vocabulary] of a generator, [rows, labels] of a classifier, [rows, length, labels] of a tagger; of a
+            reader start_logits and end_logits, [rows, length].
     """
 
     hidden: tuple[NDArray[np.floating], ...]
-    logits: NDArray[np.floating] | None
+    answers: Mapping[str, NDArray[np.floating]]
 
 
 def run_reference(
-    prefix: Path, role: Role, arithmetic: Arithmetic, inputs: Sequence[tuple[NDArray[np.int32], ...]]
+    prefix: Path,
+    role: Role,
+    arithmetic: Arithmetic,
+    inputs: Sequence[tuple[NDArray[np.int32], ...]],
+    task: Task | None = None,
 ) -> list[Outputs]:
     """Run one model of a checkpoint.
 
@@ -136,6 +156,7 @@ def run_reference(
         role: which of its models.
         arithmetic: what the variables do not say.
         inputs: for each batch input_ids, input_mask and segment_ids, each [rows, length].
+        task: whose head is to be computed, of a checkpoint that was fine-tuned.
 
     Returns:
         The outputs of each batch, at all positions, in the precision asked for.
@@ -146,7 +167,7 @@ def run_reference(
     """
     variables = Variables(prefix)
     tensorflow = variables.tensorflow
-    graph = _Graph(tensorflow, variables, find_scopes(variables, role), arithmetic)
+    graph = _Graph(tensorflow, variables, find_scopes(variables, role), arithmetic, task)
     ids = tensorflow.TensorSpec([None, None], tensorflow.int32)
     try:
         function = tensorflow.function(graph.outputs, autograph=False).get_concrete_function(ids, ids, ids)
@@ -155,8 +176,8 @@ def run_reference(
         told = " ".join(str(error).split())[:300]
         raise SourceError(f"{prefix}: TensorFlow cannot run the {role}: {told}") from error
     return [
-        Outputs(tuple(layer.numpy() for layer in hidden), None if logits is None else logits.numpy())
-        for hidden, logits in computed
+        Outputs(tuple(layer.numpy() for layer in hidden), {name: answer.numpy() for name, answer in answers.items()})
+        for hidden, answers in computed
     ]
 
 
@@ -168,14 +189,15 @@ class _Graph:
     variables: Variables
     scopes: Scopes
     arithmetic: Arithmetic
+    task: Task | None
 
-    def outputs(self, input_ids: Node, input_mask: Node, segment_ids: Node) -> tuple[list[Node], Node]:
+    def outputs(self, input_ids: Node, input_mask: Node, segment_ids: Node) -> tuple[list[Node], dict[str, Node]]:
         """modeling.BertModel.__init__, with the hidden states kept, and the head."""
         hidden = [self.embed(input_ids, segment_ids)]
         penalty = self.penalty(input_mask)
         while self.layer_scope(len(hidden) - 1) is not None:
             hidden.append(self.layer(self.layer_scope(len(hidden) - 1) or "", hidden[-1], penalty))
-        return hidden, self.logits(hidden[-1])
+        return hidden, self.answers(hidden[-1])
 
     def layer_scope(self, layer: int) -> str | None:
         scope = f"{self.scopes.encoder}/encoder/layer_{layer}"
@@ -245,11 +267,28 @@ class _Graph:
         context = tf.matmul(tf.nn.softmax(scores + penalty), split("value"))
         return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [shape[0], shape[1], heads * width])
 
-    def logits(self, hidden: Node) -> Node:
+    def answers(self, hidden: Node) -> dict[str, Node]:
+        if self.task is not None:
+            return self.task_answers(self.task, f"task_specific/{self.task.name}", hidden)
+        return {} if self.scopes.head is None else {"logits": self.logits(self.scopes.head, hidden)}
+
+    def task_answers(self, task: Task, scope: str, hidden: Node) -> dict[str, Node]:
+        """get_prediction_module of the tasks in finetune/, without what is done only in training or in evaluation."""
+        if task.kind in {"sequence_classification", "regression"}:  # classification/classification_tasks.py
+            return {"logits": self.dense(f"{scope}/dense", hidden[:, 0])}
+        if task.kind == "token_classification":  # tagging/tagging_tasks.py, at every token
+            return {"logits": self.dense(f"{scope}/dense", hidden)}
+        if task.kind != "question_answering":
+            raise ValueError(f"Google's code has no task of the kind {task.kind}")
+        # qa/qa_tasks.py with joint_prediction false, before positions outside the passage are masked.
+        if f"{scope}/qa_hidden/kernel" in self.variables:
+            raise ValueError(f"{task.name} was trained with joint_prediction: the end depends on the start")
+        ends = {"start_logits": f"{scope}/dense", "end_logits": f"{scope}/dense_1"}
+        return {name: self.tensorflow.squeeze(self.dense(layer, hidden), -1) for name, layer in ends.items()}
+
+    def logits(self, head: str, hidden: Node) -> Node:
         """run_pretraining.PretrainingModel: _get_discriminator_output and _get_masked_lm_output."""
-        tf, head = self.tensorflow, self.scopes.head
-        if head is None:
-            return None
+        tf = self.tensorflow
         dense = self.activate(self.dense(f"{head}/dense", hidden))
         if head == "discriminator_predictions":
             return tf.squeeze(self.dense(f"{head}/dense_1", dense), -1)

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from electra_convert.errors import ElectraConvertError
-from electra_convert.verification.reference.graph import Arithmetic, Outputs, run_reference
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, Task, run_reference
 from electra_convert.verification.reference.settings import Settings, read_settings
 
 
@@ -25,8 +25,8 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         job: the checkpoint's prefix; the folder and hparams where its settings may be, and whether these are settled
-            without them; its role; arithmetic to fall back on where nothing says it; inputs and outputs, names of
-            .npz files to read and to write.
+            without them; its role; the task whose head is wanted, or null; arithmetic to fall back on where nothing
+            says it; inputs and outputs, names of .npz files to read and to write.
 
     Returns:
         What was found of its settings and the version of TensorFlow; or an error, its message and hint.
@@ -45,7 +45,8 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
                 tuple(file[f"{name}_{batch}"] for name in ("ids", "mask", "segments"))
                 for batch in range(job["batches"])
             ]
-        outputs = run_reference(prefix, role, arithmetic, batches)
+        task = Task(**job["task"]) if job["task"] else None
+        outputs = run_reference(prefix, role, arithmetic, batches, task)
         _save(Path(job["outputs"]), outputs)
     except ElectraConvertError as error:
         return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
@@ -56,8 +57,7 @@ def _save(path: Path, outputs: list[Outputs]) -> None:
     arrays: dict[str, Any] = {}
     for batch, output in enumerate(outputs):
         arrays |= {f"hidden_{batch}_{layer}": array for layer, array in enumerate(output.hidden)}
-        if output.logits is not None:
-            arrays[f"logits_{batch}"] = output.logits
+        arrays |= {f"answer_{batch}_{name}": array for name, array in output.answers.items()}
     np.savez(path, **arrays)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from electra_convert import errors
 from electra_convert.errors import ElectraConvertError, OutputError, SourceError
-from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role, Task
 from electra_convert.verification.reference.settings import Settings
 
 
@@ -82,6 +82,7 @@ class ReferenceSession:
         hparams: str | None,
         settled: bool,
         role: Role,
+        task: Task | None,
         arithmetic: Arithmetic,
         batches: Sequence[tuple[NDArray[np.int32], ...]],
     ) -> Callable[[], Answer]:
@@ -93,6 +94,7 @@ class ReferenceSession:
             hparams: an option that goes before that file, or None.
             settled: whether the arithmetic is to be used as it is, whatever lies there.
             role: which of the models.
+            task: whose head is wanted, of a checkpoint that was fine-tuned.
             arithmetic: the precision and rounding wanted; the rest is used where no settings are found.
             batches: what to run it on: ids, mask and segments, each [rows, length].
 
@@ -110,6 +112,7 @@ class ReferenceSession:
             "hparams": hparams,
             "settled": settled,
             "role": role,
+            "task": None if task is None else asdict(task),
             "arithmetic": asdict(arithmetic),
             "inputs": str(inputs),
             "outputs": str(outputs),
@@ -169,5 +172,6 @@ def _arrays(batches: Sequence[tuple[NDArray[np.int32], ...]]) -> dict[str, Any]:
 
 def _outputs(file: Mapping[str, Any], batch: int) -> Outputs:
     layers = sum(name.startswith(f"hidden_{batch}_") for name in file)
-    logits = file.get(f"logits_{batch}")
-    return Outputs(tuple(file[f"hidden_{batch}_{layer}"] for layer in range(layers)), logits)
+    answer = f"answer_{batch}_"
+    answers = {name.removeprefix(answer): file[name] for name in file if name.startswith(answer)}
+    return Outputs(tuple(file[f"hidden_{batch}_{layer}"] for layer in range(layers)), answers)

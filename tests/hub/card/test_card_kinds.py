@@ -79,8 +79,8 @@ def test_the_code_of_every_card_runs_as_it_stands(pair):
     folders.append(shutil.copytree(folders[-1], pair / "bare"))
     for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):
         (pair / "bare" / name).unlink()
-    for folder in folders:
-        write_card(folder)
+    for number, folder in enumerate(folders):
+        write_card(folder, language=["ko"] * (number % 2))
     assert "The tokenizer's files are not here" in (pair / "bare" / "README.md").read_text()
     program = (
         "import os, re, sys\nfrom pathlib import Path\n"
@@ -100,6 +100,32 @@ def test_the_code_of_every_card_runs_as_it_stands(pair):
     assert "torch.Size" in said["ElectraModel"]
     for name in ("ElectraForSequenceClassification", "ElectraForTokenClassification"):
         assert "'score'" in said[name]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "The quick brown fox ate over the lazy dog."),
+        (["xx", "de", "en"], "Der Hund schreibt vor der T\u00fcr des Hauses."),
+        ("ko", "\uac15\uc544\uc9c0\uac00 \uc9d1 \uc55e\uc5d0\uc11c \uc4f0\uace0 \uc788\ub2e4."),
+    ],
+)
+def test_the_code_of_a_card_reads_a_sentence_of_the_model_s_language(discriminator, language, sentence):
+    text = write_card(discriminator, language=language)[0].text
+    assert f'inputs = tokenizer("{sentence}", return_tensors="pt")' in text
+    assert "Write a sentence" not in text
+
+
+def test_the_code_of_a_generator_s_card_masks_a_word_of_its_language(generator):
+    text = write_card(generator, language="fr")[0].text
+    assert 'text = f"Le chien {fill_mask.tokenizer.mask_token} devant la porte de la maison."' in text
+
+
+@pytest.mark.parametrize("language", [(), "multilingual", "xx"])
+def test_a_card_of_no_known_language_has_no_english_sentence(pair, language):
+    for card in write_card(pair, language=language):
+        assert "fox" not in card.text
+        assert "# Write a sentence of the model's language here.\n" in card.text
 
 
 @pytest.mark.parametrize("named", [None, [], "ElectraModel", [3], ["BertModel"], ["ElectraModel\n```\n# Evil"], [""]])

@@ -16,6 +16,7 @@ from electra_convert.pretraining.corpus.cache import open_corpus
 from electra_convert.pretraining.corpus.sequences import Tokenisation, make_builder
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 CORPUS = FIXTURES / "corpus"
 RECORDS = FIXTURES / "pretraining" / "tfrecords"
@@ -23,7 +24,7 @@ RECORDS = FIXTURES / "pretraining" / "tfrecords"
 
 @pytest.fixture(scope="module")
 def pieces():
-    return read_word_pieces(FIXTURES / "vocab.txt", None, None, None)
+    return read_word_pieces(TokenizerOptions(vocab=FIXTURES / "vocab.txt"), None)
 
 
 def opened(place, cache, pieces, length=32, blank_lines=True):

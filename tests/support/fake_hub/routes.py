@@ -78,7 +78,7 @@ def _change(store: Store, files: dict[str, Blob], key: str, value: dict[str, Any
 def model_info(store: Store, asked: Asked, name: str, revision: str = "main") -> Answer:
     repository = store.find(name, asked.user)
     at = repository.at(revision)
-    siblings = [{"rfilename": path} for path in sorted(at.files)]
+    siblings = [{"rfilename": path, "size": blob.size} for path, blob in sorted(at.files.items())]
     return as_json({"id": name, "sha": at.oid, "private": repository.private, "siblings": siblings, "tags": []})
 
 

@@ -1,0 +1,263 @@
+"""What lies beside a transformers model's weights: carried to another folder unchanged, or named as left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.conversion.options import Options
+from electra_convert.errors import ElectraConvertError
+from electra_convert.formats.beside import MODULES_FILE, Kind, is_module, kind_of, limit_of
+from electra_convert.formats.files import ReadFile
+from electra_convert.formats.locate import PAIR
+from electra_convert.formats.names import (
+    CONFIG_FILE,
+    CONVERSION_FILE,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    TRAINING_FILE,
+    VOCABULARY_FILE,
+)
+from electra_convert.formats.shards import ShardedSource
+from electra_convert.tensors.spec import Source
+from electra_convert.tokenizer.kinds import other_tokenizer
+from electra_convert.tokenizer.of_checkpoint import TokenizerFiles
+
+# What names code that transformers runs from a model's folder.
+_CODE_KEYS = ("auto_map", "custom_pipelines")
+_READ = frozenset({CONFIG_FILE, CONVERSION_FILE, TRAINING_FILE})
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a model folder takes over from the one that the model lay in.
+
+    Attributes:
+        files: by path, their bytes.
+        config: the config.json of the model, without what is left out of it.
+        notices: what is left out.
+    """
+
+    files: Mapping[str, bytes]
+    config: Mapping[str, Any]
+    notices: tuple[str, ...]
+
+
+def carry(
+    checkpoint: Checkpoint, model: Model, tokens: TokenizerFiles, config: Mapping[str, Any], options: Options
+) -> Carried:
+    """Decide on every file beside a model that goes from one transformers folder to another.
+
+    Args:
+        checkpoint: where the model comes from; of any scheme but transformers' nothing is carried.
+        model: the model.
+        tokens: its tokenizer files, kept or made.
+        config: its config.json.
+        options: whether code goes along, with what names it, and whether a tokenizer does.
+    """
+    if not checkpoint.scheme.described:
+        return Carried({}, config, ())
+    beside = _beside(checkpoint, model, _READ | tokens.files.keys())
+    stays = not tokens.settings and not options.no_tokenizer
+    replaced = [name for name in beside.get("tokenizer", ()) if not stays and "/" not in name]
+    files, unread = _read(model.folder, [name for name in _carried(beside) if name not in replaced])
+    code = _Code.of(model.folder, beside.get("code", ()), config, {**tokens.files, **files}, options.keep_custom_code)
+    files |= code.files
+    told = [*unread, *code.notices, *_left_out(checkpoint, beside)]
+    if replaced:
+        told.append(f"Left out, of the tokenizer that was there: {_listed(replaced)}.")
+    own = {key: value for key, value in code.config.items() if key != "tokenizer_class" or not tokens.replaces}
+    return Carried(files, own, tuple(told))
+
+
+def left_behind(checkpoint: Checkpoint, model: Model) -> list[str]:
+    """What of a model's folder has no place in a checkpoint of Google's code, and what follows from that."""
+    if not checkpoint.scheme.described:
+        return []
+    beside = _beside(checkpoint, model, _READ | {VOCABULARY_FILE})
+    expressed = {TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE}
+    other = other_tokenizer(model.folder)
+    tokenizer = [name for name in beside.get("tokenizer", ()) if other or name not in expressed]
+    told = []
+    if other:
+        files = f" (left out: {_listed(tokenizer)})" if tokenizer else ""
+        told.append(
+            f"The model's tokenizer is {other}{files}, which Google's code does not have: its "
+            "WordPiece splits words at white space and punctuation alone, and gives other tokens of the same text."
+        )
+    elif tokenizer:
+        told.append(f"Left out, of the tokenizer, so that Google's code splits what they add: {_listed(tokenizer)}.")
+    modules = [
+        name for name in beside.get("settings", ()) if name == MODULES_FILE or is_module(name.partition("/")[0])
+    ]
+    settings = [name for name in beside.get("settings", ()) if name not in modules]
+    if modules:
+        told.append(
+            f"Left out, the modules of sentence-transformers: {_listed(modules)}. Google's code gives the states of "
+            "tokens, which have to be pooled to those of sentences."
+        )
+    if settings:
+        told.append(f"Left out, settings that Google's code does not read: {_listed(settings)}.")
+    if code := beside.get("code"):
+        told.append(f"Left out, code that Google's code does not run: {_listed(code)}.")
+    return [*told, *_left_out(checkpoint, beside)]
+
+
+def beside_pair(checkpoint: Checkpoint) -> list[str]:
+    """What lies beside the two folders of a pair, and belongs to neither."""
+    folders = {model.folder for model in checkpoint.models.values()}
+    if not checkpoint.scheme.described or not checkpoint.path.is_dir() or checkpoint.path in folders:
+        return []
+    names = [name for name in _names(checkpoint.path) if name.partition("/")[0] not in PAIR]
+    return [f"Left out, beside the pair: {_listed(names)}."] if names else []
+
+
+@dataclass(frozen=True)
+class _Code:
+    """Code, and the keys of JSON files that name it: both go along, or neither.
+
+    Attributes:
+        files: the code that goes along, and JSON files that lose their keys.
+        config: config.json without what is left out.
+        notices: what is left out.
+    """
+
+    files: Mapping[str, bytes]
+    config: Mapping[str, Any]
+    notices: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        names: Sequence[str],
+        config: Mapping[str, Any],
+        others: Mapping[str, bytes],
+        keep: bool,
+    ) -> _Code:
+        settings = _decoded(others.get(TOKENIZER_CONFIG_FILE, b"{}"))
+        keys = {
+            CONFIG_FILE: [key for key in _CODE_KEYS if config.get(key)],
+            TOKENIZER_CONFIG_FILE: [key for key in _CODE_KEYS if settings.get(key)],
+        }
+        naming = [f"{key} of {file}" for file, found in keys.items() for key in found]
+        if keep and naming:
+            files, unread = _read(folder, names)
+            if not unread and _named_modules(config, settings) <= {name.removesuffix(".py") for name in files}:
+                return cls(files, config, ())
+        stays = {key: value for key, value in config.items() if key not in keys[CONFIG_FILE]}
+        changed = {key: value for key, value in settings.items() if key not in keys[TOKENIZER_CONFIG_FILE]}
+        files = {}
+        if keys[TOKENIZER_CONFIG_FILE]:
+            files[TOKENIZER_CONFIG_FILE] = (json.dumps(changed, indent=2, ensure_ascii=False) + "\n").encode()
+        if not names and not naming:
+            return cls(files, stays, ())
+        what = _listed([*names, *naming])
+        why = "" if not naming else " (not all of it is there)" if keep else " (--keep-custom-code carries both)"
+        return cls(files, stays, (f"Left out, custom code and what names it{why}: {what}.",))
+
+
+def _named_modules(*configs: Mapping[str, Any]) -> set[str]:
+    """The files of code, without .py, that settings name in their own folder; of another repository, it has --."""
+    named: set[str] = set()
+    for config in configs:
+        auto_map = config.get("auto_map")
+        values = list(auto_map.values()) if isinstance(auto_map, dict) else [auto_map]
+        pipelines = config.get("custom_pipelines")
+        values += (
+            [one.get("impl") for one in pipelines.values() if isinstance(one, dict)]
+            if isinstance(pipelines, dict)
+            else []
+        )
+        flat = [name for value in values for name in (value if isinstance(value, list) else [value])]
+        named |= {
+            name.rpartition(".")[0].replace(".", "/") for name in flat if isinstance(name, str) and "--" not in name
+        }
+    return named
+
+
+def _beside(checkpoint: Checkpoint, model: Model, used: Collection[str]) -> dict[Kind, list[str]]:
+    """The files beside a model that nothing has used, by kind; other folders by their names alone, with a slash."""
+    read = {
+        path.relative_to(model.folder).as_posix()
+        for path in _containers(checkpoint)
+        if path.is_relative_to(model.folder)
+    }
+    # Of a file that was pointed at the folder may be any: only what is a model's by its name is one's own.
+    whole = checkpoint.path.is_dir() or (model.folder / CONFIG_FILE).is_file()
+    found: dict[Kind, list[str]] = {}
+    for name in _names(model.folder):
+        kind = kind_of(name)
+        if name not in used and name not in read and (whole or kind == "tokenizer"):
+            found.setdefault(kind, []).append(name)
+    return found
+
+
+def _containers(checkpoint: Checkpoint) -> Iterator[Path]:
+    sources: list[Source] = list(checkpoint.sources)
+    for source in sources:
+        yield source.path
+        if isinstance(source, ShardedSource):
+            sources.extend(source.shards)
+
+
+def _names(folder: Path) -> list[str]:
+    """Every file in a folder and in those of sentence-transformers' modules; any other folder with a slash."""
+    has_modules = (folder / MODULES_FILE).is_file()
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and has_modules and is_module(path.name):
+            found += [f"{path.name}/{inner.name}{'/' * inner.is_dir()}" for inner in sorted(path.iterdir())]
+        else:
+            found.append(f"{path.name}{'/' * path.is_dir()}")
+    return found
+
+
+def _carried(beside: Mapping[Kind, Sequence[str]]) -> list[str]:
+    return [*beside.get("tokenizer", ()), *beside.get("settings", ())]
+
+
+def _read(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:
+    """The bytes of files, and notices of those that are too large for their kind or cannot be read."""
+    files, told = {}, []
+    for name in names:
+        limit = limit_of(kind_of(name)) or limit_of("settings")
+        try:
+            with ReadFile(folder / name) as file:
+                if file.size > limit or not name.isprintable():
+                    told.append(f"Left out, unread: {_shown(name)} ({file.size:,} bytes).")
+                else:
+                    files[name] = file.read(file.size, 0)
+        except ElectraConvertError as error:
+            told.append(f"Left out, unread: {_shown(name)} ({error.message.removeprefix(f'{folder / name} ')}).")
+    return files, told
+
+
+def _left_out(checkpoint: Checkpoint, beside: Mapping[Kind, Sequence[str]]) -> list[str]:
+    told = {word.strip(".,") for notice in checkpoint.notices for word in notice.split()}
+    weights = [name for name in beside.get("weights", ()) if name not in told]
+    others = [name for name in beside.get("other", ()) if name not in told]
+    lines = [f"Left out, other weights and pickles: {_listed(weights)}."] if weights else []
+    return [*lines, *([f"Left out, no part of the model: {_listed(others)}."] if others else [])]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(_shown, names))
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    """A JSON object; empty for anything else, which is carried as it is."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
