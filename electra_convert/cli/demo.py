@@ -222,7 +222,6 @@ def command(
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
     """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
-    from electra_convert.cli.printing import print_message
     from electra_convert.frameworks import require_packages
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -233,8 +232,6 @@ def command(
         require_packages("demo", "to serve the page", "torch", "starlette", "uvicorn")
     require_packages("torch", "to run a model", "torch")
     prepare_hub(request.quiet or request.as_json)
-    if len(request.sentences) > 1 and not any(" " in one for one in request.sentences) and not request.quiet:
-        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
     options = TokenizerOptions(
         vocab=vocab,
         lower_case=None if cased is None else not cased,
@@ -281,8 +278,17 @@ def _show(opener: Opener, request: Request) -> None:
         marked = [one.marked(unit, request.threshold) for one in scored]
         save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
     printer.close()
-    if request.html is not None and not request.quiet and not request.as_json:
+    if request.quiet or request.as_json:
+        return
+    if request.html is not None:
         print_message("Note", f"Wrote {request.html}")
+    if _are_words(request.sentences):
+        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
+
+
+def _are_words(sentences: Sequence[str]) -> bool:
+    """Whether these look like one sentence without its quotes; scripts with capitals part their words by spaces."""
+    return len(sentences) > 1 and not any(" " in one or one.lower() == one.upper() for one in sentences)
 
 
 def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:

@@ -38,9 +38,8 @@ class GuidedCommand(click.Command):
         self.guide = guide
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The parameters, --help-all among them where it would show more than --help."""
-        found = super().get_params(ctx)
-        return [*found, _HELP_ALL] if self._rest(found) else found
+        """The parameters, with --help-all."""
+        return [*super().get_params(ctx), _HELP_ALL]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; a mistake in them tells its command, which click's parser leaves out here and there."""
@@ -60,9 +59,9 @@ class GuidedCommand(click.Command):
         parameters = self.get_params(ctx)
         options, rest = _options(parameters), self._rest(parameters)
         groups = {heading: names.split() for heading, names in self.guide.groups.items()}
-        if _ALL in ctx.meta:
+        if rest and _ALL in ctx.meta:
             groups["More options"] = rest
-        groups["Help"] = [name for name in ("help", "help-all") if name in options]
+        groups["Help"] = ["help", "help-all"] if rest else ["help"]
         if self.guide.arguments:
             with formatter.section("Arguments"):
                 formatter.write_dl(list(self.guide.arguments.items()))
@@ -73,7 +72,7 @@ class GuidedCommand(click.Command):
         width = max(len(first) for group in records.values() for first, _ in group if len(first) <= _WIDEST)
         for heading, group in records.items():
             with formatter.section(heading):
-                formatter.write_dl([(first.ljust(width), told) for first, told in group], col_max=_WIDEST)
+                formatter.write_dl([(first.ljust(width), told) for first, told in group], col_max=width)
 
     def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, and where there is more."""

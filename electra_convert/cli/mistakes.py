@@ -73,8 +73,7 @@ def _about_option(given: str, context: click.Context) -> str:
         return f"Did you mean {long[near]}?"
     if not given.startswith("--"):
         return f"Names of options have two dashes; {context.command_path} --help shows them."
-    shown = "--help-all" if "help-all" in long else "--help"
-    return f"{context.command_path} {shown} shows every option. What begins with a dash and is none follows --."
+    return f"{context.command_path} --help-all shows every option. What begins with a dash and is none follows --."
 
 
 def _about_command(given: str, context: click.Context) -> str:

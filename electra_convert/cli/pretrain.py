@@ -27,8 +27,8 @@ GUIDE = Guide(
         "Output": "export json quiet",
     },
     examples=(
-        "electra-convert pretrain corpus/ my-run --train-vocab 30000 --steps 100000",
-        "electra-convert pretrain corpus/ my-run --train-vocab 30000 --steps 100000 --resume",
+        "electra-convert pretrain corpus/ my-run --train-vocab 30000",
+        "electra-convert pretrain corpus/ my-run --train-vocab 30000 --resume",
     ),
     page="docs/pretraining.md",
 )

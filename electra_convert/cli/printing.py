@@ -54,7 +54,9 @@ def wrapped(line: str, indent: str = "") -> list[str]:
     if not on_terminal(sys.stdout):
         return [indent + text]
     width = max(40, get_terminal_size().columns)
-    return fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False).splitlines()
+    return fill(
+        text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+    ).splitlines()
 
 
 def print_result(text: str, hint: str | None = None) -> None:

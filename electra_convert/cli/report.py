@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.cli.printing import as_text, table
+from electra_convert.cli.printing import as_text, table, wrapped
 from electra_convert.config.record import described
 from electra_convert.errors import counted
 
@@ -63,7 +63,8 @@ def conversion_text(result: Conversion) -> str:
     """What `convert` prints."""
     verb = "Would write" if result.dry_run else "Wrote"
     lines = [_headline(result.format, result.layout, result.step)]
-    lines += [_model_line(role, result.parameters[role], config) for role, config in result.models.items()]
+    for role, config in result.models.items():
+        lines += wrapped(_model_line(role, result.parameters[role], config))
     files = [(f"{size:,}", name) for name, size in result.files.items()]
     return as_text([*lines, f"{verb} {result.output}", *table(files)])
 

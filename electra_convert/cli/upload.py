@@ -24,7 +24,7 @@ GUIDE = Guide(
     },
     examples=(
         "electra-convert upload my-name/electra-small my-electra --dry-run",
-        "electra-convert upload my-name/electra-small my-electra --license apache-2.0 --language en",
+        "electra-convert upload my-name/electra-small my-electra --license mit",
     ),
     page="docs/hub.md",
 )

@@ -33,7 +33,7 @@ from electra_convert.hub.client import Hub, Tell
 
 SCHEME = "hf://"
 _WEB = ("https://", "http://")
-_SLASHES_MISSED = re.compile(r"^hf:/?(?=[\w.-]+/[\w.-])")
+_SLASHES_MISSED = re.compile(r"^hf:(?=[\w.-]+/[\w.-])")
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
 _WEIGHTS = (
     re.compile(r"model\.safetensors"),

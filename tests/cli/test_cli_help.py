@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from conftest import FIXTURES
 from support.command_line import run, run_program
 
 from electra_convert.cli import COMMANDS, main
+from electra_convert.cli.guide import long_name
 from electra_convert.cli.mistakes import Terminated
 from electra_convert.version import __version__
 
@@ -153,3 +155,44 @@ def test_what_is_no_bug_is_not_called_one(monkeypatch, error, code, said):
 
     monkeypatch.setattr("electra_convert.conversion.inspect.run_inspection", broken)
     assert run("inspect", "anything").refusal(code) == said
+
+
+# What is shown, and what only --help-all shows
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_about_ten_options_in_groups_and_help_all_every_one(name):
+    shown, everything = (
+        set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", run(name, option).out, re.MULTILINE))
+        for option in ("--help", "--help-all")
+    )
+    every = {
+        f"--{long_name(one)}"
+        for one in command(name).get_params(click.Context(command(name)))
+        if isinstance(one, click.Option)
+    }
+    assert shown <= everything
+    assert everything | {"--help-all"} == every
+    assert 6 <= len(shown) <= 14, shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_guide_names_options_that_there_are_and_shows_examples_that_parse(name):
+    guide, known = command(name).guide, {long_name(one) for one in command(name).params}
+    assert set(" ".join(guide.groups.values()).split()) <= known
+    assert (ROOT / guide.page).is_file()
+    for example in guide.examples:
+        words = shlex.split(example)
+        assert words[:2] == ["electra-convert", name]
+        command(name).make_context(name, words[2:])
+        assert len(example) <= 78
+        assert example in run(name, "-h").out
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_help_fits_the_terminal(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for name in COMMANDS:
+        told = run(name, "--help-all").out.partition("Examples:")[0].splitlines()
+        # What cannot be broken, such as the names of an option's choices, may stick out.
+        assert not [line for line in told if len(line) > max(columns, 60)]

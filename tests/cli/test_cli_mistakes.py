@@ -127,14 +127,19 @@ def test_what_is_not_installed_is_named_at_once_with_the_extra_that_has_all_of_i
     assert f"Hint: pip install 'electra-convert[{extra}]'\n" in ran.refusal()
 
 
+@pytest.mark.slow
 def test_words_without_quotes_are_texts_of_their_own_which_is_said(monkeypatch):
-    monkeypatch.setattr("electra_convert.cli.demo._show", lambda *_: None)
+    for name in ("_scored", "_sentences"):
+        monkeypatch.setattr(f"electra_convert.cli.demo.{name}", lambda *_: [])
     said = "Note: each argument is a text of its own; put quotes around a sentence with spaces.\n"
     assert run("demo", "model", "the", "quick", "fox").err == said
     assert run("demo", "model", "the quick fox").err == ""
+    assert run("demo", "model", "a quick", "fox").err == ""
+    assert run("demo", "model", "今日は晴れ。", "明日は雨。").err == ""
     assert run("demo", "model", "the", "quick", "-q").err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["50%", "0.5"])
 def test_a_probability_may_be_given_in_hundredths(monkeypatch, share):
     asked = []

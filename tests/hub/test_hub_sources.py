@@ -294,6 +294,8 @@ def test_a_place_on_the_hub_is_named_once_and_there_alone(source, options, said)
     ("source", "options", "address"),
     [
         ("hf://alice/run", {}, "hf://alice/run"),
+        ("hf:alice/run", {}, "hf://alice/run"),
+        ("hf:alice/run@v1", {"subfolder": "a"}, "hf://alice/run@v1/a"),
         ("hf://alice/run", {"token": "secret"}, "hf://alice/run"),
         ("hf://alice/run", {"revision": "v1"}, "hf://alice/run@v1"),
         ("hf://alice/run", {"revision": "feature/x"}, "hf://alice/run@feature%2Fx"),
@@ -304,4 +306,4 @@ def test_a_place_on_the_hub_is_named_once_and_there_alone(source, options, said)
 )
 def test_what_is_given_beside_an_address_becomes_part_of_it(source, options, address):
     assert as_source(source, **options) == address
-    assert parse_address(address).revision == options.get("revision", parse_address(source).revision)
+    assert parse_address(address).revision == options.get("revision", parse_address(str(as_source(source))).revision)

@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch, one_thread):
 
 def require_told(printed: str, step: int, folder: Path) -> None:
     assert f"Trained to step {step}." in printed
-    assert "\nThe same discriminator and generator." in printed
+    assert "\nSame model: discriminator and generator\n" in printed
     assert all(f"  {word}\n" in printed for word in ("Los", "pájaros", "están", "cantando", "hablando"))
     assert (folder / "spanish-tf" / f"model.ckpt-{step}.index").is_file()
     assert (folder / "continued" / "tensorflow" / "model.ckpt-4002.index").is_file()

@@ -170,7 +170,10 @@ def test_the_command_says_what_it_wrote_and_what_is_missing(pair):
         f"Note: {pair}/{role}/README.md states no license; --license adds it."
         for role in ("discriminator", "generator")
     ]
-    assert "is as it should be" in run("card", pair, "--repo-id", "alice/tiny", "-q").out
+    assert "is as it should be" in run("card", pair, "--repo-id", "alice/tiny").out
+    assert run("card", pair, "--repo-id", "alice/tiny", "-q").out == (
+        f"{pair}/discriminator/README.md\n{pair}/generator/README.md\n"
+    )
 
 
 def test_a_dry_run_of_the_command_shows_the_card_and_writes_none(generator):
