@@ -39,7 +39,7 @@ class Example:
         return self.text.replace(self.word, word, 1)
 
 
-# Where the language is not known: any tokenizer reads it, and it asks to be replaced.
+# Where the language is not known: it says what is to be written in its place.
 PLACEHOLDER = Example("a sentence of its language", "sentence", "banana")
 
 # The first of a language stands on its cards. The other English ones are of the kind that the bundled model knows.
