@@ -203,6 +203,21 @@ def test_what_names_code_that_is_not_there_is_not_carried(coded, tmp_path):
     assert any("not all of it is there" in line for line in result.notices)
 
 
+def test_code_that_cannot_be_read_is_not_carried_either(coded, tmp_path):
+    (coded / "helper.py").write_text(" " * (limit_of("settings") + 1))
+    result = convert(coded, tmp_path / "out", to="safetensors", keep_custom_code=True)
+    assert keys(tmp_path / "out") == [False, False]
+    assert not any(name.endswith(".py") for name in result.files)
+
+
+def test_pipelines_of_custom_code_go_the_same_way(folder, tmp_path):
+    change(folder / "config.json", custom_pipelines={"pairs": {"impl": "pairs.Pipeline", "pt": ["AutoModel"]}})
+    add(folder, {"pairs.py": ""})
+    convert(folder, tmp_path / "out", to="safetensors")
+    assert "custom_pipelines" not in json.loads((tmp_path / "out" / "config.json").read_text())
+    assert "pairs.py" in convert(folder, tmp_path / "kept", to="safetensors", keep_custom_code=True).files
+
+
 def test_what_names_code_of_another_repository_is_carried_alone(folder, tmp_path):
     change(folder / "config.json", auto_map={"AutoModel": "owner/repo--modeling.Model"})
     convert(folder, tmp_path / "out", to="safetensors", keep_custom_code=True)
