@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Show what SOURCE holds: its format, its layout, and each model's configuration with the origin of every value.
 
-    Only the index of the checkpoint is read, unless --check is given.
+    Only the index of the checkpoint is read, and the head of a fine-tuned model, unless --check is given.
     """
     from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.cli.report import inspection_fields, inspection_text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from conftest import FIXTURES, GOLDEN
+from safetensors.numpy import load_file, save_file
 from support.command_line import run
 
 
@@ -94,3 +96,19 @@ def test_a_name_that_would_steer_the_terminal_is_escaped(written, tmp_path):
     assert ran.code == 0
     assert "\x1b" not in ran.out
     assert r"gelu\x1b[2J\nWrote" in ran.out
+
+
+@pytest.mark.parametrize("head", [{"classifier.weight": (3, 64)}, {"own.a": (2,), "own.b": (5, 64)}])
+def test_a_fine_tuned_head_is_named_as_convert_names_it(pair_copy, tmp_path, head):
+    folder = pair_copy() / "discriminator"
+    tensors = load_file(folder / "model.safetensors")
+    encoder = {name: array for name, array in tensors.items() if name.startswith("electra.")}
+    added = {name: np.ones(shape, np.float32) for name, shape in head.items()}
+    save_file({**encoder, **added}, folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": ["ElectraForMultipleChoice"]}))
+    told = f"Left out, a fine-tuned head ({', '.join(sorted(head))}): Google's code has no such head."
+    found = json.loads(run("inspect", folder, "--json").out)
+    assert found["models"]["discriminator"]["architecture"] == "ElectraForMultipleChoice"
+    assert told in found["warnings"]
+    assert told in json.loads(run("convert", folder, tmp_path / "tf", "--json").out)["notices"]

@@ -132,7 +132,7 @@ MODEL = {
 }
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.dictionaries(NAMES.filter(lambda name: name not in MODEL), st.binary(max_size=40), max_size=8),
     options=st.sampled_from([{"to": "safetensors"}, {"to": "safetensors", "cased": True}, {"to": "tf"}]),
