@@ -65,14 +65,21 @@ def carry(
     beside = _beside(checkpoint, model, _READ | tokens.files.keys())
     stays = not tokens.settings and not options.no_tokenizer
     replaced = [name for name in beside.get("tokenizer", ()) if not stays and "/" not in name]
-    files, unread = _read(model.folder, [name for name in _carried(beside) if name not in replaced])
-    code = _Code.of(model.folder, beside.get("code", ()), config, {**tokens.files, **files}, options.keep_custom_code)
-    files |= code.files
-    told = [*unread, *code.notices, *_left_out(checkpoint, beside)]
+    carried = [*beside.get("tokenizer", ()), *beside.get("settings", ())]
+    files, told = _read(model.folder, [name for name in carried if name not in replaced])
+    kept = {**tokens.files, **files}.get(TOKENIZER_CONFIG_FILE, b"{}")
+    code = _Code(beside.get("code", ()), config, _decoded(kept))
+    sources, unread = _read(model.folder, code.files if options.keep_custom_code else ())
+    if code.naming and not unread and code.wanted <= sources.keys() and options.keep_custom_code:
+        files |= sources
+    else:
+        told += [*unread, *code.notice(options.keep_custom_code)]
+        files |= code.settings_without
+        config = _without(config, _CODE_KEYS)
     if replaced:
         told.append(f"Left out, of the tokenizer that was there: {_listed(replaced)}.")
-    own = {key: value for key, value in code.config.items() if key != "tokenizer_class" or not tokens.replaces}
-    return Carried(files, own, tuple(told))
+    config = _without(config, ("tokenizer_class",)) if tokens.replaces else config
+    return Carried(files, config, (*told, *_left_out(checkpoint, beside)))
 
 
 def left_behind(checkpoint: Checkpoint, model: Model) -> list[str]:
@@ -119,66 +126,61 @@ def beside_pair(checkpoint: Checkpoint) -> list[str]:
 
 @dataclass(frozen=True)
 class _Code:
-    """Code, and the keys of JSON files that name it: both go along, or neither.
+    """Code that transformers would run, and what names it.
 
     Attributes:
-        files: the code that goes along, and JSON files that lose their keys.
-        config: config.json without what is left out.
-        notices: what is left out.
+        files: Python files beside the model.
+        config: its config.json.
+        settings: its tokenizer_config.json.
     """
 
-    files: Mapping[str, bytes]
+    files: Sequence[str]
     config: Mapping[str, Any]
-    notices: tuple[str, ...]
+    settings: Mapping[str, Any]
 
-    @classmethod
-    def of(
-        cls,
-        folder: Path,
-        names: Sequence[str],
-        config: Mapping[str, Any],
-        others: Mapping[str, bytes],
-        keep: bool,
-    ) -> _Code:
-        settings = _decoded(others.get(TOKENIZER_CONFIG_FILE, b"{}"))
-        keys = {
-            CONFIG_FILE: [key for key in _CODE_KEYS if config.get(key)],
-            TOKENIZER_CONFIG_FILE: [key for key in _CODE_KEYS if settings.get(key)],
-        }
-        naming = [f"{key} of {file}" for file, found in keys.items() for key in found]
-        if keep and naming:
-            files, unread = _read(folder, names)
-            if not unread and _named_modules(config, settings) <= {name.removesuffix(".py") for name in files}:
-                return cls(files, config, ())
-        stays = {key: value for key, value in config.items() if key not in keys[CONFIG_FILE]}
-        changed = {key: value for key, value in settings.items() if key not in keys[TOKENIZER_CONFIG_FILE]}
-        files = {}
-        if keys[TOKENIZER_CONFIG_FILE]:
-            files[TOKENIZER_CONFIG_FILE] = (json.dumps(changed, indent=2, ensure_ascii=False) + "\n").encode()
-        if not names and not naming:
-            return cls(files, stays, ())
-        what = _listed([*names, *naming])
-        why = "" if not naming else " (not all of it is there)" if keep else " (--keep-custom-code carries both)"
-        return cls(files, stays, (f"Left out, custom code and what names it{why}: {what}.",))
+    @property
+    def naming(self) -> list[str]:
+        """The keys that name it, each with its file."""
+        places = {CONFIG_FILE: self.config, TOKENIZER_CONFIG_FILE: self.settings}
+        return [f"{key} of {file}" for file, values in places.items() for key in _CODE_KEYS if values.get(key)]
+
+    @property
+    def wanted(self) -> set[str]:
+        """The files that those keys name in their own folder; what lies in another repository has -- in its name."""
+        modules = {name.rpartition(".")[0] for values in (self.config, self.settings) for name in _classes(values)}
+        return {f"{module.replace('.', '/')}.py" for module in modules if "--" not in module}
+
+    @property
+    def settings_without(self) -> dict[str, bytes]:
+        """tokenizer_config.json without its keys, by its name; nothing where it has none."""
+        if not any(self.settings.get(key) for key in _CODE_KEYS):
+            return {}
+        text = json.dumps(_without(self.settings, _CODE_KEYS), indent=2, ensure_ascii=False)
+        return {TOKENIZER_CONFIG_FILE: f"{text}\n".encode("utf-8", "surrogatepass")}
+
+    def notice(self, keep: bool) -> list[str]:
+        """What is said where both are left out."""
+        if not self.files and not self.naming:
+            return []
+        why = " (not all of it is there)" if keep else " (--keep-custom-code carries both)"
+        return [
+            f"Left out, custom code and what names it{why if self.naming else ''}: "
+            f"{_listed([*self.files, *self.naming])}."
+        ]
 
 
-def _named_modules(*configs: Mapping[str, Any]) -> set[str]:
-    """The files of code, without .py, that settings name in their own folder; of another repository, it has --."""
-    named: set[str] = set()
-    for config in configs:
-        auto_map = config.get("auto_map")
-        values = list(auto_map.values()) if isinstance(auto_map, dict) else [auto_map]
-        pipelines = config.get("custom_pipelines")
-        values += (
-            [one.get("impl") for one in pipelines.values() if isinstance(one, dict)]
-            if isinstance(pipelines, dict)
-            else []
-        )
-        flat = [name for value in values for name in (value if isinstance(value, list) else [value])]
-        named |= {
-            name.rpartition(".")[0].replace(".", "/") for name in flat if isinstance(name, str) and "--" not in name
-        }
-    return named
+def _classes(values: Mapping[str, Any]) -> Iterator[str]:
+    """The classes that auto_map and custom_pipelines name, as module.Class."""
+    auto_map, pipelines = (values.get(key) for key in _CODE_KEYS)
+    named = list(auto_map.values()) if isinstance(auto_map, dict) else [auto_map]
+    for pipeline in pipelines.values() if isinstance(pipelines, dict) else ():
+        named.append(pipeline.get("impl") if isinstance(pipeline, dict) else None)
+    for name in named:
+        yield from (one for one in (name if isinstance(name, list) else [name]) if isinstance(one, str))
+
+
+def _without(values: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
 
 
 def _beside(checkpoint: Checkpoint, model: Model, used: Collection[str]) -> dict[Kind, list[str]]:
@@ -216,10 +218,6 @@ def _names(folder: Path) -> list[str]:
         else:
             found.append(f"{path.name}{'/' * path.is_dir()}")
     return found
-
-
-def _carried(beside: Mapping[Kind, Sequence[str]]) -> list[str]:
-    return [*beside.get("tokenizer", ()), *beside.get("settings", ())]
 
 
 def _read(folder: Path, names: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:

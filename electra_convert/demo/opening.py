@@ -29,6 +29,7 @@ from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_casing,
@@ -207,6 +208,11 @@ def _tokenizer(
 
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
+    if checkpoint.scheme.described and options.vocab is None and (other := other_tokenizer(model.folder)):
+        raise VocabularyError(
+            f"{model.folder}: its tokenizer is {other}, which is not run here; ELECTRA's would give other tokens",
+            "Use the model in transformers; or give a vocabulary of ELECTRA's kind with --vocab.",
+        )
     if checkpoint.scheme.described and not options.make_one and path.is_file():
         data = tokenizer_files.read_small(path)
         found = findings_of_folder(model.folder)

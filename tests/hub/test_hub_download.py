@@ -51,6 +51,28 @@ def test_the_weights_that_transformers_would_take_are_chosen(names, path, wanted
     assert (sorted(set(chosen)), place) == (sorted({*wanted, *extra}), pointed_at)
 
 
+MODULES = ["modules.json", "1_Pooling/config.json", "2_Dense/config.json"]
+CARRIED = ["spiece.model", "added_tokens.json", "generation_config.json", "adapter_config.json"]
+LEFT = ["2_Dense/model.safetensors", "onnx/config.json", "tokenization_own.py", "parity.json", "README.md", "a.png"]
+
+
+@pytest.mark.parametrize("half", ["", "discriminator/"])
+def test_what_is_used_or_carried_beside_them_is_chosen_too(half):
+    names = [f"{half}{name}" for name in ["model.safetensors", *BESIDE, *MODULES, *CARRIED]]
+    chosen, _ = needed_files([*names, *(f"{half}{name}" for name in LEFT)], "")
+    assert sorted(chosen) == sorted(names)
+
+
+def test_a_folder_is_of_a_module_only_beside_their_list():
+    assert needed_files(["model.safetensors", "1_Pooling/config.json"], "")[0] == ["model.safetensors"]
+
+
+def test_code_is_chosen_where_it_is_asked_for():
+    names = ["model.safetensors", "tokenization_own.py"]
+    assert needed_files(names, "")[0] == names[:1]
+    assert needed_files(names, "", code=True)[0] == names
+
+
 WEIGHTS = {*SHARDS, *BUNDLE, *PAIR[1::2], "checkpoint"}
 OTHERS = ["README.md", "generator/README.md", "a/b", "tf_model.h5", "notes.txt", ".gitattributes"]
 

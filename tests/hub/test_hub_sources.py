@@ -75,6 +75,16 @@ def test_only_what_is_needed_is_downloaded(any_hub, generator):
     assert not fetched(any_hub) & {"pytorch_model.bin", "tf_model.h5", "notes.md", ".gitattributes"}
 
 
+def test_what_is_too_large_to_be_carried_is_not_downloaded(hub, generator, tmp_path):
+    (generator / "large.json").write_bytes(b" " * ((1 << 20) + 1))
+    (generator / "small.json").write_text("[]")
+    (generator / "own.py").write_text("")
+    push(hub, "alice/beside", generator)
+    assert hub.run("convert", "hf://alice/beside", tmp_path / "out", "--to", "safetensors", "-q").code == 0
+    assert (tmp_path / "out" / "small.json").read_text() == "[]"
+    assert not fetched(hub) & {"large.json", "own.py"}
+
+
 def test_a_checkpoint_beside_a_model_does_not_confuse(hub, generator, golden_copy):
     folder = golden_copy()
     push(hub, "alice/both", folder)

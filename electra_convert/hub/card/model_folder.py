@@ -10,6 +10,7 @@ from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import ConfigError, SourceError, UsageError
+from electra_convert.formats.beside import kind_of
 from electra_convert.formats.files import sha256_of_file
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import (
@@ -183,7 +184,9 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
         CorruptFileError: its shards are not complete.
     """
     config = dict(read_config(path / CONFIG_FILE))
-    names = [*_KNOWN[:2], *_weights(path, pickles), *_KNOWN[2:], *([OPTIMIZER_FILE] if optimizer else [])]
+    tokenizer = [entry.name for entry in sorted(path.iterdir()) if _is_of_tokenizer(entry.name)]
+    others = [*_KNOWN[2:], *tokenizer, *([OPTIMIZER_FILE] if optimizer else [])]
+    names = [*_KNOWN[:2], *_weights(path, pickles), *others]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
     architecture = _architecture(config, path / CONFIG_FILE)
@@ -236,7 +239,12 @@ def has_safetensors(path: Path) -> bool:
 
 def is_stale(name: str) -> bool:
     """Whether a file of this name that is not of the model published beside it is of another, and misleads."""
-    return _is_weights(name) or (name in _KNOWN and name != CARD_FILE)
+    return _is_weights(name) or _is_of_tokenizer(name) or (name in _KNOWN and name != CARD_FILE)
+
+
+def _is_of_tokenizer(name: str) -> bool:
+    """Whether a file is of a tokenizer of another kind, which convert carries as it is, such as spiece.model."""
+    return "/" not in name and name not in _KNOWN and kind_of(name) == "tokenizer"
 
 
 def _is_weights(name: str) -> bool:

@@ -51,12 +51,22 @@ def test_git_itself_gives_the_same_hashes(generator):
         ("model.safetensors.bak", False),
         ("sub/model.safetensors", False),
         ("config.json", True),
+        ("spiece.model", True),
+        ("sub/spiece.model", False),
         ("README.md", False),
         ("NOTES.md", False),
     ],
 )
 def test_files_of_a_model_before_that_mislead_are_known(name, expected):
     assert is_stale(name) is expected
+
+
+def test_a_tokenizer_of_another_kind_is_published_with_its_model(generator):
+    (generator / "spiece.model").write_bytes(b"pieces")
+    (generator / "own.json").write_text("{}")
+    found = read_folder(generator)
+    assert found.has("spiece.model")
+    assert "own.json" in found.left
 
 
 def damage(folder, how):
