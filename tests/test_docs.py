@@ -150,7 +150,7 @@ def test_variables_are_taken_out_of_a_checkpoint_as_troubleshooting_says(
     source.rename("run")
     assert "my_own/step" in run("convert", "run", "out").refusal()
     (code,) = [
-        block for block in blocks("python", (ROOT / "docs" / "troubleshooting.md").read_text()) if "clean" in block
+        code for code in blocks("python", (ROOT / "docs" / "troubleshooting.md").read_text()) if "SaveV2" in code
     ]
     exec(code, {})
     assert run("convert", "clean", "out").code == 0
