@@ -20,7 +20,7 @@ from electra_convert.tokenizer.vocabulary import (
 )
 
 _WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
-_ANOTHER_KIND = (
+ANOTHER_KIND = (
     "Google's code knows WordPiece alone. convert --no-tokenizer leaves it out; pretrain --train-vocab "
     "SIZE trains a WordPiece vocabulary."
 )
@@ -190,7 +190,7 @@ def _ids(tokenizer: Mapping[str, Any], path: Path) -> dict[str, int]:
     model = tokenizer.get("model")
     if not isinstance(model, dict) or model.get("type", "WordPiece") != "WordPiece":
         kind = reprlib.repr(model.get("type") if isinstance(model, dict) else model)
-        raise VocabularyError(f"{path}: the tokenizer's model is {kind}, expected 'WordPiece'", _ANOTHER_KIND)
+        raise VocabularyError(f"{path}: the tokenizer's model is {kind}, expected 'WordPiece'", ANOTHER_KIND)
     prefix = model.get("continuing_subword_prefix", "##")
     if prefix != "##":
         raise VocabularyError(f"{path}: pieces inside a word begin with {reprlib.repr(prefix)}, expected '##'")

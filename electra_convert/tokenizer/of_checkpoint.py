@@ -21,6 +21,7 @@ from electra_convert.tokenizer.casing import Casing, decide_casing
 from electra_convert.tokenizer.coverage import NONE, Findings, check, check_kept
 from electra_convert.tokenizer.encode import TokenizerSettings, encode_tokenizer, encode_tokenizer_config
 from electra_convert.tokenizer.folder import (
+    ANOTHER_KIND,
     SavedSettings,
     casing_of_folder,
     max_length_of_folder,
@@ -413,9 +414,7 @@ def read_vocabulary_at(place: Path) -> Vocabulary:
     if not place.is_dir():
         return read_vocabulary(place)
     if other := other_tokenizer(place):
-        raise VocabularyError(
-            f"{place}: its tokenizer is {other}, not ELECTRA's WordPiece", "Give the tokenizer of an ELECTRA model."
-        )
+        raise VocabularyError(f"{place}: its tokenizer is {other}, not ELECTRA's WordPiece", ANOTHER_KIND)
     vocabulary = read_vocabulary_of_folder(place)
     if vocabulary is None:
         raise VocabularyError(

@@ -147,7 +147,7 @@ def test_the_task_and_its_labels_can_be_said(tmp_path):
     assert unsaid.code == 1
     assert "id2label is {'0': 'no', '1': 'yes'}, the reference has {'0': '0', '1': '1'}" in unsaid.out
     golden = ("--golden", source / "golden.npz", "--labels", "no,yes")
-    assert "--labels are of the reference" in run("verify", folder, *golden).refusal(2)
+    assert "--labels and --exclude are of the reference" in run("verify", folder, *golden).refusal(2)
 
 
 # As part of convert

@@ -138,6 +138,7 @@ def test_a_model_is_what_from_pretrained_makes_of_a_conversion(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The head of squad is left out")
 @pytest.mark.parametrize(("variant", "sizes"), [("fine_tuned", "projected"), ("uniform_generator", "relu")])
 def test_a_layout_of_one_model_is_loaded_as_it_is_converted(written, tmp_path: Path, variant: str, sizes: str):
     assert_as_converted(written(variant, sizes), tmp_path / "out", "discriminator")

@@ -66,7 +66,7 @@ def test_a_lone_discriminator_is_given_its_generator(golden_pair, tmp_path):
 def test_a_lone_generator_is_no_discriminator(golden_pair):
     with pytest.raises(NamesError, match="holds a generator and no discriminator") as caught:
         open_model(golden_pair / "generator")
-    assert "--fill" in str(caught.value.hint)
+    assert "fill=5" in str(caught.value.hint)
 
 
 def test_a_tensorflow_checkpoint_without_a_generator_is_given_none(written):
@@ -136,7 +136,7 @@ def test_one_file_of_a_tokenizer_is_enough(expected, golden_pair, tmp_path, keep
 def test_a_model_without_a_vocabulary_asks_for_it(expected, golden_copy, golden_pair, tmp_path):
     with pytest.raises(VocabularyError, match="no vocabulary beside it") as caught:
         open_model(golden_copy(without=("vocab.txt",)))
-    assert "--vocab" in str(caught.value.hint)
+    assert "vocab=" in str(caught.value.hint)
     folder = shutil.copytree(
         golden_pair / "discriminator", tmp_path / "bare", ignore=shutil.ignore_patterns("*oken*", "v*")
     )
@@ -174,7 +174,7 @@ def test_a_vocabulary_beside_a_model_that_does_not_fit_is_not_said_to_be_missing
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY.read_text().split("\n")[:100]) + "\n")
     with pytest.raises(VocabularyError, match=r"copy/vocab.txt has 100 pieces, but the .* has 1500 rows") as caught:
         open_model(folder)
-    assert "convert accepts with --pad-vocab" in caught.value.hint
+    assert "convert accepts with pad_vocab=True" in caught.value.hint
 
 
 def test_what_a_vocabulary_cannot_say_is_told_with_the_option_that_helps(golden_copy):
