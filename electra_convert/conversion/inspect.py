@@ -100,7 +100,7 @@ def inspect(
     token: str | None = None,
     subfolder: str | None = None,
 ) -> Inspection:
-    """Say what a source holds, without converting it; only indices and fine-tuned heads are read unless it is checked.
+    """Say what a source holds, without converting it; indices and fine-tuned heads are read, all only to check.
 
     >>> found = inspect("fixtures/default")
     >>> found
