@@ -14,7 +14,7 @@ from support import checkpoints, forward
 from support.checkpoints import SIZES
 
 from electra_convert.errors import NamesError
-from electra_convert.schemes.heads import HEADS
+from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, count_layers, recognise
 from electra_convert.schemes.mapping import RULES, Rule, measure
 from electra_convert.tensors.weight import Op
@@ -22,7 +22,9 @@ from electra_convert.tensors.weight import Op
 pytestmark = pytest.mark.slow
 VARIANT, MADE = "default", SIZES["projected"]
 ENCODER = ("embeddings", "projection", "layer")
-GROUPS = {group: getattr(RULES, group) for group in ENCODER} | {name: head.rules for name, head in HEADS.items()}
+GROUPS = {group: getattr(RULES, group) for group in ENCODER} | {
+    head.name: head.rules for head in PRETRAINING.values()
+}
 # A table in which one group of rules is another.
 Mutant = tuple[str, tuple[Rule, ...]]
 
