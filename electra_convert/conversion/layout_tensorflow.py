@@ -104,7 +104,7 @@ def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Ro
         role, model = next(iter(models.items()))
         if model.head in PRETRAINING.values():
             return LAYOUTS["masked_lm" if role == "generator" else "uniform_generator"]
-        if model.head.is_of_a_task and head_obstacle(model) is None:
+        if model.head.is_of_a_task and head_without_place(model) is None:
             return fine_tuned(model.head, model.task or model.head.name)
         return LAYOUTS["encoder"]
     if models["discriminator"].head not in PRETRAINING.values():
@@ -122,7 +122,7 @@ def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Ro
     return LAYOUTS[known]
 
 
-def head_obstacle(model: Model) -> str | None:
+def head_without_place(model: Model) -> str | None:
     """Why Google's code has no place for a model's head; None where it has, or where there is none.
 
     Raises:
@@ -140,7 +140,7 @@ def head_obstacle(model: Model) -> str | None:
 
 def head_notices(checkpoint: Checkpoint, roles: Collection[Role]) -> list[str]:
     """The heads of transformers models that Google's code has no place for; reads the tensors of some."""
-    told = [(checkpoint.models[role].head, head_obstacle(checkpoint.models[role])) for role in roles]
+    told = [(checkpoint.models[role].head, head_without_place(checkpoint.models[role])) for role in roles]
     return [
         f"Left out, a fine-tuned head ({', '.join(sorted(head.unmapped or head.names))}): {reason}."
         for head, reason in told

