@@ -11,7 +11,6 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -139,21 +138,6 @@ def test_the_python_of_the_readme_runs(workplace: Path, code: str, monkeypatch: 
     if not Path("my-electra").exists():
         convert("fixtures/default", "my-electra", vocab="fixtures/vocab.txt")
     exec(code, {})
-
-
-@pytest.mark.slow
-def test_variables_are_taken_out_of_a_checkpoint_as_troubleshooting_says(
-    written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported_tensorflow
-):
-    source = written(change=lambda tensors: tensors.update({"my_own/step": np.zeros(2, np.float32)}))
-    monkeypatch.chdir(tmp_path)
-    source.rename("run")
-    assert "my_own/step" in run("convert", "run", "out").refusal()
-    (code,) = [
-        code for code in blocks("python", (ROOT / "docs" / "troubleshooting.md").read_text()) if "SaveV2" in code
-    ]
-    exec(code, {})
-    assert run("convert", "clean", "out").code == 0
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
