@@ -11,6 +11,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -138,6 +139,14 @@ def test_the_python_of_the_readme_runs(workplace: Path, code: str, monkeypatch: 
     if not Path("my-electra").exists():
         convert("fixtures/default", "my-electra", vocab="fixtures/vocab.txt")
     exec(code, {})
+
+
+def test_variables_are_excluded_as_troubleshooting_says(written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = written(change=lambda tensors: tensors.update({"my_scope/step": np.zeros(2, np.float32)}))
+    monkeypatch.chdir(tmp_path)
+    assert "my_scope/step" in run("convert", source, "out").refusal()
+    (pattern,) = re.findall(r"`--exclude\s'([^']*)'`", (ROOT / "docs" / "troubleshooting.md").read_text())
+    assert run("convert", source, "out", "--exclude", pattern).code == 0
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

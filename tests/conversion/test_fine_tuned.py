@@ -72,6 +72,49 @@ def test_transformers_class_computes_what_googles_graph_recorded(
         assert list(model.config.id2label.values()) == labels
 
 
+# The rows of a recording that stand for texts; the last one is of random WordPieces, which no text gives.
+WRITTEN = 5
+
+
+def texts_of(golden: np.lib.npyio.NpzFile, row: int) -> list[str]:
+    """The plain texts of a recorded row: its WordPieces joined to words, one text per segment."""
+    pieces = VOCABULARY.read_text(encoding="utf-8").split("\n")
+    kept = golden["input_ids"][row][golden["input_mask"][row] == 1]
+    joined = " ".join(pieces[index] for index in kept).replace(" ##", "")
+    return [text.strip() for text in joined.removeprefix("[CLS]").removesuffix("[SEP]").split("[SEP]")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["mnli", "rte", "sst"])
+def test_transformers_pipeline_says_of_plain_text_the_class_that_google_predicted(converted, folder: str):
+    import transformers
+
+    golden = np.load(TUNED / folder / "golden.npz")
+    classify = transformers.pipeline("text-classification", model=str(converted[folder]))
+    names = next(labels for name, *_, labels in TASKS if name == folder)
+    for row, predicted in enumerate(golden["predictions"][:WRITTEN]):
+        texts = dict(zip(("text", "text_pair"), texts_of(golden, row), strict=False))
+        said = classify([texts], top_k=None)[0]
+        assert max(said, key=lambda label: label["score"])["label"] == names[predicted]
+        exponentials = np.exp(golden["logits"][row].astype(np.float64))
+        scores = {label["label"]: label["score"] for label in said}
+        assert [scores[name] for name in names] == pytest.approx(exponentials / exponentials.sum(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_transformers_pipeline_tags_the_words_of_plain_text_as_google_does(converted):
+    import transformers
+
+    golden = np.load(TUNED / "chunk" / "golden.npz")
+    tag = transformers.pipeline("token-classification", model=str(converted["chunk"]), ignore_labels=[])
+    for row, words in enumerate(golden["labels_mask"][:WRITTEN].astype(bool)):
+        (text,) = texts_of(golden, row)
+        first_pieces = [token for token in tag(text) if not token["word"].startswith("##")]
+        recorded = golden["word_logits"][row][words].argmax(-1)
+        assert [token["index"] for token in first_pieces] == golden["labeled_positions"][row][words].tolist()
+        assert [token["entity"] for token in first_pieces] == [TAGS[label] for label in recorded]
+
+
 @pytest.mark.parametrize(("folder", "task", "within", "architecture", "labels"), TASKS, ids=IDS)
 def test_the_way_back_ends_at_the_very_bytes(converted, folder, task, within, architecture, labels, tmp_path: Path):
     assert inspect(converted[folder] / within).models["discriminator"].architecture == architecture
