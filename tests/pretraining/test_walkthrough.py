@@ -34,6 +34,7 @@ def require_told(printed: str, step: int, folder: Path) -> None:
     assert (folder / "continued" / "tensorflow" / "model.ckpt-4002.index").is_file()
 
 
+@pytest.mark.usefixtures("shared_reference")
 def test_the_walk_through_runs_in_fewer_steps(folder):
     printed = ""
     for language, text in BLOCKS:
