@@ -84,12 +84,16 @@ class Electra(nn.Module):
             sampled = self._sample(log_probs, original, batch.sample)
             # Filling points at the first column, [CLS], and leaves it as it is.
             sampled = torch.where(batch.weights > 0, sampled, original)
-            corrupted = batch.input_ids.scatter(1, batch.positions, sampled)
+            corrupted = self.replaced(batch, sampled)
             labels = (corrupted != batch.input_ids).to(losses.dtype)
         if "discriminator" not in self.networks:
             return Outputs(log_probs, losses, sampled, labels, None, None)
         logits = self.disc_logits(corrupted, batch)
         return Outputs(log_probs, losses, sampled, labels, logits, disc_losses(logits, labels))
+
+    def replaced(self, batch: Tensors, sampled: torch.Tensor) -> torch.Tensor:
+        """The sequences with [batch, predictions] ids put in the chosen tokens' place: [batch, length]."""
+        return batch.input_ids.scatter(1, batch.positions, sampled)
 
     def masked_lm_log_probs(self, batch: Tensors) -> torch.Tensor:
         """What the generator expects in the chosen places: [batch * predictions, vocabulary] float32, in nats."""
