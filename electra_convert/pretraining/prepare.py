@@ -32,6 +32,7 @@ from electra_convert.pretraining.corpus.vocabulary import (
     read_word_pieces,
     train_word_pieces,
 )
+from electra_convert.pretraining.designs import Design
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.schemes.layouts import LAYOUTS, Layout
@@ -82,6 +83,15 @@ class Preparation:
         }
 
     @property
+    def designs(self) -> dict[Role, dict[str, Any]]:
+        """The configurations of models of any architecture, as they were given; empty for Google's ELECTRA."""
+        return {
+            role: {key: value.value for key, value in config.values.items()}
+            for role, config in self.findings.configs.items()
+            if "model_type" in config.values
+        }
+
+    @property
     def hparams(self) -> dict[str, Any]:
         """All hparams that were stated."""
         return dict(self.findings.hparams.given) if self.findings.hparams else {}
@@ -95,11 +105,13 @@ class Decided:
         pieces: the vocabulary.
         hparams: all that were stated.
         origins: where each value of each model's configuration came from.
+        designs: the configurations of models of any architecture.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
+    designs: Mapping[Role, Design]
 
 
 def prepare(
@@ -125,6 +137,7 @@ def prepare(
     given = options.given_hparams
     hparams = _run_hparams(given, start, decided.hparams if decided else None)
     training_settings(hparams)
+    designs = options.designs or (decided.designs if decided else {})
     if start is not None:
         layout, findings = _found_models(start, given, hparams)
         pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
@@ -134,11 +147,12 @@ def prepare(
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
         layout = LAYOUTS[hparams.layout or "default"]
-        findings = _designed_models(hparams, layout)
+        findings = _given_models(designs, hparams) if designs else _designed_models(hparams, layout)
     if decided is not None:
         findings = _with_origins(findings, decided.origins)
     settings = training_settings(hparams)
-    _check_models(settings, findings)
+    if not designs:
+        _check_models(settings, findings)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     preparation = Preparation(settings, layout, findings, pieces, corpus)
@@ -160,6 +174,7 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
         "held_out": options.held_out,
         "init_from": options.init_from.resolve().name if options.init_from else None,
         "reset_optimizer": options.reset_optimizer,
+        **({"models": preparation.designs} if preparation.designs else {}),
         "corpus": {
             "key": preparation.corpus.record.key,
             "sequences": preparation.corpus.record.sequences,
@@ -256,6 +271,14 @@ def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
                 "with gelu whatever the configuration says"
             )
         configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
+    return Findings(configs, hparams, {}, ())
+
+
+def _given_models(designs: Mapping[Role, Design], hparams: Hparams) -> Findings:
+    configs: dict[Role, Resolved] = {
+        role: Resolved({key: Value(value, f"--{role}") for key, value in design.items()}, ())
+        for role, design in designs.items()
+    }
     return Findings(configs, hparams, {}, ())
 
 
