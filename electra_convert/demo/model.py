@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.filling import Candidate, Filling, likeliest, likeliest_words
-from electra_convert.demo.network import Network
 from electra_convert.demo.scoring import ScoredText, ScoredTexts, scored_text, sigmoid
 from electra_convert.demo.text import EncodedText, Window, encode, windows
 from electra_convert.errors import CorruptFileError, NamesError, TextError
@@ -24,6 +23,19 @@ if TYPE_CHECKING:
 # Windows that go through the model together; more are no faster on a few cores.
 BATCH = 16
 _MASK = "[MASK]"
+
+
+class Runs(Protocol):
+    """What computes a model's logits: network.Network says of what."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def run(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Compute them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +54,7 @@ class LoadedModel:
 
     source: str | Path
     role: Role
-    network: Network
+    network: Runs
     tokenizer: Tokenizer
     special: Mapping[str, int]
     positions: int

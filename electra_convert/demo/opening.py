@@ -13,6 +13,7 @@ from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path
+from electra_convert.demo.architectures import AnyNetwork, folders_of
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
 from electra_convert.errors import (
@@ -29,6 +30,7 @@ from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.folder import max_length_of_folder
 from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
 
+# Of a model that nothing bounds, a window is as long as Google's longest.
+_UNBOUNDED = 512
 _ROLES: tuple[Role, ...] = ("discriminator", "generator")
 _USES = {"discriminator": "tell which tokens were replaced", "generator": "suggest tokens"}
 
@@ -53,6 +57,8 @@ def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[R
     Raises:
         ElectraConvertError: the source is not an ELECTRA checkpoint.
     """
+    if any_architecture := folders_of(local_source(source)):
+        return tuple(role for role in _ROLES if role in any_architecture)
     with _opened(source, generator) as checkpoint:
         return tuple(role for role in _ROLES if role in checkpoint.models)
 
@@ -128,6 +134,8 @@ def load(
 ) -> LoadedModel:
     """open_model, its errors in the words of the command line."""
     place = usable_device(device, role)
+    if any_architecture := folders_of(local_source(source)):
+        return _of_any_architecture(source, role, any_architecture, place)
     with _opened(source, generator) as checkpoint:
         model = _required(checkpoint, role)
         checkpoint.require_mapped()
@@ -137,7 +145,7 @@ def load(
         with naming(checkpoint.path):
             weights = {name: weight.read_float32() for name, weight in model.weights.items()}
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
-    ids = _checked_ids(tokenizer, model)
+    ids = _checked_ids(tokenizer, model.folder, model.sizes.vocabulary)
     if model.sizes.positions < 3:
         raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
@@ -148,6 +156,31 @@ def load(
         special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
         positions=model.sizes.positions,
         notices=(*notices, *electric, *findings.warnings),
+    )
+
+
+def _of_any_architecture(
+    source: str | Path, role: Role, folders: Mapping[Role, Path], device: torch.device
+) -> LoadedModel:
+    """A model that pretrain left behind, of an architecture that transformers runs, with its tokenizer."""
+    if role not in folders:
+        there: Role = next(iter(folders))
+        raise NamesError(
+            f"{source} holds a {there} and no {role}: a {there} cannot {_USES[role]}", "Give the folder of both."
+        )
+    folder = folders[role]
+    tokenizer = _read_tokenizer(folder / TOKENIZER_FILE, tokenizer_files.read_small(folder / TOKENIZER_FILE))
+    network = AnyNetwork(folder, role, device)
+    ids = _checked_ids(tokenizer, folder, network.vocabulary)
+    longest = max_length_of_folder(folder)
+    return LoadedModel(
+        source=as_source(source),
+        role=role,
+        network=network,
+        tokenizer=tokenizer,
+        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        positions=int(longest) if longest else _UNBOUNDED,
+        notices=(),
     )
 
 
@@ -204,8 +237,6 @@ def _tokenizer(
     checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
 ) -> tuple[Tokenizer, tuple[str, ...]]:
     """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
-    from tokenizers import Tokenizer
-
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
     if checkpoint.scheme.described and options.vocab is None and (other := other_tokenizer(model.folder)):
@@ -223,13 +254,19 @@ def _tokenizer(
             # What is wrong with it is then an error, not a notice that there is none.
             options = replace(options, vocab=own)
         data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
+    return _read_tokenizer(path, data), notices
+
+
+def _read_tokenizer(path: Path, data: bytes) -> Tokenizer:
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_buffer(data)
     except Exception as error:
         raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return tokenizer, notices
+    return tokenizer
 
 
 def _made_of_vocabulary(
@@ -250,21 +287,20 @@ def _made_of_vocabulary(
     return data, (*notices, *told, *found.notices, *found.warnings)
 
 
-def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
+def _checked_ids(tokenizer: Tokenizer, folder: Path, rows: int) -> dict[str, int]:
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
     if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
+            f"the tokenizer of {folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
         )
-    if (highest := max(ids.values())) >= model.sizes.vocabulary:
+    if (highest := max(ids.values())) >= rows:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} has a piece of id {highest}, but the word embedding has "
-            f"{model.sizes.vocabulary} rows",
+            f"the tokenizer of {folder} has a piece of id {highest}, but the word embedding has {rows} rows",
             "This vocabulary belongs to another model.",
         )
     if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} reads [MASK] as {listing(read.tokens)}, not as one token",
+            f"the tokenizer of {folder} reads [MASK] as {listing(read.tokens)}, not as one token",
             "Give the model's vocabulary with --vocab.",
         )
     return ids
