@@ -93,7 +93,7 @@ def _made(role: Role, design: Design, ids: Mapping[str, int], auto: str) -> Any:
     except KeyError as error:
         what = "masked language model" if role == "generator" else "encoder"
         raise ConfigError(
-            f"--{role}: transformers {transformers.__version__} has no {what} of the architecture {kind!r}"
+            f"--{role} is of the architecture {kind!r}, of which transformers {transformers.__version__} has no {what}"
         ) from error
     given = {key: value for key, value in design.items() if key != "model_type"}
     given |= {"vocab_size": len(ids), "pad_token_id": ids["[PAD]"]}
@@ -106,7 +106,8 @@ def _made(role: Role, design: Design, ids: Mapping[str, int], auto: str) -> Any:
         return architecture._from_config(config, **({"add_pooling_layer": False} if pooler else {}))
     except Exception as error:
         told = " ".join(str(error).split())[:300]
-        raise ConfigError(f"--{role}: transformers cannot make it: {type(error).__name__}: {told}") from error
+        why = f"{type(error).__name__}: {told}"
+        raise ConfigError(f"--{role} is nothing that transformers makes a model of: {why}") from error
 
 
 def share_embeddings(encoder: Any, generator: Any) -> bool:  # noqa: ANN401 - transformers.PreTrainedModel

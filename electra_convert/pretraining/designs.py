@@ -6,7 +6,7 @@ A configuration is a config.json of transformers of any architecture, or sizes u
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ _SIZES: Mapping[Role, tuple[str, ...]] = {
     "discriminator": ("model_size", "embedding_size", "debug"),
     "generator": ("generator_layers", "generator_hidden_size", "debug"),
 }
+_PAIRS = (None, "default", "untied_generator_embeddings")
 _BOTH = "Give --generator and --discriminator, and none of the hparams that choose a layout."
 _KNOWN = ("model_type", "hidden_size", "num_hidden_layers", "embedding_size")
 _GOOGLES_EPSILON = 1e-12
@@ -53,7 +54,7 @@ def read_designs(generator: Given | None, discriminator: Given | None) -> dict[R
 
 def _read(given: Given, role: Role) -> Design:
     origin, design = _content(given, role)
-    if not any(key in design for key in _KNOWN):
+    if not any(key in design for key in _KNOWN) or not isinstance(design.get("model_type", ""), str):
         raise ConfigError(
             f"{origin} is no configuration of a model: it has none of {', '.join(_KNOWN)}",
             "Give a config.json of transformers, or sizes such as "
@@ -78,7 +79,8 @@ def _content(given: Given, role: Role) -> tuple[str, Design]:
             text = path.read_bytes()
         except OSError as error:
             raise ConfigError(
-                f"--{role}: {path} cannot be read: {error.strerror}", "Give a config.json, or the JSON itself."
+                f"--{role} is {path}, which cannot be read: {error.strerror}",
+                "Give a config.json, or the JSON itself.",
             ) from error
     try:
         return origin, decode_object(text, origin)
@@ -106,8 +108,8 @@ def completed(designs: Mapping[Role, Design], hparams: Hparams) -> dict[Role, De
     if len(designs) == 1:
         [role] = designs
         raise ConfigError(f"--{role} is not Google's ELECTRA, so the other model does not follow from it", _BOTH)
-    if hparams.layout not in {None, "default", "untied_generator_embeddings"}:
-        raise ConfigError(f"{hparams.origin}: {hparams.layout} goes with Google's ELECTRA alone", _BOTH)
+    _require_generator(hparams)
+    _require_unstated([*_SIZES["discriminator"], *_SIZES["generator"], "model_hparam_overrides"], hparams)
     made: dict[Role, Design] = {}
     for role, design in designs.items():
         sizes = hparams_of(designs, hparams).expected(role, shares_config=False) if "model_type" not in design else {}
@@ -139,18 +141,29 @@ def hparams_of(designs: Mapping[Role, Design], hparams: Hparams) -> Hparams:
         ConfigError: they state sizes too.
     """
     given = dict(hparams.given)
-    if stated := [key for role in designs for key in _SIZES[role] if key in given]:
-        raise ConfigError(
-            f"{hparams.origin}: {stated[0]} is stated beside a configuration that has the sizes", "Leave it out."
-        )
+    shape = _shape(designs.get("discriminator", {}))
+    _require_unstated([*(key for role in designs for key in _SIZES[role]), *shape], hparams)
     if "discriminator" in designs:
-        shape = _shape(designs["discriminator"])
         width = shape.pop("embedding_size", None)
         given["model_hparam_overrides"] = {**shape, **hparams.overrides}
         given |= {} if width is None else {"embedding_size": width}
     if "generator" in designs:
+        _require_generator(hparams)
         given |= _generator_shares(_shape(designs["generator"]), Hparams(given, ""))
     return Hparams(given, hparams.origin)
+
+
+def _require_generator(hparams: Hparams) -> None:
+    """Refuse a generator's configuration where hparams ask for none of its own."""
+    if hparams.layout not in _PAIRS:
+        raise ConfigError(f"{hparams.origin}: {hparams.layout} has no generator of its own sizes", _BOTH)
+
+
+def _require_unstated(keys: Iterable[str], hparams: Hparams) -> None:
+    if stated := [key for key in keys if key in {**hparams.given, **hparams.overrides}]:
+        raise ConfigError(
+            f"{hparams.origin}: {stated[0]} is stated beside a configuration that has the sizes", "Leave it out."
+        )
 
 
 def _generator_shares(shape: Mapping[str, Any], hparams: Hparams) -> dict[str, Any]:

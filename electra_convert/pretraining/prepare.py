@@ -382,6 +382,8 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)
+    for line in _stated_sizes(preparation):
+        reporter.noticed(line)
     _tell_of_corpus(preparation.corpus, reporter)
     settings = preparation.settings
     if settings.num_warmup_steps >= settings.num_train_steps:
@@ -389,6 +391,15 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
             f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
             f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
         )
+
+
+def _stated_sizes(preparation: Preparation) -> Iterator[str]:
+    """A config.json states the size of another vocabulary than the one that new models are made for."""
+    size = len(preparation.pieces.vocabulary)
+    for role, design in preparation.designs.items():
+        stated = design.get("vocab_size", size)
+        if stated != size:
+            yield f"The vocabulary has {size:,} pieces, and so have the models; --{role} states {stated:,}."
 
 
 def _tell_of_corpus(corpus: Corpus, reporter: Reporter) -> None:
