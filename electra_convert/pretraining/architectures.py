@@ -93,7 +93,8 @@ def _made(role: Role, design: Design, ids: Mapping[str, int], auto: str) -> Any:
     except KeyError as error:
         what = "masked language model" if role == "generator" else "encoder"
         raise ConfigError(
-            f"--{role} is of the architecture {kind!r}, of which transformers {transformers.__version__} has no {what}"
+            f"--{role} is of the architecture {kind!r}, of which transformers {transformers.__version__} has no "
+            f"{what}"
         ) from error
     given = {key: value for key, value in design.items() if key != "model_type"}
     given |= {"vocab_size": len(ids), "pad_token_id": ids["[PAD]"]}

@@ -194,15 +194,15 @@ def test_googles_layouts_have_no_place_for_it(kept, tmp_path, use):
     [
         (
             {"model_type": "nothing"},
-            "^discriminator is of the architecture 'nothing', of which transformers .* has no encoder",
+            "^discriminator is of the architecture 'nothing', of which .* has no encoder",
         ),
         (
             {"model_type": "gpt2"},
-            "^generator is of the architecture 'gpt2', of which transformers .* has no masked language model",
+            "architecture 'gpt2', of which .* has no masked language model",
         ),
         (
             {"num_attention_heads": 5},
-            "^discriminator is nothing that transformers makes a model of: ValueError: The hidden size",
+            "^discriminator is nothing that transformers makes .*: The hidden size",
         ),
         ({"max_position_embeddings": 32}, "^max_seq_length is 64, but the discriminator has 32 positions"),
     ],

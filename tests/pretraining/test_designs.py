@@ -113,7 +113,7 @@ def test_what_is_no_configuration_is_refused(options, said, monkeypatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     asked = PretrainOptions(**options)
     with pytest.raises(ConfigError, match=said):
-        (asked.given_hparams, asked.designs)
+        assert asked.given_hparams.given is not asked.designs
 
 
 def test_a_checkpoint_to_start_from_has_its_own_sizes(tmp_path):
