@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
+from electra_convert.pretraining.google_metrics import Counts, GoogleTally
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
@@ -68,7 +69,7 @@ def train(
                 hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
                 state.pending = []
             if saves or last:
-                metrics = evaluate(steps.model, batches, accelerator)
+                metrics = evaluate(steps.model, batches, settings, accelerator)
                 _require_finite(metrics, f"evaluating after step {done}")
                 hooks.evaluated(done, metrics)
                 hooks.save(state)
@@ -171,15 +172,23 @@ class _Steps:
         return losses
 
 
-def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict[str, float]:  # noqa: ANN401
+def evaluate(
+    model: torch.nn.Module,
+    batches: Batches,
+    settings: Settings,
+    accelerator: Any,  # noqa: ANN401
+) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
+
+    There are two sets: exact ones, and those that Google's code would report.
 
     Args:
         model: the prepared model; it is in training mode before and after.
         batches: where the sequences come from.
+        settings: the training hparams.
         accelerator: accelerate's Accelerator.
     """
-    tally = Tally()
+    tally, google = Tally(), GoogleTally(settings)
     model.eval()
     with torch.no_grad():
         for number, batch in enumerate(batches.evaluation()):
@@ -188,11 +197,15 @@ def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict
                 present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
-                    tally.add(tensors, accelerator.unwrap_model(model)(tensors), present)
+                    outputs = accelerator.unwrap_model(model)(tensors)
+                tally.add(tensors, outputs, present)
+                google.add(tensors, outputs, present)
     model.train()
+    counts = google.counts
     if accelerator.num_processes > 1:
-        tally = merged(import_accelerate("to gather metrics").utils.gather_object([tally]))
-    return tally.metrics() if tally.predicted else {}
+        gathered = import_accelerate("to gather metrics").utils.gather_object([(tally, counts)])
+        tally, counts = merged(one for one, _ in gathered), sum((other for _, other in gathered), Counts())
+    return tally.metrics() | counts.metrics() if tally.predicted else {}
 
 
 def on_device(batch: Batch, device: torch.device) -> Tensors:
