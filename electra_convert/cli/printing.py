@@ -59,6 +59,12 @@ def wrapped(line: str, indent: str = "") -> list[str]:
     ).splitlines()
 
 
+def source_line(container: str, layout: str | None, step: int | None) -> str:
+    """What was read: its container, and where they are known its layout and step."""
+    parts = [container, f"{layout} layout" if layout else None, None if step is None else f"step {step:,}"]
+    return "Source: " + ", ".join(part for part in parts if part) + "."
+
+
 def print_result(text: str, hint: str | None = None) -> None:
     """Print a result to standard output; what its encoding lacks is escaped.
 
