@@ -10,7 +10,6 @@ from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import ConfigError, SourceError, UsageError
-from electra_convert.formats.beside import kind_of
 from electra_convert.formats.files import sha256_of_file
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import (
@@ -28,6 +27,7 @@ from electra_convert.formats.names import (
     TORCH_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
+    kind_of,
 )
 from electra_convert.formats.shards import shard_names
 from electra_convert.schemes.mapping import Role
