@@ -113,11 +113,7 @@ def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
 
 @contextmanager
 def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show how far a transfer is.
-
-    Yields:
-        A function to be told how many bytes of how many are done, or None where nothing is to be shown.
-    """
+    """Show how far a transfer is: yields what is told how many bytes of how many, None where nothing is shown."""
     if quiet or not on_terminal(sys.stderr):
         yield None
         return

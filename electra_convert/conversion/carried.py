@@ -57,12 +57,7 @@ def carry(
 ) -> Carried:
     """Decide on every file beside a model that goes from one transformers folder to another.
 
-    Args:
-        checkpoint: where the model comes from; of any scheme but transformers' nothing is carried.
-        model: the model.
-        tokens: its tokenizer files, kept or made.
-        config: its config.json.
-        options: whether code goes along, with what names it, and whether a tokenizer does.
+    Beside a model of any other scheme nothing is carried.
     """
     if not checkpoint.scheme.described:
         return Carried({}, config, ())

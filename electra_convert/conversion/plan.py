@@ -83,13 +83,8 @@ def write(
 ) -> dict[str, int]:
     """Write an output, whole or not at all.
 
-    Args:
-        plan: what it is to hold.
-        target: the folder to be made.
-        overwrite: whether an existing folder is replaced.
-        finite: whether a NaN or an infinity is an error.
-        progress: told how many bytes of how many have been read, from several threads.
-        inspect: looks at the complete folder before it gets its name; what it raises leaves nothing behind.
+    Progress is told bytes from several threads. The complete folder is inspected before it gets its name; what that
+    raises leaves nothing behind.
 
     Returns:
         The size in bytes of every file written, by path within the output.

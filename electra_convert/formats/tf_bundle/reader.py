@@ -118,13 +118,7 @@ class BundleSource(Closing):
 
 
 def open_source(prefix: Path) -> BundleSource:
-    """Open a checkpoint; its index is read, and of the data only TensorFlow 2's object graph.
-
-    Args:
-        prefix: what all of its files' names begin with, such as model.ckpt-1000.
-
-    Returns:
-        The source; to be closed.
+    """Open a checkpoint at its prefix; its index is read, and of the data only TensorFlow 2's object graph.
 
     Raises:
         SourceError: there is no such checkpoint, or one in the V1 format.
@@ -177,10 +171,7 @@ class Shard:
         self._file: ReadFile | None = None
 
     def stream(self, name: str, entry: BundleEntry, swap_width: int, scratch: memoryview) -> Iterator[memoryview]:
-        """Read a tensor's bytes piece by piece.
-
-        Args:
-            swap_width: reverse the bytes in every so many; 1 to leave them as they are.
+        """Read a tensor's bytes piece by piece, those of every swap_width reversed; 1 leaves them as they are.
 
         Raises:
             SourceError: the file is missing.

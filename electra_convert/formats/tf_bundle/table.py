@@ -67,10 +67,7 @@ def is_table(file: ReadFile) -> bool:
 
 
 def read_table(file: ReadFile) -> Iterator[Entry]:
-    """Read a whole table in order, each block once and checked against its CRC32C.
-
-    Yields:
-        Keys, each greater than the one before, and their values.
+    """Read a whole table, each block checked against its CRC32C: ascending keys, no two the same, and values.
 
     Raises:
         CorruptFileError: the file is not a table, or a damaged one, or holds more than any checkpoint's index.
@@ -174,11 +171,7 @@ def _restarts(block: bytes) -> tuple[frozenset[int], int]:
 
 
 def encode_table(entries: Iterable[Entry]) -> bytes:
-    """Encode a whole table, uncompressed.
-
-    Args:
-        entries: keys in ascending order, no two the same, and their values.
-    """
+    """Encode a whole table, uncompressed, from ascending keys, no two the same, and their values."""
     table = _Table()
     for key, value in entries:
         table.add(key, value)

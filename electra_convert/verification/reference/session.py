@@ -91,17 +91,11 @@ class ReferenceSession:
         arithmetic: Arithmetic,
         batches: Sequence[tuple[NDArray[np.int32], ...]],
     ) -> Callable[[], Answer]:
-        """Have a model run.
+        """Have a model run, on batches of ids, mask and segments, each [rows, length].
 
-        Args:
-            prefix: the checkpoint's path without .index.
-            folder: where its hparams.json would lie.
-            hparams: an option that goes before that file, or None.
-            settled: whether the arithmetic is to be used as it is, whatever lies there.
-            role: which of the models.
-            task: whose head is wanted, of a checkpoint that was fine-tuned.
-            arithmetic: the precision and rounding wanted; the rest is used where no settings are found.
-            batches: what to run it on: ids, mask and segments, each [rows, length].
+        Its settings are looked for in hparams, an option, or in the folder of its hparams.json, unless they are
+        settled; where none are found, those of the arithmetic are used. A fine-tuned model computes the head of its
+        task.
 
         Returns:
             A function that waits for the answer. It raises MissingPackageError without TensorFlow, and SourceError or
@@ -183,16 +177,7 @@ def _outputs(file: Mapping[str, Any], batch: int) -> Outputs:
 
 
 def answer(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one model.
-
-    Args:
-        job: the checkpoint's prefix; the folder and hparams where its settings may be, and whether these are settled
-            without them; its role; the task whose head is wanted, or null; arithmetic to fall back on where nothing
-            says it; inputs and outputs, names of .npz files to read and to write.
-
-    Returns:
-        What was found of its settings and the version of TensorFlow; or an error, its message and hint.
-    """
+    """Run one model as submit asks, and tell its settings and TensorFlow's version, or an error."""
     try:
         prefix, role = Path(job["prefix"]), job["role"]
         settings = Settings(None, None, None)
