@@ -33,13 +33,7 @@ _HINT = "Give --labels with a name for each, in the order of their ids: a file w
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of a head's classes.
-
-    Attributes:
-        names: by id.
-        origin: where they were found, for the record.
-        warning: that they are made up, or None.
-    """
+    """The names of a head's classes by id, where they were found, and a warning where they are made up."""
 
     names: tuple[str, ...]
     origin: str

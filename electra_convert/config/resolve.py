@@ -89,12 +89,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A model's configuration.
-
-    Attributes:
-        values: by transformers' names, each with its origin.
-        warnings: what was guessed, or put aside.
-    """
+    """A model's configuration by transformers' names, with origins; and what was guessed or put aside."""
 
     values: Mapping[str, Value]
     warnings: tuple[str, ...]

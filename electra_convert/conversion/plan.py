@@ -33,14 +33,7 @@ class Container:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """All that an output is to hold.
-
-    Attributes:
-        containers: its tensors.
-        files: its small files, by path within the output.
-        notices: what its reader should know.
-        warnings: what was made up.
-    """
+    """All that an output is to hold: tensors, small files by path within it, and what its reader should know."""
 
     containers: tuple[Container, ...]
     files: Mapping[str, bytes]

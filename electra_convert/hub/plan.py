@@ -84,13 +84,7 @@ def require_branch(name: str) -> None:
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """One model as it goes to its repository.
-
-    Attributes:
-        repo_id: the repository.
-        facts: what its card says of it.
-        card: its README.md as it goes.
-    """
+    """One model as it goes to its repository: what its card says of it, and that card."""
 
     repo_id: str
     facts: Facts

@@ -20,13 +20,7 @@ MAIN = "main"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as the Hub lists it.
-
-    Attributes:
-        size: in bytes.
-        blob: git's SHA-1 of a small file.
-        sha256: of a large file, else None.
-    """
+    """A file as the Hub lists it: its size in bytes, git's SHA-1 of a small one, the SHA-256 of a large one."""
 
     size: int
     blob: str

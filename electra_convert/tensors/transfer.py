@@ -33,13 +33,7 @@ _PADDING = 17
 
 @dataclass(frozen=True)
 class Move:
-    """One tensor on its way.
-
-    Attributes:
-        weight: the tensor and what is to be done to it.
-        spec: its name in the sink, and the dtype and shape it has there.
-        sink: where it goes.
-    """
+    """One tensor on its way: what is to be done to it, what it is in the sink, and the sink."""
 
     weight: Weight
     spec: TensorSpec

@@ -121,12 +121,7 @@ class BundleHeader:
 
 @dataclass(frozen=True)
 class Extent:
-    """The part of one dimension that a slice takes.
-
-    Attributes:
-        start: the first index.
-        length: how many indices, or None for the whole dimension.
-    """
+    """The part of one dimension that a slice takes: a first index and how many, or None for all of it."""
 
     start: int = 0
     length: int | None = None

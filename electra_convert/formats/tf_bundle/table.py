@@ -45,12 +45,7 @@ Entry = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Handle:
-    """Where a block lies.
-
-    Attributes:
-        offset: of its first byte in the file.
-        size: of its payload; the trailer of five bytes follows.
-    """
+    """Where a block lies in the file, and the size of its payload; the trailer of five bytes follows."""
 
     offset: int
     size: int
