@@ -348,11 +348,6 @@ def _notices(location: Location, state: StateDict) -> list[str]:
     return notices
 
 
-def parameter_names(model: Model) -> dict[str, str]:
-    """By the canonical name of each weight, the name it has in a file; ElectraModel's have no prefix."""
-    return {name: file_name(model, name) for name in model.weights}
-
-
 def file_name(model: Model, name: str) -> str:
     """The name that a weight, or a slot, has in a file of a model of this head."""
     return name.removeprefix(ELECTRA.prefix) if model.head.is_bare else name
