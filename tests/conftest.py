@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from support import checkpoints, forward
 from support.checkpoints import SIZES
+from support.fine_tuned import TASKS, TUNED, VOCABULARY
 from support.pairs import copy_pair
 from support.pretraining import TINY
 
@@ -209,6 +210,17 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in GOLDEN:
         convert(FIXTURES / name, place / name, vocab=FIXTURES / "vocab.txt")
     return {name: place / name for name in GOLDEN}
+
+
+@pytest.fixture(scope="session")
+def converted_tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What Google's code fine-tuned, converted once a session, of several tasks a folder each; not to be changed."""
+    from electra_convert import convert
+
+    place = tmp_path_factory.mktemp("tasks")
+    for name in dict.fromkeys(folder for folder, *_ in TASKS):
+        convert(TUNED / name, place / name, vocab=VOCABULARY)
+    return {name.name: name for name in place.iterdir()}
 
 
 @pytest.fixture
