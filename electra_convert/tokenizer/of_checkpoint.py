@@ -131,9 +131,9 @@ def tokenizer_files(
         return TokenizerFiles({}, {}, None, notices)
     settings = find_settings(vocabulary, casing, options, saved_in(checkpoint, model, options))
     files = {
-        TOKENIZER_FILE: encode_tokenizer(vocabulary, settings, _segment(model)),
+        TOKENIZER_FILE: encode_tokenizer(vocabulary, settings, segment_of(model)),
         TOKENIZER_CONFIG_FILE: encode_tokenizer_config(
-            vocabulary, settings, _longest(model, hparams), _segment(model)
+            vocabulary, settings, longest_input(model, hparams), segment_of(model)
         ),
         **own,
     }
@@ -330,12 +330,12 @@ def _untruncated(model: Model) -> list[str]:
     ]
 
 
-def _segment(model: Model) -> int:
+def segment_of(model: Model) -> int:
     """The token type that a text is given: 0 but for tasks in which Google's code gives another."""
     return model.head.segment if model.task else 0
 
 
-def _longest(model: Model, hparams: Hparams | None) -> int:
+def longest_input(model: Model, hparams: Hparams | None) -> int:
     """The longest input: a fine-tuned model has seen none beyond its run's max_seq_length."""
     stated = hparams.given.get("max_seq_length") if hparams and model.task else None
     return min(stated, model.sizes.positions) if isinstance(stated, int) and stated > 0 else model.sizes.positions
