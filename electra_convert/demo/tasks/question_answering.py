@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.running import Runner
+from electra_convert.demo.running import Row, Runner
 from electra_convert.demo.scoring import sigmoid
 from electra_convert.demo.tasks.task import Asked, Field, Other, Page, Task, shortened
 from electra_convert.demo.tasks.token_classification import windows_note
@@ -158,7 +158,7 @@ def answer(runner: Runner, asked: Sequence[Asked]) -> list[Reading]:
     return readings
 
 
-def _laid(runner: Runner, asked: Asked) -> tuple[int, EncodedText, tuple[Window, ...], list[Any]]:
+def _laid(runner: Runner, asked: Asked) -> tuple[int, EncodedText, tuple[Window, ...], list[Row]]:
     """How many pieces the question has, the passage, its windows, and what the model is given for each."""
     if asked.other is None:
         raise TextError("there is no question", "Ask one: --question TEXT; the text is the passage.")
@@ -177,7 +177,7 @@ def _laid(runner: Runner, asked: Asked) -> tuple[int, EncodedText, tuple[Window,
     return len(question), passage, windows, rows
 
 
-def _outputs(runner: Runner, rows: Sequence[Any]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
+def _outputs(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
     """Of each row the logits of starts and ends, [length, 2], and that there is no answer."""
     for batch in runner.batches(rows):
         ends, nones = runner.network.read(*batch)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from electra_convert.demo.filling import softmax
 from electra_convert.demo.running import Runner
 from electra_convert.demo.tasks.task import Asked, Field, Page, Task, shortened
@@ -147,7 +150,9 @@ def tag(runner: Runner, asked: Sequence[Asked]) -> list[Tagging]:
     ]
 
 
-def _tagged(runner: Runner, kinds: Sequence[str], text: EncodedText, word: Span, logits: Any) -> TaggedWord:  # noqa: ANN401
+def _tagged(
+    runner: Runner, kinds: Sequence[str], text: EncodedText, word: Span, logits: NDArray[np.float32]
+) -> TaggedWord:
     probabilities = softmax(logits[word.piece])
     best = int(probabilities.argmax())
     label = runner.labels[best]
