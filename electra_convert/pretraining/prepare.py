@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.checkpoint import Checkpoint
-from electra_convert.config.activations import GENERATOR_HEAD
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
-from electra_convert.errors import ConfigError, CorpusError, UsageError, VocabularyError
+from electra_convert.errors import ConfigError, CorpusError, UsageError, VocabularyError, counted
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
@@ -24,7 +22,9 @@ from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
-from electra_convert.pretraining.starting import found_models, pieces_of, run_hparams
+from electra_convert.pretraining.starting.models import found_models, pieces_of, require_possible, run_hparams
+from electra_convert.pretraining.starting.rows import extended_pieces, with_pieces, with_positions
+from electra_convert.pretraining.starting.start import Start
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import check_size
@@ -46,6 +46,8 @@ class Preparation:
         findings: the configuration of each model, and all hparams.
         pieces: the vocabulary.
         corpus: the sequences.
+        start: what the weights are taken from; None where all are new.
+        new_pieces: how many pieces were appended to the vocabulary when the run began.
     """
 
     settings: Settings
@@ -53,6 +55,8 @@ class Preparation:
     findings: Findings
     pieces: WordPieces
     corpus: Corpus
+    start: Start | None
+    new_pieces: int
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
@@ -77,17 +81,19 @@ class Decided:
         pieces: the vocabulary.
         hparams: all that were stated.
         origins: where each value of each model's configuration came from.
+        new_pieces: how many pieces were appended to the vocabulary.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
+    new_pieces: int
 
 
 def prepare(
     places: Sequence[Path],
     options: PretrainOptions,
-    start: Checkpoint | None,
+    start: Start | None,
     decided: Decided | None,
     reporter: Reporter,
 ) -> Preparation:
@@ -96,7 +102,7 @@ def prepare(
     Args:
         places: the corpus.
         options: what was asked for; hparams that they leave out are those of the run that the checkpoint is of.
-        start: the checkpoint whose weights the run begins with, or None.
+        start: what was opened for the run to begin with, or None.
         decided: what the run in the output was begun with, or None.
         reporter: told how the corpus is tokenised, and what else a reader should know.
 
@@ -107,11 +113,18 @@ def prepare(
     given = options.given_hparams
     hparams = run_hparams(given, start, decided.hparams if decided else None)
     training_settings(hparams)
+    new_pieces = decided.new_pieces if decided else 0
     if start is not None:
-        layout, findings = found_models(start, given, hparams)
-        pieces = decided.pieces if decided else pieces_of(start, hparams, options)
-        rows = next(iter(start.models.values())).sizes.vocabulary
-        _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
+        start, layout, findings = found_models(start, given, hparams, options)
+        if decided is not None:
+            pieces = decided.pieces
+        elif options.extend_vocabulary is not None:
+            pieces, new_pieces = extended_pieces(start, hparams, options)
+        else:
+            pieces = pieces_of(start.checkpoint, hparams, options)
+        start, findings = _extended(start, findings, pieces, new_pieces, options)
+        _require_rows(start, pieces)
+        _require_stated(given, pieces)
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
@@ -120,10 +133,10 @@ def prepare(
     if decided is not None:
         findings = _with_origins(findings, decided.origins)
     settings = training_settings(hparams)
-    _check_models(settings, findings)
+    _check_models(settings, findings, start)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
-    preparation = Preparation(settings, layout, findings, pieces, corpus)
+    preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces)
     _tell(preparation, options, reporter)
     return preparation
 
@@ -141,6 +154,9 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
         "precision": options.precision,
         "held_out": options.held_out,
         "init_from": options.init_from.resolve().name if options.init_from else None,
+        "init_generator": options.init_generator.resolve().name if options.init_generator else None,
+        "extend_vocabulary": preparation.new_pieces or None,
+        "extend_positions": options.extend_positions,
         "reset_optimizer": options.reset_optimizer,
         "corpus": {
             "key": preparation.corpus.record.key,
@@ -162,18 +178,7 @@ def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
     configs: dict[Role, Resolved] = {}
     for network in layout.networks:
         values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
-        heads, hidden = values["num_attention_heads"], values["hidden_size"]
-        if not hidden or not values["num_hidden_layers"] or hidden % heads:
-            raise ConfigError(
-                f"{hparams.origin}: the {network.role} would have {values['num_hidden_layers']} layers of width "
-                f"{hidden} with {heads} attention heads",
-                "Heads must divide the width, and no size may be zero.",
-            )
-        if network.role == "generator" and values["hidden_act"] != GENERATOR_HEAD:
-            raise ConfigError(
-                f"{hparams.origin}: hidden_act is {values['hidden_act']}; transformers computes a generator's head "
-                "with gelu whatever the configuration says"
-            )
+        require_possible(network.role, values, hparams.origin)
         configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
     return Findings(configs, hparams, {}, ())
 
@@ -190,7 +195,20 @@ def _with_origins(findings: Findings, origins: Mapping[str, Mapping[str, str]]) 
     return replace(findings, configs=configs)
 
 
-def _check_models(settings: Settings, findings: Findings) -> None:
+def _extended(
+    start: Start, findings: Findings, pieces: WordPieces, new_pieces: int, options: PretrainOptions
+) -> tuple[Start, Findings]:
+    """Give what a run starts from the rows that are asked for; a checkpoint of the run itself has them."""
+    if start.is_own:
+        return start, findings
+    if new_pieces:
+        start, findings = with_pieces(start, findings, pieces, new_pieces)
+    if options.extend_positions is not None:
+        start, findings = with_positions(start, findings, options.extend_positions)
+    return start, findings
+
+
+def _check_models(settings: Settings, findings: Findings, start: Start | None) -> None:
     """Refuse models that the sequences do not fit, or that cannot be trained.
 
     Raises:
@@ -201,7 +219,9 @@ def _check_models(settings: Settings, findings: Findings) -> None:
         if settings.max_seq_length > positions:
             raise ConfigError(
                 f"max_seq_length is {settings.max_seq_length}, but the {role} has {positions} positions",
-                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
+                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.'
+                if start is None
+                else f"Shorten it, or --extend-positions {settings.max_seq_length} adds rows to the checkpoint's.",
             )
         if config["type_vocab_size"] < _SEGMENTS:
             raise ConfigError(
@@ -217,10 +237,30 @@ def _check_models(settings: Settings, findings: Findings) -> None:
 
 def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
+    if _require_stated(hparams, pieces):
+        return hparams
+    return Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+
+
+def _require_stated(hparams: Hparams, pieces: WordPieces) -> bool:
+    """Refuse sizes of another vocabulary in the hparams; tells whether they state any."""
     stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
     for rows in stated:
         _require_size(pieces, rows, "Leave vocab_size out of the hparams: it follows from the vocabulary.")
-    return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+    return bool(stated)
+
+
+def _require_rows(start: Start, pieces: WordPieces) -> None:
+    """Refuse a vocabulary that is not that of a checkpoint's rows."""
+    more = len(pieces.vocabulary) - start.rows
+    if more > 0 and all(pieces.vocabulary.pieces[start.rows :]):
+        raise VocabularyError(
+            f"{pieces.vocabulary.path} has {len(pieces.vocabulary)} pieces, but the word embedding has {start.rows} "
+            "rows",
+            f"If its first {start.rows} are the checkpoint's, --extend-vocabulary {pieces.vocabulary.path} adds "
+            f"{counted(more, 'row')}; else this vocabulary belongs to another model.",
+        )
+    _require_size(pieces, start.rows, "Give the vocabulary that the checkpoint was trained with.")
 
 
 def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
@@ -260,6 +300,8 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
         reporter.noticed(
             "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
         )
+    for line in preparation.start.told if preparation.start else ():
+        reporter.noticed(line)
     for line in (*preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:

@@ -42,6 +42,7 @@ def write_run(folder: Path, preparation: Preparation, options: PretrainOptions, 
         **described(preparation, options),
         "train_vocab": options.train_vocab,
         "origins": origins,
+        **({"start": list(preparation.start.told)} if preparation.start and preparation.start.told else {}),
         "lower_case": settings.lower_case,
         "strip_accents": settings.strips,
         **({} if settings.tokenize_chinese_chars else {"tokenize_chinese_chars": False}),
@@ -76,7 +77,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
         tuple(record.get("added_tokens", ())),
     )
     pieces = WordPieces(read_vocabulary(output / VOCABULARY_FILE), settings)
-    return record, Decided(pieces, record["hparams"], record["origins"])
+    return record, Decided(pieces, record["hparams"], record["origins"], record.get("extend_vocabulary") or 0)
 
 
 def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:
