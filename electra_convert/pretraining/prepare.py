@@ -307,11 +307,28 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
     for line in preparation.pieces.notices:
         reporter.noticed(line)
     _tell_of_corpus(preparation.corpus, reporter)
+    if preparation.start and not preparation.start.is_own:
+        _tell_of_rows(preparation, options, reporter)
     settings = preparation.settings
     if settings.num_warmup_steps >= settings.num_train_steps:
         reporter.warned(
             f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
             f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
+        )
+
+
+def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
+    """Warn of new rows that nothing trains."""
+    new, longest = preparation.new_pieces, preparation.settings.max_seq_length
+    absent = new - preparation.corpus.occurring(len(preparation.pieces.vocabulary) - new) if new else 0
+    if absent:
+        reporter.warned(
+            f"{absent} of the {counted(new, 'new piece')} occur nowhere in the corpus, and learn nothing."
+        )
+    if options.extend_positions is not None and longest < options.extend_positions:
+        reporter.warned(
+            f"Sequences are {longest} tokens long, so that positions from {longest} to {options.extend_positions - 1} "
+            "learn nothing: --max-length makes them longer."
         )
 
 

@@ -14,7 +14,7 @@ from electra_convert.config.activations import GENERATOR_HEAD
 from electra_convert.config.express import express
 from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, read_hparams_beside
 from electra_convert.config.keys import HANDLED
-from electra_convert.config.record import recorded_hparams
+from electra_convert.config.record import recorded_hparams, recorded_layout
 from electra_convert.config.resolve import Resolved, Value
 from electra_convert.config.sources import Findings, gather
 from electra_convert.conversion.layout_tensorflow import choose_layout
@@ -200,9 +200,9 @@ def _without_head_of_a_task(start: Start, findings: Findings) -> tuple[Start, Fi
         return start, findings
     weights = {name: weight for name, weight in model.weights.items() if name.startswith(ELECTRA.prefix)}
     encoder = replace(model, head=wanted, weights=weights, tied=(), beside={}, task="")
-    left = {name for task in checkpoint.tasks for name in task.variables}
-    left = left or (model.weights.keys() | model.beside.keys()) - weights.keys()
-    has = f"its head is left out ({listing(collapse(left), 6)})" if left else "it has no head"
+    left = [task.name for task in checkpoint.tasks]
+    left = left or sorted({name.partition(".")[0] for name in model.weights.keys() - weights.keys()})
+    has = f"the head it was fine-tuned with ({listing(left, 6)}) is left out" if left else "it has no head"
     line = f"The discriminator's encoder is that of {checkpoint.path}; {has}, and the one it is trained with is new."
     # What was said of the head, and the config.json, are of another class of model.
     bases: dict[Role, Mapping[str, Any]] = {**findings.bases}
@@ -218,17 +218,18 @@ def _with_generator(start: Start, layout: Layout, hparams: Hparams, findings: Fi
     if "generator" in models or start.is_own:
         return start, findings
     if "generator" not in (network.role for network in layout.networks):
-        told = "" if start.told else f"{whose}; "
-        line = f"{told}replacements are drawn uniformly, without a generator."
-        return replace(start, told=(*start.told, line[0].upper() + line[1:])), findings
+        line = f"{'Its' if start.told else f'{whose}; its'} input is corrupted uniformly, without a generator."
+        had = start.checkpoint.layout or LAYOUTS.get(recorded_layout(start.checkpoint.record) or "")
+        goes_on = had is not None and had.name == layout.name
+        return replace(start, told=(*start.told, line)) if goes_on else start.changed(models, line), findings
     config = _new_generator(findings.configs["discriminator"], hparams, layout)
     layers, width, heads = (config[key] for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
     made = f"{counted(layers, 'layer')} of width {width} with {counted(heads, 'head')}"
-    shares = {"default": ", on its embeddings", "tied_generator": ", on its encoder"}
-    told = "the generator" if start.told else f"{whose}; the generator"
+    shares = {"default": ", on the same embeddings", "tied_generator": ", on the same encoder"}
+    told = "The generator" if start.told else f"{whose}; the generator"
     line = f"{told} is new: {made}{shares.get(layout.name, '')}."
     configs: dict[Role, Resolved] = {**findings.configs, "generator": config}
-    return start.changed(models, line[0].upper() + line[1:]), replace(findings, configs=configs)
+    return start.changed(models, line), replace(findings, configs=configs)
 
 
 def _new_generator(discriminator: Resolved, hparams: Hparams, layout: Layout) -> Resolved:

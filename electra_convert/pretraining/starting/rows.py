@@ -58,19 +58,19 @@ def extended_pieces(start: Start, hparams: Hparams, options: PretrainOptions) ->
         if old is None:
             raise VocabularyError(f"{start.checkpoint.path} has no vocabulary to extend", "Give it with --vocab.")
         check_size(old, start.rows, False)
-        vocabulary = _appended(old, place)
+        vocabulary, notices = _appended(old, place)
         known = len(old)
     else:
         # A vocabulary that was lengthened in its place has more pieces than the checkpoint has rows.
         known = start.rows if old is None else min(len(old), start.rows)
-        vocabulary = _continued(old, whole, known, place)
+        vocabulary, notices = _continued(old, whole, known, place), ()
     new = vocabulary.pieces[known:]
     if options.vocab is None:
         pieces = checkpoint_pieces(start.checkpoint, vocabulary, hparams, options)
     else:
         pieces = word_pieces(vocabulary, options.tokenizer, hparams["do_lower_case"])
     require_producible(replace(vocabulary, path=place), pieces.settings, new)
-    return pieces, len(new)
+    return replace(pieces, notices=(*notices, *pieces.notices)), len(new)
 
 
 def _whole_vocabulary(place: Path) -> Vocabulary | None:
@@ -80,16 +80,20 @@ def _whole_vocabulary(place: Path) -> Vocabulary | None:
     return None
 
 
-def _appended(old: Vocabulary, place: Path) -> Vocabulary:
-    ids = old.ids
-    new = [piece for piece in dict.fromkeys(read_list(place)) if piece not in ids]
+def _appended(old: Vocabulary, place: Path) -> tuple[Vocabulary, tuple[str, ...]]:
+    """A vocabulary with the pieces of a list that it lacks, and what is said of those that it has."""
+    ids, listed = old.ids, dict.fromkeys(read_list(place))
+    new = [piece for piece in listed if piece not in ids]
+    there = [piece for piece in listed if piece in ids]
     if not new:
         raise VocabularyError(
             f"{place}: all of its pieces are in the vocabulary of the checkpoint already",
             "Leave --extend-vocabulary out.",
         )
     end = b"" if old.raw.endswith(b"\n") else b"\n"
-    return decode_vocabulary(old.raw + end + "".join(f"{piece}\n" for piece in new).encode(), Path(VOCABULARY_FILE))
+    raw = old.raw + end + "".join(f"{piece}\n" for piece in new).encode()
+    told = f"Of the pieces of {place.name} the vocabulary has these already: {listing(map(repr, there), 6)}."
+    return decode_vocabulary(raw, Path(VOCABULARY_FILE)), (told,) if there else ()
 
 
 def _continued(old: Vocabulary | None, whole: Vocabulary, known: int, place: Path) -> Vocabulary:
