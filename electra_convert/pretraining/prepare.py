@@ -319,16 +319,14 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
 
 def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
     """Warn of new rows that nothing trains."""
-    new, longest = preparation.new_pieces, preparation.settings.max_seq_length
+    new, length = preparation.new_pieces, preparation.settings.max_seq_length
     absent = new - preparation.corpus.occurring(len(preparation.pieces.vocabulary) - new) if new else 0
     if absent:
+        reporter.warned(f"Of {counted(new, 'new piece')} {absent} occur nowhere in the corpus, and learn nothing.")
+    if options.extend_positions is not None and length < options.extend_positions:
         reporter.warned(
-            f"{absent} of the {counted(new, 'new piece')} occur nowhere in the corpus, and learn nothing."
-        )
-    if options.extend_positions is not None and longest < options.extend_positions:
-        reporter.warned(
-            f"Sequences are {longest} tokens long, so that positions from {longest} to {options.extend_positions - 1} "
-            "learn nothing: --max-length makes them longer."
+            f"Sequences are {length} tokens long, so that the positions from {length} up to "
+            f"{options.extend_positions - 1} learn nothing: --max-length makes sequences longer."
         )
 
 
