@@ -22,7 +22,7 @@ from electra_convert.errors import ConfigError, NamesError, TrainingError, Vocab
 from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, checked_pieces, read_word_pieces
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.starting.start import Start
+from electra_convert.pretraining.starting.start import Start, called
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, collapse
@@ -118,13 +118,14 @@ def found_models(
     # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
     option = json.dumps(dict(said.given)) if given.given.keys() & HANDLED.keys() else None
     findings = replace(gather(checkpoint, option, changes=given), hparams=hparams)
+    start, findings = _without_head_of_a_task(start, findings)
+    checkpoint = start.checkpoint
     layout = _layout(checkpoint, findings, hparams.layout)
     if checkpoint.layout is not None and hparams.layout is None and layout.hparams:
         # What the variables say, and a checkpoint of this run must say again when it is resumed.
         stated = Hparams({**hparams.given, **layout.hparams}, hparams.origin)
         findings = replace(findings, hparams=stated)
     _require_trainable(checkpoint, layout, hparams)
-    start, findings = _without_head_of_a_task(start, findings)
     start, findings = _with_generator(start, layout, hparams, findings)
     for role, config in findings.configs.items():
         require_possible(role, config, hparams.origin)
@@ -199,11 +200,12 @@ def _without_head_of_a_task(start: Start, findings: Findings) -> tuple[Start, Fi
     if model is None or model.head == wanted:
         return start, findings
     weights = {name: weight for name, weight in model.weights.items() if name.startswith(ELECTRA.prefix)}
-    encoder = replace(model, head=wanted, weights=weights, tied=(), beside={}, task="")
+    sizes = replace(model.sizes, labels=0)
+    encoder = replace(model, head=wanted, sizes=sizes, weights=weights, tied=(), beside={}, task="")
     left = [task.name for task in checkpoint.tasks]
     left = left or sorted({name.partition(".")[0] for name in model.weights.keys() - weights.keys()})
     has = f"the head it was fine-tuned with ({listing(left, 6)}) is left out" if left else "it has no head"
-    line = f"The discriminator's encoder is that of {checkpoint.path}; {has}, and the one it is trained with is new."
+    line = f"The discriminator's encoder is that of {called(checkpoint)}; {has}, and a head for pretraining is new."
     # What was said of the head, and the config.json, are of another class of model.
     bases: dict[Role, Mapping[str, Any]] = {**findings.bases}
     bases.pop("discriminator", None)
@@ -214,7 +216,7 @@ def _without_head_of_a_task(start: Start, findings: Findings) -> tuple[Start, Fi
 
 def _with_generator(start: Start, layout: Layout, hparams: Hparams, findings: Findings) -> tuple[Start, Findings]:
     """Decide on a generator where the run has one and the checkpoint none."""
-    models, whose = start.checkpoint.models, f"The discriminator is that of {start.checkpoint.path}"
+    models, whose = start.checkpoint.models, f"The discriminator is that of {called(start.checkpoint)}"
     if "generator" in models or start.is_own:
         return start, findings
     if "generator" not in (network.role for network in layout.networks):

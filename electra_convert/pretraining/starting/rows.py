@@ -119,6 +119,16 @@ def _continued(old: Vocabulary | None, whole: Vocabulary, known: int, place: Pat
     return whole
 
 
+def is_extension(place: Path, vocabulary: Vocabulary, new: int) -> bool:
+    """Whether a file names just the last pieces of a vocabulary, or all of it."""
+    if (whole := _whole_vocabulary(place)) is not None:
+        return whole.pieces == vocabulary.pieces
+    known = len(vocabulary) - new
+    before = set(vocabulary.pieces[:known])
+    listed = tuple(piece for piece in dict.fromkeys(read_list(place)) if piece not in before)
+    return listed == vocabulary.pieces[known:]
+
+
 # Rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -10,10 +11,12 @@ from pathlib import Path
 from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.errors import TrainingError, UsageError, VocabularyError
 from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import read_vocabulary_of_folder
 
-_SHARED_SIZES = ("vocabulary", "positions", "types")
+# Sizes that a discriminator and its generator have in common, in words.
+_SHARED_SIZES = {"vocabulary": "word embeddings", "positions": "positions", "types": "token types"}
 
 
 @dataclass(frozen=True)
@@ -106,21 +109,27 @@ def joined(first: Checkpoint, second: Checkpoint) -> Start:
     _require_one_vocabulary(discriminator, generator)
     goes_on = "full" == first.slot_state == second.slot_state and first.step == second.step
     models: dict[Role, Model] = {"discriminator": discriminator, "generator": generator}
-    path = f"The discriminator is that of {first.path}, the generator that of {second.path}."
-    both = replace(
-        first, name=f"{first.name} and {second.name}", models=models, warnings=(*first.warnings, *second.warnings)
-    )
-    start = Start(both)
-    return replace(start, told=(path,)) if goes_on else start.changed(models, path)
+    line = f"The discriminator is that of {called(first)}, the generator that of {called(second)}."
+    if discriminator.head not in PRETRAINING.values():
+        line = f"The generator is that of {called(second)}."
+    name, warnings = f"{first.name} and {second.name}", (*first.warnings, *second.warnings)
+    start = Start(replace(first, name=name, models=models, warnings=warnings))
+    return replace(start, told=(line,)) if goes_on else start.changed(models, line)
+
+
+def called(checkpoint: Checkpoint) -> str:
+    """What a reader knows a checkpoint by: its path, or its repository where it lies in the cache of the Hub."""
+    cached = re.search(r"/models--([^/]+)/snapshots/[^/]+(/.+)?$", str(checkpoint.path))
+    return str(checkpoint.path) if cached is None else f"hf://{cached[1].replace('--', '/', 1)}{cached[2] or ''}"
 
 
 def _require_one_vocabulary(discriminator: Model, generator: Model) -> None:
-    for size in _SHARED_SIZES:
+    for size, words in _SHARED_SIZES.items():
         one, other = getattr(discriminator.sizes, size), getattr(generator.sizes, size)
         if one != other:
             raise TrainingError(
-                f"{discriminator.folder} has {one} {size}, but {generator.folder} has {other}; a discriminator and "
-                "its generator have the same",
+                f"{discriminator.folder} has {one} {words}, but {generator.folder} has {other}; a discriminator and "
+                "its generator have as many",
                 "They are not of one run; without --init-generator a new generator is made.",
             )
     one, other = (read_vocabulary_of_folder(model.folder) for model in (discriminator, generator))
