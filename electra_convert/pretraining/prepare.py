@@ -123,7 +123,9 @@ def prepare(
         else:
             pieces = pieces_of(start.checkpoint, hparams, options)
         start, findings = _extended(start, findings, pieces, new_pieces, options)
-        _require_rows(start, pieces)
+        notice = _require_rows(start, pieces)
+        if notice is not None and decided is None:
+            pieces = replace(pieces, notices=(notice, *pieces.notices))
         _require_stated(given, pieces)
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
@@ -250,22 +252,22 @@ def _require_stated(hparams: Hparams, pieces: WordPieces) -> bool:
     return bool(stated)
 
 
-def _require_rows(start: Start, pieces: WordPieces) -> None:
-    """Refuse a vocabulary that is not that of a checkpoint's rows."""
+def _require_rows(start: Start, pieces: WordPieces) -> str | None:
+    """Refuse a vocabulary that is not that of a checkpoint's rows; gives what is said of rows without a piece."""
     more = len(pieces.vocabulary) - start.rows
     if more > 0 and all(pieces.vocabulary.pieces[start.rows :]):
         raise VocabularyError(
             f"{pieces.vocabulary.path} has {len(pieces.vocabulary)} pieces, but the word embedding has {start.rows} "
             "rows",
-            f"If its first {start.rows} are the checkpoint's, --extend-vocabulary {pieces.vocabulary.path} adds "
-            f"{counted(more, 'row')}; else this vocabulary belongs to another model.",
+            f"If its first {start.rows} are the checkpoint's, give this file as --extend-vocabulary, which adds "
+            f"{counted(more, 'row')}; else it belongs to another model.",
         )
-    _require_size(pieces, start.rows, "Give the vocabulary that the checkpoint was trained with.")
+    return _require_size(pieces, start.rows, "Give the vocabulary that the checkpoint was trained with.")
 
 
-def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
+def _require_size(pieces: WordPieces, rows: int, hint: str) -> str | None:
     try:
-        check_size(pieces.vocabulary, rows, False)
+        return check_size(pieces.vocabulary, rows, False)
     except VocabularyError as error:
         raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 

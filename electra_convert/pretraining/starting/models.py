@@ -33,7 +33,7 @@ from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_casing,
     find_settings,
-    find_vocabulary,
+    read_vocabulary_of,
     saved_in,
 )
 
@@ -293,22 +293,18 @@ def _same(one: Model, other: Model, name: str) -> bool:
 
 
 def pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    """The vocabulary that a checkpoint has, or that is given for it; raises VocabularyError where there is none."""
+    """The vocabulary that a checkpoint has, or that is given for it, of any length; raises VocabularyError."""
     if options.vocab is not None:
         return read_word_pieces(options.tokenizer, hparams["do_lower_case"])
     model = next(iter(start.models.values()))
-    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
+    vocabulary = read_vocabulary_of(start, model, TokenizerOptions())
     if vocabulary is None:
         raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    return checkpoint_pieces(start, vocabulary, hparams, options, notices)
+    return checkpoint_pieces(start, vocabulary, hparams, options)
 
 
 def checkpoint_pieces(
-    start: Checkpoint,
-    vocabulary: Vocabulary,
-    hparams: Hparams,
-    options: PretrainOptions,
-    notices: tuple[str, ...] = (),
+    start: Checkpoint, vocabulary: Vocabulary, hparams: Hparams, options: PretrainOptions
 ) -> WordPieces:
     """A vocabulary, with text made ready for it as a checkpoint's own files say; raises VocabularyError."""
     model = next(iter(start.models.values()))
@@ -316,4 +312,4 @@ def checkpoint_pieces(
     assert casing is not None  # a vocabulary always speaks for one
     saved = saved_in(start, model, options.tokenizer)
     settings = find_settings(vocabulary, casing, options.tokenizer, saved)
-    return checked_pieces(vocabulary, casing, settings, notices)
+    return checked_pieces(vocabulary, casing, settings)

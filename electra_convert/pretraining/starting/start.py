@@ -96,14 +96,14 @@ def joined(first: Checkpoint, second: Checkpoint) -> Start:
             )
     if "generator" in first.models:
         raise UsageError(
-            f"{first.path} holds a generator already, beside that of --init-generator {second.path}",
+            f"{first.path} holds a generator already, and --init-generator names that of {second.path}",
             "Give the folder of a discriminator alone as --init-from, or leave --init-generator out.",
         )
     if "generator" not in second.models:
         head = second.models["discriminator"].head.architecture()
         raise TrainingError(
-            f"--init-generator {second.path} holds no generator (ElectraForMaskedLM) but a discriminator's {head}",
-            "Give the folder of a generator; without --init-generator a new one is made.",
+            f"{second.path} holds no generator (ElectraForMaskedLM) but a discriminator's {head}",
+            "Give the folder of a generator as --init-generator; without it a new one is made.",
         )
     discriminator, generator = first.models["discriminator"], second.models["generator"]
     _require_one_vocabulary(discriminator, generator)

@@ -151,11 +151,16 @@ def test_a_vocabulary_that_was_lengthened_in_its_place_is_taken_as_it_is(decided
     assert run.pieces.vocabulary.pieces[1500:] == ("covid",)
 
 
-def test_a_longer_vocabulary_is_refused_unasked_with_the_option_that_asks(decided, listed):
+def test_a_longer_vocabulary_is_refused_unasked_with_the_option_that_asks(decided, listed, pair_copy):
     longer = listed("covid", name="longer.txt", after=VOCABULARY)
     with pytest.raises(VocabularyError, match="1501 pieces, but the word embedding has 1500 rows") as raised:
         decided(FIXTURES / "default", vocab=longer)
-    assert f"--extend-vocabulary {longer} adds 1 row" in raised.value.hint
+    assert "give this file as --extend-vocabulary, which adds 1 row" in raised.value.hint
+    source = pair_copy("default")
+    (source / "discriminator" / "vocab.txt").write_text(longer.read_text())
+    with pytest.raises(VocabularyError, match=r"discriminator/vocab\.txt has 1501 pieces, but") as raised:
+        decided(source)
+    assert "--extend-vocabulary" in raised.value.hint
 
 
 def test_rows_that_had_no_piece_are_used_first(decided, listed, written):
