@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from electra_convert.config.express import check_expressible
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
@@ -122,11 +123,10 @@ def prepare(
             pieces, new_pieces = extended_pieces(start, hparams, options)
         else:
             pieces = pieces_of(start.checkpoint, hparams, options)
-        start, findings = _extended(start, findings, pieces, new_pieces, options)
+        start, findings = _extended(start, given, findings, pieces, new_pieces, options)
         notice = _require_rows(start, pieces)
         if notice is not None and decided is None:
             pieces = replace(pieces, notices=(notice, *pieces.notices))
-        _require_stated(given, pieces)
     else:
         pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
         hparams = _with_vocabulary(hparams, pieces)
@@ -136,6 +136,9 @@ def prepare(
         findings = _with_origins(findings, decided.origins)
     settings = training_settings(hparams)
     _check_models(settings, findings, start)
+    if options.export_tf:
+        # Told before a run of days, and not at its end.
+        check_expressible(findings.configs, layout)
     how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
     corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
     preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces)
@@ -198,13 +201,19 @@ def _with_origins(findings: Findings, origins: Mapping[str, Mapping[str, str]]) 
 
 
 def _extended(
-    start: Start, findings: Findings, pieces: WordPieces, new_pieces: int, options: PretrainOptions
+    start: Start, given: Hparams, findings: Findings, pieces: WordPieces, new_pieces: int, options: PretrainOptions
 ) -> tuple[Start, Findings]:
     """Give what a run starts from the rows that are asked for; a checkpoint of the run itself has them."""
     if start.is_own:
         return start, findings
     if new_pieces:
         start, findings = with_pieces(start, findings, pieces, new_pieces)
+        for stated in _stated_rows(given):
+            if stated != start.rows:
+                raise ConfigError(
+                    f"{given.origin} says vocab_size is {stated}, but with the new pieces it is {start.rows}",
+                    "Leave vocab_size out of the hparams: it follows from the vocabulary.",
+                )
     if options.extend_positions is not None:
         start, findings = with_positions(start, findings, options.extend_positions)
     return start, findings
@@ -239,17 +248,14 @@ def _check_models(settings: Settings, findings: Findings, start: Start | None) -
 
 def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
-    if _require_stated(hparams, pieces):
-        return hparams
-    return Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
-
-
-def _require_stated(hparams: Hparams, pieces: WordPieces) -> bool:
-    """Refuse sizes of another vocabulary in the hparams; tells whether they state any."""
-    stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
+    stated = _stated_rows(hparams)
     for rows in stated:
         _require_size(pieces, rows, "Leave vocab_size out of the hparams: it follows from the vocabulary.")
-    return bool(stated)
+    return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
+
+
+def _stated_rows(hparams: Hparams) -> list[int]:
+    return [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
 
 
 def _require_rows(start: Start, pieces: WordPieces) -> str | None:

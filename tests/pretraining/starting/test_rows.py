@@ -221,6 +221,17 @@ def test_as_many_positions_as_there_are_is_no_extension(decided, golden_pair):
         decided(golden_pair, extend_positions=128)
 
 
+@pytest.mark.parametrize("given", [{"vocab_size": 1504}, {"model_hparam_overrides": {"vocab_size": 1504}}])
+def test_the_number_of_rows_may_be_stated_too_but_not_otherwise(decided, listed, golden_pair, given):
+    run, _ = decided(golden_pair, extend_vocabulary=listed(*NEW), hparams=given)
+    assert run.start.rows == 1504
+    with pytest.raises(ConfigError, match="says vocab_size is 1504, but with the new pieces it is 1501"):
+        decided(golden_pair, extend_vocabulary=listed("covid"), hparams=given)
+    with pytest.raises(ConfigError, match=r"says vocab_size is 1504, but .* has 1500 pieces") as raised:
+        decided(golden_pair, hparams=given)
+    assert "--extend-vocabulary FILE" in raised.value.hint
+
+
 def test_rows_that_nothing_trains_are_warned_of(decided, listed, golden_pair):
     _, told = decided(golden_pair, extend_vocabulary=listed("zebrafinch"), extend_positions=200, max_length=64)
     assert "Of 1 new piece 1 occur nowhere in the corpus, and learn nothing." in told

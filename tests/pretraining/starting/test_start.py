@@ -9,7 +9,7 @@ from conftest import FIXTURES
 
 from electra_convert import convert
 from electra_convert.checkpoint import open_checkpoint
-from electra_convert.errors import NamesError, TrainingError, UsageError, VocabularyError
+from electra_convert.errors import ConfigError, NamesError, TrainingError, UsageError, VocabularyError
 from electra_convert.pretraining.options import PretrainOptions
 
 
@@ -97,6 +97,15 @@ def test_what_is_no_generator_or_one_too_many_is_refused(decided, halves, golden
         decided(discriminator, init_generator=FIXTURES / "default")
     with pytest.raises(UsageError, match="--init-generator goes with --init-from"):
         PretrainOptions(init_generator=generator)
+
+
+def test_a_pair_that_googles_code_cannot_hold_is_refused_before_it_is_trained(decided, halves):
+    discriminator, generator = halves("default")
+    config = json.loads((generator / "config.json").read_text())
+    (generator / "config.json").write_text(json.dumps({**config, "num_attention_heads": 2}))
+    with pytest.raises(ConfigError, match="the generator's num_attention_heads is 2; google-research/electra gives"):
+        decided(discriminator, init_generator=generator, export_tf=True)
+    decided(discriminator, init_generator=generator)
 
 
 def test_a_fine_tuned_encoder_goes_with_a_generator_on_its_own_embeddings(decided, halves, tmp_path):
