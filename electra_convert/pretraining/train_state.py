@@ -93,7 +93,7 @@ def begin(
         return
     checkpoint = start.checkpoint
     restore_weights(checkpoint, state.networks)
-    if start.is_afresh:
+    if start.is_afresh or (options.reset_optimizer and start.told):
         reporter.noticed("The optimiser and the schedule begin anew, at step 0.")
         return
     if not start.is_own and (options.reset_optimizer or checkpoint.slot_state == "none"):

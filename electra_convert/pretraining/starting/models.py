@@ -28,6 +28,7 @@ from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, collapse
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
+from electra_convert.tensors.weight import same_bits
 from electra_convert.tokenizer import Vocabulary
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
@@ -286,7 +287,8 @@ def _require_shared(models: Mapping[Role, Model], layout: Layout) -> None:
 def _same(one: Model, other: Model, name: str) -> bool:
     if name not in other.weights or one.weights[name].shape != other.weights[name].shape:
         return False
-    return bool(np.array_equal(one.weights[name].read_float32(), other.weights[name].read_float32()))
+    both = one.weights[name], other.weights[name]
+    return same_bits(*both) or bool(np.array_equal(both[0].read_float32(), both[1].read_float32()))
 
 
 # The vocabulary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -110,8 +111,8 @@ def _continued(old: Vocabulary | None, whole: Vocabulary, known: int, place: Pat
         raise VocabularyError(
             f"{place} has {counted(len(whole), 'piece')}, no more than the checkpoint", "Write new ones at its end."
         )
-    seen = set(before)
-    if repeated := [piece for number, piece in enumerate(new) if piece in seen or piece in new[:number]]:
+    counts = Counter((*dict.fromkeys(before), *new))
+    if repeated := [piece for piece in dict.fromkeys(new) if counts[piece] > 1]:
         raise VocabularyError(
             f"{place} repeats pieces after the first {known}: {listing(map(repr, repeated))}",
             "Remove the later ones: a piece would lose the row that it has.",
@@ -158,8 +159,9 @@ def with_pieces(start: Start, findings: Findings, pieces: WordPieces, new: int) 
 
     added = vocabulary.pieces[known:]
     unknown = [piece for piece, ids in zip(added, parts, strict=True) if ids == [vocabulary.ids["[UNK]"]]]
+    ids = f"id {known}" if new == 1 else f"ids {known} to {len(vocabulary) - 1}"
     line = (
-        f"The vocabulary is extended by {counted(new, 'piece')}, ids {known} to {len(vocabulary) - 1} "
+        f"The vocabulary is extended by {counted(new, 'piece')}, {ids} "
         f"({listing(map(repr, added), 4)}): each row begins as the mean of the rows of its old pieces"
         f"{f'; {len(unknown)} were [UNK]: {listing(map(repr, unknown), 4)}' if unknown else ''}."
     )

@@ -112,7 +112,8 @@ def joined(first: Checkpoint, second: Checkpoint) -> Start:
     line = f"The discriminator is that of {called(first)}, the generator that of {called(second)}."
     if discriminator.head not in PRETRAINING.values():
         line = f"The generator is that of {called(second)}."
-    name, warnings = f"{first.name} and {second.name}", (*first.warnings, *second.warnings)
+    name = f"{Path(called(first)).name} and {Path(called(second)).name}"
+    warnings = (*first.warnings, *second.warnings)
     start = Start(replace(first, name=name, models=models, warnings=warnings))
     return replace(start, told=(line,)) if goes_on else start.changed(models, line)
 
