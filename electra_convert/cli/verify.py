@@ -64,7 +64,7 @@ GUIDE = Guide(
     "--task",
     metavar="NAME[=KIND]",
     help="Of a checkpoint that Google's code fine-tuned for several tasks: the one to compare, and what it is, as "
-    "convert takes it. By default, the one that CANDIDATE was converted from.",
+    "convert takes it. By default, the one that CANDIDATE was converted from; all where it is a folder a task.",
 )
 @click.option(
     "--labels",

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from electra_convert.errors import told_once
 from electra_convert.output import new_folder, write_file
 from electra_convert.tensors.spec import Sink, TensorSpec
 from electra_convert.tensors.transfer import Move, Progress, counter, run
@@ -67,9 +68,9 @@ def merged(plans: Mapping[str, OutputPlan]) -> OutputPlan:
         for name, plan in plans.items()
         for file, content in plan.files.items()
     }
-    notices = dict.fromkeys(line for plan in plans.values() for line in plan.notices)
-    warnings = dict.fromkeys(line for plan in plans.values() for line in plan.warnings)
-    return OutputPlan(tuple(containers), files, tuple(notices), tuple(warnings))
+    notices = told_once({name: plan.notices for name, plan in plans.items()})
+    warnings = told_once({name: plan.warnings for name, plan in plans.items()})
+    return OutputPlan(tuple(containers), files, notices, warnings)
 
 
 def write(

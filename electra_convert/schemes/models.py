@@ -148,6 +148,12 @@ class Checkpoint:
         """How many of the weights have both their optimiser slots: none, partial or full."""
         return slot_state(self.models.values())
 
+    @property
+    def separate_tasks(self) -> tuple[str, ...]:
+        """The tasks that become a model each, where there are several that are known to have a head."""
+        names = tuple(task.name for task in self.tasks if task.head is not None)
+        return names if len(names) > 1 else ()
+
     def __repr__(self) -> str:
         models = ", ".join(f"{role} of {model.parameters:,} parameters" for role, model in self.models.items())
         return f"<Checkpoint {str(self.path)!r}: {self.format}; {models}>"
