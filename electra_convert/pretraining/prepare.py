@@ -13,6 +13,7 @@ from typing import Any
 
 from electra_convert.config.express import check_expressible
 from electra_convert.config.hparams import Hparams
+from electra_convert.config.keys import OWN
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
 from electra_convert.errors import ConfigError, CorpusError, UsageError, VocabularyError, counted
@@ -112,7 +113,7 @@ def prepare(
     """
     files = corpus_files(places)
     given = options.given_hparams
-    hparams = run_hparams(given, start, decided.hparams if decided else None)
+    hparams = _with_own(run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
     new_pieces = decided.new_pieces if decided else 0
     if start is not None:
@@ -172,6 +173,11 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
 
 
 # hparams and models
+
+
+def _with_own(hparams: Hparams) -> Hparams:
+    """State those that Google's code does not know: where a record does not name them, it is older than they are."""
+    return replace(hparams, given={**hparams.given, **{key: hparams[key] for key in OWN}})
 
 
 def _designed_models(hparams: Hparams, layout: Layout) -> Findings:

@@ -13,7 +13,7 @@ from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.activations import GENERATOR_HEAD
 from electra_convert.config.express import express
 from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, read_hparams_beside
-from electra_convert.config.keys import HANDLED
+from electra_convert.config.keys import HANDLED, recorded_by_run
 from electra_convert.config.record import recorded_hparams, recorded_layout
 from electra_convert.config.resolve import Resolved, Value
 from electra_convert.config.sources import Findings, gather
@@ -71,7 +71,9 @@ def _hparams_of(checkpoint: Checkpoint) -> Mapping[str, Any]:
     if not checkpoint.scheme.described and beside.is_file():
         found = read_hparams_beside(beside).given
     else:
-        found = recorded_hparams(checkpoint.record) or {}
+        recorded = recorded_hparams(checkpoint.record) or {}
+        # Only a run's own record names the corpus.
+        found = recorded_by_run(recorded) if "corpus" in (checkpoint.record or {}) else recorded
     if not all(model.head in PRETRAINING.values() for model in checkpoint.models.values()):
         return {key: value for key, value in found.items() if key in HANDLED}
     if len(checkpoint.models) > 1 and Hparams(found, "").layout == "uniform_generator":
