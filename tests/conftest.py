@@ -8,7 +8,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -276,6 +276,27 @@ def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thr
             return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
 
     return run
+
+
+@pytest.fixture
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Decides on a run that starts from somewhere, and trains nothing; gives what was decided, and what was told."""
+    from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.prepare import prepare
+    from electra_convert.pretraining.progress import Relay, Silent
+    from electra_convert.pretraining.starting.start import opened
+
+    with ExitStack() as stack:
+
+        def decide(source: Path, **given: Any) -> tuple[Any, list[str]]:
+            told = Relay(Silent())
+            cache = tmp_path_factory.getbasetemp() / "tokenised"
+            options = PretrainOptions(**{"init_from": source, "cache": cache, **given})
+            start = stack.enter_context(opened(None, options))
+            run = prepare([FIXTURES / "corpus" / "english.txt"], options, start, None, told)
+            return run, [*told.notes, *told.warnings]
+
+        yield decide
 
 
 @pytest.fixture

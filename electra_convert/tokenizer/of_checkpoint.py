@@ -385,7 +385,7 @@ def find_vocabulary(
         VocabularyError: it is unreadable, or does not belong to the model.
     """
     try:
-        vocabulary = _read(checkpoint, model, options)
+        vocabulary = read_vocabulary_of(checkpoint, model, options)
         if vocabulary is None:
             return None, (_absent(checkpoint),)
         notice = check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
@@ -396,7 +396,13 @@ def find_vocabulary(
     return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
 
 
-def _read(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> Vocabulary | None:
+def read_vocabulary_of(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> Vocabulary | None:
+    """Read the vocabulary of a model, of whatever length, or the one that an option names; None where there is none.
+
+    Raises:
+        VocabularyError: it is unreadable, or none of WordPiece.
+        SourceError: it may not be read.
+    """
     if options.vocab is not None:
         return read_vocabulary_at(options.vocab)
     if checkpoint.scheme.described:
