@@ -60,7 +60,8 @@ class AnyNetwork:
 
     def __init__(self, folder: Path, role: Role, device: torch.device) -> None:
         self._torch = import_torch(f"to run the {role}")
-        self._role, self.device = role, device
+        self.role: Role = role
+        self.device = device
         self._model = load_architecture(folder).to(device)
         self._steps = self._head(folder) if role == "discriminator" else []
         self.vocabulary: int = self._model.config.vocab_size
@@ -92,7 +93,7 @@ class AnyNetwork:
             values = self._model(ids, attention_mask=mask, **segments)[0]
             for step in self._steps:
                 values = step(values)
-            logits = values.squeeze(-1) if self._role == "discriminator" else values
+            logits = values.squeeze(-1) if self.role == "discriminator" else values
         return np.asarray(logits.float().cpu().numpy())
 
 
