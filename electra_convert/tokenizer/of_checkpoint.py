@@ -444,5 +444,15 @@ def _absent(checkpoint: Checkpoint) -> str:
 def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> dict[str, bytes]:
     if not checkpoint.scheme.described or options.make_one:
         return {}
-    saved = {name: read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
+    saved = saved_files(model.folder)
     return saved if saved.keys() & {TOKENIZER_CONFIG_FILE, TOKENIZER_FILE} else {}
+
+
+def saved_files(folder: Path) -> dict[str, bytes]:
+    """The files of a transformers folder that its tokenizer is made of, by name.
+
+    Raises:
+        VocabularyError: one is far larger than any such file.
+        SourceError: one may not be read.
+    """
+    return {name: read_small(folder / name) for name in _SAVED if (folder / name).is_file()}
