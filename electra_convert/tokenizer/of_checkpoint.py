@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
-from electra_convert.errors import VocabularyError, listing
+from electra_convert.errors import UsageError, VocabularyError, listing
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
     SPECIAL_TOKENS_FILE,
@@ -69,6 +69,10 @@ class TokenizerOptions:
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
     no_tokenizer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.no_tokenizer and replace(self, vocab=None, no_tokenizer=False).make_one:
+            raise UsageError("--no-tokenizer makes no tokenizer, and another option says how it is to be made")
 
     @property
     def make_one(self) -> bool:
