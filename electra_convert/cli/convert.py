@@ -26,9 +26,10 @@ from electra_convert.cli.shared import (
     exclude_option,
     output_options,
     prepare_hub,
+    task_options,
     tokenizer_options,
 )
-from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+from electra_convert.cli.values import PATH, SOURCE
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
@@ -91,19 +92,7 @@ GUIDE = Guide(
     default=True,
     help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
-@click.option(
-    "--task",
-    metavar="NAME[=KIND]",
-    help="Of a fine-tuned TensorFlow checkpoint: the task whose head is wanted; by default, every one whose name "
-    "tells what it is. KIND says it otherwise: text-classification, regression, token-classification or "
-    "question-answering.",
-)
-@click.option(
-    "--labels",
-    type=TEXT_OR_FILE,
-    metavar="FILE|A,B,...",
-    help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
-)
+@task_options
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
