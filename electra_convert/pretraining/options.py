@@ -12,6 +12,15 @@ from typing import Any, Literal
 from electra_convert.config.hparams import Hparams, read_hparams
 from electra_convert.config.keys import CLIP_NORMS, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.pretraining.designs import (
+    Design,
+    Given,
+    completed,
+    hparams_of,
+    of_any_architecture,
+    read_designs,
+)
+from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
@@ -49,6 +58,8 @@ class PretrainOptions:
     """
 
     hparams: str | Path | Mapping[str, Any] | None = None
+    generator: Given | None = None
+    discriminator: Given | None = None
     model_size: ModelSize | None = None
     steps: int | None = None
     warmup_steps: int | None = None
@@ -88,6 +99,8 @@ class PretrainOptions:
             )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
+        if self.init_from is not None and (self.generator is not None or self.discriminator is not None):
+            raise UsageError("--generator and --discriminator make new models, and --init-from has models already")
         alone = next((name for name in _OF_A_START if getattr(self, name) and self.init_from is None), None)
         if alone is not None:
             raise UsageError(f"{_flag(alone)} goes with --init-from")
@@ -126,11 +139,16 @@ class PretrainOptions:
 
     @property
     def given_hparams(self) -> Hparams:
-        """The hparams of --hparams and of options of their own.
+        """The hparams of --hparams and of options of their own, configurations that hparams can make among them.
 
         Raises:
-            ConfigError: they are no hparams, or the two disagree.
+            ConfigError: they are no hparams, or two of them disagree.
         """
+        hparams, designs = self._stated_hparams, read_designs(self.generator, self.discriminator)
+        return hparams if of_any_architecture(designs, hparams) else hparams_of(designs, hparams)
+
+    @property
+    def _stated_hparams(self) -> Hparams:
         given = json.dumps(dict(self.hparams)) if isinstance(self.hparams, Mapping) else self.hparams
         read = Hparams({}, "the options") if given is None else read_hparams(str(given))
         for key, value in self._shortcuts.items():
@@ -149,6 +167,20 @@ class PretrainOptions:
                 )
             stated.setdefault("max_seq_length", self.extend_positions)
         return Hparams(stated, read.origin)
+
+    @property
+    def designs(self) -> dict[Role, Design]:
+        """The configurations of models that no hparams make; empty where hparams make them.
+
+        Raises:
+            ConfigError: they are none, do not go with the hparams, or Google's code has no such models to export.
+        """
+        hparams, designs = self._stated_hparams, read_designs(self.generator, self.discriminator)
+        if (reason := of_any_architecture(designs, hparams)) is None:
+            return {}
+        if self.export_tf:
+            raise ConfigError(f"--export tf cannot be had: {reason}", "Leave it out.")
+        return completed(designs, hparams)
 
 
 def _flag(name: str) -> str:
