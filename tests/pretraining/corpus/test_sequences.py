@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.pretraining.corpus.sequences import Example, ExampleBuilder
+from electra_convert.pretraining.corpus.packing import Example, ExampleBuilder
 
 START, END = 2, 3
 # A document is a list of sentences of token ids that are no special ones.
