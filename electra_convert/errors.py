@@ -15,7 +15,7 @@ SWITCHES = frozenset(
     """
     allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles keep-custom-code
     one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save
-    strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
+    split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
     """.split()
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.

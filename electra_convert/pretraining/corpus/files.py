@@ -1,43 +1,98 @@
-"""The files of a corpus and their lines, packed or not; tokenises nothing."""
+"""The files of a corpus: which there are, what each is, and which column of it holds the text; reads no document."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Iterator, Sequence
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import Literal
 
-from electra_convert.errors import CorpusError
+from electra_convert.errors import CorpusError, UsageError, listing
 from electra_convert.formats.locate import similar
+from electra_convert.pretraining.corpus.text import opened, unpacked
+from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
 
-_GZIP = b"\x1f\x8b"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+Kind = Literal["text", "JSON lines", "CSV", "TSV", "Parquet", "TFRecords"]
+# A column by its name, or by its number from 1 where the file has no header.
+Column = str | int
+_GIVE = "Give a text file, or a folder of them."
+_PACKED = {".gz", ".zst", ".zstd"}
+_KINDS: dict[str, Kind] = {
+    ".jsonl": "JSON lines",
+    ".ndjson": "JSON lines",
+    ".json": "JSON lines",
+    ".csv": "CSV",
+    ".tsv": "TSV",
+    ".tab": "TSV",
+    ".parquet": "Parquet",
+}
+_PARQUET = b"PAR1"
+_HEAD = 1 << 16
+_LOOKED_AT = 20  # lines
+_NUMBERED = re.compile(r"\d+(\t[^\t]*)+")
+_OBJECT = re.compile(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:')
+_HEADING = re.compile(r"[A-Za-z_][\w.-]*")
+_USUAL = ("text", "content", "document", "article", "sentence", "body")
 
 
-def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
-    """List the files of a corpus, each once, in the order of their names.
+@dataclass(frozen=True)
+class CorpusFile:
+    """A file of a corpus.
+
+    Attributes:
+        path: where it is.
+        kind: what it is, whatever packed it.
+        column: which column holds the text; None where there are none.
+    """
+
+    path: Path
+    kind: Kind
+    column: Column | None = None
+
+
+def corpus_files(places: Sequence[Path], column: Column | None = None) -> tuple[CorpusFile, ...]:
+    """List the files of a corpus, each once, in the order of their names; empty ones are text.
 
     Args:
         places: files, and folders that are searched to the bottom, through links too; hidden files are passed over.
+        column: which column of them holds the text; None for text and TFRecords.
 
     Raises:
-        CorpusError: a place is not there, holds no file, or has a link that leads nowhere.
+        CorpusError: a place is not there, holds no file, or has a link that leads nowhere; or a file has columns and
+            none was given, or the opposite.
     """
-    files: dict[Path, None] = {}
+    found: dict[Path, None] = {}
     for place in places:
-        if place.is_file():
-            found = [place]
-        elif place.is_dir():
-            found = sorted(_files_below(place, set()))
-        else:
-            meant = similar(place)
-            hint = f"Did you mean {meant}?" if meant else "Give a text file, or a folder of them."
-            raise CorpusError(f"{place} does not exist", hint)
-        if not found:
-            raise CorpusError(f"{place} holds no files", "Give a text file, or a folder of them.")
-        files |= dict.fromkeys(found)
-    return tuple(files)
+        found |= dict.fromkeys(_files_at(place))
+    return tuple(_recognised(path, column) for path in found)
+
+
+def parse_column(given: str | int | None) -> Column | None:
+    """A column as --text-column takes it: a text of digits is a number.
+
+    Raises:
+        UsageError: it is 0 or less, or no text at all.
+    """
+    if given is None or (isinstance(given, str) and given and not given.isdecimal()):
+        return given
+    if given == "" or int(given) < 1:
+        raise UsageError(f"--text-column is {given!r}, expected a name, or a number from 1 up")
+    return int(given)
+
+
+def _files_at(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        meant = similar(place)
+        raise CorpusError(f"{place} does not exist", f"Did you mean {meant}?" if meant else _GIVE)
+    if not (found := sorted(_files_below(place, set()))):
+        raise CorpusError(f"{place} holds no files", _GIVE)
+    return found
 
 
 def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
@@ -62,35 +117,111 @@ def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
             raise CorpusError(f"{entry} is {what}", "Remove it from the corpus, or mend it.")
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Read the lines of a text file, without white space around them, unpacked if gzip packed it.
+# What a file is
 
-    Raises:
-        CorpusError: it cannot be read, is no text, or not UTF-8; names the line.
-    """
-    number = 0
-    try:
-        with _opened(path) as file:
-            for number, raw in enumerate(file, start=1):
-                if number == 1 and raw.startswith(_UTF_16):
-                    raise CorpusError(f"{path} is text in UTF-16, not UTF-8", _CONVERT)
-                if b"\0" in raw:
-                    raise CorpusError(f"{path}, line {number}: a zero byte; this is not a text file", _WHAT_IT_IS)
-                yield raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-    except UnicodeDecodeError as error:
+
+def _recognised(path: Path, column: Column | None) -> CorpusFile:
+    with opened(path) as file:
+        start = file.read(len(_PARQUET))
+    if not start:
+        return CorpusFile(path, "text")
+    if is_tfrecords(path):
+        return CorpusFile(path, "TFRecords")
+    kind = "Parquet" if start == _PARQUET else _kind_by_name(path)
+    head = "" if kind == "Parquet" else _head(path)
+    kind = kind or _kind_by_content(head)
+    if column is None:
+        if kind is not None:
+            raise _no_column(path, kind, head)
+        return CorpusFile(path, "text")
+    if kind is None and (isinstance(column, int) or column in _headings(head, "\t")):
+        kind = "TSV"
+    if kind is None:
         raise CorpusError(
-            f"{path}, line {number}: byte {error.object[error.start]:#04x} is not UTF-8 ({error.reason})", _WHAT_IT_IS
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise CorpusError(f"{path} cannot be read after line {number}: {reason}", "Copy the file again.") from error
+            f"{path} has no columns, as far as can be told, and --text-column is {column!r}",
+            "Leave --text-column out for text; name tables .jsonl, .csv, .tsv or .parquet.",
+        )
+    return CorpusFile(path, kind, column)
 
 
-_WHAT_IT_IS = "A corpus is text files in UTF-8 (.gz too), or TFRecords of build_pretraining_dataset.py."
-_CONVERT = "Convert it first: iconv -f UTF-16 -t UTF-8 FILE > FILE.utf8"
+def _kind_by_name(path: Path) -> Kind | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    while suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return _KINDS.get(suffixes[-1]) if suffixes else None
 
 
-def _opened(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
+def _head(path: Path) -> str:
+    """Its first lines, whole ones where there are several; nothing where it cannot be unpacked."""
+    try:
+        with opened(path) as file:
+            head = unpacked(path, file).read(_HEAD)
+    except (OSError, EOFError):
+        return ""
+    text = head.decode("utf-8-sig", errors="replace")
+    return (text.rpartition("\n")[0] or text) if len(head) == _HEAD else text
+
+
+def _kind_by_content(head: str) -> Kind | None:
+    """What a file without a name that tells it is, by its first lines; None for text."""
+    lines = [line for line in head.splitlines()[:_LOOKED_AT] if line.strip()]
+    if not lines:
+        return None
+    if _OBJECT.match(lines[0]):
+        return "JSON lines"
+    counts = {line.count("\t") for line in lines}
+    if len(lines) > 1 and len(counts) == 1 and all(map(_NUMBERED.fullmatch, lines)):
+        return "TSV"
+    tables: dict[str, Kind] = {",": "CSV", ";": "CSV", "\t": "TSV"}
+    return next((kind for delimiter, kind in tables.items() if _is_table(lines, delimiter)), None)
+
+
+def _is_table(lines: list[str], delimiter: str) -> bool:
+    """Whether lines are names of columns, and then rows of as many."""
+    names = _headings(lines[0], delimiter)
+    if len(names) < 2 or not all(map(_HEADING.fullmatch, names)):
+        return False
+    counts: list[int] = []
+    # The last of the rows may go on in lines that were not looked at.
+    with suppress(csv.Error):
+        counts.extend(map(len, csv.reader([f"{line}\n" for line in lines], delimiter=delimiter, strict=True)))
+    return len(counts) > 2 and set(counts) == {len(names)}
+
+
+def _headings(head: str, delimiter: str) -> list[str]:
+    lines = head.splitlines()[:1]
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _keys(line: str) -> list[str]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    return list(row) if isinstance(row, dict) else []
+
+
+# What to do where no column was given
+
+
+def _no_column(path: Path, kind: Kind, head: str) -> CorpusError:
+    names = _names(kind, head)
+    usual = next((name for name in _USUAL if name in names), names[-1] if names else None)
+    told = f" Its columns are {listing(names)}." if names else ""
+    if kind == "TSV" and _NUMBERED.fullmatch(head.partition("\n")[0].rstrip("\r")):
+        usual, told = "2", " Columns are counted from 1 where a file has no header."
+    example = f"--text-column {usual or 'text'}"
+    return CorpusError(f"{path} is {kind}, not text", f"Say which column holds the text, such as {example}.{told}")
+
+
+def _names(kind: Kind, head: str) -> list[str]:
+    readers: dict[Kind, Callable[[], list[str]]] = {
+        "JSON lines": lambda: _keys(head.lstrip().partition("\n")[0]),
+        "CSV": lambda: max((_headings(head, delimiter) for delimiter in ",;\t"), key=len),
+        "TSV": lambda: _headings(head, "\t"),
+    }
+    names = readers[kind]() if kind in readers else []
+    return [name for name in names if name.strip()]
