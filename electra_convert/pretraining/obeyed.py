@@ -133,8 +133,11 @@ def _vocab_file(options: PretrainOptions, value: Any, origin: str) -> Obeyed:  #
     return replace(options, vocab=Path(_text("vocab_file", value, origin))), None
 
 
-def _do_train(options: PretrainOptions, value: Any, _: str) -> Obeyed:  # noqa: ANN401 - JSON values
-    return replace(options, evaluate_only=options.evaluate_only or not _switch(value)), None
+def _do_train(options: PretrainOptions, value: Any, origin: str) -> Obeyed:  # noqa: ANN401 - JSON values
+    if _switch(value):
+        return options, None
+    told = f"{origin} says do_train is false: what there is is evaluated, and nothing is trained."
+    return replace(options, evaluate_only=True), told
 
 
 def _do_eval(options: PretrainOptions, value: Any, origin: str) -> Obeyed:  # noqa: ANN401 - JSON values

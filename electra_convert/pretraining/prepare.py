@@ -403,7 +403,7 @@ def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporte
         tell = reporter.warned if share > _MUCH_TRIMMED else reporter.noticed
         tell(
             f"{name} is cut off where Google's code cuts it: {told(record.lost, record.tokens)}. --split-long-lines "
-            "uses all of it."
+            "keeps all of it."
         )
     filled = record.tokens / (record.sequences * corpus.max_length)
     if filled < _LITTLE_FILLED and not options.one_sentence_per_line:

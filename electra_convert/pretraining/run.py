@@ -301,6 +301,8 @@ def _run(
         standing = identity(output) if options.overwrite else None
         if options.resume and first:
             stack.enter_context(locked(output))
+        if options.evaluate_only and start is None:
+            told.warned("No checkpoint was given (--init-from, --resume): what is evaluated has never been trained.")
         # Nothing is written before all is known to fit; the other processes read what the first one writes.
         with accelerator.main_process_first():
             preparation = _prepared(places, output, options, start, told, accelerator)

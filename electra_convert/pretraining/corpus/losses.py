@@ -28,20 +28,25 @@ def require_kept(losses: Losses, kept: int) -> None:
 
 
 def told(losses: Losses, kept: int) -> str:
-    """How much is cut off, in tokens and characters, and why."""
+    """How much is cut off, in tokens and letters, and why."""
     total = losses.tokens + kept
     packing, long = losses.tokens - losses.long_tokens, losses.long_tokens
-    share = f"{losses.tokens:,} of {total:,} tokens ({_percent(losses.tokens, total)}), {losses.letters:,} characters"
-    causes = [
-        (packing, losses.letters - losses.long_letters, "of lines that run over the end of the sequence they fill"),
-        (long, losses.long_letters, "of lines that are longer than a sequence"),
-    ]
+    causes = {
+        "by packing, where the line that fills a sequence runs over its end": (
+            packing,
+            losses.letters - losses.long_letters,
+        ),
+        "since lines are longer than a sequence": (long, losses.long_letters),
+    }
+    found = sorted((amount, cause) for cause, amount in causes.items() if amount[0])[::-1]
+    whole = f"{losses.tokens:,} of {total:,} tokens ({_percent(losses.tokens, total)}), {losses.letters:,} letters"
+    if len(found) == 1:
+        return f"{whole}, {found[0][1]}"
     parts = [
-        f"{tokens:,} tokens ({_percent(tokens, total)}), {letters:,} characters, {cause}"
-        for tokens, letters, cause in sorted(causes, reverse=True)
-        if tokens
+        f"{_percent(tokens, total)} ({tokens:,} tokens, {letters:,} letters) {cause}"
+        for (tokens, letters), cause in found
     ]
-    return f"{share}; {'; '.join(parts)}" if len(parts) > 1 else f"{share}, {causes[0 if packing else 1][2]}"
+    return f"{whole}: {', and '.join(parts)}"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -139,7 +139,7 @@ class _Rows:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead.pop() if self._ahead else next(self._lines)
+        line = _without_returns(self._ahead.pop() if self._ahead else next(self._lines))
         self._line += 1
         self._letters += len(line)
         if self._letters > LONGEST_LINE:
@@ -163,6 +163,13 @@ class _Rows:
     def end_row(self) -> None:
         """Begin another row with the next line."""
         self.first, self._letters = self._line + 1, 0
+
+
+def _without_returns(line: str) -> str:
+    """A line with spaces for carriage returns within it, which some programs write without the quotation marks that
+    the csv module wants around them."""
+    body = line.rstrip("\r\n")
+    return body.replace("\r", " ") + line[len(body) :] if "\r" in body else line
 
 
 def _parsed(lines: _Rows, delimiter: str) -> Iterator[list[str]]:

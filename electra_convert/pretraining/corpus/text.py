@@ -28,7 +28,7 @@ _WHAT_IT_IS = (
     "A corpus is text in UTF-8, JSON lines, CSV, TSV or Parquet, each packed by gzip or zstd or not, or TFRecords of "
     "build_pretraining_dataset.py."
 )
-_OTHER_ENCODINGS = "If it is in another one, put that in its place: GB18030, SHIFT_JIS, EUC-KR, WINDOWS-1251, KOI8-R."
+_OWN_ENCODING = "with its own encoding in place of WINDOWS-1252, such as SHIFT_JIS, GB18030, EUC-KR or WINDOWS-1251."
 
 
 @contextmanager
@@ -131,10 +131,10 @@ def _without_mark(raw: bytes) -> str | None:
 
 
 def _remedy(path: Path, error: UnicodeDecodeError) -> str:
-    """A command that converts the file; which encoding it has can be told where single letters stand out."""
+    """A command that converts the file, of which nothing says for certain what encoding it has."""
     if _CONTROL.search(error.object):
         return _WHAT_IT_IS
-    return f"Convert it first: {_iconv(path, 'WINDOWS-1252')}. {_OTHER_ENCODINGS} {_WHAT_IT_IS}"
+    return f"Convert it first: {_iconv(path, 'WINDOWS-1252')}, {_OWN_ENCODING}"
 
 
 def _iconv(path: Path, encoding: str) -> str:

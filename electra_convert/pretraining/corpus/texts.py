@@ -65,7 +65,7 @@ def are_texts(corpus: Iterable[object]) -> bool:
 
 
 def _is_place(item: str) -> bool:
-    if len(item) > _LONGEST_NAME or "\0" in item:
+    if not item or len(item) > _LONGEST_NAME or "\0" in item:
         return False
     try:
         return item.startswith(("hf:", "http:", "https:")) or Path(item).exists()
