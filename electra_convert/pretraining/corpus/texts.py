@@ -29,7 +29,7 @@ class Texts:
             CorpusError: one of them is no text.
             OutputError: they cannot be written.
         """
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        with path.open("w", encoding="utf-8-sig", newline="\n") as file:
             for number, document in enumerate(self._documents, start=1):
                 lines = [f"{line}\n" for line in lines_of_document(_checked(number, document))]
                 # What gives the documents may fail in the same way, and is to be heard itself.
