@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,15 +119,15 @@ class Datasets:
         revision, info = self._hub.ask(f"looking at {source}", look_here_or_in_main)
         return replace(address, revision=revision), {file.rfilename: file.size for file in info.siblings or ()}
 
-    def download(self, split: Split) -> Iterator[Path]:
-        """Bring the files of a split here, one after the other; what is in the cache is not downloaded again.
+    def download(self, split: Split, names: Sequence[str]) -> list[Path]:
+        """Bring files of a split here; what is in the cache is not downloaded again.
 
         Raises:
             SourceError: the cache lacks one, and HF_HUB_OFFLINE is set.
             HubError: one cannot be downloaded.
         """
-        for name in split.sizes:
-            yield download_files(self._hub, split.source, split.address, [name]) / name
+        folder = download_files(self._hub, split.source, split.address, list(names))
+        return [folder / name for name in names]
 
 
 def _chosen(source: str, address: Address, sizes: Mapping[str, int | None]) -> Split:

@@ -73,13 +73,11 @@ def _downloaded(source: str, column: Column, listener: Listener) -> list[CorpusF
     datasets = Datasets(listener.noticed)
     split = datasets.find(source)
     listener.noticed(split.description)
-    files: list[CorpusFile] = []
-    for path in datasets.download(split):
-        # Of many gigabytes, the first file tells already whether there is such a column.
-        if not files:
-            require_column(path, column)
-        files.append(CorpusFile(path, "Parquet", column))
-    return files
+    # Of many gigabytes, the first file tells already whether there is such a column.
+    names = list(split.sizes)
+    [first] = datasets.download(split, names[:1])
+    require_column(first, column)
+    return [CorpusFile(path, "Parquet", column) for path in datasets.download(split, names)]
 
 
 @contextmanager

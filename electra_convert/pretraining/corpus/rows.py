@@ -68,9 +68,8 @@ def checked_text(value: object, where: str, column: Column) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise CorpusError(
-            f"{where}: {column} has half of a surrogate pair, which is no letter", "Mend it."
-        ) from error
+        hint = "It stands for no letter; mend it."
+        raise CorpusError(f"{where}: {column} has half of a surrogate pair", hint) from error
     return value
 
 

@@ -23,7 +23,8 @@ _SKIPPED_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 _OTHER_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
 # UTF-32's mark begins with UTF-16's.
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_HEAD = 512
 _WHAT_IT_IS = (
     "A corpus is text in UTF-8, JSON lines, CSV, TSV or Parquet, each packed by gzip or zstd or not, or TFRecords of "
     "build_pretraining_dataset.py."
@@ -132,7 +133,9 @@ def _without_mark(raw: bytes) -> str | None:
 
 def _remedy(path: Path, error: UnicodeDecodeError) -> str:
     """A command that converts the file, of which nothing says for certain what encoding it has."""
-    if _CONTROL.search(error.object):
+    with opened(path) as file:
+        head = file.read(_HEAD)
+    if _CONTROL.search(error.object if packer_of(head) else head + error.object):
         return _WHAT_IT_IS
     return f"Convert it first: {_iconv(path, 'WINDOWS-1252')}, {_OWN_ENCODING}"
 

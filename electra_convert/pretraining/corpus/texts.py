@@ -45,9 +45,7 @@ def _checked(number: int, document: object) -> str:
     try:
         document.encode()
     except UnicodeEncodeError as error:
-        raise CorpusError(
-            f"document {number} of the corpus has half of a surrogate pair, which is no letter"
-        ) from error
+        raise CorpusError(f"document {number} of the corpus has half of a surrogate pair", "Mend it.") from error
     return document
 
 

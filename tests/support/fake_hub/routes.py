@@ -232,6 +232,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", rf"/api/models/{_NAME}/discussions/(?P<number>\d+)", discussion),
     ("GET", rf"/api/{_DATASET}", model_info),
     ("GET", rf"/api/{_DATASET}/revision/{_REVISION}", model_info),
+    ("GET", rf"/api/{_DATASET}/tree/{_REVISION}", tree),
     ("GET", rf"/{_DATASET}/resolve/{_REVISION}/(?P<path>.+)", resolve),
     ("HEAD", rf"/{_DATASET}/resolve/{_REVISION}/(?P<path>.+)", resolve),
     ("GET", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
