@@ -126,6 +126,8 @@ def _recognised(path: Path, column: Column | None) -> CorpusFile:
     if not start:
         return CorpusFile(path, "text")
     if is_tfrecords(path):
+        if column is not None:
+            raise CorpusError(f"{path} holds TFRecords, which have no column {column!r}", "Leave --text-column out.")
         return CorpusFile(path, "TFRecords")
     kind = "Parquet" if start == _PARQUET else _kind_by_name(path)
     head = "" if kind == "Parquet" else _head(path)

@@ -15,7 +15,8 @@ from electra_convert.pretraining.corpus.files import Column
 from electra_convert.pretraining.corpus.rows import checked_text, no_such_column
 from electra_convert.pretraining.corpus.text import packer_of, unpacked
 
-_BATCH_BYTES, _BATCH_ROWS = 1 << 22, 4096
+# Few enough that the longest texts there may be, of which a file may need one alone, fit into memory together.
+_BATCH_ROWS = 64
 _AGAIN = "Copy or download the file again."
 
 
@@ -40,10 +41,10 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
         with _whole(path, file) as whole:
             table = pyarrow.parquet.ParquetFile(whole)
             _require_strings(pyarrow, path, table, name)
-            for batch in table.iter_batches(_rows_at_once(table), columns=[name]):
-                for value in batch.column(0):
+            for batch in table.iter_batches(_BATCH_ROWS, columns=[name]):
+                for value in batch.column(0).to_pylist():
                     number += 1
-                    yield checked_text(value.as_py(), f"{path}, row {number}", column)
+                    yield checked_text(value, f"{path}, row {number}", column)
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path} cannot be read as Parquet after row {number}: {reason}", _AGAIN) from error
@@ -92,11 +93,3 @@ def _is_text(pyarrow: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow
     return bool(
         types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind)
     )
-
-
-def _rows_at_once(table: Any) -> int:  # noqa: ANN401 - pyarrow.parquet.ParquetFile
-    """Some megabytes of rows."""
-    metadata = table.metadata
-    total = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    mean = max(1, total // max(1, metadata.num_rows))
-    return int(min(_BATCH_ROWS, max(1, _BATCH_BYTES // mean)))
