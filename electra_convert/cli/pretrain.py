@@ -23,7 +23,6 @@ GUIDE = Guide(
         "OUTPUT": "The folder of the run: the trained pair in model/, and what --resume needs in checkpoints/.",
     },
     groups={
-        "Corpus": "text-column split-long-lines",
         "Vocabulary": "vocab train-vocab cased",
         "The run": "model-size steps batch-size init-from resume overwrite",
         "Output": "export json quiet",
