@@ -146,6 +146,14 @@ def test_a_run_that_is_not_to_train_evaluates_what_there_is(pretrained):
 
 
 @pytest.mark.slow
+def test_a_finished_run_that_is_resumed_not_to_train_is_evaluated_again(pretrained):
+    short = {**TINY, "num_train_steps": 3}
+    trained = pretrained(hparams=short)
+    found = pretrained(hparams={**short, "do_train": False, "do_eval": True}, resume=True)
+    assert (found.step, found.metrics) == (3, trained.metrics)
+
+
+@pytest.mark.slow
 def test_a_run_that_is_not_to_train_and_has_nothing_says_so(pretrained):
     found = pretrained(hparams={**TINY, "do_train": False})
     assert found.step == 0
