@@ -6,14 +6,25 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
+from electra_convert.cli.printing import (
+    as_text,
+    on_terminal,
+    one_line,
+    print_json,
+    print_message,
+    print_result,
+    table,
+)
 from electra_convert.cli.shared import output_options, prepare_hub, tokenizer_options
 from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+
+if TYPE_CHECKING:
+    from electra_convert.pretraining.run import Pretraining
 
 GUIDE = Guide(
     arguments={
@@ -133,7 +144,6 @@ def command(
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
 ) -> None:
     """Pretrain an ELECTRA generator and discriminator on CORPUS, and keep the run in the folder OUTPUT."""
-    from electra_convert.cli.report import pretraining_fields, pretraining_text
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.prepare import default_cache
@@ -227,3 +237,36 @@ class TrainingDisplay:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, losses="")
         self._bars.update(self._tasks[name], completed=done, total=total, losses=losses)
+
+
+def pretraining_fields(result: Pretraining) -> dict[str, Any]:
+    """What `pretrain --json` prints."""
+    return {
+        "output": str(result.output),
+        "model": str(result.model),
+        "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
+        "step": result.step,
+        "metrics": result.metrics,
+        "notices": result.notes,
+        "warnings": result.warnings,
+    }
+
+
+def pretraining_text(result: Pretraining) -> str:
+    """What `pretrain` prints."""
+    lines = [
+        f"Trained to step {result.step}.",
+        *table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
+    ]
+    written = [
+        (f"{_size(path):,}", f"{path.name}/" if path.is_dir() else path.name)
+        for path in sorted(result.output.iterdir())
+    ]
+    lines += ["", f"Wrote {result.model}"]
+    lines += [] if result.tensorflow is None else [f"Wrote {result.tensorflow}"]
+    return as_text([*lines, f"All of {result.output}, the run's folder:", *table(written)])
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    return sum(one.stat().st_size for one in ([path] if path.is_file() else path.rglob("*")) if one.is_file())

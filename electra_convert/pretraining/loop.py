@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
+from electra_convert.pretraining.google_metrics import Counts, GoogleTally
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.token_norms import TokenNorms, only_looked_up
 from electra_convert.pretraining.train_state import Losses, TrainState
 
 # What is reported of every step: both losses in nats, and the gradients' norm before it is clipped.
@@ -67,7 +69,7 @@ def train(
                 hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
                 state.pending = []
             if saves or last:
-                metrics = evaluate(steps.model, batches, accelerator)
+                metrics = evaluate(steps.model, batches, settings, accelerator)
                 _require_finite(metrics, f"evaluating after step {done}")
                 hooks.evaluated(done, metrics)
                 hooks.save(state)
@@ -110,6 +112,10 @@ class _Steps:
     ) -> None:
         electra = Electra(state.networks, settings)
         self._parameters = list(electra.parameters())
+        looked_up = only_looked_up(state.networks.values()) if settings.clip_norm == "per_token" else []
+        self._token_norms = TokenNorms(looked_up) if looked_up else None
+        # As a part of what is prepared its gradient is shared between processes.
+        electra.add_module("token_norms", self._token_norms)
         self.model = accelerator.prepare(torch.compile(electra) if options.compile else electra)
         self.model.train()
         self._optimizer, self._settings, self._seed = state.optimizer, settings, options.seed
@@ -125,12 +131,19 @@ class _Steps:
             torch.manual_seed(dropout_seed(self._seed, step, accelerator.process_index, number))
             with accelerator.no_sync(self.model) if number < len(work) - 1 else nullcontext():
                 losses[:2] += self._differentiated(batch, predictions, present)
-        losses[2] = clip_gradients(self._parameters) / accelerator.num_processes
+        losses[2] = self._clipped() / accelerator.num_processes
         set_learning_rate(self._optimizer, learning_rate(self._settings, step))
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._unread.append(losses)
         return present
+
+    def _clipped(self) -> torch.Tensor:
+        """Clip the gradients; gives their norm before."""
+        if self._token_norms is None:
+            return clip_gradients(self._parameters)
+        norm = self._token_norms.take(self._accelerator.num_processes)
+        return clip_gradients(self._parameters, self._token_norms.weights, norm)
 
     def _differentiated(self, batch: Batch, predictions: float, present: float) -> torch.Tensor:
         """Add a part's gradients to the others'; gives its share of both losses."""
@@ -172,20 +185,28 @@ def evaluate_alone(
     Raises:
         TrainingError: a metric is no finite number.
     """
-    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, accelerator)
+    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator)
     _require_finite(metrics, f"evaluating at step {state.step}")
     hooks.evaluated(state.step, metrics)
 
 
-def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict[str, float]:  # noqa: ANN401
+def evaluate(
+    model: torch.nn.Module,
+    batches: Batches,
+    settings: Settings,
+    accelerator: Any,  # noqa: ANN401
+) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
+
+    There are two sets: exact ones, and those that Google's code would report.
 
     Args:
         model: the prepared model; it is in training mode before and after.
         batches: where the sequences come from.
+        settings: the training hparams.
         accelerator: accelerate's Accelerator.
     """
-    tally = Tally()
+    tally, google = Tally(), GoogleTally(settings)
     model.eval()
     with torch.no_grad():
         for number, batch in enumerate(batches.evaluation()):
@@ -194,11 +215,15 @@ def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict
                 present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
-                    tally.add(tensors, accelerator.unwrap_model(model)(tensors), present)
+                    outputs = accelerator.unwrap_model(model)(tensors)
+                tally.add(tensors, outputs, present)
+                google.add(tensors, outputs, present)
     model.train()
+    counts = google.counts
     if accelerator.num_processes > 1:
-        tally = merged(import_accelerate("to gather metrics").utils.gather_object([tally]))
-    return tally.metrics() if tally.predicted else {}
+        gathered = import_accelerate("to gather metrics").utils.gather_object([(tally, counts)])
+        tally, counts = merged(one for one, _ in gathered), sum((other for _, other in gathered), Counts())
+    return tally.metrics() | counts.metrics() if tally.predicted else {}
 
 
 def on_device(batch: Batch, device: torch.device) -> Tensors:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import HANDLED, TRAINING, check_keys
+from electra_convert.config.keys import CLIP_NORMS, HANDLED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
 Precision = Literal["float32", "bfloat16"]
+ClipNorm = Literal["per_token", "summed"]
 # Options that stand for an hparam each.
 _HPARAMS: Mapping[str, str] = {
     "model_size": "model_size",
@@ -178,6 +179,8 @@ class Settings:
         learning_rate: the highest rate.
         lr_decay_power: the power of the polynomial decay; 1 is linear.
         weight_decay_rate: the decoupled decay of all but norms and biases.
+        clip_norm: how the gradient of embeddings that are only looked up counts in the norm that all are clipped to:
+            per_token, as on CPUs and GPUs in Google's code, or summed over the tokens, as on TPUs.
         num_warmup_steps: the rate is multiplied by step / this, while that is below 1.
         num_train_steps: where the rate reaches zero and training ends.
         train_batch_size: sequences an optimiser step, over all processes together.
@@ -197,6 +200,7 @@ class Settings:
     learning_rate: float
     lr_decay_power: float
     weight_decay_rate: float
+    clip_norm: ClipNorm
     num_warmup_steps: int
     num_train_steps: int
     train_batch_size: int
@@ -251,6 +255,8 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     number = whole or (isinstance(value, float) and isfinite(value))
     if _KINDS[name] is bool:
         fits, expected = isinstance(value, bool), "true or false"
+    elif _KINDS[name] is str:
+        return None if value in CLIP_NORMS else " or ".join(CLIP_NORMS)
     elif _KINDS[name] is int:
         least = 0 if name in _FROM_ZERO else 5 if name == "max_seq_length" else 1
         fits, expected = whole and value >= least, f"a whole number from {least} up"
@@ -264,4 +270,5 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     return None if fits else expected
 
 
-_KINDS = {field.name: {"float": float, "int": int, "bool": bool}[str(field.type)] for field in fields(Settings)}
+_TYPES: Mapping[str, type] = {"float": float, "int": int, "bool": bool, "ClipNorm": str}
+_KINDS = {field.name: _TYPES[str(field.type)] for field in fields(Settings)}

@@ -41,26 +41,12 @@ _RESAVE = (
 
 
 def advice(names: Iterable[str]) -> str | None:
-    """What to do with a checkpoint that is not of google-research/electra, where anything can be done.
-
-    Args:
-        names: the names of its tensors.
-
-    Returns:
-        A hint, or None.
-    """
+    """What to do with a checkpoint of tensors that are not google-research/electra's, where anything can be done."""
     return _RESAVE if any(_KERAS.search(name) for name in names) else None
 
 
 def resemblance(names: Iterable[str]) -> str:
-    """Say what names that are not ELECTRA's look like.
-
-    Args:
-        names: the names of a checkpoint's tensors.
-
-    Returns:
-        A phrase that completes "it looks like ...", with a few of the names where no model is known by them.
-    """
+    """Complete "it looks like ..." for names that are not ELECTRA's: a model, or else a few of the names."""
     shown = sorted(names)
     lowered = [name.lower() for name in shown]
     for telltale, model in _TELLTALES:

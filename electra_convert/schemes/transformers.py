@@ -78,16 +78,9 @@ class StateDict:
 
 
 def recognise(names: Iterable[str], projects: bool | None = None, rules: RuleTable = RULES) -> StateDict:
-    """Tell which model a state dict is, from the exact set of its names.
+    """Tell which model a state dict is, from the exact set of its names, and what is missing or unexpected in it.
 
-    Args:
-        names: every name in the file or files.
-        projects: whether the shapes say that the embeddings are projected; where they do not say, None, the names of
-            a projection do.
-        rules: the table of the encoder.
-
-    Returns:
-        The model, and all that is missing or unexpected in it.
+    Where shapes do not say whether the embeddings are projected, the names of a projection do.
 
     Raises:
         NotElectraError: there is no ELECTRA encoder.
@@ -173,17 +166,9 @@ def read_models(
     open_source: OpenSource,
     translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
 ) -> Checkpoint:
-    """Read the model of one container, or a discriminator and a generator of two.
+    """Read the model of one container, or a discriminator and a generator of two, which the caller closes.
 
-    Args:
-        scheme: what the tensors are called there.
-        path: what was pointed at, for messages.
-        locations: the containers.
-        open_source: opens one of them; the caller closes it.
-        translate: gives what a container holds under transformers' names, of any age, in transformers' orientation.
-
-    Returns:
-        The checkpoint.
+    The scheme's names are translated to transformers', of any age, in transformers' orientation.
 
     Raises:
         SourceError: one of them is not an ELECTRA model.
@@ -361,11 +346,6 @@ def _notices(location: Location, state: StateDict) -> list[str]:
     if state.buffers:
         notices.append(f"Left out, buffers that hold no weights: {listing(state.buffers)}.")
     return notices
-
-
-def parameter_names(model: Model) -> dict[str, str]:
-    """By the canonical name of each weight, the name it has in a file; ElectraModel's have no prefix."""
-    return {name: file_name(model, name) for name in model.weights}
 
 
 def file_name(model: Model, name: str) -> str:

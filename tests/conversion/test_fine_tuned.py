@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import FIXTURES
+from support import forward
 from support.checkpoints import SIZES
 
 from electra_convert import convert, inspect
 from electra_convert.errors import ConfigError, NamesError, UsageError
+from electra_convert.formats.tf_bundle import open_source
 
 TUNED = FIXTURES / "finetuned"
 VOCABULARY = FIXTURES / "vocab.txt"
@@ -224,6 +226,44 @@ def test_every_number_of_classes_and_width_comes_back_to_the_bit(tuned_for, labe
     convert(source, tmp_path / "out", task=f"mine={kind}", labels=[f"c{i}" for i in range(labels)])
     convert(tmp_path / "out", tmp_path / "back")
     assert data_of(tmp_path / "back") == data_of(source)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sizes", "copies"),
+    [
+        (1, "projected", 8),
+        (1, "odd", 4),
+        (1, "full_size_generator", 64),
+        (2, "projected", 4),
+        (3, "full_size_generator", 16),
+        (7, "odd", 1),
+    ],
+)
+def test_copies_of_a_head_are_the_largest_power_of_two_that_fits_and_give_googles_numbers(
+    tuned_for, labels: int, sizes: str, copies: int, tmp_path: Path
+):
+    from safetensors.numpy import load_file
+
+    hidden, kind = SIZES[sizes].hidden, "regression" if labels == 1 else "text-classification"
+    assert 2 * copies * labels <= hidden < 4 * copies * labels
+    source = tuned_for("mine", labels=labels, sizes=sizes)
+    convert(source, tmp_path / "out", task=f"mine={kind}", labels=[f"c{i}" for i in range(labels)])
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["problem_type"] == "regression", len(config["id2label"])) == (labels == 1, labels)
+    weights = load_file(tmp_path / "out" / "model.safetensors")
+    inner, out = (
+        (weights[f"classifier.{name}.weight"], weights[f"classifier.{name}.bias"]) for name in ("dense", "out_proj")
+    )
+    assert np.abs(out[0])[out[0] != 0].tolist() == [1 / copies] * (2 * copies * labels)
+    unused = (out[0] == 0).all(axis=0)
+    assert unused.sum() == hidden - 2 * copies * labels
+    assert not inner[0][unused].any()
+
+    with open_source(source / "model.ckpt-1000") as bundle:
+        kernel, bias = (bundle.tensors[f"task_specific/mine/dense/{part}"].read() for part in ("kernel", "bias"))
+    states = np.random.default_rng(labels).standard_normal((100, hidden))
+    answers = forward.gelu(states @ inner[0].T + inner[1]) @ out[0].T + out[1]
+    np.testing.assert_allclose(answers, states @ kernel.astype(np.float64) + bias, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kept", [True, False])

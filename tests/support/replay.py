@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,7 @@ def replay(recording: Recording, monkeypatch: pytest.MonkeyPatch, **options: Any
     """
     import torch
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     from electra_convert.pretraining import loop
 
@@ -112,9 +114,20 @@ def replay(recording: Recording, monkeypatch: pytest.MonkeyPatch, **options: Any
     with tempfile.TemporaryDirectory() as place:
         state, settings, chosen = _begun(recording, Path(place), options)
     seen = _Seen(state)
+    # Of a run before in the same process, whose precision may have been another.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(cpu=True, mixed_precision="bf16" if chosen.precision == "bfloat16" else "no")
     loop.train(state, Recorded(recording), settings, chosen, accelerator, seen)
     return seen.outcome(settings)
+
+
+def require_golden_as_one_of_two(rank: int, port: int, variant: str) -> None:
+    """Replay a recorded run in one of two processes, each of which has half of every batch."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    recording, expected = golden(variant)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert differences(replay(recording, monkeypatch), expected) == {}
 
 
 def _fakes(recording: Recording) -> bool:
