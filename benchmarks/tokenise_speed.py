@@ -95,10 +95,17 @@ def tokenise_alone(vocabulary: WordPieces, megabytes: float) -> tuple[float, flo
     return timed(lambda: [encode(lines[first : first + BATCH]) and None for first in range(0, len(lines), BATCH)])
 
 
-def peak(kind: str, megabytes: float) -> str:
-    """The most memory of a process that tokenises a corpus, in MB, and its time."""
-    command = [sys.executable, __file__, "--alone", "--kind", kind, "--megabytes", str(megabytes)]
+def peak(path: Path) -> str:
+    """The most memory of a process that tokenises a corpus, in MB."""
+    command = [sys.executable, __file__, "--alone", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def show_peak(path: Path) -> None:
+    """Tokenise a corpus, and print the most memory of this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenise(path, pieces(), Path(folder) / "cache")
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
 
 
 def main() -> None:
@@ -107,20 +114,21 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--kind", choices=["text", "jsonl", "csv", "parquet"], default="text")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.memory:
-        for megabytes in (given.megabytes / 4, given.megabytes):
-            print(f"{given.kind} of {megabytes:g} MB: {peak(given.kind, megabytes)}")
+    if given.alone:
+        show_peak(given.alone)
         return
-    vocabulary = pieces()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"corpus.{'txt' if given.kind == 'text' else given.kind}"
+        if given.memory:
+            for megabytes in (given.megabytes / 4, given.megabytes):
+                write(path, documents(megabytes))
+                print(f"{given.kind} of {megabytes:g} MB: {peak(path)}")
+            return
         write(path, documents(given.megabytes))
+        vocabulary = pieces()
         seconds, spent = tokenise(path, vocabulary, Path(folder) / "cache")
-    if given.alone:
-        print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most, {seconds:.1f} s")
-        return
     alone, spent_alone = tokenise_alone(vocabulary, given.megabytes)
     print(
         f"{given.kind}: {given.megabytes / seconds:.1f} MB/s; the library alone: {given.megabytes / alone:.1f} MB/s"

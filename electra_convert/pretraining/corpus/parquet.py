@@ -63,7 +63,7 @@ def require_column(path: Path, column: Column) -> None:
 def _values(table: Any, name: str) -> Iterator[object]:  # noqa: ANN401 - pyarrow.parquet.ParquetFile
     """A column, row by row; what was read of a group of rows is held on to until all groups asked for are read."""
     for group in range(table.num_row_groups):
-        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name]):
+        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name], use_threads=False):
             yield from batch.column(0).to_pylist()
 
 
