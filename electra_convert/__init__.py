@@ -15,8 +15,9 @@ True
 >>> type(model).__name__
 'ElectraForMaskedLM'
 
-open_model, score and fill show what a model has learnt, pretrain trains one, write_card and upload publish it. What
-cannot be done raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
+open_model, score and fill show what a model has learnt, pretrain trains one, Electra is its objective around any two
+modules, write_card and upload publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks are
+imported when they are needed.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.hub.card.writing import write_card as write_card
     from electra_convert.hub.upload import Upload as Upload
     from electra_convert.hub.upload import upload as upload
+    from electra_convert.pretraining.electra import Electra as Electra
     from electra_convert.pretraining.run import Pretraining as Pretraining
     from electra_convert.pretraining.run import pretrain as pretrain
     from electra_convert.schemes.models import Checkpoint as Checkpoint
@@ -67,6 +69,7 @@ _API = {
     "write_card": "hub.card.writing",
     "upload": "hub.upload",
     "pretrain": "pretraining.run",
+    "Electra": "pretraining.electra",
     "Card": "hub.card.writing",
     "Checkpoint": "schemes.models",
     "Conversion": "conversion.convert",
@@ -83,13 +86,20 @@ _API = {
     "Value": "config.resolve",
     "__version__": "version",
 }
+# Classes made of PyTorch's, which a program that never makes one need not have.
+_OF_PYTORCH = {"Electra"}
 __all__ = list(_API)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
     if name not in _API:
         raise AttributeError(f"module 'electra_convert' has no attribute {name!r}")
-    return getattr(import_module(f"electra_convert.{_API[name]}"), name)
+    try:
+        return getattr(import_module(f"electra_convert.{_API[name]}"), name)
+    except ImportError as error:
+        if name not in _OF_PYTORCH:
+            raise
+        return import_module("electra_convert.frameworks").stand_in(name, error)
 
 
 def __dir__() -> list[str]:

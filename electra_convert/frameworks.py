@@ -41,6 +41,17 @@ def import_torch(purpose: str) -> ModuleType:
     return _imported("PyTorch", "torch", purpose, lambda: import_module("torch"))
 
 
+def stand_in(name: str, error: ImportError) -> type:
+    """A class to have in place of one that is made of PyTorch, where that cannot be imported: making one says so."""
+
+    def __init__(self: object, *_: object, **__: object) -> None:  # noqa: N807 - a class's own
+        raise MissingPackageError(
+            f"PyTorch is needed for {name}, and cannot be imported: {error}", "pip install 'electra-convert[torch]'"
+        ) from error
+
+    return type(name, (), {"__init__": __init__, "__doc__": f"{name} needs PyTorch."})
+
+
 def import_transformers(purpose: str) -> ModuleType:
     """Import transformers, and the PyTorch that it needs."""
     import_torch(purpose)

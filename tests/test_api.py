@@ -23,6 +23,8 @@ from electra_convert.errors import SWITCHES, ElectraConvertError, UsageError, ar
 
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = [name for name in electra_convert.__all__ if inspect.isroutine(getattr(electra_convert, name))]
+# Those with examples: functions, and the class that a program makes by itself.
+DOCUMENTED = [*FUNCTIONS, "Electra"]
 # The function of a command, and what its options are called there where their names are others.
 FUNCTION_OF = {
     "convert": "convert",
@@ -68,6 +70,17 @@ def test_help_shows_every_function_and_class():
         assert f"    {name}(" in shown or f"class {name}(" in shown or name == "__version__", name
 
 
+def test_a_class_of_pytorch_without_pytorch_says_what_to_install_once_it_is_made():
+    blocked = "import sys; sys.modules['torch'] = None\n"
+    ran = run_program(
+        f"{blocked}from electra_convert import *\n"
+        "try:\n    Electra(None, None)\n"
+        "except ElectraConvertError as error:\n    print(error.message, error.hint)"
+    )
+    assert ran.out.startswith("PyTorch is needed for Electra, and cannot be imported: ")
+    assert ran.out.endswith(" pip install 'electra-convert[torch]'\n")
+
+
 # Examples.
 
 
@@ -80,7 +93,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["", *FUNCTIONS])
+@pytest.mark.parametrize("name", ["", *DOCUMENTED])
 def test_every_function_has_an_example_that_runs(reader: Path, name: str, shared_reference, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
     documented = getattr(electra_convert, name) if name else electra_convert
@@ -124,7 +137,8 @@ RIGHT = """\
 from pathlib import Path
 
 from electra_convert import ElectraConvertError, convert, inspect, open_checkpoint, load_model, load_state_dict
-from electra_convert import verify
+from electra_convert import Electra, verify
+from torch import nn
 
 try:
     result = convert(
@@ -137,18 +151,20 @@ try:
     size: int = load_state_dict("run", "generator")["generator_lm_head.bias"].size
     load_state_dict("run", framework="torch")
     load_model("run", hparams=Path("hparams.json")).eval()
+    trainer = Electra(nn.Linear(2, 2), nn.Linear(2, 2), mask_ignore_token_ids=[1, 2], discr_layer="encoder")
     with open_checkpoint("run") as checkpoint:
         parameters: int = checkpoint.models["discriminator"].parameters
 except ElectraConvertError as error:
     print(error.message, error.hint)
 """
 WRONG = """\
-from electra_convert import convert, load_model
+from electra_convert import Electra, convert, load_model
 convert("run", "out", optimiser=True)
 convert("run", "out", to="onnx")
 convert("run", "out", max_shard_size=2.5)
 load_model("run", "critic")
 result: int = convert("run", "out")
+Electra(None, None, mask_probability=0.1)
 """
 
 
@@ -159,7 +175,7 @@ def test_a_users_script_sees_real_types_and_a_typo_is_a_type_error(tmp_path: Pat
     wrong.mkdir()
     assert check_types(RIGHT, right).stdout == "Success: no issues found in 1 source file\n"
     told = check_types(WRONG, wrong).stdout.splitlines()
-    assert [line.split(":")[1] for line in told if ": error: " in line] == ["2", "3", "4", "5", "6"]
+    assert [line.split(":")[1] for line in told if ": error: " in line] == ["2", "3", "4", "5", "6", "7"]
     assert "optimiser" in told[0]
     assert '"optimizer"' in told[0]
 

@@ -17,7 +17,8 @@ from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
 from electra_convert.pretraining.metrics import Tally, merged
-from electra_convert.pretraining.model import Electra, Outputs, Tensors
+from electra_convert.pretraining.model import Electra, Tensors
+from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.train_state import Losses, TrainState

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from electra_convert.metrics import binary_metrics
-from electra_convert.pretraining.model import Outputs, Tensors
+from electra_convert.pretraining.model import Tensors
+from electra_convert.pretraining.objective import Outputs
 
 
 @dataclass
@@ -42,9 +43,7 @@ class Tally:
         """
         chosen = batch.weights > 0
         original = batch.input_ids.gather(1, batch.positions)
-        log_probs = outputs.masked_lm_log_probs
-        best = torch.zeros_like(original) if log_probs is None else log_probs.argmax(-1).view_as(original)
-        columns = (outputs.masked_lm_losses, best == original, outputs.sampled_ids == original)
+        columns = (outputs.masked_lm_losses, outputs.guesses == original, outputs.sampled_ids == original)
         self.predicted.append(_columns(*(column[chosen] for column in columns)))
         if outputs.disc_logits is not None and outputs.disc_losses is not None:
             mean = (outputs.disc_losses * present).sum(1) / present.sum(1)

@@ -1,7 +1,4 @@
-"""The two networks trained together, tied and initialised as Google's are, and their losses; no data, no optimiser.
-
-The objective is that of PretrainingModel in run_pretraining.py (google-research/electra, 8a46635).
-"""
+"""The two networks trained together, tied and initialised as Google's are; no data, no optimiser."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from torch import nn
 
 from electra_convert.frameworks import import_transformers
 from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
+from electra_convert.pretraining.objective import Masked, Objective, Outputs
 from electra_convert.pretraining.options import Settings
 from electra_convert.schemes.heads import MASKED_LM, PRETRAINING
 from electra_convert.schemes.layouts import Layout
@@ -34,29 +32,19 @@ class Tensors(NamedTuple):
     weights: torch.Tensor
     sample: torch.Tensor
 
+    @property
+    def inputs(self) -> dict[str, torch.Tensor | None]:
+        """What both models are given beside ids."""
+        return {"attention_mask": self.attention_mask, "token_type_ids": self.segment_ids}
 
-class Outputs(NamedTuple):
-    """What one pass computes.
-
-    Attributes:
-        masked_lm_log_probs: [batch * predictions, vocabulary]; None for a uniform generator.
-        masked_lm_losses: [batch, predictions], in nats.
-        sampled_ids: [batch, predictions], what the generator put in the chosen tokens' place.
-        labels: [batch, length], 1 where a token was replaced by another.
-        disc_logits: [batch, length]; None without a discriminator.
-        disc_losses: the same shape, in nats; None without a discriminator.
-    """
-
-    masked_lm_log_probs: torch.Tensor | None
-    masked_lm_losses: torch.Tensor
-    sampled_ids: torch.Tensor
-    labels: torch.Tensor
-    disc_logits: torch.Tensor | None
-    disc_losses: torch.Tensor | None
+    @property
+    def masked(self) -> Masked:
+        """The batch as the objective takes it."""
+        return Masked(self.input_ids, self.masked_ids, self.positions, self.weights, self.sample, self.inputs)
 
 
-class Electra(nn.Module):
-    """A generator and a discriminator, and the pass through both.
+class Electra(Objective):
+    """A generator and a discriminator of transformers, and the pass of a training step through both.
 
     Args:
         networks: the transformers models by role, tied; without a generator replacements are uniform, without a
@@ -65,92 +53,17 @@ class Electra(nn.Module):
     """
 
     def __init__(self, networks: Mapping[Role, nn.Module], settings: Settings) -> None:
-        super().__init__()
-        self.networks = nn.ModuleDict({str(role): network for role, network in networks.items()})
-        self.vocabulary: int = config_of(next(iter(networks.values()))).vocab_size
-        self.temperature = settings.temperature
-        self.disallow_correct = settings.disallow_correct
+        super().__init__(
+            networks.get("generator"),
+            networks.get("discriminator"),
+            vocabulary=config_of(next(iter(networks.values()))).vocab_size,
+            temperature=settings.temperature,
+            disallow_correct=settings.disallow_correct,
+        )
 
     def forward(self, batch: Tensors) -> Outputs:
         """Predict the masked tokens, sample replacements, and tell them from the originals."""
-        original = batch.input_ids.gather(1, batch.positions)
-        if "generator" in self.networks:
-            log_probs = self.masked_lm_log_probs(batch)
-            losses = -log_probs.gather(1, original.view(-1, 1)).view_as(original)
-        else:
-            log_probs = None
-            losses = torch.full_like(batch.weights, self.vocabulary).log()
-        with torch.no_grad():
-            sampled = self._sample(log_probs, original, batch.sample)
-            # Filling points at the first column, [CLS], and leaves it as it is.
-            sampled = torch.where(batch.weights > 0, sampled, original)
-            corrupted = batch.input_ids.scatter(1, batch.positions, sampled)
-            labels = (corrupted != batch.input_ids).to(losses.dtype)
-        if "discriminator" not in self.networks:
-            return Outputs(log_probs, losses, sampled, labels, None, None)
-        logits = self.disc_logits(corrupted, batch)
-        return Outputs(log_probs, losses, sampled, labels, logits, disc_losses(logits, labels))
-
-    def masked_lm_log_probs(self, batch: Tensors) -> torch.Tensor:
-        """What the generator expects in the chosen places: [batch * predictions, vocabulary] float32, in nats."""
-        generator: Any = self.networks["generator"]
-        hidden = generator.electra(batch.masked_ids, batch.attention_mask, batch.segment_ids)[0]
-        # Only these rows are projected to the vocabulary.
-        places = batch.positions.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
-        chosen = hidden.gather(1, places).flatten(0, 1)
-        logits: torch.Tensor = generator.generator_lm_head(generator.generator_predictions(chosen))
-        return logits.float().log_softmax(dim=-1)
-
-    def disc_logits(self, input_ids: torch.Tensor, batch: Tensors) -> torch.Tensor:
-        """How much each of [batch, length] tokens looks replaced: float32 of the same shape, positive where it does.
-
-        Args:
-            input_ids: the tokens, some of them replaced.
-            batch: the sequences they were made from.
-        """
-        discriminator: Any = self.networks["discriminator"]
-        hidden = discriminator.electra(input_ids, batch.attention_mask, batch.segment_ids)[0]
-        logits: torch.Tensor = discriminator.discriminator_predictions(hidden).float()
-        return logits
-
-    def _sample(self, log_probs: torch.Tensor | None, original: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-        if log_probs is None:
-            log_probs = torch.zeros(original.numel(), self.vocabulary, device=original.device)
-        if self.temperature == 1.0 and not self.disallow_correct:
-            weights = log_probs.exp()
-        else:
-            logits = log_probs / self.temperature
-            if self.disallow_correct:
-                # Before the softmax: where the generator is sure, all that is left after it may be zeros.
-                logits.scatter_(1, original.view(-1, 1), -torch.inf)
-            weights = logits.softmax(dim=-1)
-        return sample(weights, uniforms.flatten()).view_as(original)
-
-
-def sample(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """Draw one column of each row, as likely as its weight.
-
-    One uniform number and a cumulative sum a row; Google's code draws noise for every column instead.
-
-    Args:
-        weights: [rows, columns] float32, from 0 up; each row has one above 0.
-        uniforms: [rows] float32 in [0, 1).
-
-    Returns:
-        [rows] int64; a column of weight 0 is never drawn.
-    """
-    heights = weights.cumsum(dim=-1)
-    total = heights[:, -1]
-    # The product may round up to the total, beyond which there is no column.
-    below = torch.nextafter(total, torch.zeros_like(total))
-    drawn = torch.searchsorted(heights, torch.minimum(uniforms * total, below).unsqueeze(1), right=True)
-    # Of a model that has diverged every height is NaN; the loss tells of it, not an index out of range.
-    return drawn.squeeze(1).clamp(max=weights.shape[1] - 1)
-
-
-def disc_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The discriminator's cross entropy at every position, in nats."""
-    return nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        return self.losses(batch.masked)
 
 
 def make_networks(configs: Mapping[Role, Mapping[str, Any]], layout: Layout, attention: str) -> dict[Role, nn.Module]:

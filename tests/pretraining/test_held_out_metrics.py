@@ -11,7 +11,8 @@ def test_the_metrics_of_a_batch_that_can_be_counted_by_hand():
     import torch
 
     from electra_convert.pretraining.metrics import Tally, merged
-    from electra_convert.pretraining.model import Outputs, Tensors
+    from electra_convert.pretraining.model import Tensors
+    from electra_convert.pretraining.objective import Outputs
 
     ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])
     present = ids > 0
@@ -20,10 +21,9 @@ def test_the_metrics_of_a_batch_that_can_be_counted_by_hand():
         torch.tensor([[1.0, 1.0], [1.0, 0.0]]), torch.zeros(2, 2),
     )  # fmt: skip
     # Of 7, 8 and 9 the best guesses are 7, 5 and 9; sampled are 7, 6 and 5.
-    best = torch.nn.functional.one_hot(torch.tensor([7, 5, 9, 2]), 10).float()
     outputs = Outputs(
-        masked_lm_log_probs=best,
         masked_lm_losses=torch.tensor([[1.0, 2.0], [6.0, 99.0]]),
+        guesses=torch.tensor([[7, 5], [9, 2]]),
         sampled_ids=torch.tensor([[7, 6], [5, 2]]),
         labels=torch.tensor([[0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0]]),
         disc_logits=torch.tensor([[-1.0, 2.0, 3.0, -2.0], [-1.0, -0.5, -3.0, 9.0]]),

@@ -94,13 +94,13 @@ def test_the_generators_loss_is_that_of_the_recorded_logits(electra, name, atten
 def test_the_discriminators_loss_is_that_of_the_recorded_logits(electra, name, attention):
     import torch
 
-    from electra_convert.pretraining.model import disc_losses
+    from electra_convert.pretraining.objective import disc_losses
 
     data = golden(name)
     tensors, present = batch_of(data)
     labels = (data["disc_ids"] != data["input_ids"]).astype(np.float32)
     with torch.no_grad():
-        logits = electra(name, attention).disc_logits(torch.from_numpy(data["disc_ids"]).long(), tensors)
+        logits = electra(name, attention).detector(torch.from_numpy(data["disc_ids"]).long(), tensors.inputs)
         found = float(disc_losses(logits, torch.from_numpy(labels))[torch.from_numpy(present)].mean())
     recorded = data["disc_logits"].astype(np.float64)
     losses = np.logaddexp(0, recorded) - recorded * labels
@@ -121,8 +121,10 @@ def sampled(electra, repeats: int, **hparams):
     again = {name: getattr(tensors, name)[:1, :count].repeat(1, repeats) for name in ("positions", "weights")}
     row = {name: tensor[:1] for name, tensor in tensors._asdict().items()}
     with torch.no_grad():
-        outputs = electra("default", **hparams)(type(tensors)(**{**row, **again, "sample": uniforms}))
-    probs = outputs.masked_lm_log_probs[:count].exp().numpy().astype(np.float64)
+        model, batch = electra("default", **hparams), type(tensors)(**{**row, **again, "sample": uniforms})
+        outputs = model(batch)
+        rows = model.masked_lm.rows(batch.masked_ids, batch.positions[:, :count], batch.inputs)
+        probs = model.masked_lm.project(rows).softmax(-1).numpy().astype(np.float64)
     original = data["input_ids"][0][tensors.positions[0, :count]]
     return outputs.sampled_ids.view(repeats, count).numpy(), original, probs
 
@@ -199,7 +201,7 @@ def test_only_chosen_places_are_ever_replaced(electra):
 def test_a_column_without_weight_is_never_drawn(uniform):
     import torch
 
-    from electra_convert.pretraining.model import sample
+    from electra_convert.pretraining.objective import sample
 
     random = torch.Generator().manual_seed(3)
     weights = torch.rand(500, 37, generator=random) * (torch.rand(500, 37, generator=random) < 0.2)
@@ -239,9 +241,9 @@ def test_attention_with_dropout_is_attention_on_average():
 
 
 def test_the_embedding_of_a_padding_token_that_is_sampled_gets_its_gradient(electra):
-    networks = electra("default").networks
-    for role, network in networks.items():
+    model = electra("default")
+    for network in (model.generator, model.discriminator):
         network.zero_grad()
         embedding = network.electra.embeddings.word_embeddings
         embedding(embedding.weight.new_zeros(1, 2).long()).sum().backward()
-        assert (embedding.weight.grad[0] == 2).all(), role
+        assert (embedding.weight.grad[0] == 2).all()
