@@ -29,17 +29,6 @@ class Candidates:
     tries: int
     vocabulary: int
 
-    @property
-    def log_expected(self) -> NDArray[np.float32]:
-        """[vocabulary] logarithms of how often each id is expected among the candidates."""
-        ids = np.arange(self.vocabulary, dtype=np.float64)
-        probabilities = np.log((ids + 2) / (ids + 1)) / np.log(self.vocabulary + 1)
-        if self.tries == len(self.ids):
-            expected = probabilities * self.tries
-        else:
-            expected = -np.expm1(self.tries * np.log1p(-probabilities))
-        return np.log(expected).astype(np.float32)
-
 
 def draw_candidates(random: np.random.Generator, count: int, vocabulary: int) -> Candidates:
     """Draw different ids, the low ones more often: an id with probability log((id + 2) / (id + 1)) / log(vocabulary + 1).
@@ -51,7 +40,7 @@ def draw_candidates(random: np.random.Generator, count: int, vocabulary: int) ->
 
     >>> drawn = draw_candidates(np.random.default_rng(0), 4, 100)
     >>> drawn.ids, drawn.tries
-    (array([18,  2,  0, 82]), 8)
+    (array([17,  2,  0, 41]), 5)
     """
     found = np.empty(0, np.int64)
     before = 0

@@ -21,6 +21,7 @@ from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.sampled_softmax import SharedCandidates
 from electra_convert.pretraining.train_state import Losses, TrainState
 
 # What is reported of every step: both losses in nats, and the gradients' norm before it is clipped.
@@ -67,7 +68,7 @@ def train(
                 hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
                 state.pending = []
             if saves or last:
-                metrics = evaluate(steps.model, batches, accelerator)
+                metrics = evaluate(steps.model, batches, accelerator, _evaluated_at_once(settings, options, accelerator))
                 _require_finite(metrics, f"evaluating after step {done}")
                 hooks.evaluated(done, metrics)
                 hooks.save(state)
@@ -159,18 +160,32 @@ class _Steps:
         return losses
 
 
-def evaluate(model: torch.nn.Module, batches: Batches, accelerator: Any) -> dict[str, float]:  # noqa: ANN401
+def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator: Any) -> int:  # noqa: ANN401
+    """Where a batch is trained on in parts, to save memory, evaluation takes no larger ones."""
+    if options.accumulate == 1:
+        return settings.eval_batch_size
+    return settings.train_batch_size // (accelerator.num_processes * options.accumulate)
+
+
+def evaluate(
+    model: torch.nn.Module,
+    batches: Batches,
+    accelerator: Any,  # noqa: ANN401
+    at_once: int,
+) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
 
     Args:
         model: the prepared model; it is in training mode before and after.
         batches: where the sequences come from.
         accelerator: accelerate's Accelerator.
+        at_once: how many sequences are computed together at most.
     """
     tally = Tally()
     model.eval()
+    parts = (part for whole in batches.evaluation() for part in whole.parts(at_once))
     with torch.no_grad():
-        for number, batch in enumerate(batches.evaluation()):
+        for number, batch in enumerate(parts):
             if number % accelerator.num_processes == accelerator.process_index:
                 tensors = on_device(batch, accelerator.device)
                 present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
@@ -190,6 +205,7 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         tensor = torch.from_numpy(array)
         return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
+    drawn = batch.candidates
     full = bool(batch.inputs.input_mask.all())
     return Tensors(
         input_ids=there(batch.inputs.input_ids),
@@ -199,6 +215,7 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         positions=there(batch.positions),
         weights=there(batch.weights),
         sample=there(batch.sample),
+        candidates=drawn and SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
     )
 
 

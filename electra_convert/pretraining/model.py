@@ -12,6 +12,8 @@ from electra_convert.frameworks import import_transformers
 from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.pretraining.objective import Masked, Objective, Outputs
 from electra_convert.pretraining.options import Settings
+from electra_convert.pretraining.sampled_softmax import SharedCandidates
+from electra_convert.pretraining.tables import has_table
 from electra_convert.schemes.heads import MASKED_LM, PRETRAINING
 from electra_convert.schemes.layouts import Layout
 from electra_convert.schemes.mapping import Role
@@ -31,6 +33,7 @@ class Tensors(NamedTuple):
     positions: torch.Tensor
     weights: torch.Tensor
     sample: torch.Tensor
+    candidates: SharedCandidates | None = None
 
     @property
     def inputs(self) -> dict[str, torch.Tensor | None]:
@@ -40,7 +43,8 @@ class Tensors(NamedTuple):
     @property
     def masked(self) -> Masked:
         """The batch as the objective takes it."""
-        return Masked(self.input_ids, self.masked_ids, self.positions, self.weights, self.sample, self.inputs)
+        chosen = (self.positions, self.weights, self.sample)
+        return Masked(self.input_ids, self.masked_ids, *chosen, self.inputs, self.candidates)
 
 
 class Electra(Objective):
@@ -59,6 +63,8 @@ class Electra(Objective):
             vocabulary=config_of(next(iter(networks.values()))).vocab_size,
             temperature=settings.temperature,
             disallow_correct=settings.disallow_correct,
+            replaces_from_candidates=settings.sampled_replacements == "candidates",
+            table_in_place="generator" in networks and has_table(networks["generator"]),
         )
 
     def forward(self, batch: Tensors) -> Outputs:

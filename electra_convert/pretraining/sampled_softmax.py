@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from math import log
+from typing import NamedTuple
+
 import torch
 
 from electra_convert.pretraining.tables import look_up
-from electra_convert.pretraining.vocabulary_softmax import Drawing, draw
+from electra_convert.pretraining.sampling import Drawing, draw
 
+
+class SharedCandidates(NamedTuple):
+    """The candidates of a step, on a device.
+
+    Attributes:
+        ids: [candidates], each once.
+        tries: how many draws it took until there were so many different ones.
+        vocabulary: how many ids they were drawn from.
+    """
+
+    ids: torch.Tensor
+    tries: int
+    vocabulary: int
+
+    def log_expected(self, ids: torch.Tensor) -> torch.Tensor:
+        """The logarithm of how often ids are expected among the candidates, float32 of their shape.
+
+        That is ExpectedCountHelper in tensorflow/core/kernels/range_sampler.cc (v2.16.1).
+        """
+        probabilities = torch.log1p(1 / (ids + 1.0)) / log(self.vocabulary + 1)
+        if self.tries == len(self.ids):
+            return (probabilities * self.tries).log()
+        return (-(self.tries * torch.log1p(-probabilities)).expm1()).log()
 
 class SampledSoftmax:
     """What a generator says of some rows as far as candidates go: losses, with gradients, and replacements.
@@ -20,8 +46,8 @@ class SampledSoftmax:
         weight: [vocabulary, width].
         bias: [vocabulary], or None.
         targets: [rows], the tokens that were there.
-        candidates: [candidates] ids, each once.
-        log_expected: [vocabulary] float32, the logarithm of how often an id is expected among them.
+        candidates: what stands for the vocabulary.
+        drawing: how replacements are drawn.
         in_place: whether the weight's gradient is added to that of the weight, a leaf, where it stands.
 
     Attributes:
@@ -34,32 +60,33 @@ class SampledSoftmax:
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         targets: torch.Tensor,
-        candidates: torch.Tensor,
-        log_expected: torch.Tensor,
+        candidates: SharedCandidates,
+        drawing: Drawing,
         in_place: bool = False,
     ) -> None:
+        ids = candidates.ids
         of_target = (hidden * look_up(weight, targets, in_place)).sum(dim=1).float()
-        others = (hidden @ look_up(weight, candidates, in_place).t()).float()
+        others = (hidden @ look_up(weight, ids, in_place).t()).float()
         if bias is not None:
-            of_target, others = of_target + bias[targets], others + bias[candidates]
-        others = others.masked_fill(targets.unsqueeze(1) == candidates, torch.finfo(others.dtype).min)
-        self._ids = torch.cat([targets.unsqueeze(1), candidates.expand(len(targets), -1)], dim=1)
-        # The target's logit first.
+            of_target, others = of_target + bias[targets], others + bias[ids]
+        # The target first.
+        self._ids = torch.cat([targets.unsqueeze(1), ids.expand(len(targets), -1)], dim=1)
+        others = others.masked_fill(targets.unsqueeze(1) == ids, -torch.inf)
         self._logits = torch.cat([of_target.unsqueeze(1), others], dim=1)
-        self._log_expected = torch.cat(
-            [log_expected[targets].unsqueeze(1), log_expected[candidates].expand(len(targets), -1)], dim=1
-        )
-        self.losses = -(self._logits - self._log_expected).log_softmax(dim=1)[:, 0]
+        lowered = [candidates.log_expected(some) for some in (targets, ids)]
+        self._lowered = torch.cat([lowered[0].unsqueeze(1), lowered[1].expand(len(targets), -1)], dim=1)
+        self._drawing = drawing
+        self.losses = -(self._logits - self._lowered).log_softmax(dim=1)[:, 0]
 
     @torch.no_grad()
-    def sampled(self, uniforms: torch.Tensor, drawing: Drawing) -> torch.Tensor:
-        """Draw a replacement for each row, the target or a candidate: [rows] int64.
-
-        Args:
-            uniforms: [rows] float32 in [0, 1), what is drawn by.
-            drawing: how.
-        """
-        logits = self._logits / drawing.temperature - self._log_expected
-        if drawing.disallow_correct:
+    def sampled(self, uniforms: torch.Tensor) -> torch.Tensor:
+        """Draw a replacement for each row, its target or a candidate, by [rows] float32 numbers in [0, 1): [rows]."""
+        logits = self._logits / self._drawing.temperature - self._lowered
+        if self._drawing.disallow_correct:
             logits[:, 0] = -torch.inf
-        return self._ids.gather(1, draw(logits.softmax(dim=1), uniforms)[0].unsqueeze(1)).squeeze(1)
+        return self._ids.gather(1, draw(logits, uniforms)[0].unsqueeze(1)).squeeze(1)
+
+    @torch.no_grad()
+    def likeliest(self) -> torch.Tensor:
+        """The likeliest of each row's target and the candidates: [rows] int64."""
+        return self._ids.gather(1, self._logits.argmax(dim=1, keepdim=True)).squeeze(1)

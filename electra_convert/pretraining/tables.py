@@ -23,6 +23,8 @@ class Table(nn.Embedding):
 def use_table(model: Any) -> None:  # noqa: ANN401 - a transformers model
     """Replace the word embeddings of a model by such a table of the same parameter, in place."""
     before = model.get_input_embeddings()
+    if isinstance(before, Table):
+        return
     with torch.device("meta"):
         table = Table(before.num_embeddings, before.embedding_dim)
     table.weight = before.weight

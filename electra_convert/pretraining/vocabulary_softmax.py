@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from electra_convert.pretraining.sampling import Drawing, draw, within
 from electra_convert.pretraining.tables import gradient_of
 
 # What a block of logits takes. On a processor it stays in the cache; on a GPU a kernel must have enough to do.
@@ -103,35 +104,6 @@ class Sums(NamedTuple):
     drawn: torch.Tensor
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """How replacements are sampled.
-
-    Attributes:
-        temperature: divides the logits.
-        disallow_correct: whether a target may not be drawn.
-    """
-
-    temperature: float = 1.0
-    disallow_correct: bool = False
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is from the softmax itself."""
-        return self.temperature == 1.0 and not self.disallow_correct
-
-    def applied(self, logits: torch.Tensor, columns: slice, targets: torch.Tensor) -> torch.Tensor:
-        """The logits to sample from: those of some rows and columns, whose targets are [rows]."""
-        if self.plain:
-            return logits
-        changed = logits / self.temperature
-        if self.disallow_correct:
-            # Before the softmax: where the generator is sure, all that is left after it may be zeros.
-            places, inside = _within(targets, columns)
-            changed.scatter_(1, places, torch.where(inside, -torch.inf, changed.gather(1, places)))
-        return changed
-
-
 class VocabularySoftmax:
     """What a generator says of some rows: its losses, with gradients, and what it would put in their place.
 
@@ -174,11 +146,11 @@ class VocabularySoftmax:
         Args:
             uniforms: [rows] float32 in [0, 1), what is drawn by.
         """
-        chosen, rest = draw(self._drawn.softmax(dim=1), uniforms)
+        chosen, rest = draw(self._drawn, uniforms)
 
         def drawn(logits: torch.Tensor, block: Block) -> torch.Tensor:
-            changed = self._drawing.applied(logits, block.columns, self._targets[block.rows])
-            return draw(changed.softmax(dim=1), rest[block.rows])[0]
+            changed = self._drawing.applied(logits, self._targets[block.rows], block.columns.start)
+            return draw(changed, rest[block.rows])[0]
 
         return self._found(chosen, drawn)
 
@@ -213,37 +185,6 @@ def _rows_to_look_at(chosen: torch.Tensor, part: slice, number: int) -> torch.Te
     if chosen.device.type != "cpu":
         return torch.arange(part.start, part.stop, device=chosen.device)
     return part.start + (chosen[part] == number).nonzero().squeeze(1)
-
-
-def draw(weights: torch.Tensor, uniforms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one column of each row, as likely as its weight.
-
-    One uniform number and a cumulative sum a row; Google's code draws noise for every column instead.
-
-    Args:
-        weights: [rows, columns] float32, from 0 up; each row has one above 0.
-        uniforms: [rows] in [0, 1).
-
-    Returns:
-        [rows] int64, never a column of weight 0; and [rows] float32 in [0, 1), where the number lies within the
-        column, as uniform as the number itself.
-    """
-    heights = weights.cumsum(dim=-1, dtype=torch.float64)
-    total = heights[:, -1]
-    # The product may round up to the total, beyond which there is no column.
-    below = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total))).unsqueeze(1)
-    # Of a model that has diverged every height is NaN; the loss tells of it, not an index out of range.
-    drawn = torch.searchsorted(heights, below, right=True).clamp(max=weights.shape[1] - 1)
-    top, weight = heights.gather(1, drawn), weights.gather(1, drawn)
-    rest = ((below - top + weight) / weight).clamp(0, 1 - 2**-24)
-    return drawn.squeeze(1), rest.squeeze(1).float()
-
-
-def _within(targets: torch.Tensor, columns: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the targets of some rows lie within some columns, and whether they do: both [rows, 1]."""
-    places = (targets - columns.start).unsqueeze(1)
-    width = columns.stop - columns.start
-    return places.clamp(0, width - 1), (places >= 0) & (places < width)
 
 
 class _Softmax(torch.autograd.Function):
@@ -300,10 +241,10 @@ def _sums(projection: Projection, targets: torch.Tensor, drawing: Drawing) -> Su
     drawn = log_sums if drawing.plain else torch.empty_like(maxima)
     of_targets = torch.zeros_like(maxima[:, :1])
     for block, logits in projection.blocks():
-        places, inside = _within(targets[block.rows], block.columns)
+        places, inside = within(targets[block.rows], logits, block.columns.start)
         of_targets[block.rows] += logits.gather(1, places) * inside
         if not drawing.plain:
-            changed = drawing.applied(logits, block.columns, targets[block.rows])
+            changed = drawing.applied(logits, targets[block.rows], block.columns.start)
             drawn[block.rows, block.number] = changed.logsumexp(dim=1)
         highest = logits.amax(dim=1, keepdim=True)
         maxima[block.rows, block.number] = highest.squeeze(1)
@@ -324,7 +265,7 @@ def _differentiate(
     for block, logits in projection.blocks():
         weights = losses[block.rows].unsqueeze(1)
         of_logits = logits.sub_(log_sums[block.rows].unsqueeze(1)).exp_().mul_(weights)
-        places, inside = _within(targets[block.rows], block.columns)
+        places, inside = within(targets[block.rows], logits, block.columns.start)
         of_logits.scatter_add_(1, places, -weights * inside)
         if gradients.bias is not None:
             gradients.bias[block.columns] += of_logits.sum(dim=0)
