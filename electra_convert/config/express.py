@@ -7,7 +7,7 @@ from typing import Any
 
 from electra_convert.config.activations import ACTIVATIONS, GENERATOR_HEAD
 from electra_convert.config.hparams import LAYOUT_KEYS, Hparams, google_heads
-from electra_convert.config.keys import LOCATIONS, MODEL_SIZES, OVERRIDES
+from electra_convert.config.keys import LOCATIONS, MODEL_SIZES, OVERRIDES, OWN
 from electra_convert.config.resolve import SIZE_KEYS, TRAINING_KEYS, Resolved
 from electra_convert.errors import ConfigError
 from electra_convert.schemes.layouts import Layout
@@ -84,8 +84,9 @@ def express(
 
 
 def _kept(original: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
-    """Original hparams without places on another machine, and without a layout that is not the one wanted."""
-    stale = LOCATIONS
+    """Original hparams without places on another machine, without those that Google's code does not know, and
+    without a layout that is not the one wanted."""
+    stale = LOCATIONS | OWN.keys()
     if Hparams(original, "").layout not in {None, layout.name}:
         stale |= set(LAYOUT_KEYS)
     return {key: value for key, value in original.items() if key not in stale} | dict(layout.hparams)

@@ -17,6 +17,7 @@ from electra_convert.config.keys import (
     IGNORED,
     MODEL_SIZES,
     OVERRIDES,
+    OWN,
     SPELT_OUT,
     SWITCHES,
     TRAINING,
@@ -58,7 +59,7 @@ class Hparams:
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON values
-        return self.given[key] if key in self.given else {**HANDLED, **TRAINING}[key]
+        return self.given[key] if key in self.given else {**HANDLED, **TRAINING, **OWN}[key]
 
     @property
     def overrides(self) -> Mapping[str, Any]:

@@ -89,6 +89,11 @@ TRAINING: Mapping[str, Any] = {
     "keep_checkpoint_max": 5,
 }
 
+# Those of pretraining here that Google's code does not know, with their defaults; they are not written where it would
+# read them.
+OWN: Mapping[str, Any] = {"clip_norm": "per_token", "sampled_softmax": 0, "sampled_replacements": "full"}
+_BEFORE_OWN: Mapping[str, Any] = {**OWN, "clip_norm": "summed"}
+
 # Those that are true or false.
 SWITCHES = frozenset(
     "do_lower_case debug electra_objective electric_objective uniform_generator two_tower_generator "
@@ -98,6 +103,11 @@ SWITCHES = frozenset(
 SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
 
 _SWITCH = "true or false"
+# Those that are one of a few words.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "clip_norm": ("per_token", "summed"),
+    "sampled_replacements": ("full", "candidates"),
+}
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
     "max_position_embeddings type_vocab_size".split()
@@ -118,8 +128,8 @@ def activation(name: str | None) -> str:
 
 
 def split_keys(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The keys that google-research/electra knows with their values, and the names of the others, sorted."""
-    known = {key: value for key, value in given.items() if key in HANDLED or key in IGNORED}
+    """The keys that are known with their values, and the names of the others, sorted."""
+    known = {key: value for key, value in given.items() if _is_known(key)}
     unknown = [key for key in given if key not in known]
     inside = known.get("model_hparam_overrides")
     if isinstance(inside, dict):
@@ -135,14 +145,23 @@ def check_keys(given: Mapping[str, Any], origin: str) -> None:
         ConfigError: names the key, and the nearest known one.
     """
     for key, value in given.items():
-        if key not in HANDLED and key not in IGNORED:
-            raise _unknown(key, [*HANDLED, *IGNORED], list(OVERRIDES), "inside", origin)
+        if not _is_known(key):
+            raise _unknown(key, [*HANDLED, *IGNORED, *OWN], list(OVERRIDES), "inside", origin)
         _check_value(key, value, origin)
     inside = f"{origin}, model_hparam_overrides"
     for key, value in given.get("model_hparam_overrides", {}).items():
         if key not in OVERRIDES:
             raise _unknown(key, list(OVERRIDES), list(HANDLED), "outside", inside)
         _check_value(key, value, inside)
+
+
+def recorded_by_run(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """The hparams that a run's own record has, and what runs did that are older than one of them."""
+    return {**hparams, **{key: hparams.get(key, value) for key, value in _BEFORE_OWN.items()}}
+
+
+def _is_known(key: str) -> bool:
+    return key in HANDLED or key in IGNORED or key in OWN
 
 
 def _unknown(key: str, here: list[str], there: list[str], where: str, origin: str) -> ConfigError:
@@ -179,6 +198,10 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key == "hidden_act":
         known = value is None or (isinstance(value, str) and activation(value) in ACTIVATIONS)
         return "a name (google-research/electra knows gelu, relu, tanh and linear)", known
+    if key in CHOICES:
+        return " or ".join(CHOICES[key]), value in CHOICES[key]
+    if key == "sampled_softmax":
+        return "a whole number from 0 up", isinstance(value, int) and number and value >= 0
     if key in _INTEGERS:
         whole = isinstance(value, int) and number and 0 < value < 1 << 31
         return "a positive whole number", whole or (key == "embedding_size" and value is None)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import TRAINING, check_keys
+from electra_convert.config.keys import CHOICES, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
 Precision = Literal["float32", "bfloat16"]
+ClipNorm = Literal["per_token", "summed"]
+Replacements = Literal["full", "candidates"]
 # Options that stand for an hparam each.
 _HPARAMS: Mapping[str, str] = {
     "model_size": "model_size",
@@ -29,8 +31,8 @@ _HPARAMS: Mapping[str, str] = {
 _LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
-# Counts that may be zero: no warm-up, no evaluation, every checkpoint kept.
-_FROM_ZERO = frozenset({"num_warmup_steps", "num_eval_steps", "keep_checkpoint_max"})
+# Counts that may be zero: no warm-up, no evaluation, every checkpoint kept, no candidates.
+_FROM_ZERO = frozenset({"num_warmup_steps", "num_eval_steps", "keep_checkpoint_max", "sampled_softmax"})
 _POSITIVE = frozenset({"learning_rate", "temperature", "mask_prob"})
 # Larger numbers overflow somewhere: steps in float64, rates and weights in float32.
 _TOO_LARGE = 1e12
@@ -159,6 +161,10 @@ class Settings:
         learning_rate: the highest rate.
         lr_decay_power: the power of the polynomial decay; 1 is linear.
         weight_decay_rate: the decoupled decay of all but norms and biases.
+        clip_norm: how the gradient of embeddings that are only looked up counts in the norm that all are clipped to:
+            per_token, as on CPUs and GPUs in Google's code, or summed over the tokens, as on TPUs.
+        sampled_softmax: how many candidates stand for the vocabulary in the generator's loss; 0 for all of it.
+        sampled_replacements: full where replacements are drawn from the whole vocabulary even so, or candidates.
         num_warmup_steps: the rate is multiplied by step / this, while that is below 1.
         num_train_steps: where the rate reaches zero and training ends.
         train_batch_size: sequences an optimiser step, over all processes together.
@@ -178,6 +184,9 @@ class Settings:
     learning_rate: float
     lr_decay_power: float
     weight_decay_rate: float
+    clip_norm: ClipNorm
+    sampled_softmax: int
+    sampled_replacements: Replacements
     num_warmup_steps: int
     num_train_steps: int
     train_batch_size: int
@@ -227,6 +236,8 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     number = whole or (isinstance(value, float) and isfinite(value))
     if _KINDS[name] is bool:
         fits, expected = isinstance(value, bool), "true or false"
+    elif _KINDS[name] is str:
+        return None if value in CHOICES[name] else " or ".join(CHOICES[name])
     elif _KINDS[name] is int:
         least = 0 if name in _FROM_ZERO else 5 if name == "max_seq_length" else 1
         fits, expected = whole and value >= least, f"a whole number from {least} up"
@@ -240,4 +251,5 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     return None if fits else expected
 
 
-_KINDS = {field.name: {"float": float, "int": int, "bool": bool}[str(field.type)] for field in fields(Settings)}
+_TYPES: Mapping[str, type] = {"float": float, "int": int, "bool": bool, "ClipNorm": str, "Replacements": str}
+_KINDS = {field.name: _TYPES[str(field.type)] for field in fields(Settings)}

@@ -15,7 +15,7 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.activations import GENERATOR_HEAD
 from electra_convert.config.hparams import Hparams, read_hparams_beside
-from electra_convert.config.keys import HANDLED
+from electra_convert.config.keys import HANDLED, OWN, recorded_by_run
 from electra_convert.config.record import recorded_hparams
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings, gather
@@ -123,7 +123,7 @@ def prepare(
     """
     files = corpus_files(places)
     given = options.given_hparams
-    hparams = _run_hparams(given, start, decided.hparams if decided else None)
+    hparams = _with_own(_run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
     if start is not None:
         layout, findings = _found_models(start, given, hparams)
@@ -184,7 +184,14 @@ def _run_hparams(given: Hparams, start: Checkpoint | None, decided: Mapping[str,
     beside = start.folder / HPARAMS_FILE
     if not start.scheme.described and beside.is_file():
         return _changed(read_hparams_beside(beside).given, given)
-    return _changed(recorded_hparams(start.record) or {}, given)
+    recorded = recorded_hparams(start.record) or {}
+    # Only a run's own record names the corpus.
+    return _changed(recorded_by_run(recorded) if "corpus" in (start.record or {}) else recorded, given)
+
+
+def _with_own(hparams: Hparams) -> Hparams:
+    """State those that Google's code does not know: where a record does not name them, it is older than they are."""
+    return replace(hparams, given={**hparams.given, **{key: hparams[key] for key in OWN}})
 
 
 def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:

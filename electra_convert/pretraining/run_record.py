@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from electra_convert.config.keys import check_keys
+from electra_convert.config.keys import check_keys, recorded_by_run
 from electra_convert.errors import CorruptFileError, TrainingError
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import VOCABULARY_FILE
@@ -69,6 +69,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
     if not all(isinstance(origins, dict) for origins in record["origins"].values()):
         raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
     check_keys(record["hparams"], str(path))
+    record["hparams"] = recorded_by_run(record["hparams"])
     settings = TokenizerSettings(
         bool(record.get("lower_case")),
         bool(record.get("strip_accents")),
