@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from math import isfinite
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
+from electra_convert.pretraining.memory import resident
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
@@ -160,6 +161,35 @@ class _Steps:
         return losses
 
 
+def trial(
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401
+) -> Callable[[int], int]:
+    """What computes gradients of some sequences, forgets them, and tells the bytes in use at the most.
+
+    Those after the forward pass, when all that the gradients need is kept, and the gradients, which come last.
+    """
+    electra = Electra(state.networks, settings).train()
+    gradients = sum(weight.nbytes for weight in electra.parameters())
+    device = accelerator.device
+
+    def used(sequences: int) -> int:
+        batch = batches.training(0, slice(0, sequences))
+        # What padding needs beside.
+        tensors = on_device(batch, device)._replace(attention_mask=_mask_of(batch, device))
+        with torch.random.fork_rng(), accelerator.autocast():
+            masked_lm, disc = _summed(electra(tensors), tensors)
+        kept = resident(device) + gradients
+        (settings.gen_weight * masked_lm + settings.disc_weight * disc).backward()
+        electra.zero_grad()
+        return max(kept, resident(device))
+
+    return used
+
+
 def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator: Any) -> int:  # noqa: ANN401
     """Where a batch is trained on in parts, to save memory, evaluation takes no larger ones."""
     if options.accumulate == 1:
@@ -211,12 +241,16 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         input_ids=there(batch.inputs.input_ids),
         masked_ids=there(batch.masked_ids),
         segment_ids=there(batch.inputs.segment_ids),
-        attention_mask=None if full else there(batch.inputs.input_mask[:, None, None, :]),
+        attention_mask=None if full else _mask_of(batch, device),
         positions=there(batch.positions),
         weights=there(batch.weights),
         sample=there(batch.sample),
         candidates=drawn and SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
     )
+
+
+def _mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(batch.inputs.input_mask[:, None, None, :]).to(device, non_blocking=True)
 
 
 def _counts(work: Sequence[Batch], accelerator: Any) -> tuple[float, float]:  # noqa: ANN401

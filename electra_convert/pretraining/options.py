@@ -28,7 +28,7 @@ _HPARAMS: Mapping[str, str] = {
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
 }
-_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
+_LEAST = {"accumulate": 1, "memory_limit": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
 # Counts that may be zero: no warm-up, no evaluation, every checkpoint kept, no candidates.
@@ -69,6 +69,7 @@ class PretrainOptions:
     seed: int = 0
     held_out: float = 0.01
     accumulate: int = 1
+    memory_limit: int | None = None
     precision: Precision = "float32"
     compile: bool = False
     log_steps: int = 20
