@@ -23,6 +23,7 @@ from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.sampled_softmax import SharedCandidates
+from electra_convert.pretraining.token_norms import TokenNorms, only_looked_up
 from electra_convert.pretraining.train_state import Losses, TrainState
 
 # What is reported of every step: both losses in nats, and the gradients' norm before it is clipped.
@@ -112,6 +113,10 @@ class _Steps:
     ) -> None:
         electra = Electra(state.networks, settings)
         self._parameters = list(electra.parameters())
+        looked_up = only_looked_up(state.networks.values()) if settings.clip_norm == "per_token" else []
+        self._token_norms = TokenNorms(looked_up) if looked_up else None
+        # As a part of what is prepared its gradient is shared between processes.
+        electra.add_module("token_norms", self._token_norms)
         self.model = accelerator.prepare(torch.compile(electra) if options.compile else electra)
         self.model.train()
         self._optimizer, self._settings, self._seed = state.optimizer, settings, options.seed
@@ -127,12 +132,19 @@ class _Steps:
             torch.manual_seed(dropout_seed(self._seed, step, accelerator.process_index, number))
             with accelerator.no_sync(self.model) if number < len(work) - 1 else nullcontext():
                 losses[:2] += self._differentiated(batch, predictions, present)
-        losses[2] = clip_gradients(self._parameters) / accelerator.num_processes
+        losses[2] = self._clipped() / accelerator.num_processes
         set_learning_rate(self._optimizer, learning_rate(self._settings, step))
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._unread.append(losses)
         return present
+
+    def _clipped(self) -> torch.Tensor:
+        """Clip the gradients; gives their norm before."""
+        if self._token_norms is None:
+            return clip_gradients(self._parameters)
+        norm = self._token_norms.take(self._accelerator.num_processes)
+        return clip_gradients(self._parameters, self._token_norms.weights, norm)
 
     def _differentiated(self, batch: Batch, predictions: float, present: float) -> torch.Tensor:
         """Add a part's gradients to the others'; gives its share of both losses."""

@@ -6,7 +6,7 @@ The formulas are those of create_optimizer and AdamWeightDecayOptimizer in model
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -81,18 +81,27 @@ def set_learning_rate(optimizer: torch.optim.AdamW, rate: float) -> None:
         group["lr"] = rate
 
 
-def clip_gradients(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
+def clip_gradients(
+    parameters: Iterable[torch.nn.Parameter],
+    measured: Collection[torch.nn.Parameter] = (),
+    norm_of_measured: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Scale gradients down together to a global norm of 1, as tf.clip_by_global_norm does.
 
     torch's own clip_grad_norm_ divides by the norm plus 1e-6.
 
     Args:
         parameters: those with gradients; each once.
+        measured: those of them whose gradients count by another norm than their own.
+        norm_of_measured: that norm, a scalar; None where there are none.
 
     Returns:
         The norm before, a scalar on the gradients' device.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    torch._foreach_mul_(gradients, _CLIP_NORM / norm.clamp(min=_CLIP_NORM))
+    known = set(measured)
+    gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
+    norm = torch.nn.utils.get_total_norm([one for parameter, one in gradients.items() if parameter not in known])
+    if norm_of_measured is not None:
+        norm = torch.hypot(norm, norm_of_measured)
+    torch._foreach_mul_(list(gradients.values()), _CLIP_NORM / norm.clamp(min=_CLIP_NORM))
     return norm

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_convert.config.hparams import parse_hparams, read_hparams
-from electra_convert.config.keys import ACTIVATIONS, HANDLED, IGNORED, OVERRIDES, SWITCHES, activation
+from electra_convert.config.keys import ACTIVATIONS, HANDLED, IGNORED, OVERRIDES, OWN, SWITCHES, activation
 from electra_convert.errors import ConfigError
 
 # Every attribute that PretrainingConfig.__init__ (configure_pretraining.py) has by its end, with a value of its kind.
@@ -80,9 +80,10 @@ def test_each_of_googles_keys_is_handled_or_knowingly_ignored(key: str):
     assert read(**{key: GOOGLE[key]}).given == {key: GOOGLE[key]}
 
 
-def test_no_key_is_known_that_google_does_not_have():
+def test_no_key_is_known_that_google_does_not_have_but_those_of_our_own():
     assert HANDLED.keys() | IGNORED == GOOGLE.keys()
     assert OVERRIDES.keys() == BERT.keys()
+    assert not OWN.keys() & (GOOGLE.keys() | BERT.keys())
 
 
 def test_a_whole_configuration_of_either_kind_is_taken():
@@ -99,6 +100,7 @@ def test_a_whole_configuration_of_either_kind_is_taken():
         ({"learning-rate": 1}, "learning_rate"),
         ({"generator_hidden": 0.5}, "generator_hidden_size"),
         ({"untied_generators": True}, "untied_generator"),
+        ({"clip_norms": "summed"}, "clip_norm"),
         ({"electra-objective": True}, "electra_objective"),
         ({"hidden_size": 64}, "hidden_size inside model_hparam_overrides"),
         ({"num_atention_heads": 4}, "num_attention_heads inside model_hparam_overrides"),

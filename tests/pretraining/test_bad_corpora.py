@@ -99,6 +99,7 @@ def test_no_vocabulary_at_all(tmp_path):
         ({"learning_rate": "fast"}, 'learning_rate is "fast", expected a positive number'),
         ({"learning_rate": -1}, "learning_rate is -1, expected a positive number"),
         ({"disallow_correct": 1}, "disallow_correct is 1, expected true or false"),
+        ({"clip_norm": "none"}, 'clip_norm is "none", expected per_token or summed'),
         ({"temperature": 0}, "temperature is 0, expected a positive number"),
         ({"max_seq_length": 600}, "max_seq_length is 600, but the discriminator has 512 positions"),
         ({"max_seq_length": 3}, "max_seq_length is 3, expected a whole number from 5 up"),
