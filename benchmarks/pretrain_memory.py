@@ -3,8 +3,8 @@
     python benchmarks/pretrain_memory.py [--vocabulary 1500 119547] [--batch 32] [--steps 4] [OPTION OF pretrain ...]
 
 Each run is a process of its own: ELECTRA-Small on random words of 128 tokens a sequence, saved and evaluated in its
-middle and at its end. Told are the highest resident memory of the process (ru_maxrss), the time of a step as the run
-reports it, and what the run says of how it is computed. What is not known here goes to pretrain as it is, such as
+middle and at its end. Told are the highest resident memory of the process (ru_maxrss), the shortest time of a step as
+the run reports it, what processors spent on the whole run, and what the run says of how it is computed. What is not known here goes to pretrain as it is, such as
 --memory-limit 2GB, --accumulate 4 or --hparams '{"sampled_softmax": 8192}'.
 """
 
@@ -37,12 +37,12 @@ def write_corpus(path: Path, size: int, sequences: int) -> None:
     path.write_text("\n\n".join(" ".join(f"w{row}" for row in line) for line in rows) + "\n")
 
 
-def measured(arguments: list[str], error: Path) -> tuple[float, int]:
-    """The highest resident memory of a command in GB, and its exit code."""
+def measured(arguments: list[str], error: Path) -> tuple[float, float, int]:
+    """The highest resident memory of a command in GB, the seconds that processors spent on it, and its exit code."""
     with error.open("wb") as told:
         process = subprocess.Popen(arguments, stdout=told, stderr=told)
         _, status, usage = os.wait4(process.pid, 0)
-    return usage.ru_maxrss * 1024 / 1e9, os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * 1024 / 1e9, usage.ru_utime + usage.ru_stime, os.waitstatus_to_exitcode(status)
 
 
 def run(size: int, options: argparse.Namespace, given: list[str], folder: Path) -> None:
@@ -56,7 +56,7 @@ def run(size: int, options: argparse.Namespace, given: list[str], folder: Path) 
     command += ["--vocab", folder / "vocab.txt", "--cache", folder / "cache"]
     command += ["--batch-size", options.batch, "--steps", options.steps, "--warmup-steps", 1, "--log-steps", 1]
     command += ["--save-steps", max(1, options.steps // 2), "--held-out", held_out / sequences, *given]
-    peak, code = measured([str(part) for part in command], folder / "told.txt")
+    peak, spent, code = measured([str(part) for part in command], folder / "told.txt")
     told = (folder / "told.txt").read_text()
     if code:
         print(told)
@@ -64,9 +64,9 @@ def run(size: int, options: argparse.Namespace, given: list[str], folder: Path) 
     rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     rates = [row["tokens_per_second"] for row in rows if row["kind"] == "train"]
     seconds = options.batch * LENGTH / max(rates)
-    print(f"vocabulary {size:9,}: {peak:5.2f} GB, {seconds:6.2f} s a step {' '.join(given)}", flush=True)
+    print(f"vocabulary {size:9,}: {peak:5.2f} GB, {seconds:6.2f} s a step, {spent:5.1f} s of CPU {' '.join(given)}", flush=True)
     for line in told.splitlines():
-        if "in parts of" in line:
+        if "to stay below" in line:
             print(f"  {line}", flush=True)
 
 

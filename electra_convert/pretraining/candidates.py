@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Draws at once; what is left over is thrown away.
-_AT_ONCE = 1 << 16
+# Draws at once, as a multiple of what is wanted; what is left over is thrown away.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def draw_candidates(random: np.random.Generator, count: int, vocabulary: int) ->
     found = np.empty(0, np.int64)
     before = 0
     while True:
-        uniforms = random.random(_AT_ONCE)
+        uniforms = random.random(_AT_ONCE * count)
         drawn = (np.exp(uniforms * np.log(vocabulary + 1)).astype(np.int64) - 1) % vocabulary
         joined = np.concatenate([found, drawn])
         firsts = np.sort(np.unique(joined, return_index=True)[1])
@@ -53,4 +53,4 @@ def draw_candidates(random: np.random.Generator, count: int, vocabulary: int) ->
             # The first ones stand for the draws before, which were many more.
             tries = before + int(firsts[count - 1]) + 1 - len(found)
             return Candidates(joined[firsts[:count]], tries, vocabulary)
-        found, before = joined[firsts], before + _AT_ONCE
+        found, before = joined[firsts], before + _AT_ONCE * count

@@ -214,6 +214,11 @@ def training_settings(hparams: Hparams) -> Settings:
         raise ConfigError(
             f"{hparams.origin}: uniform_generator without electra_objective trains nothing", "Leave one of them out."
         )
+    if hparams["sampled_softmax"] and hparams["uniform_generator"]:
+        raise ConfigError(
+            f"{hparams.origin}: sampled_softmax is about a generator's loss, and uniform_generator trains none",
+            "Leave one of them out.",
+        )
     debug = _DEBUG if hparams["debug"] else {}
     values = {name: hparams.given.get(name, debug.get(name, hparams[name])) for name in _KINDS}
     if values["max_predictions_per_seq"] is None:

@@ -23,6 +23,7 @@ from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
 from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.frequencies import order_of_frequency
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
@@ -52,6 +53,8 @@ _SEGMENTS = 2
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
 _MUCH_TRIMMED = 0.2
+# Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
+_SORTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -285,6 +288,12 @@ def _check_models(settings: Settings, findings: Findings) -> None:
         ConfigError: names the value.
     """
     for role, config in findings.configs.items():
+        if settings.sampled_softmax > config["vocab_size"]:
+            raise ConfigError(
+                f"sampled_softmax is {settings.sampled_softmax}, more than the {config['vocab_size']} pieces of the "
+                "vocabulary",
+                "Leave it out, or draw fewer candidates: thousands are usual for a hundred thousand pieces.",
+            )
         positions = config["max_position_embeddings"]
         if settings.max_seq_length > positions:
             raise ConfigError(
@@ -368,10 +377,22 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
         reporter.noticed(line)
     _tell_of_corpus(preparation.corpus, reporter)
     settings = preparation.settings
+    if settings.sampled_softmax:
+        _tell_of_candidates(preparation, reporter)
     if settings.num_warmup_steps >= settings.num_train_steps:
         reporter.warned(
             f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
             f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
+        )
+
+
+def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:
+    followed = order_of_frequency(preparation.corpus.counts(len(preparation.pieces.vocabulary)))
+    if followed < _SORTED:
+        reporter.warned(
+            "The vocabulary is not sorted by frequency, as sampled_softmax supposes: its ids and how often the corpus "
+            f"has them have a rank correlation of {followed:.2f}. Frequent pieces are seldom candidates then; leave "
+            "sampled_softmax out, or give a vocabulary with the most frequent pieces first."
         )
 
 
