@@ -4,8 +4,8 @@
 
 Each run is a process of its own: ELECTRA-Small on random words of 128 tokens a sequence, saved and evaluated in its
 middle and at its end. Told are the highest resident memory of the process (ru_maxrss), the shortest time of a step as
-the run reports it, what processors spent on the whole run, and what the run says of how it is computed. What is not known here goes to pretrain as it is, such as
---memory-limit 2GB, --accumulate 4 or --hparams '{"sampled_softmax": 8192}'.
+the run reports it, what processors spent on the whole run, and how it splits its batches. What is not known here goes
+to pretrain as it is, such as --memory-limit 2GB, --accumulate 4 or --hparams '{"sampled_softmax": 8192}'.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ def run(size: int, options: argparse.Namespace, given: list[str], folder: Path) 
     rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     rates = [row["tokens_per_second"] for row in rows if row["kind"] == "train"]
     seconds = options.batch * LENGTH / max(rates)
-    print(f"vocabulary {size:9,}: {peak:5.2f} GB, {seconds:6.2f} s a step, {spent:5.1f} s of CPU {' '.join(given)}", flush=True)
+    print(
+        f"vocabulary {size:9,}: {peak:5.2f} GB, {seconds:6.2f} s a step, {spent:5.1f} s of CPU {' '.join(given)}",
+        flush=True,
+    )
     for line in told.splitlines():
         if "to stay below" in line:
             print(f"  {line}", flush=True)

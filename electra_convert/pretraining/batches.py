@@ -68,8 +68,14 @@ class Batch:
         """The batch in parts of so many sequences at most."""
         for first in range(0, len(self.positions), rows):
             part = slice(first, first + rows)
-            arrays = (self.masked_ids, self.positions, self.weights, self.sample)
-            yield Batch(self.inputs.rows(part), *(array[part] for array in arrays), candidates=self.candidates)
+            yield Batch(
+                inputs=self.inputs.rows(part),
+                masked_ids=self.masked_ids[part],
+                positions=self.positions[part],
+                weights=self.weights[part],
+                sample=self.sample[part],
+                candidates=self.candidates,
+            )
 
 
 class Batches:
@@ -120,9 +126,7 @@ class Batches:
         epochs, within = np.divmod(places, len(self._training))
         indices = np.array([self._order(int(epoch))[place] for epoch, place in zip(epochs, within, strict=True)])
         inputs = self._corpus.read(indices.astype(np.int64))
-        return replace(
-            mask(inputs, draws.rows(part), self._ids, self._settings), candidates=self._candidates(step)
-        )
+        return replace(mask(inputs, draws.rows(part), self._ids, self._settings), candidates=self._candidates(step))
 
     def evaluation(self) -> Iterator[Batch]:
         """The batches of held-out sequences, the same every time, and all of the vocabulary."""

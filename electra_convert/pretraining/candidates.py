@@ -31,7 +31,9 @@ class Candidates:
 
 
 def draw_candidates(random: np.random.Generator, count: int, vocabulary: int) -> Candidates:
-    """Draw different ids, the low ones more often: an id with probability log((id + 2) / (id + 1)) / log(vocabulary + 1).
+    """Draw different ids, the low ones more often.
+
+    The probability of an id is log((id + 2) / (id + 1)) / log(vocabulary + 1), draw by draw.
 
     Args:
         random: what is drawn from.

@@ -70,7 +70,9 @@ def train(
                 hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
                 state.pending = []
             if saves or last:
-                metrics = evaluate(steps.model, batches, accelerator, _evaluated_at_once(settings, options, accelerator))
+                metrics = evaluate(
+                    steps.model, batches, accelerator, _evaluated_at_once(settings, options, accelerator)
+                )
                 _require_finite(metrics, f"evaluating after step {done}")
                 hooks.evaluated(done, metrics)
                 hooks.save(state)
@@ -185,7 +187,7 @@ def trial(
     Those after the forward pass, when all that the gradients need is kept, and the gradients, which come last.
     """
     electra = Electra(state.networks, settings).train()
-    gradients = sum(weight.nbytes for weight in electra.parameters())
+    gradients = sum(int(weight.nbytes) for weight in electra.parameters())
     device = accelerator.device
 
     def used(sequences: int) -> int:
@@ -195,7 +197,7 @@ def trial(
         with torch.random.fork_rng(), accelerator.autocast():
             masked_lm, disc = _summed(electra(tensors), tensors)
         kept = resident(device) + gradients
-        (settings.gen_weight * masked_lm + settings.disc_weight * disc).backward()
+        torch.autograd.backward(settings.gen_weight * masked_lm + settings.disc_weight * disc)
         electra.zero_grad()
         return max(kept, resident(device))
 
@@ -206,7 +208,8 @@ def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator
     """Where a batch is trained on in parts, to save memory, evaluation takes no larger ones."""
     if options.accumulate == 1:
         return settings.eval_batch_size
-    return settings.train_batch_size // (accelerator.num_processes * options.accumulate)
+    part: int = settings.train_batch_size // (accelerator.num_processes * options.accumulate)
+    return part
 
 
 def evaluate(
@@ -257,7 +260,7 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         positions=there(batch.positions),
         weights=there(batch.weights),
         sample=there(batch.sample),
-        candidates=drawn and SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
+        candidates=None if drawn is None else SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
     )
 
 

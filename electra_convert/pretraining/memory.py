@@ -1,7 +1,7 @@
 """How many sequences of a batch are computed together, so that a process stays within a limit of memory: tried out.
 
-Steps of one sequence, then of more and more, are computed and thrown away; larger ones as long as what the ones before
-took says that they fit.
+Steps of one sequence, then of more and more, are computed and thrown away, as long as what the ones before took says
+that they fit.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from electra_convert.errors import TrainingError
+
+if TYPE_CHECKING:
+    import torch
 
 # Left free for what comes later: saving, evaluation, the curves, and what a longer run scatters.
 _KEPT_FREE = 0.05
@@ -25,6 +27,8 @@ _STATM = Path("/proc/self/statm")
 def resident(device: torch.device) -> int:
     """The bytes in use: of the process, or of the GPU that it computes on."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_reserved(device)
     if _STATM.is_file():
         return int(_STATM.read_text().split()[1]) * resource.getpagesize()

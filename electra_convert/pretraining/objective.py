@@ -149,9 +149,10 @@ class Objective(nn.Module):
         if self.masked_lm is None:
             return self._uniform(targets, uniforms)
         rows = self.masked_lm.rows(batch.masked_ids, batch.positions, batch.inputs)
-        return self.predictions(rows, targets, uniforms, batch.candidates)
+        predicted: Predictions = self.predictions(rows, targets, uniforms, batch.candidates)
+        return predicted
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator] # it is traced in vain: its blocks are many
     def predictions(
         self,
         rows: torch.Tensor,
@@ -186,7 +187,9 @@ class Objective(nn.Module):
     def _projection(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         last = None if self.masked_lm is None else self.masked_lm.projection
         if last is None:
-            raise UsageError("candidates stand for the rows of a last layer, which this generator does not have apart")
+            raise UsageError(
+                "candidates stand for the rows of a last layer, which this generator does not have apart"
+            )
         return last.weight, last.bias
 
     def _uniform(self, targets: torch.Tensor, uniforms: torch.Tensor) -> Predictions:

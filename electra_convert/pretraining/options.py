@@ -242,6 +242,8 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     number = whole or (isinstance(value, float) and isfinite(value))
     if _KINDS[name] is bool:
         fits, expected = isinstance(value, bool), "true or false"
+    elif name == "sampled_softmax" and value == 1:
+        return "0, or a whole number from 2 up"
     elif _KINDS[name] is str:
         return None if value in CHOICES[name] else " or ".join(CHOICES[name])
     elif _KINDS[name] is int:

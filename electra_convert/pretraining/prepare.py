@@ -54,7 +54,7 @@ _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
 _MUCH_TRIMMED = 0.2
 # Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
-_SORTED = 0.5
+_SORTED = 0.3
 
 
 @dataclass(frozen=True)
@@ -390,8 +390,8 @@ def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:
     followed = order_of_frequency(preparation.corpus.counts(len(preparation.pieces.vocabulary)))
     if followed < _SORTED:
         reporter.warned(
-            "The vocabulary is not sorted by frequency, as sampled_softmax supposes: its ids and how often the corpus "
-            f"has them have a rank correlation of {followed:.2f}. Frequent pieces are seldom candidates then; leave "
+            "The vocabulary is not sorted by frequency, as sampled_softmax supposes: its order and the corpus's "
+            f"have a rank correlation of {followed:.2f}. Frequent pieces are seldom candidates then; leave "
             "sampled_softmax out, or give a vocabulary with the most frequent pieces first."
         )
 

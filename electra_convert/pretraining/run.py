@@ -398,7 +398,7 @@ def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
 
 def _within_memory(
     limit: int,
-    state: TrainState,
+    state: Any,  # noqa: ANN401 - TrainState, which imports torch
     preparation: Preparation,
     output: Path,
     options: PretrainOptions,

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from electra_convert.pretraining.tables import look_up
 from electra_convert.pretraining.sampling import Drawing, draw
+from electra_convert.pretraining.tables import look_up
 
 
 class SharedCandidates(NamedTuple):
@@ -33,6 +33,7 @@ class SharedCandidates(NamedTuple):
         if self.tries == len(self.ids):
             return (probabilities * self.tries).log()
         return (-(self.tries * torch.log1p(-probabilities)).expm1()).log()
+
 
 class SampledSoftmax:
     """What a generator says of some rows as far as candidates go: losses, with gradients, and replacements.

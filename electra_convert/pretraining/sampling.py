@@ -43,7 +43,7 @@ class Drawing:
 
 
 def within(targets: torch.Tensor, logits: torch.Tensor, first: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The columns of tokens among those of logits, some column for one that has none; and whether it has: [rows, 1]."""
+    """The columns of tokens among those of logits, any column for one without; and whether it has one: [rows, 1]."""
     places, width = (targets - first).unsqueeze(1), logits.shape[1]
     return places.clamp(0, width - 1), (places >= 0) & (places < width)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 
 class Table(nn.Embedding):
-    """An embedding whose lookups add to the gradient of its parameter; for backward(), not for torch.autograd.grad."""
+    """An embedding whose lookups add to its parameter's gradient in place, and hand on none."""
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Look ids of any shape up: [..., width]."""
@@ -57,7 +57,7 @@ def gradient_of(weight: torch.Tensor) -> torch.Tensor:
 
 
 class _LookUp(torch.autograd.Function):
-    """As torch.nn.functional.embedding; that the weight's gradient is None tells torch that nothing is to be added."""
+    """As torch.nn.functional.embedding; a gradient of None tells torch that there is nothing left to add."""
 
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:  # noqa: ANN401

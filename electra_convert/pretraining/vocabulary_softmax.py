@@ -159,9 +159,7 @@ class VocabularySoftmax:
         """The column of each row with the highest logit: [rows] int64."""
         return self._found(self._maxima.argmax(1), lambda logits, _block: logits.argmax(1))
 
-    def _found(
-        self, chosen: torch.Tensor, find: Callable[[torch.Tensor, Block], torch.Tensor]
-    ) -> torch.Tensor:
+    def _found(self, chosen: torch.Tensor, find: Callable[[torch.Tensor, Block], torch.Tensor]) -> torch.Tensor:
         """What is found within the chosen block of each row: [rows], the number of a column.
 
         Args:
@@ -184,7 +182,8 @@ def _rows_to_look_at(chosen: torch.Tensor, part: slice, number: int) -> torch.Te
     """Numbers of rows, among them all whose chosen block it is: on a GPU, which would be waited for, all of them."""
     if chosen.device.type != "cpu":
         return torch.arange(part.start, part.stop, device=chosen.device)
-    return part.start + (chosen[part] == number).nonzero().squeeze(1)
+    within_part: torch.Tensor = (chosen[part] == number).nonzero().squeeze(1)
+    return part.start + within_part
 
 
 class _Softmax(torch.autograd.Function):
@@ -218,7 +217,11 @@ class _Softmax(torch.autograd.Function):
         with torch.autocast(hidden.device.type, enabled=False):
             gradients = Gradients(
                 hidden=torch.zeros_like(hidden, dtype=torch.float32) if ctx.needs_input_grad[0] else None,
-                weight=gradient_of(weight) if in_place else torch.zeros_like(weight) if ctx.needs_input_grad[1] else None,
+                weight=gradient_of(weight)
+                if in_place
+                else torch.zeros_like(weight)
+                if ctx.needs_input_grad[1]
+                else None,
                 bias=torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None,
             )
             _differentiate(Projection(hidden, weight, bias, ctx.dtype), targets, log_sums, losses, gradients)

@@ -1,4 +1,4 @@
-"""The sampled softmax is TensorFlow's, for the candidates that TensorFlow drew, and on average the whole softmax's."""
+"""The sampled softmax is TensorFlow's for the candidates that TensorFlow drew, and on average the whole softmax's."""
 
 from __future__ import annotations
 
@@ -77,8 +77,6 @@ def test_a_draw_has_each_id_as_often_as_is_expected():
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, COUNT, 300])
 def test_the_loss_and_what_is_expected_are_tensorflows(imported_tensorflow, layer, count):
-    import torch
-
     tensorflow = imported_tensorflow
     (hidden, weight, bias), targets = layer
     labels = targets[:, None].astype(np.int64)

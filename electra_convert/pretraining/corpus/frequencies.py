@@ -13,8 +13,8 @@ def order_of_frequency(counts: NDArray[np.int64]) -> float:
         counts: how often each id occurs.
 
     Returns:
-        1 where the most frequent come first, 0 where ids say nothing, -1 where they come last; 1 where there is nothing
-        to sort.
+        1 where the most frequent come first or nothing is to be sorted, 0 where ids say nothing, -1 where they come
+        last.
 
     >>> order_of_frequency(np.array([0, 50, 20, 20, 7]))
     0.949
