@@ -6,7 +6,7 @@ import errno
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -119,8 +119,7 @@ def warn_caller(line: str) -> None:
 def arguments_for_options(**renamed: str) -> Iterator[None]:
     """Have what is raised within speak of a Python function's arguments, and show its hint below its traceback.
 
-    Args:
-        renamed: arguments that are called otherwise than their options, such as model="role".
+    Arguments that are called otherwise than their options are given as model="role".
 
     Raises:
         ElectraConvertError: the same error, with `vocab=` where it said `--vocab`.
@@ -172,6 +171,13 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     shown = list(names)
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def told_once(lines: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What is said of several things: of all of them once, of some after their names."""
+    every = list(lines.values())
+    said = {line: [name for name in lines if line in lines[name]] for one in every for line in one}
+    return tuple(line if len(names) == len(every) else f"{listing(names)}: {line}" for line, names in said.items())
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

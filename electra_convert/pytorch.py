@@ -29,16 +29,10 @@ def load_folder(
     precision: Precision = "float32",
     ignored: Collection[str] = (),
 ) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
-    """Load a model with transformers' own from_pretrained, as any user would.
+    """Load a model with transformers' own from_pretrained, as any user would: in evaluation mode, on the CPU.
 
-    Args:
-        folder: a transformers model folder.
-        head: what stands on its encoder.
-        precision: what it is to compute in, whatever the weights are stored in.
-        ignored: parameters of the folder that the class has no place for, such as a fine-tuned head's.
-
-    Returns:
-        A model of the class that the head names, in evaluation mode on the CPU.
+    It computes in the precision asked for, whatever the weights are stored in. Parameters of the folder that the
+    class of the head has no place for, such as a fine-tuned head's, may be ignored.
 
     Raises:
         MissingPackageError: PyTorch or transformers is not installed.
@@ -49,13 +43,7 @@ def load_folder(
 
 
 def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
-    """Make a model of tensors in memory, as load_folder does of a folder.
-
-    Args:
-        name: what to call it in messages.
-        config: its config.json, which names its class and its dtype.
-        tensors: a torch.Tensor for each of its parameters; the model may keep them.
-    """
+    """Make a model of its config.json and a torch.Tensor for each parameter, which it may keep."""
     transformers, architecture = import_transformers("to load it"), config["architectures"][0]
     model_class = getattr(transformers, architecture, None)
     if model_class is None:

@@ -70,18 +70,10 @@ def gather(
     roles: Collection[Role] | None = None,
     changes: Hparams | None = None,
 ) -> Findings:
-    """Settle the configurations of a checkpoint's models.
+    """Settle the configurations of a checkpoint's models, or of some of them, and tell what they were made of.
 
-    Args:
-        checkpoint: the models.
-        hparams: the --hparams option: JSON, or the name of a file that holds it.
-        config: the --config option: a transformers config.json.
-        roles: the models whose configurations are wanted, by default all.
-        changes: where the hparams of the option are a run's own with some changed, those that are: what follows from
-            the others alone is no option.
-
-    Returns:
-        The configurations, and what they were made of.
+    The hparams are --hparams, JSON or the name of a file, and config is --config. Where the hparams are a run's own
+    with some changed, changes are those: what follows from the others alone is no option.
 
     Raises:
         ConfigError: a source cannot be read, or contradicts the weights or another source.
@@ -300,16 +292,9 @@ def _activation(ops: set[str]) -> dict[str, Any]:
 
 
 def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
-    """Say where the logits lack a term.
+    """Say in a notice where the logits lack a term.
 
     Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
-
-    Args:
-        checkpoint: the models.
-        findings: what is known of them.
-
-    Returns:
-        One notice, or none.
     """
     if checkpoint.layout is None or checkpoint.layout.name != "two_tower_generator":
         return []

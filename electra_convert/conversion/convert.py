@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
@@ -40,9 +40,6 @@ from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
-
-if TYPE_CHECKING:
-    from electra_convert.verification.sides import Place
 
 
 @dataclass(frozen=True, repr=False)
@@ -242,7 +239,7 @@ def run_conversion(
         files = plan.sizes
         if not options.dry_run:
             with naming(source):
-                compare = partial(_verify, source, pointed_at, output, options, tuple(parts))
+                compare = partial(_verify, source, pointed_at, output, options)
                 inspect = compare if options.verify else lambda _: None
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         settled = {
@@ -269,8 +266,8 @@ def run_conversion(
 
 def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:
     """What is laid out in folders of their own: one checkpoint in the output itself, or of several tasks one each."""
-    tasks = [task.name for task in checkpoint.tasks if task.head is not None]
-    if options.task is not None or len(tasks) < 2:
+    tasks = () if options.task is not None else checkpoint.separate_tasks
+    if not tasks:
         return {"": checkpoint}
     return {name: stack.enter_context(open_path(source, None, Choice(name), options.exclude)) for name in tasks}
 
@@ -285,11 +282,10 @@ def _plan_part(
     return _plan(checkpoint, findings, roles, target, options), findings, roles
 
 
-def _verify(
-    opened: Path, source: str | Path, output: Path, options: Options, tasks: Sequence[str], folder: Path
-) -> None:
-    """Refuse what was written unless it is the same model as the source, or of several tasks each the same."""
+def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
+    """Refuse what was written unless it is the same as the source, and keep the report beside every model."""
     from electra_convert.verification.sides import Place
+    from electra_convert.verification.verify import Checks, run_verification
 
     name = None if isinstance(source, Path) else source
     reference = Place(
@@ -302,17 +298,7 @@ def _verify(
         options.task,
         options.exclude,
     )
-    for task in tasks:
-        if task:
-            reference = replace(reference, task=Choice(task))
-        _require_same(reference, Place(folder / task, f"{output.name}/{task}".rstrip("/")), source, output)
-
-
-def _require_same(reference: Place, candidate: Place, source: str | Path, output: Path) -> None:
-    """Verify one model, or a pair, of what was written, and keep the report beside it."""
-    from electra_convert.verification.verify import Checks, run_verification
-
-    report = run_verification(reference, candidate, Checks(), save=True)
+    report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
     if report.verdict == "different":
         raise ParityError(
             f"{output} is not written, since it would not be the same model as {source}: {'; '.join(report.reasons)}",

@@ -49,18 +49,7 @@ def plan_transformers(
     options: Options,
     notices: Sequence[str],
 ) -> OutputPlan:
-    """Lay out one model folder, or a pair of them.
-
-    Args:
-        checkpoint: the models.
-        findings: their configurations.
-        roles: which of them to write; one stands in the output itself, two in folders of their own.
-        target: the container for the weights.
-        options: what was asked for.
-        notices: what the reader should know of the source.
-
-    Returns:
-        The output.
+    """Lay out one model in the output itself, or a pair of them in folders of their own.
 
     Raises:
         ConfigError: transformers cannot compute a model as Google's code does.

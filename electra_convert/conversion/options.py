@@ -157,14 +157,7 @@ def read_patterns(given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def read_size(given: int | str | None) -> int | None:
-    """Read a file size as people write it.
-
-    Args:
-        given: a number of bytes, or text with a unit where wanted: KB, MB, GB, TB are powers of 1000, KiB, MiB, GiB,
-            TiB of 1024.
-
-    Returns:
-        The size in bytes.
+    """A file size in bytes, also from text: KB, MB, GB, TB are powers of 1000, KiB, MiB, GiB, TiB of 1024.
 
     Raises:
         UsageError: the text is not a size, or is zero.

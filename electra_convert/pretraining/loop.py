@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
+from electra_convert.pretraining.google_metrics import Counts, GoogleTally
 from electra_convert.pretraining.memory import resident
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
@@ -70,9 +71,8 @@ def train(
                 hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
                 state.pending = []
             if saves or last:
-                metrics = evaluate(
-                    steps.model, batches, accelerator, _evaluated_at_once(settings, options, accelerator)
-                )
+                at_once = _evaluated_at_once(settings, options, accelerator)
+                metrics = evaluate(steps.model, batches, settings, accelerator, at_once)
                 _require_finite(metrics, f"evaluating after step {done}")
                 hooks.evaluated(done, metrics)
                 hooks.save(state)
@@ -215,32 +215,45 @@ def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator
 def evaluate(
     model: torch.nn.Module,
     batches: Batches,
+    settings: Settings,
     accelerator: Any,  # noqa: ANN401
     at_once: int,
 ) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
 
+    There are two sets: exact ones, and those that Google's code would report.
+
     Args:
         model: the prepared model; it is in training mode before and after.
         batches: where the sequences come from.
+        settings: the training hparams.
         accelerator: accelerate's Accelerator.
         at_once: how many sequences are computed together at most.
     """
-    tally = Tally()
+    tally, google = Tally(), GoogleTally(settings)
     model.eval()
-    parts = (part for whole in batches.evaluation() for part in whole.parts(at_once))
     with torch.no_grad():
-        for number, batch in enumerate(parts):
+        for number, batch in enumerate(batches.evaluation()):
             if number % accelerator.num_processes == accelerator.process_index:
                 tensors = on_device(batch, accelerator.device)
                 present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
-                    tally.add(tensors, accelerator.unwrap_model(model)(tensors), present)
+                    outputs = _in_parts(accelerator.unwrap_model(model), batch, at_once, accelerator.device)
+                tally.add(tensors, outputs, present)
+                google.add(tensors, outputs, present)
     model.train()
+    counts = google.counts
     if accelerator.num_processes > 1:
-        tally = merged(import_accelerate("to gather metrics").utils.gather_object([tally]))
-    return tally.metrics() if tally.predicted else {}
+        gathered = import_accelerate("to gather metrics").utils.gather_object([(tally, counts)])
+        tally, counts = merged(one for one, _ in gathered), sum((other for _, other in gathered), Counts())
+    return tally.metrics() | counts.metrics() if tally.predicted else {}
+
+
+def _in_parts(model: torch.nn.Module, batch: Batch, at_once: int, device: torch.device) -> Outputs:
+    """What a pass computes of a batch, of so many sequences at once."""
+    parts = [model(on_device(part, device)) for part in batch.parts(at_once)]
+    return Outputs._make(None if one[0] is None else torch.cat(one) for one in zip(*parts, strict=True))
 
 
 def on_device(batch: Batch, device: torch.device) -> Tensors:

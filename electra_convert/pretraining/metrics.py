@@ -2,7 +2,7 @@
 
 They are those of metric_fn in run_pretraining.py (google-research/electra, 8a46635), with one deviation: disc_auc is
 the exact area under the curve over tokens, where tf.metrics.auc goes by 200 thresholds and counts padding as
-original.
+original. google_metrics.py counts as Google's code does.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ _HPARAMS: Mapping[str, str] = {
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
 }
-_LEAST = {"accumulate": 1, "memory_limit": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
+_LEAST = {"accumulate": 1, "memory_limit": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
+# What goes with a checkpoint to start from.
+_OF_A_START = ("reset_optimizer", "init_generator", "extend_vocabulary", "extend_positions")
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
 # Counts that may be zero: no warm-up, no evaluation, every checkpoint kept, no candidates.
@@ -63,6 +65,9 @@ class PretrainOptions:
     added_tokens: Path | tuple[str, ...] | None = None
     one_sentence_per_line: bool = False
     init_from: Path | None = None
+    init_generator: Path | None = None
+    extend_vocabulary: Path | None = None
+    extend_positions: int | None = None
     reset_optimizer: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -85,8 +90,9 @@ class PretrainOptions:
             )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
-        if self.reset_optimizer and self.init_from is None:
-            raise UsageError("--reset-optimizer goes with --init-from")
+        alone = next((name for name in _OF_A_START if getattr(self, name) and self.init_from is None), None)
+        if alone is not None:
+            raise UsageError(f"{_flag(alone)} goes with --init-from")
         if self.resume and self.overwrite:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         if self.precision not in ("float32", "bfloat16"):
@@ -134,7 +140,17 @@ class PretrainOptions:
                 raise ConfigError(
                     f"{read.origin} says {key} is {read.given[key]}, an option says {value}", "Give it once."
                 )
-        return Hparams({**read.given, **self._shortcuts}, read.origin)
+        stated = {**read.given, **self._shortcuts}
+        if self.extend_positions is not None:
+            positions = read.overrides.get("max_position_embeddings", self.extend_positions)
+            if positions != self.extend_positions:
+                raise ConfigError(
+                    f"{read.origin} says max_position_embeddings is {positions}, --extend-positions "
+                    f"{self.extend_positions}",
+                    "Give it once.",
+                )
+            stated.setdefault("max_seq_length", self.extend_positions)
+        return Hparams(stated, read.origin)
 
 
 def _flag(name: str) -> str:

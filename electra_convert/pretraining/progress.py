@@ -127,5 +127,5 @@ def losses_text(losses: Mapping[str, float]) -> str:
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
-    """The metrics of the held-out sequences."""
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    """The metrics of the held-out sequences, each only as it is counted here."""
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if "/" not in name)

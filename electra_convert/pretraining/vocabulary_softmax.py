@@ -183,7 +183,7 @@ def _rows_to_look_at(chosen: torch.Tensor, part: slice, number: int) -> torch.Te
     if chosen.device.type != "cpu":
         return torch.arange(part.start, part.stop, device=chosen.device)
     within_part: torch.Tensor = (chosen[part] == number).nonzero().squeeze(1)
-    return part.start + within_part
+    return within_part + int(part.start)
 
 
 class _Softmax(torch.autograd.Function):

@@ -11,7 +11,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.errors import listing
+from electra_convert.errors import VocabularyError, listing
 from electra_convert.tokenizer.encode import LONGEST_WORD, TokenizerSettings, splitting
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, require_word_pieces
 
@@ -220,6 +220,21 @@ def check(vocabulary: Vocabulary, settings: TokenizerSettings, remedies: bool = 
             "words; PreTrainedTokenizerFast does not."
         )
     return Findings(tuple(notices), found.warnings)
+
+
+def require_producible(vocabulary: Vocabulary, settings: TokenizerSettings, pieces: Collection[str]) -> None:
+    """Refuse some of the pieces of a vocabulary that no text gives; raises VocabularyError with the reasons."""
+    wanted = frozenset(pieces)
+    found = {
+        cause: [piece for piece in useless if piece in wanted]
+        for cause, useless in _made(vocabulary, settings).useless.items()
+    }
+    reasons = [f"{len(lost)} {_reason(cause, lost, True)}" for cause, lost in found.items() if lost]
+    if reasons:
+        raise VocabularyError(
+            f"{vocabulary.path}: of {len(wanted)} new pieces some can never be produced: {'; '.join(reasons)}",
+            "Write pieces as the tokenizer leaves words: lower-cased and without accents where it is uncased.",
+        )
 
 
 def check_kept(vocabulary: Vocabulary, data: bytes) -> Findings:

@@ -257,6 +257,12 @@ def _line_feed(vocabulary: Vocabulary) -> str | None:
     return None
 
 
+def read_list(path: Path) -> tuple[str, ...]:
+    """The lines of a file without white space around them and without blank ones; raises as read_vocabulary does."""
+    lines = (line.strip() for line in _text(read_small(path), path).split("\n"))
+    return tuple(line for line in lines if line)
+
+
 def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
     """Pieces that are to be matched whole: those given, or those of a file with one on each line.
 
@@ -265,7 +271,7 @@ def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tu
         SourceError: the file is missing or may not be read.
     """
     name = given if isinstance(given, Path) else "the added tokens"
-    lines = _text(read_small(given), given).split("\n") if isinstance(given, Path) else given
+    lines = read_list(given) if isinstance(given, Path) else given
     tokens = list(dict.fromkeys(token for line in lines if (token := line.strip())))
     ids = vocabulary.ids
     if unknown := [token for token in tokens if token not in ids]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "start_logits": ("start_logits_unmasked",),
     "end_logits": ("end_logits_unmasked",),
 }
+_EVERY_ANSWER = {name for names in _ANSWERS.values() for name in names}
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,12 @@ def _task_recording(path: Path, arrays: Mapping[str, NDArray[Any]], model: Model
     if _HIDDEN in arrays:
         _require_recorded(path, _HIDDEN, arrays[_HIDDEN], 3)
         stages[stage_name(model.sizes.layers)] = [arrays[_HIDDEN]]
+    if model.head.unmapped and (told := [name for name in arrays if name.rpartition("/")[2] in _EVERY_ANSWER]):
+        raise SourceError(
+            f"{path} records {listing(told)}, and the candidate's head is none that this tool can run: it has "
+            f"{listing(model.head.unmapped)}",
+            "See what is missing in it with inspect.",
+        )
     scope = _scope(path, arrays, task or model.task) if model.head.outputs else ""
     recorded = {field: _answer(path, arrays, scope, field) for field in model.head.outputs}
     answers = {answer_name(field): [array] for field, array in recorded.items() if array is not None}
@@ -179,14 +186,26 @@ def _task_recording(path: Path, arrays: Mapping[str, NDArray[Any]], model: Model
 
 def _scope(path: Path, arrays: Mapping[str, NDArray[Any]], task: str) -> str:
     """What the names of a task's arrays begin with: nothing where one task alone was recorded."""
-    tasks = sorted({name.partition("/")[0] for name in arrays if "/" in name})
-    if not tasks:
+    if not (tasks := _tasks(arrays)):
         return ""
     if task not in tasks:
         raise SourceError(
             f"{path} records {listing(tasks)}, not {task or 'a task without a name'}", "Give --task NAME."
         )
     return f"{task}/"
+
+
+def recorded_tasks(path: Path) -> tuple[str, ...]:
+    """The tasks that golden outputs tell apart; none where one alone was recorded, or no fine-tuned model.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    return _tasks(read_arrays(path))
+
+
+def _tasks(arrays: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted({name.partition("/")[0] for name in arrays if "/" in name}))
 
 
 def _answer(path: Path, arrays: Mapping[str, NDArray[Any]], scope: str, field: str) -> NDArray[np.floating] | None:

@@ -10,7 +10,6 @@ from typing import Literal
 from electra_convert.errors import arguments_for_options, counted, listing
 from electra_convert.pages import framed, save_page
 from electra_convert.schemes.layouts import collapse
-from electra_convert.schemes.mapping import Role
 from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.html import report_page
 from electra_convert.verification.inputs import Batch
@@ -76,7 +75,7 @@ class ParityReport:
     Attributes:
         reference: what the candidate was held to.
         candidate: the other side.
-        models: each model that both have.
+        models: each model that both have, by role, or of several tasks by task.
         weights_only: whether nothing was run.
         batches: what the models were run on; empty where nothing was, or where outputs were recorded.
         versions: of the packages that took part.
@@ -87,7 +86,7 @@ class ParityReport:
 
     reference: SideReport
     candidate: SideReport
-    models: Mapping[Role, ModelParity]
+    models: Mapping[str, ModelParity]
     weights_only: bool
     batches: tuple[Batch, ...]
     versions: Mapping[str, str]
@@ -153,7 +152,7 @@ class ParityReport:
         """What the verdict that all is the same rests on: the weights, then what was run."""
         return (_weights_summary(self.models), *_outputs_summary(self.models))
 
-    def of(self, roles: Collection[Role]) -> ParityReport:
+    def of(self, roles: Collection[str]) -> ParityReport:
         """The same report of some of its models."""
         return replace(self, models={role: model for role, model in self.models.items() if role in roles})
 
@@ -180,7 +179,7 @@ def _setting_reasons(settings: Sequence[SettingParity]) -> list[str]:
     return [setting.fault for setting in settings if setting.state == "differs"]
 
 
-def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
+def _weights_summary(models: Mapping[str, ModelParity]) -> str:
     compared = [model.weights for model in models.values() if model.weights is not None]
     if not compared:
         return "Weights and configurations were not compared."
@@ -190,7 +189,7 @@ def _weights_summary(models: Mapping[Role, ModelParity]) -> str:
     return f"All {count} weights are equal {how}, and so are the configuration values that change what is computed."
 
 
-def _outputs_summary(models: Mapping[Role, ModelParity]) -> list[str]:
+def _outputs_summary(models: Mapping[str, ModelParity]) -> list[str]:
     ran = {role: model.outputs for role, model in models.items() if model.outputs is not None}
     if not ran:
         return ["Nothing was run."]

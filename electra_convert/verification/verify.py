@@ -15,7 +15,13 @@ from typing import Any
 
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import read_labels
-from electra_convert.errors import ElectraConvertError, MissingPackageError, UsageError, arguments_for_options
+from electra_convert.errors import (
+    ElectraConvertError,
+    MissingPackageError,
+    UsageError,
+    arguments_for_options,
+    listing,
+)
 from electra_convert.schemes.heads import NONE, Head
 from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
@@ -40,6 +46,7 @@ from electra_convert.verification.sides import (
     tokenizer_notes,
     vocabulary_notes,
 )
+from electra_convert.verification.tasks import find_tasks, merge_reports
 from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, left_behind
 
 
@@ -87,7 +94,8 @@ def verify(
 
     Args:
         reference: what the candidate is held to, anything that convert takes; None with golden outputs alone.
-        candidate: the other side, anything that convert takes.
+        candidate: the other side, anything that convert takes; of a checkpoint that Google's code fine-tuned for
+            several tasks also the folder that convert made of it, with a folder a task.
         weights_only: compare weights and configurations, and run nothing.
         text: sentences to run both on, beside the built-in inputs.
         inputs: an .npz with input_ids, and where wanted input_mask and segment_ids, integers [rows, length].
@@ -100,7 +108,7 @@ def verify(
         progress: told how many bytes of weights of how many have been compared, from several threads.
         exclude: patterns of names of tensors of the reference that are no part of a model, as for convert.
         task: of a checkpoint that Google's code fine-tuned for several: the one that is compared, NAME or NAME=KIND
-            as convert takes it; by default the one that the other side is recorded to be of.
+            as convert takes it; by default the one that the other side is recorded to be of, or all of them.
         labels: what the classes of the reference are called: a list, or a file with one a line; by default those of
             Google's code.
 
@@ -135,13 +143,44 @@ def verify(
 def run_verification(
     reference: Place | None, candidate: Place, checks: Checks, save: bool = False, progress: Progress | None = None
 ) -> ParityReport:
-    """verify with everything already in one place; a reference is needed unless there are golden outputs."""
+    """verify with everything already in one place; a reference is needed unless there are golden outputs.
+
+    Of checkpoints that Google's code fine-tuned for several tasks each task is verified, all by one process of
+    TensorFlow's.
+    """
     if reference is None and checks.golden is None:
         raise UsageError(
             "there is nothing to compare with", "Give REFERENCE and CANDIDATE, or --golden FILE CANDIDATE."
         )
+    tasks = find_tasks(reference, candidate, checks.golden) if checks.task is None else {}
+    if save and any(sides.candidate == candidate for sides in tasks.values()):
+        raise UsageError(
+            f"--save keeps a report of one model in its folder; {candidate.path} is fine-tuned for {listing(tasks)}",
+            "Say with --task NAME which is compared, or leave --save out.",
+        )
+    with ReferenceSession() as session:
+        compare = partial(_verify_sides, session=session, save=save, progress=progress)
+        if not tasks:
+            return compare(reference, candidate, checks)
+        missing = {name: sides.missing for name, sides in tasks.items() if sides.missing is not None}
+        reports = {
+            name: compare(sides.reference, sides.candidate, replace(checks, task=Choice(name)))
+            for name, sides in tasks.items()
+            if name not in missing
+        }
+    return merge_reports(reports, missing, reference, candidate)
+
+
+def _verify_sides(
+    reference: Place | None,
+    candidate: Place,
+    checks: Checks,
+    session: ReferenceSession,
+    save: bool,
+    progress: Progress | None,
+) -> ParityReport:
+    """Verify a model or a pair as it is, or at one task."""
     with ExitStack() as stack:
-        session = stack.enter_context(ReferenceSession())
         known, side = stack.enter_context(open_sides(reference, candidate, checks.task))
         if known is not None and checks.task is not None and checks.golden is None:
             require_task(known, side, checks.task)
@@ -152,7 +191,8 @@ def run_verification(
             check_folders(folders.values())
         report = _report(known, side, checks, session, progress)
         if save:
-            report = replace(report, saved=save_report(report, {role: folders[role] for role in report.models}))
+            kept = {role: folder for role, folder in folders.items() if role in report.models}
+            report = replace(report, saved=save_report(report, kept))
     return report
 
 
@@ -178,7 +218,7 @@ def _report(
         batches, cut_off = _batches(reference, candidate, roles, checks)
         notes += cut_off
         ran = _run_both(reference, candidate, weights, batches, checks.tolerance, session)
-    models = {
+    models: dict[str, ModelParity] = {
         role: ModelParity(
             weights.get(role),
             settings[role],

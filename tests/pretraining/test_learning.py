@@ -72,7 +72,9 @@ def test_both_losses_fall(learnt):
     [metrics] = reports(output, "eval")
     assert metrics.keys() - {"kind", "step"} == {
         "masked_lm_loss", "masked_lm_accuracy", "sampled_masked_lm_accuracy", "disc_loss", "disc_accuracy",
-        "disc_precision", "disc_recall", "disc_auc",
+        "disc_precision", "disc_recall", "disc_auc", "google/loss", "google/masked_lm_loss",
+        "google/masked_lm_accuracy", "google/sampled_masked_lm_accuracy", "google/disc_loss", "google/disc_accuracy",
+        "google/disc_precision", "google/disc_recall", "google/disc_auc",
     }  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def test_the_record_of_a_model_says_how_it_was_trained(learnt):
     for role in ("discriminator", "generator"):
         record = json.loads((output / "model" / role / "training.json").read_text())
         assert (record["schema"], record["step"], record["variant"], record["seed"]) == (1, 60, "default", 0)
-        assert record["hparams"] == {**SHORT, "vocab_size": 600}
+        assert record["hparams"] == {**SHORT, "vocab_size": 600, "clip_norm": "per_token"}
         assert not {"date", "time", "path"} & record.keys()
         assert set(record["files"]) == {path.name for path in (output / "model" / role).iterdir()} - {"training.json"}
 

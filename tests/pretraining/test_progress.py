@@ -40,7 +40,7 @@ def test_a_notebook_shows_a_few_lines_that_are_rewritten():
     assert cell.shown == (
         "Note: The corpus has 12 tokens.\nStep 20 of 1,000: masked_lm 5.250, disc 0.500, 12,346 tokens/s"
     )
-    shown.evaluated(20, {"disc_auc": 0.75})
+    shown.evaluated(20, {"disc_auc": 0.75, "google/disc_auc": 0.625})
     shown.stepped(40, 1000, {**LOSSES, "disc_loss": 0.25})
     assert cell.shown.splitlines()[1:] == [
         "Held out at step 20: disc_auc 0.750",

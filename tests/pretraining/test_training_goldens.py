@@ -51,7 +51,8 @@ def test_training_in_two_processes_is_googles():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.filterwarnings("ignore:.* should not be instantiated:DeprecationWarning")  # torch.compile's own doing
+@pytest.mark.parametrize("variant", ["default", "untied_embeddings"])
 def test_training_that_is_compiled_is_googles(variant, monkeypatch):
     """Captured whole, and differentiated by torch.compile; written out in C++ it takes minutes."""
     import torch

@@ -21,7 +21,7 @@ from support.command_line import Ran
 
 TESTS = Path(__file__).parent.parent.parent
 PRELOADED = """
-    electra_convert.cli.convert electra_convert.cli.hub_report electra_convert.cli.inspect electra_convert.cli.upload
+    electra_convert.cli.convert electra_convert.cli.card electra_convert.cli.inspect electra_convert.cli.upload
     electra_convert.conversion.convert electra_convert.conversion.inspect electra_convert.hub.download
     electra_convert.hub.upload httpcore2 httpx2 jinja2 rich.console tokenizers tqdm.auto typing_extensions yaml
 """.split()
