@@ -21,6 +21,8 @@ from electra_convert.schemes.mapping import Role
 # The two kernels that Google leaves to tf.layers.dense's own initialiser (modeling.BertModel,
 # run_pretraining._get_discriminator_output).
 _GLOROT = ("electra.embeddings_project.weight", "discriminator_predictions.dense_prediction.weight")
+# torch takes five times the memory of what it draws at once: with a million pieces more than all of training does.
+_DRAWN_AT_ONCE = 1 << 24
 
 
 class Tensors(NamedTuple):
@@ -146,4 +148,6 @@ def _initial(name: str, shape: torch.Size, deviation: float, random: torch.Gener
         return nn.init.xavier_uniform_(values, generator=random)
     if not deviation:
         return values.zero_()
-    return nn.init.trunc_normal_(values, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)
+    for part in values.view(-1).split(_DRAWN_AT_ONCE):
+        nn.init.trunc_normal_(part, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)
+    return values
