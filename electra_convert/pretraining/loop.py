@@ -115,7 +115,9 @@ class _Steps:
     ) -> None:
         electra = Electra(state.networks, settings)
         self._parameters = list(electra.parameters())
-        looked_up = only_looked_up(state.networks.values()) if settings.clip_norm == "per_token" else []
+        # Google's way is that of its own models, whose softmax is known to have the table or not.
+        per_token = settings.clip_norm == "per_token" and state.plan is None
+        looked_up = only_looked_up(state.networks.values()) if per_token else []
         self._token_norms = TokenNorms(looked_up) if looked_up else None
         # As a part of what is prepared its gradient is shared between processes.
         electra.add_module("token_norms", self._token_norms)
@@ -210,6 +212,25 @@ def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator
         return settings.eval_batch_size
     part: int = settings.train_batch_size // (accelerator.num_processes * options.accumulate)
     return part
+
+
+def evaluate_alone(
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401 - accelerate.Accelerator
+    hooks: Hooks,
+) -> None:
+    """Evaluate a state as it is, and train nothing.
+
+    Raises:
+        TrainingError: a metric is no finite number.
+    """
+    at_once = _evaluated_at_once(settings, options, accelerator)
+    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator, at_once)
+    _require_finite(metrics, f"evaluating at step {state.step}")
+    hooks.evaluated(state.step, metrics)
 
 
 def evaluate(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from electra_convert.frameworks import import_transformers
+from electra_convert.pretraining.architectures import Discriminator, takes_segments
 from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.pretraining.objective import Masked, Objective, Outputs
 from electra_convert.pretraining.options import Settings
@@ -42,11 +43,10 @@ class Tensors(NamedTuple):
         """What both models are given beside ids."""
         return {"attention_mask": self.attention_mask, "token_type_ids": self.segment_ids}
 
-    @property
-    def masked(self) -> Masked:
+    def masked(self, inputs: Mapping[str, torch.Tensor | None]) -> Masked:
         """The batch as the objective takes it."""
         chosen = (self.positions, self.weights, self.sample)
-        return Masked(self.input_ids, self.masked_ids, *chosen, self.inputs, self.candidates)
+        return Masked(self.input_ids, self.masked_ids, *chosen, inputs, self.candidates)
 
 
 class Electra(Objective):
@@ -68,10 +68,19 @@ class Electra(Objective):
             replaces_from_candidates=settings.sampled_replacements == "candidates",
             table_in_place="generator" in networks and has_table(networks["generator"]),
         )
+        self._of_any_architecture = any(isinstance(network, Discriminator) for network in networks.values())
+        self._segments = takes_segments(networks)
 
     def forward(self, batch: Tensors) -> Outputs:
         """Predict the masked tokens, sample replacements, and tell them from the originals."""
-        return self.losses(batch.masked)
+        return self.losses(batch.masked(self.inputs_of(batch)))
+
+    def inputs_of(self, batch: Tensors) -> dict[str, torch.Tensor | None]:
+        """What both models are given beside ids: models of any architecture what all have in common."""
+        if not self._of_any_architecture:
+            return batch.inputs
+        mask = None if batch.attention_mask is None else batch.attention_mask[:, 0, 0].long()
+        return {"attention_mask": mask, **({"token_type_ids": batch.segment_ids} if self._segments else {})}
 
 
 def make_networks(configs: Mapping[Role, Mapping[str, Any]], layout: Layout, attention: str) -> dict[Role, nn.Module]:
@@ -148,6 +157,6 @@ def _initial(name: str, shape: torch.Size, deviation: float, random: torch.Gener
         return nn.init.xavier_uniform_(values, generator=random)
     if not deviation:
         return values.zero_()
-    for part in values.view(-1).split(_DRAWN_AT_ONCE):
+    for part in torch.split(values.view(-1), _DRAWN_AT_ONCE):
         nn.init.trunc_normal_(part, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)
     return values

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import CHOICES, TRAINING, check_keys
+from electra_convert.config.keys import CHOICES, IGNORED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.pretraining.designs import (
+    Design,
+    Given,
+    completed,
+    hparams_of,
+    of_any_architecture,
+    read_designs,
+)
+from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
@@ -28,6 +37,7 @@ _HPARAMS: Mapping[str, str] = {
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
 }
+_HELD_OUT = 0.01
 _LEAST = {"accumulate": 1, "memory_limit": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
 # What goes with a checkpoint to start from.
 _OF_A_START = ("reset_optimizer", "init_generator", "extend_vocabulary", "extend_positions")
@@ -50,6 +60,8 @@ class PretrainOptions:
     """
 
     hparams: str | Path | Mapping[str, Any] | None = None
+    generator: Given | None = None
+    discriminator: Given | None = None
     model_size: ModelSize | None = None
     steps: int | None = None
     warmup_steps: int | None = None
@@ -63,7 +75,9 @@ class PretrainOptions:
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
+    text_column: str | int | None = None
     one_sentence_per_line: bool = False
+    split_long_lines: bool = False
     init_from: Path | None = None
     init_generator: Path | None = None
     extend_vocabulary: Path | None = None
@@ -72,7 +86,9 @@ class PretrainOptions:
     resume: bool = False
     overwrite: bool = False
     seed: int = 0
-    held_out: float = 0.01
+    held_out: float | None = None
+    eval_corpus: str | Path | None = None
+    evaluate_only: bool = False
     accumulate: int = 1
     memory_limit: int | None = None
     precision: Precision = "float32"
@@ -90,6 +106,8 @@ class PretrainOptions:
             )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
+        if self.init_from is not None and (self.generator is not None or self.discriminator is not None):
+            raise UsageError("--generator and --discriminator make new models, and --init-from has models already")
         alone = next((name for name in _OF_A_START if getattr(self, name) and self.init_from is None), None)
         if alone is not None:
             raise UsageError(f"{_flag(alone)} goes with --init-from")
@@ -97,8 +115,10 @@ class PretrainOptions:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         if self.precision not in ("float32", "bfloat16"):
             raise UsageError(f"--precision is {self.precision!r}, expected float32 or bfloat16")
-        if not 0 <= self.held_out < 1:
+        if self.held_out is not None and not 0 <= self.held_out < 1:
             raise UsageError(f"--held-out is {self.held_out}, expected a share from 0 up and below 1")
+        if self.held_out and self.eval_corpus is not None:
+            raise UsageError("--eval-corpus is evaluated on in place of the --held-out share: give one of them")
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -107,7 +127,7 @@ class PretrainOptions:
             value = getattr(self, name)
             if value is not None and key in TRAINING and (expected := _expected_instead(key, value)) is not None:
                 raise UsageError(f"{_flag(name)} is {value}, expected {expected}")
-        check_keys(self._shortcuts, "the options")
+        check_keys({key: value for _, key, value in self.shortcuts}, "the options")
 
     @property
     def tokenizer(self) -> TokenizerOptions:
@@ -121,36 +141,68 @@ class PretrainOptions:
         )
 
     @property
-    def _shortcuts(self) -> dict[str, Any]:
-        """The hparams that were given as options of their own."""
-        given = {key: getattr(self, name) for name, key in _HPARAMS.items()}
-        return {key: value for key, value in given.items() if value is not None}
+    def held_out_share(self) -> float:
+        """The share of sequences that are held out; a corpus of its own is evaluated on instead."""
+        if self.held_out is not None:
+            return self.held_out
+        return _HELD_OUT if self.eval_corpus is None else 0.0
+
+    @property
+    def shortcuts(self) -> list[tuple[str, str, Any]]:
+        """The hparams that were given as options of their own: the option, the hparam and its value."""
+        given = [(_flag(name), key, getattr(self, name)) for name, key in _HPARAMS.items()]
+        return [(flag, key, value) for flag, key, value in given if value is not None]
+
+    @property
+    def stated_hparams(self) -> Hparams:
+        """The hparams of --hparams, whatever they are about.
+
+        Raises:
+            ConfigError: they are no hparams.
+        """
+        given = json.dumps(dict(self.hparams)) if isinstance(self.hparams, Mapping) else self.hparams
+        return Hparams({}, "the options") if given is None else read_hparams(str(given))
 
     @property
     def given_hparams(self) -> Hparams:
-        """The hparams of --hparams and of options of their own.
+        """The hparams that the models and the training go by: of --hparams, and of options of their own, which count;
+        configurations that hparams can make among them.
 
         Raises:
-            ConfigError: they are no hparams, or the two disagree.
+            ConfigError: they are no hparams, or two of them disagree.
         """
-        given = json.dumps(dict(self.hparams)) if isinstance(self.hparams, Mapping) else self.hparams
-        read = Hparams({}, "the options") if given is None else read_hparams(str(given))
-        for key, value in self._shortcuts.items():
-            if read.given.get(key, value) != value:
-                raise ConfigError(
-                    f"{read.origin} says {key} is {read.given[key]}, an option says {value}", "Give it once."
-                )
-        stated = {**read.given, **self._shortcuts}
+        hparams, designs = self._own_hparams, read_designs(self.generator, self.discriminator)
+        return hparams if of_any_architecture(designs, hparams) else hparams_of(designs, hparams)
+
+    @property
+    def _own_hparams(self) -> Hparams:
+        stated = self.stated_hparams
+        kept = {key: value for key, value in stated.given.items() if key not in IGNORED or key in TRAINING}
+        given = {**kept, **{key: value for _, key, value in self.shortcuts}}
         if self.extend_positions is not None:
-            positions = read.overrides.get("max_position_embeddings", self.extend_positions)
+            positions = stated.overrides.get("max_position_embeddings", self.extend_positions)
             if positions != self.extend_positions:
                 raise ConfigError(
-                    f"{read.origin} says max_position_embeddings is {positions}, --extend-positions "
+                    f"{stated.origin} says max_position_embeddings is {positions}, --extend-positions "
                     f"{self.extend_positions}",
                     "Give it once.",
                 )
-            stated.setdefault("max_seq_length", self.extend_positions)
-        return Hparams(stated, read.origin)
+            given.setdefault("max_seq_length", self.extend_positions)
+        return replace(stated, given=given)
+
+    @property
+    def designs(self) -> dict[Role, Design]:
+        """The configurations of models that no hparams make; empty where hparams make them.
+
+        Raises:
+            ConfigError: they are none, do not go with the hparams, or Google's code has no such models to export.
+        """
+        hparams, designs = self._own_hparams, read_designs(self.generator, self.discriminator)
+        if (reason := of_any_architecture(designs, hparams)) is None:
+            return {}
+        if self.export_tf:
+            raise ConfigError(f"--export tf cannot be had: {reason}", "Leave it out.")
+        return completed(designs, hparams)
 
 
 def _flag(name: str) -> str:
@@ -249,7 +301,12 @@ def training_settings(hparams: Hparams) -> Settings:
 
 def _check(name: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
     if (expected := _expected_instead(name, value)) is not None:
-        raise ConfigError(f"{origin}: {name} is {json.dumps(value, default=str)[:60]}, expected {expected}")
+        raise ConfigError(f"{origin}: {name} is {shown(value)}, expected {expected}")
+
+
+def shown(value: Any) -> str:  # noqa: ANN401 - JSON values
+    """A value of an hparam as JSON writes it, the beginning of it where it is long."""
+    return json.dumps(value, default=str)[:60]
 
 
 def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JSON values

@@ -18,11 +18,14 @@ from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
 from electra_convert.errors import ConfigError, CorpusError, UsageError, VocabularyError, counted
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.documents import lines_of_corpus
+from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
 from electra_convert.pretraining.corpus.frequencies import order_of_frequency
+from electra_convert.pretraining.corpus.losses import told
+from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.text import corpus_files, read_lines
-from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
+from electra_convert.pretraining.designs import Design
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.starting.models import found_models, pieces_of, require_possible, run_hparams
@@ -39,6 +42,8 @@ _MANY_UNKNOWN = 0.05
 _MUCH_TRIMMED = 0.2
 # Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
 _SORTED = 0.3
+# And sequences that are less than so full.
+_LITTLE_FILLED = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Preparation:
         corpus: the sequences.
         start: what the weights are taken from; None where all are new.
         new_pieces: how many pieces were appended to the vocabulary when the run began.
+        evaluated: those of a corpus of its own to evaluate on, or None.
     """
 
     settings: Settings
@@ -62,6 +68,7 @@ class Preparation:
     corpus: Corpus
     start: Start | None
     new_pieces: int
+    evaluated: Corpus | None = None
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
@@ -70,6 +77,15 @@ class Preparation:
         return {
             role: {**{key: value.value for key, value in config.values.items()}, "pad_token_id": pad}
             for role, config in self.findings.configs.items()
+        }
+
+    @property
+    def designs(self) -> dict[Role, dict[str, Any]]:
+        """The configurations of models of any architecture, as they were given; empty for Google's ELECTRA."""
+        return {
+            role: {key: value.value for key, value in config.values.items()}
+            for role, config in self.findings.configs.items()
+            if "model_type" in config.values
         }
 
     @property
@@ -86,17 +102,19 @@ class Decided:
         pieces: the vocabulary.
         hparams: all that were stated.
         origins: where each value of each model's configuration came from.
+        designs: the configurations of models of any architecture.
         new_pieces: how many pieces were appended to the vocabulary.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
+    designs: Mapping[Role, Design]
     new_pieces: int
 
 
 def prepare(
-    places: Sequence[Path],
+    places: Sequence[Place],
     options: PretrainOptions,
     start: Start | None,
     decided: Decided | None,
@@ -114,40 +132,59 @@ def prepare(
     Raises:
         ElectraConvertError: something does not fit; nothing has been written.
     """
-    files = corpus_files(places)
     given = options.given_hparams
     hparams = _with_own(run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
+    designs = options.designs or (decided.designs if decided else {})
+    cache, column = options.cache or default_cache(), parse_column(options.text_column)
+    _require_vocabulary(options, start, decided)
     new_pieces = decided.new_pieces if decided else 0
-    if start is not None:
-        start, layout, findings = found_models(start, given, hparams, options)
-        if decided is not None:
-            pieces = decided.pieces
-        elif options.extend_vocabulary is not None:
-            pieces, new_pieces = extended_pieces(start, hparams, options)
+    with brought(places, column, cache, reporter) as files:
+        if start is not None:
+            start, layout, findings = found_models(start, given, hparams, options)
+            if decided is not None:
+                pieces = decided.pieces
+            elif options.extend_vocabulary is not None:
+                pieces, new_pieces = extended_pieces(start, hparams, options)
+            else:
+                pieces = pieces_of(start.checkpoint, hparams, options)
+            start, findings = _extended(start, given, findings, pieces, new_pieces, options)
+            notice = _require_rows(start, pieces)
+            if notice is not None and decided is None:
+                pieces = replace(pieces, notices=(notice, *pieces.notices))
         else:
-            pieces = pieces_of(start.checkpoint, hparams, options)
-        start, findings = _extended(start, given, findings, pieces, new_pieces, options)
-        notice = _require_rows(start, pieces)
-        if notice is not None and decided is None:
-            pieces = replace(pieces, notices=(notice, *pieces.notices))
-    else:
-        pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
-        hparams = _with_vocabulary(hparams, pieces)
-        layout = LAYOUTS[hparams.layout or "default"]
-        findings = _designed_models(hparams, layout)
-    if decided is not None:
-        findings = _with_origins(findings, decided.origins)
-    settings = training_settings(hparams)
-    _check_models(settings, findings, start)
-    if options.export_tf:
-        # Told before a run of days, and not at its end.
-        check_expressible(findings.configs, layout)
-    how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
-    corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
-    preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces)
-    _tell(preparation, options, reporter)
+            pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
+            hparams = _with_vocabulary(hparams, pieces)
+            layout = LAYOUTS[hparams.layout or "default"]
+            findings = _given_models(designs, hparams) if designs else _designed_models(hparams, layout)
+        if decided is not None:
+            findings = _with_origins(findings, decided.origins)
+        settings = training_settings(hparams)
+        if not designs:
+            _check_models(settings, findings, start)
+        if options.export_tf:
+            # Told before a run of days, and not at its end.
+            check_expressible(findings.configs, layout)
+        how = Tokenisation(
+            pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines
+        )
+        corpus = open_corpus(files, how, cache, reporter.tokenised)
+    _require_sequence(corpus, how)
+    evaluated = None
+    if options.eval_corpus is not None:
+        with brought([options.eval_corpus], column, cache, reporter) as files:
+            evaluated = open_corpus(files, how, cache, reporter.tokenised)
+    preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated)
+    _tell(preparation, given, options, reporter)
     return preparation
+
+
+def _require_sequence(corpus: Corpus, how: Tokenisation) -> None:
+    if (tokens := corpus.record.tokens) < how.max_length:
+        raise CorpusError(
+            f"the corpus has {tokens} tokens, less than one sequence of {how.max_length}",
+            "Give more text, or a shorter max_seq_length in --hparams.",
+        )
 
 
 def default_cache() -> Path:
@@ -161,18 +198,20 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
     return {
         "seed": options.seed,
         "precision": options.precision,
-        "held_out": options.held_out,
+        "held_out": options.held_out_share,
         "init_from": options.init_from.resolve().name if options.init_from else None,
         "init_generator": options.init_generator.resolve().name if options.init_generator else None,
         "extend_vocabulary": preparation.new_pieces or None,
         "extend_positions": options.extend_positions,
         "reset_optimizer": options.reset_optimizer,
-        "corpus": {
-            "key": preparation.corpus.record.key,
-            "sequences": preparation.corpus.record.sequences,
-            "tokens": preparation.corpus.record.tokens,
-        },
+        **({"models": preparation.designs} if preparation.designs else {}),
+        "corpus": _described(preparation.corpus),
+        "eval_corpus": preparation.evaluated and _described(preparation.evaluated),
     }
+
+
+def _described(corpus: Corpus) -> Mapping[str, Any]:
+    return {"key": corpus.record.key, "sequences": corpus.record.sequences, "tokens": corpus.record.tokens}
 
 
 # hparams and models
@@ -194,6 +233,14 @@ def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
         values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
         require_possible(network.role, values, hparams.origin)
         configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
+    return Findings(configs, hparams, {}, ())
+
+
+def _given_models(designs: Mapping[Role, Design], hparams: Hparams) -> Findings:
+    configs: dict[Role, Resolved] = {
+        role: Resolved({key: Value(value, f"--{role}") for key, value in design.items()}, ())
+        for role, design in designs.items()
+    }
     return Findings(configs, hparams, {}, ())
 
 
@@ -293,31 +340,32 @@ def _require_size(pieces: WordPieces, rows: int, hint: str) -> str | None:
         raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
-def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    stated = hparams["do_lower_case"]
-    if options.vocab is not None:
-        return read_word_pieces(options.tokenizer, stated)
-    if options.train_vocab is None:
+def _require_vocabulary(options: PretrainOptions, start: Start | None, decided: Decided | None) -> None:
+    """Refuse to do without one before a corpus is downloaded."""
+    if all(given is None for given in (start, decided, options.vocab, options.train_vocab)):
         raise UsageError(
             "no vocabulary to tokenise with",
             "Borrow one with --vocab, or train one on the corpus with --train-vocab SIZE.",
         )
-    if recorded := next((path for path in files if is_tfrecords(path)), None):
+
+
+def _chosen_pieces(files: Sequence[CorpusFile], hparams: Hparams, options: PretrainOptions) -> WordPieces:
+    stated = hparams["do_lower_case"]
+    if options.train_vocab is None:
+        return read_word_pieces(options.tokenizer, stated)
+    if recorded := next((file.path for file in files if file.kind == "TFRecords"), None):
         raise CorpusError(
             f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
         )
     lower_case = stated if options.lower_case is None else options.lower_case
-
-    def lines() -> Iterator[str]:
-        return (line for path in files for line in read_lines(path))
-
-    return train_word_pieces(lines, options.train_vocab, replace(options.tokenizer, lower_case=lower_case))
+    tokenizer = replace(options.tokenizer, lower_case=lower_case)
+    return train_word_pieces(lambda: lines_of_corpus(files), options.train_vocab, tokenizer)
 
 
 # What a reader should know
 
 
-def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
+def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, reporter: Reporter) -> None:
     tokenizer = preparation.pieces.settings
     if options.export_tf and (tokenizer.added_tokens or not tokenizer.tokenize_chinese_chars):
         reporter.noticed(
@@ -325,11 +373,15 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
         )
     for line in preparation.start.told if preparation.start else ():
         reporter.noticed(line)
-    for line in (*preparation.findings.warnings, *preparation.pieces.warnings):
+    for line in (*given.warnings, *preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)
-    _tell_of_corpus(preparation.corpus, reporter)
+    for line in _stated_sizes(preparation):
+        reporter.noticed(line)
+    _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
+    if preparation.evaluated is not None:
+        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
     if preparation.start and not preparation.start.is_own:
         _tell_of_rows(preparation, options, reporter)
     settings = preparation.settings
@@ -352,6 +404,15 @@ def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:
         )
 
 
+def _stated_sizes(preparation: Preparation) -> Iterator[str]:
+    """A config.json states the size of another vocabulary than the one that new models are made for."""
+    size = len(preparation.pieces.vocabulary)
+    for role, design in preparation.designs.items():
+        stated = design.get("vocab_size", size)
+        if stated != size:
+            yield f"The vocabulary has {size:,} pieces, and so have the models; --{role} states {stated:,}."
+
+
 def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
     """Warn of new rows that nothing trains."""
     new, length = preparation.new_pieces, preparation.settings.max_seq_length
@@ -365,15 +426,21 @@ def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: 
         )
 
 
-def _tell_of_corpus(corpus: Corpus, reporter: Reporter) -> None:
+def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporter: Reporter) -> None:
     record = corpus.record
-    reporter.noticed(f"The corpus has {record.tokens:,} tokens in {record.sequences:,} sequences.")
-    if record.trimmed:
-        reporter.noticed(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
-    if (share := record.trimmed / (record.tokens + record.trimmed)) > _MUCH_TRIMMED:
+    reporter.noticed(f"{name} has {record.tokens:,} tokens in {record.sequences:,} sequences.")
+    if record.lost.tokens:
+        share = record.lost.tokens / (record.tokens + record.lost.tokens)
+        tell = reporter.warned if share > _MUCH_TRIMMED else reporter.noticed
+        tell(
+            f"{name} is cut off where Google's code cuts it: {told(record.lost, record.tokens)}. --split-long-lines "
+            "keeps all of it."
+        )
+    filled = record.tokens / (record.sequences * corpus.max_length)
+    if filled < _LITTLE_FILLED and not options.one_sentence_per_line:
         reporter.warned(
-            f"{share:.0%} of the corpus is cut off and not trained on, since its lines are longer than a sequence: "
-            "write one sentence per line."
+            f"{name} fills its sequences to {filled:.0%}, since its documents are short: if they need not be kept "
+            "apart, as sentences on lines or rows of their own, --one-sentence-per-line packs them together."
         )
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         reporter.warned(

@@ -6,7 +6,7 @@ Importing it imports no framework: PyTorch is imported once a run begins.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_size
 from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
+from electra_convert.formats.names import DETECTOR_RECORD
 from electra_convert.frameworks import (
     import_accelerate,
     import_matplotlib_figure,
@@ -23,9 +24,11 @@ from electra_convert.frameworks import (
     import_transformers,
     require_packages,
 )
-from electra_convert.hub.download import local_source
+from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import locked
 from electra_convert.pretraining.batches import Batches
+from electra_convert.pretraining.corpus.places import Place, as_places
+from electra_convert.pretraining.obeyed import obeyed
 from electra_convert.pretraining.options import (
     ModelSize,
     Precision,
@@ -84,7 +87,7 @@ class Pretraining:
 
 @arguments_for_options()
 def pretrain(
-    corpus: str | Path | Sequence[str | Path],
+    corpus: str | Path | Sequence[str | Path] | Iterable[str],
     output: str | Path,
     reporter: Reporter | None = None,
     *,
@@ -95,7 +98,9 @@ def pretrain(
     strip_accents: bool | None = None,
     tokenize_chinese_chars: bool | None = None,
     added_tokens: str | Path | Sequence[str] | None = None,
+    text_column: str | int | None = None,
     one_sentence_per_line: bool = False,
+    split_long_lines: bool = False,
     model_size: ModelSize | None = None,
     steps: int | None = None,
     warmup_steps: int | None = None,
@@ -104,6 +109,8 @@ def pretrain(
     max_length: int | None = None,
     save_steps: int | None = None,
     hparams: str | Path | Mapping[str, Any] | None = None,
+    generator: str | Path | Mapping[str, Any] | None = None,
+    discriminator: str | Path | Mapping[str, Any] | None = None,
     init_from: str | Path | None = None,
     init_generator: str | Path | None = None,
     extend_vocabulary: str | Path | None = None,
@@ -113,7 +120,8 @@ def pretrain(
     overwrite: bool = False,
     export: Literal["tf", "tensorflow"] | None = None,
     seed: int = 0,
-    held_out: float = 0.01,
+    held_out: float | None = None,
+    eval_corpus: str | Path | None = None,
     accumulate: int = 1,
     memory_limit: int | str | None = None,
     precision: Precision = "float32",
@@ -133,7 +141,9 @@ def pretrain(
     'The corpus has ... tokens in ... sequences.'
 
     Args:
-        corpus: text files, folders of them, or TFRecords of google-research/electra.
+        corpus: files of text, JSON lines, CSV, TSV, Parquet or TFRecords of google-research/electra, folders of them,
+            hf://datasets/OWNER/NAME; or documents: a text each, from anything that can be iterated over. A list is of
+            documents where none of its texts is the name of a file, and one has a space in it.
         output: the folder of the run, with its checkpoints, reports and models.
         reporter: told how the run goes; by default a display in a notebook, and nobody elsewhere.
         vocab: a vocab.txt, or a tokenizer's folder, to borrow the vocabulary of.
@@ -143,7 +153,10 @@ def pretrain(
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
-        one_sentence_per_line: blank lines end no document.
+        text_column: the column of JSON lines, CSV, TSV and Parquet that holds the text: a name, or a number from 1
+            where there is no header.
+        one_sentence_per_line: blank lines and rows end no document.
+        split_long_lines: split lines that are longer than a sequence, so that no text is cut off.
         model_size: the discriminator's size; small by default.
         steps: the length of the whole run in optimiser steps; 1,000,000 by default.
         warmup_steps: the length of the warm-up in steps; 10,000 by default.
@@ -152,6 +165,9 @@ def pretrain(
         max_length: tokens a sequence, special ones included; 128 by default.
         save_steps: steps from one checkpoint to the next; 1,000 by default.
         hparams: all hparams of run_pretraining.py: a dictionary, JSON, or a file that holds it.
+        generator: the generator's configuration: a config.json of transformers, of any architecture that has a masked
+            language model, or sizes such as {"embedding_size": 128, "hidden_size": 64, "num_hidden_layers": 12}.
+        discriminator: the discriminator's, of any architecture that has an encoder.
         init_from: a checkpoint to start from, hf:// addresses included; one with optimiser slots is continued.
         init_generator: a generator to go with the discriminator, or encoder, that init_from is.
         extend_vocabulary: a file of new pieces, or a longer vocabulary, for which rows are added to init_from's.
@@ -161,7 +177,9 @@ def pretrain(
         overwrite: replace the run in output.
         export: "tf" to write a TensorFlow checkpoint too, with slots and step.
         seed: what all random numbers follow from.
-        held_out: the share of sequences held out for evaluation, from 0 up and below 1.
+        held_out: the share of sequences held out for evaluation, from 0 up and below 1; 0.01 by default, and 0 with
+            eval_corpus.
+        eval_corpus: another corpus to evaluate on.
         accumulate: compute each batch in so many parts, to take less memory.
         memory_limit: compute each batch in as many parts as keep a process below this: bytes, or text such as "2GB".
         precision: of matrix products; weights and optimiser stay float32.
@@ -177,6 +195,8 @@ def pretrain(
     """
     options = PretrainOptions(
         hparams=hparams,
+        generator=generator,
+        discriminator=discriminator,
         model_size=model_size,
         steps=steps,
         warmup_steps=warmup_steps,
@@ -190,7 +210,9 @@ def pretrain(
         strip_accents=strip_accents,
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=read_added_tokens(added_tokens),
+        text_column=text_column,
         one_sentence_per_line=one_sentence_per_line,
+        split_long_lines=split_long_lines,
         init_from=None if init_from is None else local_source(init_from),
         init_generator=None if init_generator is None else local_source(init_generator),
         extend_vocabulary=None if extend_vocabulary is None else Path(extend_vocabulary),
@@ -200,6 +222,7 @@ def pretrain(
         overwrite=overwrite,
         seed=seed,
         held_out=held_out,
+        eval_corpus=None if eval_corpus is None else as_source(eval_corpus),
         accumulate=accumulate,
         memory_limit=read_size(memory_limit),
         precision=precision,
@@ -208,9 +231,8 @@ def pretrain(
         export_tf=exports_tensorflow(export),
         cache=None if cache is None else Path(cache),
     )
-    places = [corpus] if isinstance(corpus, str | Path) else corpus
     told = _Warning(reporter or default_reporter())
-    return run_pretraining([Path(place) for place in places], Path(output), options, told)
+    return run_pretraining(as_places(corpus), Path(output), options, told)
 
 
 class _Warning(Relay):
@@ -223,13 +245,14 @@ class _Warning(Relay):
 
 
 def run_pretraining(
-    places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter
+    places: Sequence[Place], output: Path, options: PretrainOptions, reporter: Reporter
 ) -> Pretraining:
     """Pretrain, with the options already in one place.
 
     Raises:
         ElectraConvertError: as pretrain.
     """
+    options, notes = obeyed(options)
     # The other processes of a run come when the first may already have made its folder.
     rank = int(os.environ.get("RANK", "0"))
     if not rank:
@@ -241,7 +264,7 @@ def run_pretraining(
     # Used at the very end, which is no time to learn that it is missing.
     import_matplotlib_figure("to draw the curves of a run")
     try:
-        return _run(places, output, options, reporter)
+        return _run(places, output, options, notes, reporter)
     except RuntimeError as error:
         told = _told(error, rank, options.compile)
         if told is None:
@@ -276,29 +299,41 @@ def _told(error: RuntimeError, rank: int, compiled: bool) -> TrainingError | Non
     return None
 
 
-def _run(places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter) -> Pretraining:
+def _run(
+    places: Sequence[Place], output: Path, options: PretrainOptions, notes: Sequence[str], reporter: Reporter
+) -> Pretraining:
     from electra_convert.pretraining.checkpoints import latest
-    from electra_convert.pretraining.loop import train
+    from electra_convert.pretraining.loop import evaluate_alone, train
     from electra_convert.pretraining.run_files import RunFiles
-    from electra_convert.pretraining.train_state import begin, make_state
+    from electra_convert.pretraining.train_state import begin, begin_any, make_state
 
     accelerator = _accelerator(options)
     first = bool(accelerator.is_main_process)
     told = Relay(reporter if first else Silent())
+    for line in notes:
+        told.noticed(line)
     with ExitStack() as stack:
         saved, damaged = latest(output / CHECKPOINTS) if options.resume else (None, [])
         for line in damaged:
             told.warned(line)
-        start = stack.enter_context(opened(saved.models if saved else None, options))
+        # A checkpoint of models of any architecture is read once these are made.
+        any_models = saved is not None and (saved.models / "discriminator" / DETECTOR_RECORD).is_file()
+        start = None if any_models else stack.enter_context(opened(saved.models if saved else None, options))
         standing = identity(output) if options.overwrite else None
         if options.resume and first:
             stack.enter_context(locked(output))
+        if options.evaluate_only and start is None:
+            told.warned("No checkpoint was given (--init-from, --resume): what is evaluated has never been trained.")
         # Nothing is written before all is known to fit; the other processes read what the first one writes.
         with accelerator.main_process_first():
             preparation = _prepared(places, output, options, start, told, accelerator)
             _check_split(preparation, options, accelerator)
-            state = make_state(preparation, accelerator.device, options.compile)
-            begin(state, preparation.start, preparation.settings, options, told)
+            state = make_state(preparation, accelerator.device, options.compile, options.seed)
+            if preparation.designs:
+                folder, step = (saved.models, saved.step) if saved else (None, 0)
+                begin_any(state, folder, step, preparation.settings, told)
+            else:
+                begin(state, preparation.start, preparation.settings, options, told)
             if first and options.memory_limit is not None:
                 options = _within_memory(options.memory_limit, state, preparation, output, options, accelerator, told)
             new = None
@@ -312,8 +347,12 @@ def _run(places: Sequence[Path], output: Path, options: PretrainOptions, reporte
                 told.warned(line)
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
+        batches = _batches(preparation, options)
         with _interruption_told(output):
-            train(state, _batches(preparation, options), preparation.settings, options, accelerator, files)
+            if options.evaluate_only:
+                evaluate_alone(state, batches, preparation.settings, options, accelerator, files)
+            else:
+                train(state, batches, preparation.settings, options, accelerator, files)
         files.finish(state, options.export_tf)
     return Pretraining(
         output=output,
@@ -369,7 +408,7 @@ def _require_whole_copies(distribution: str) -> None:
 
 
 def _prepared(
-    places: Sequence[Path],
+    places: Sequence[Place],
     output: Path,
     options: PretrainOptions,
     start: Start | None,
@@ -400,8 +439,9 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     ids = preparation.pieces.vocabulary.ids
-    rows = next(iter(preparation.configs.values()))["vocab_size"]
-    return Batches(preparation.corpus, ids, preparation.settings, options.seed, options.held_out, rows)
+    settings, share = preparation.settings, options.held_out_share
+    rows = None if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
+    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, rows)
 
 
 def _within_memory(

@@ -178,29 +178,15 @@ def read_models(
         ConfigError: a conversion.json is damaged.
         CorruptFileError: a file is damaged.
     """
+    parts = [_read_part(location, open_source, translate) for location in locations]
     models: dict[Role, Model] = {}
-    sources: list[Source] = []
-    notices: list[str] = []
-    steps: list[Tensor] = []
-    unmapped: list[str] = []
-    left_out: list[str] = []
-    for location in locations:
-        source = open_source(location)
-        beside = _beside(location, open_source)
-        weights, unwrapped = _unwrapped(translate(source.tensors))
-        with _named_by_type(location):
-            state = _recognise(location.path, weights)
-            sizes = _sizes(location.path, state, weights)
-        optimizer = _optimizer(location, open_source)
-        sources.extend(opened for opened in (source, optimizer, beside) if opened)
-        if (role := state.head.role) in models:
+    for part in parts:
+        if (role := part.model.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
-        models[role] = _model(location, state, sizes, weights, optimizer.tensors if optimizer else {}, beside)
-        steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
-        notices.extend([*unwrapped, *_notices(location, state)])
-        unmapped.extend(weights[name].tensor.name for name in state.unexpected)
-        left_out.extend(weights[name].tensor.name for name in state.buffers)
-    record = next(iter(models.values())).record
+        models[role] = part.model
+    sources = tuple(source for part in parts for source in part.sources)
+    steps = [part.step for part in parts if part.step is not None]
+    record = parts[0].model.record
     return Checkpoint(
         path=path,
         name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
@@ -210,12 +196,47 @@ def read_models(
         models=models,
         step=_step(path, steps, record),
         step_tensor=steps[0] if steps else None,
-        unmapped=tuple(unmapped),
-        left_out=frozenset(left_out),
-        notices=tuple(notices),
+        unmapped=tuple(name for part in parts for name in part.unmapped),
+        left_out=frozenset(name for part in parts for name in part.left_out),
+        notices=tuple(notice for part in parts for notice in part.notices),
         folder=locations[0].folder,
-        sources=tuple(sources),
+        sources=sources,
         record=record,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A container's model, with what else of a checkpoint came with it."""
+
+    model: Model
+    sources: tuple[Source, ...]
+    step: Tensor | None
+    unmapped: tuple[str, ...]
+    left_out: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def _read_part(
+    location: Location,
+    open_source: OpenSource,
+    translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
+) -> _Part:
+    source = open_source(location)
+    beside = _beside(location, open_source)
+    weights, unwrapped = _unwrapped(translate(source.tensors))
+    with _named_by_type(location):
+        state = _recognise(location.path, weights)
+        sizes = _sizes(location.path, state, weights)
+    optimizer = _optimizer(location, open_source)
+    slots = optimizer.tensors if optimizer else {}
+    return _Part(
+        model=_model(location, state, sizes, weights, slots, beside),
+        sources=tuple(opened for opened in (source, optimizer, beside) if opened),
+        step=slots.get(STEP_NAME),
+        unmapped=tuple(weights[name].tensor.name for name in state.unexpected),
+        left_out=tuple(weights[name].tensor.name for name in state.buffers),
+        notices=(*unwrapped, *_notices(location, state)),
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
-from electra_convert.errors import VocabularyError, listing
+from electra_convert.errors import UsageError, VocabularyError, listing
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
     SPECIAL_TOKENS_FILE,
@@ -69,6 +69,10 @@ class TokenizerOptions:
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
     no_tokenizer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.no_tokenizer and replace(self, vocab=None, no_tokenizer=False).make_one:
+            raise UsageError("--no-tokenizer makes no tokenizer, and another option says how it is to be made")
 
     @property
     def make_one(self) -> bool:
@@ -450,5 +454,15 @@ def _absent(checkpoint: Checkpoint) -> str:
 def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> dict[str, bytes]:
     if not checkpoint.scheme.described or options.make_one:
         return {}
-    saved = {name: read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
+    saved = saved_files(model.folder)
     return saved if saved.keys() & {TOKENIZER_CONFIG_FILE, TOKENIZER_FILE} else {}
+
+
+def saved_files(folder: Path) -> dict[str, bytes]:
+    """The files of a transformers folder that its tokenizer is made of, by name.
+
+    Raises:
+        VocabularyError: one is far larger than any such file.
+        SourceError: one may not be read.
+    """
+    return {name: read_small(folder / name) for name in _SAVED if (folder / name).is_file()}
