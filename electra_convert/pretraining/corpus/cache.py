@@ -75,6 +75,10 @@ class Inputs:
     input_mask: NDArray[np.bool_]
     segment_ids: NDArray[np.int64]
 
+    def rows(self, part: slice) -> Inputs:
+        """Some of the sequences."""
+        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part])
+
 
 class Corpus:
     """The sequences of a corpus, in files that are mapped and never read as a whole."""
@@ -87,6 +91,13 @@ class Corpus:
 
     def __len__(self) -> int:
         return self.record.sequences
+
+    def counts(self, vocabulary: int) -> NDArray[np.int64]:
+        """How often each of the ids below a number occurs; reads all of the corpus, piece by piece."""
+        counts = np.zeros(vocabulary, np.int64)
+        for start in range(0, len(self._tokens), _PIECE):
+            counts += np.bincount(self._tokens[start : start + _PIECE], minlength=vocabulary)
+        return counts
 
     def occurring(self, first: int) -> int:
         """How many ids from the first up occur; reads all tokens, piece by piece."""
