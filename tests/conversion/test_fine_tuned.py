@@ -112,7 +112,7 @@ def test_a_reader_with_joint_prediction_converts_as_an_encoder_with_a_warning(tm
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["ElectraModel"]
     (warning,) = [line for line in result.warnings if "squad" in line]
     assert "joint_prediction" in warning
-    with pytest.raises(NamesError, match=r"head of squad cannot be converted .*joint_prediction"):
+    with pytest.raises(NamesError, match=r"head of squad cannot be converted: .*joint_prediction"):
         convert(TUNED / "squad_joint", tmp_path / "asked", task="squad", vocab=VOCABULARY)
     assert not (tmp_path / "asked").exists()
 

@@ -51,9 +51,11 @@ class Pairs:
     def remark(self, labels: int, hidden: int) -> str:
         """How many units do what."""
         copies, spare = copies_of(labels, hidden), spare_units(labels, hidden)
+        which = f"of {hidden} units, {hidden - spare}" if spare else f"all {hidden} units"
+        rest = f", {spare} are zero and get no gradient in further training" if spare else ""
         return (
-            f"Google's one dense layer is two here, exactly: of {hidden} units, {hidden - spare} carry the logits "
-            f"through the gelu ({copies} pairs a class), {spare} are zero and get no gradient in further training."
+            f"Google's one dense layer is two here, exactly: {which} carry the logits through the gelu ({copies} pairs "
+            f"a class){rest}."
         )
 
     def backward(self, weights: Mapping[str, Weight]) -> dict[str, Weight] | None:
