@@ -131,9 +131,7 @@ def test_columns_that_a_bias_rules_out_change_nothing_though_they_fill_blocks(mo
     expected = torch.nn.functional.cross_entropy(logits, targets % (VOCABULARY // 2), reduction="none")
     torch.testing.assert_close(softmax.losses, expected, rtol=1e-6, atol=2e-6)
     assert (softmax.sampled(uniforms(ROWS)) < VOCABULARY // 2).all()
-    found, wanted = (
-        gradients(losses, (hidden, weight), torch.ones(ROWS)) for losses in (softmax.losses, expected)
-    )
+    found, wanted = (gradients(losses, (hidden, weight), torch.ones(ROWS)) for losses in (softmax.losses, expected))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
