@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import CLIP_NORMS, HANDLED, TRAINING, check_keys
+from electra_convert.config.keys import CLIP_NORMS, HANDLED, OWN, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -150,7 +150,7 @@ class PretrainOptions:
             ConfigError: they are no hparams.
         """
         stated = self.stated_hparams
-        kept = {key: value for key, value in stated.given.items() if key in HANDLED or key in TRAINING}
+        kept = {key: value for key, value in stated.given.items() if key in {**HANDLED, **TRAINING, **OWN}}
         return replace(stated, given={**kept, **{key: value for _, key, value in self.shortcuts}})
 
 
