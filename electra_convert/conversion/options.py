@@ -27,6 +27,8 @@ class Options:
         lower_case: whether the tokenizer lower-cases; --uncased.
         added_tokens: pieces, or a file with one on each line.
         no_tokenizer: write no tokenizer files.
+        max_word_length: how many characters a word may have before it is [UNK].
+        kept_tokenizer: a folder with a tokenizer of any kind, which the model has as it is.
         labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
         exclude: patterns of names.
@@ -44,6 +46,8 @@ class Options:
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
     no_tokenizer: bool = False
+    max_word_length: int | None = None
+    kept_tokenizer: Path | None = None
     task: Choice | None = None
     labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
@@ -83,6 +87,8 @@ class Options:
             tokenize_chinese_chars=self.tokenize_chinese_chars,
             added_tokens=self.added_tokens,
             no_tokenizer=self.no_tokenizer,
+            max_word_length=self.max_word_length,
+            kept=self.kept_tokenizer,
         )
 
     @property

@@ -26,6 +26,7 @@ _HPARAMS: Mapping[str, str] = {
     "learning_rate": "learning_rate",
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
+    "tokenizer": "tokenizer",
 }
 _HELD_OUT = 0.01
 _LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
@@ -61,6 +62,8 @@ class PretrainOptions:
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
+    tokenizer: str | Path | None = None
+    words_file: Path | None = None
     text_column: str | int | None = None
     one_sentence_per_line: bool = False
     split_long_lines: bool = False
@@ -109,7 +112,7 @@ class PretrainOptions:
         check_keys({key: value for _, key, value in self.shortcuts}, "the options")
 
     @property
-    def tokenizer(self) -> TokenizerOptions:
+    def tokenizer_options(self) -> TokenizerOptions:
         """Those that are about the tokenizer."""
         return TokenizerOptions(
             vocab=self.vocab,
@@ -129,7 +132,11 @@ class PretrainOptions:
     @property
     def shortcuts(self) -> list[tuple[str, str, Any]]:
         """The hparams that were given as options of their own: the option, the hparam and its value."""
-        given = [(_flag(name), key, getattr(self, name)) for name, key in _HPARAMS.items()]
+        values = {name: getattr(self, name) for name in _HPARAMS}
+        given = [
+            (_flag(name), key, str(values[name]) if isinstance(values[name], Path) else values[name])
+            for name, key in _HPARAMS.items()
+        ]
         return [(flag, key, value) for flag, key, value in given if value is not None]
 
     @property
@@ -189,6 +196,7 @@ class Settings:
         max_seq_length: tokens a sequence, special ones included.
         save_checkpoints_steps: steps from one checkpoint to the next.
         keep_checkpoint_max: how many of the last checkpoints are kept; 0 for all.
+        whole_word_masking: whether all tokens of a word are masked together.
     """
 
     gen_weight: float
@@ -209,6 +217,7 @@ class Settings:
     max_seq_length: int
     save_checkpoints_steps: int
     keep_checkpoint_max: int
+    whole_word_masking: bool
 
 
 def training_settings(hparams: Hparams) -> Settings:

@@ -23,30 +23,21 @@ from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
 from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
-from electra_convert.pretraining.corpus.documents import lines_of_corpus
-from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
+from electra_convert.pretraining.corpus.files import parse_column
 from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.vocabulary import (
-    WordPieces,
-    checked_pieces,
-    read_word_pieces,
-    train_word_pieces,
-)
+from electra_convert.pretraining.corpus.unknown import WITHOUT_LONG_WORDS, told_of_long_words
+from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
+from electra_convert.pretraining.corpus.whole_words import Words, read_words
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.tokens import chosen_pieces, pieces_of, require_vocabulary, with_kind
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer import check_size
-from electra_convert.tokenizer.of_checkpoint import (
-    TokenizerOptions,
-    find_casing,
-    find_settings,
-    find_vocabulary,
-    saved_in,
-)
+from electra_convert.tokenizer.of_checkpoint import lacking_in_google
 
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 _SEGMENTS = 2
@@ -69,19 +60,21 @@ class Preparation:
         pieces: the vocabulary.
         corpus: the sequences.
         evaluated: those of a corpus of its own to evaluate on, or None.
+        words: what words are, where they are masked as a whole, or None.
     """
 
     settings: Settings
     layout: Layout
     findings: Findings
-    pieces: WordPieces
+    pieces: Pieces
     corpus: Corpus
     evaluated: Corpus | None = None
+    words: Words | None = None
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
         """The configuration of each model for transformers' ElectraConfig."""
-        pad = self.pieces.vocabulary.ids["[PAD]"]
+        pad = self.pieces.special_ids["[PAD]"]
         return {
             role: {**{key: value.value for key, value in config.values.items()}, "pad_token_id": pad}
             for role, config in self.findings.configs.items()
@@ -101,11 +94,13 @@ class Decided:
         pieces: the vocabulary.
         hparams: all that were stated.
         origins: where each value of each model's configuration came from.
+        words: what words are, where they are masked as a whole, or None.
     """
 
-    pieces: WordPieces
+    pieces: Pieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
+    words: Words | None = None
 
 
 def prepare(
@@ -131,16 +126,19 @@ def prepare(
     hparams = _with_own(_run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
     cache, column = options.cache or default_cache(), parse_column(options.text_column)
-    _require_vocabulary(options, start, decided)
+    if decided is None:
+        require_vocabulary(hparams, options, start is not None)
+    words = _words(hparams, options, decided)
     with brought(places, column, cache, reporter) as files:
         if start is not None:
             layout, findings = _found_models(start, given, hparams)
-            pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
+            pieces = decided.pieces if decided else pieces_of(start, hparams, options)
+            findings = replace(findings, hparams=with_kind(findings.hparams or hparams, pieces))
             rows = next(iter(start.models.values())).sizes.vocabulary
             _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
         else:
-            pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
-            hparams = _with_vocabulary(hparams, pieces)
+            pieces = decided.pieces if decided else chosen_pieces(files, hparams, options)
+            hparams = _with_vocabulary(with_kind(hparams, pieces), pieces)
             layout = LAYOUTS[hparams.layout or "default"]
             findings = _designed_models(hparams, layout)
         if decided is not None:
@@ -148,7 +146,7 @@ def prepare(
         settings = training_settings(hparams)
         _check_models(settings, findings)
         how = Tokenisation(
-            pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines
+            pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines, words
         )
         corpus = open_corpus(files, how, cache, reporter.tokenised)
     _require_sequence(corpus, how)
@@ -156,7 +154,7 @@ def prepare(
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
             evaluated = open_corpus(files, how, cache, reporter.tokenised)
-    preparation = Preparation(settings, layout, findings, pieces, corpus, evaluated)
+    preparation = Preparation(settings, layout, findings, pieces, corpus, evaluated, words)
     _tell(preparation, given, options, reporter)
     return preparation
 
@@ -327,7 +325,30 @@ def _check_models(settings: Settings, findings: Findings) -> None:
 # The vocabulary
 
 
-def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
+def _words(hparams: Hparams, options: PretrainOptions, decided: Decided | None) -> Words | None:
+    """What words are, where whole ones are masked.
+
+    Raises:
+        UsageError: words are listed, and none is masked as a whole.
+        VocabularyError: the list is none.
+    """
+    if not hparams["whole_word_masking"]:
+        if options.words_file is not None:
+            raise UsageError(
+                "--words-file lists the words that are masked as a whole, and whole_word_masking is not true",
+                "Give --hparams '{\"whole_word_masking\": true}' with it.",
+            )
+        return None
+    known = decided.words if decided is not None else None
+    if options.words_file is None:
+        return known or Words()
+    given = read_words(options.words_file)
+    if known is not None and known.listed != given.listed:
+        raise TrainingError(f"{options.words_file} does not list the words that the run began with", "Leave it out.")
+    return known or given
+
+
+def _with_vocabulary(hparams: Hparams, pieces: Pieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
     stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
     for rows in stated:
@@ -335,65 +356,26 @@ def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
     return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
 
 
-def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
+def _require_size(pieces: Pieces, rows: int, hint: str) -> None:
     try:
         check_size(pieces.vocabulary, rows, False)
     except VocabularyError as error:
         raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
-def _require_vocabulary(options: PretrainOptions, start: Checkpoint | None, decided: Decided | None) -> None:
-    """Refuse to do without one before a corpus is downloaded."""
-    if all(given is None for given in (start, decided, options.vocab, options.train_vocab)):
-        raise UsageError(
-            "no vocabulary to tokenise with",
-            "Borrow one with --vocab, or train one on the corpus with --train-vocab SIZE.",
-        )
-
-
-def _chosen_pieces(files: Sequence[CorpusFile], hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    stated = hparams["do_lower_case"]
-    if options.train_vocab is None:
-        return read_word_pieces(options.tokenizer, stated)
-    if recorded := next((file.path for file in files if file.kind == "TFRecords"), None):
-        raise CorpusError(
-            f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
-        )
-    lower_case = stated if options.lower_case is None else options.lower_case
-    tokenizer = replace(options.tokenizer, lower_case=lower_case)
-    return train_word_pieces(lambda: lines_of_corpus(files), options.train_vocab, tokenizer)
-
-
-def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    if options.vocab is not None:
-        return read_word_pieces(options.tokenizer, hparams["do_lower_case"])
-    model = next(iter(start.models.values()))
-    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
-    if vocabulary is None:
-        raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    casing = find_casing(start, model, vocabulary, hparams, options.tokenizer)
-    assert casing is not None  # a vocabulary always speaks for one
-    saved = saved_in(start, model, options.tokenizer)
-    settings = find_settings(vocabulary, casing, options.tokenizer, saved)
-    return checked_pieces(vocabulary, casing, settings, notices)
-
-
 # What a reader should know
 
 
 def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, reporter: Reporter) -> None:
-    tokenizer = preparation.pieces.settings
-    if options.export_tf and (tokenizer.added_tokens or not tokenizer.tokenize_chinese_chars):
-        reporter.noticed(
-            "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
-        )
+    if options.export_tf and (told := _lacking_in_google(preparation.pieces)) is not None:
+        reporter.noticed(told)
     for line in (*given.warnings, *preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)
-    _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
+    _tell_of_corpus("The corpus", preparation.corpus, preparation.pieces, options, reporter)
     if preparation.evaluated is not None:
-        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
+        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, preparation.pieces, options, reporter)
     settings = preparation.settings
     if settings.num_warmup_steps >= settings.num_train_steps:
         reporter.warned(
@@ -402,7 +384,18 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         )
 
 
-def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporter: Reporter) -> None:
+def _lacking_in_google(pieces: Pieces) -> str | None:
+    """What is said of a tokenizer that Google's code does not have; None where it has it."""
+    if not isinstance(pieces, WordPieces):
+        return lacking_in_google(bool(pieces.vocabulary.raw))
+    settings = pieces.settings
+    usual = settings.tokenize_chinese_chars and settings.longest_word == OWN["max_word_length"]
+    if usual and not settings.added_tokens:
+        return None
+    return "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
+
+
+def _tell_of_corpus(name: str, corpus: Corpus, pieces: Pieces, options: PretrainOptions, reporter: Reporter) -> None:
     record = corpus.record
     reporter.noticed(f"{name} has {record.tokens:,} tokens in {record.sequences:,} sequences.")
     if record.lost.tokens:
@@ -418,8 +411,14 @@ def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporte
             f"{name} fills its sequences to {filled:.0%}, since its documents are short: if they need not be kept "
             "apart, as sentences on lines or rows of their own, --one-sentence-per-line packs them together."
         )
+    if record.lost.overlong_words:
+        tell = reporter.warned if record.lost.overlong_words > _MANY_UNKNOWN * record.letters else reporter.noticed
+        told_of = told_of_long_words(record.lost.overlong_words, record.letters, pieces)
+        tell(f"{name} becomes [UNK] in part: {told_of}. {WITHOUT_LONG_WORDS}")
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         reporter.warned(
             f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
             "be the corpus's."
         )
+    elif record.unknown and not isinstance(pieces, WordPieces):
+        reporter.noticed(f"{record.unknown / record.tokens:.2g} of the tokens are [UNK].")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.errors import VocabularyError, listing
 from electra_convert.formats.beside import kind_of
 from electra_convert.formats.names import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
-from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, read_small
+from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, read_small
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -37,28 +37,43 @@ class SavedTokenizer:
     Attributes:
         files: what a model's folder has of it; tokenizer.json is among them.
         special: its own names of special tokens, by ELECTRA's; one without [UNK] knows no unknown words.
-        ids: of all its tokens, by their own names.
-        rows: how many rows an embedding needs for it.
-        model: the kind: BPE, Unigram, WordPiece or WordLevel.
+        vocabulary: its tokens, by their own names.
         notices: what a reader should know.
         warnings: what may well not be as it was meant.
     """
 
     files: Mapping[str, bytes]
     special: Mapping[str, str]
-    ids: Mapping[str, int] = field(repr=False)
-    rows: int
-    model: str
+    vocabulary: Vocabulary = field(repr=False)
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return self.rows
 
     @property
     def special_ids(self) -> dict[str, int]:
         """The id of each special token, by ELECTRA's name."""
-        return {name: self.ids[own] for name, own in self.special.items()}
+        ids = self.vocabulary.ids
+        return {name: ids[own] for name, own in self.special.items()}
+
+    @property
+    def longest_word(self) -> int | None:
+        """How many characters a word may have before it becomes [UNK]; None where it may be of any length."""
+        longest = self._model.get("max_input_chars_per_word")
+        return longest if isinstance(longest, int) else None
+
+    @property
+    def continuing(self) -> frozenset[int] | None:
+        """The ids of pieces that stand within a word; None where no mark tells them from others."""
+        prefix = self._model.get("continuing_subword_prefix")
+        if self._model.get("type") == "WordLevel":
+            return frozenset()
+        if not prefix:
+            return None
+        return frozenset(row for row, piece in enumerate(self.vocabulary.pieces) if piece.startswith(prefix))
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        model: dict[str, Any] = json.loads(self.files[TOKENIZER_FILE])["model"]
+        return model
 
     @property
     def definition(self) -> str:
@@ -118,8 +133,14 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
         kept = config or {"tokenizer_class": "PreTrainedTokenizerFast"}
         files = {**files, TOKENIZER_CONFIG_FILE: _as_json({**kept, **missing})}
     notices = _remarks(tokenizer, {ids[special["[CLS]"]], ids[special["[SEP]"]]}, folder)
-    kind = str(json.loads(files[TOKENIZER_FILE])["model"].get("type", "WordPiece"))
-    return SavedTokenizer(files, special, ids, max(ids.values()) + 1, kind, notices)
+    return SavedTokenizer(files, special, _vocabulary(ids, folder / TOKENIZER_FILE), notices)
+
+
+def _vocabulary(ids: Mapping[str, int], path: Path) -> Vocabulary:
+    """The tokens by their ids; of an id that none has, ""."""
+    names = {index: piece for piece, index in ids.items()}
+    pieces = tuple(names.get(index, "") for index in range(max(names) + 1))
+    return Vocabulary(pieces, b"", path)
 
 
 def _read(data: bytes, path: Path) -> Tokenizer:
@@ -141,9 +162,7 @@ def _object(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, An
     return value
 
 
-def _special(
-    ids: Mapping[str, int], config: Mapping[str, Any], tokenizer: Tokenizer, folder: Path
-) -> dict[str, str]:
+def _special(ids: Mapping[str, int], config: Mapping[str, Any], tokenizer: Tokenizer, folder: Path) -> dict[str, str]:
     """Find each special token: as the files name it, else by its usual names."""
     found = {name: _named(name, config) or _usual(name, ids) for name in SPECIAL_TOKENS}
     found["[UNK]"] = found["[UNK]"] or getattr(tokenizer.model, "unk_token", None)
