@@ -21,7 +21,7 @@ from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings, gather
 from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
-from electra_convert.formats.names import HPARAMS_FILE
+from electra_convert.formats.names import HPARAMS_FILE, VOCABULARY_FILE
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.files import parse_column
 from electra_convert.pretraining.corpus.losses import told
@@ -38,6 +38,7 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer import check_size
 from electra_convert.tokenizer.of_checkpoint import lacking_in_google
+from electra_convert.tokenizer.saved import SavedTokenizer
 
 _TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 _SEGMENTS = 2
@@ -387,7 +388,7 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
 def _lacking_in_google(pieces: Pieces) -> str | None:
     """What is said of a tokenizer that Google's code does not have; None where it has it."""
     if not isinstance(pieces, WordPieces):
-        return lacking_in_google(bool(pieces.vocabulary.raw))
+        return lacking_in_google(isinstance(pieces, SavedTokenizer) and VOCABULARY_FILE in pieces.files)
     settings = pieces.settings
     usual = settings.tokenize_chinese_chars and settings.longest_word == OWN["max_word_length"]
     if usual and not settings.added_tokens:

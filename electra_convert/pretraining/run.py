@@ -148,8 +148,8 @@ def pretrain(
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
-        tokenizer: "wordpiece"; "whitespace", in which each word between spaces is a token; "characters"; or the folder
-            of a tokenizer of any kind, which is taken as it is. "wordpiece" by default.
+        tokenizer: "wordpiece", the default; "whitespace", each word between spaces a token; "characters"; or the
+            folder of a tokenizer of any kind, which is taken as it is.
         words_file: a file with a word on each line, of a script without spaces, for the hparam whole_word_masking.
         text_column: the column of JSON lines, CSV, TSV and Parquet that holds the text: a name, or a number from 1
             where there is no header.

@@ -33,32 +33,42 @@ MOST_LETTERS = 100_000_000
 
 
 class Pieces(Protocol):
-    """The role of a tokenizer that a corpus is tokenised with.
-
-    Attributes:
-        vocabulary: its tokens.
-        special_ids: the id of each special token, by ELECTRA's name; [UNK] may be missing.
-        definition: the tokenizer as tokenizer.json, to which special tokens in a text are text.
-        longest_word: how many characters a word may have before it is [UNK]; None for any.
-        continuing: the ids of pieces that stand within a word; None where no mark tells.
-        notices: what a reader should know.
-        warnings: what may well not be as it was meant.
-    """
+    """The role of a tokenizer that a corpus is tokenised with."""
 
     @property
-    def vocabulary(self) -> Vocabulary: ...
+    def vocabulary(self) -> Vocabulary:
+        """Its tokens."""
+        ...
+
     @property
-    def special_ids(self) -> Mapping[str, int]: ...
+    def special_ids(self) -> Mapping[str, int]:
+        """The id of each special token, by ELECTRA's name; [UNK] may be missing."""
+        ...
+
     @property
-    def definition(self) -> str: ...
+    def definition(self) -> str:
+        """The tokenizer as tokenizer.json, to which special tokens in a text are text."""
+        ...
+
     @property
-    def longest_word(self) -> int | None: ...
+    def longest_word(self) -> int | None:
+        """How many characters a word may have before it is [UNK]; None for any."""
+        ...
+
     @property
-    def continuing(self) -> frozenset[int] | None: ...
+    def continuing(self) -> frozenset[int] | None:
+        """The ids of pieces that stand within a word; None where no mark tells."""
+        ...
+
     @property
-    def notices(self) -> tuple[str, ...]: ...
+    def notices(self) -> tuple[str, ...]:
+        """What a reader should know."""
+        ...
+
     @property
-    def warnings(self) -> tuple[str, ...]: ...
+    def warnings(self) -> tuple[str, ...]:
+        """What may well not be as it was meant."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Set in an id, until it is stored and after, of a token that continues the word of the token before it.
 CONTINUES = 1 << 30
 _SPACE, _SIGN, _LETTER = 0, 1, 2
+_A_LIST = "Give a text file with one word on each line."
 _RUN = re.compile(rf"{chr(_LETTER)}+")
 
 
@@ -63,12 +64,10 @@ def read_words(path: Path) -> Words:
     try:
         lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise VocabularyError(
-            f"{path} is not UTF-8: {error}", "Give a text file with one word on each line."
-        ) from error
+        raise VocabularyError(f"{path} is not UTF-8: {error}", _A_LIST) from error
     listed = frozenset(parts[0] for line in lines if (parts := line.split()))
     if not listed:
-        raise VocabularyError(f"{path} has no words", "Give a text file with one word on each line.")
+        raise VocabularyError(f"{path} has no words", _A_LIST)
     return Words(listed, raw)
 
 
