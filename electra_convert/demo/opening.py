@@ -29,7 +29,7 @@ from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.coverage import check
-from electra_convert.tokenizer.kinds import other_tokenizer
+from electra_convert.tokenizer.kinds import code_of_folder, other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_casing,
@@ -38,6 +38,7 @@ from electra_convert.tokenizer.of_checkpoint import (
     findings_of_folder,
     saved_in,
 )
+from electra_convert.tokenizer.saved import read_saved_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -133,11 +134,11 @@ def load(
         checkpoint.require_mapped()
         require_tied(checkpoint.path, model)
         findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
-        tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
+        tokenizer, names, notices = _tokenizer(checkpoint, model, findings, options)
         with naming(checkpoint.path):
             weights = {name: weight.read_float32() for name, weight in model.weights.items()}
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
-    ids = _checked_ids(tokenizer, model)
+    ids = _checked_ids(tokenizer, names, model)
     if model.sizes.positions < 3:
         raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
@@ -145,7 +146,8 @@ def load(
         role=role,
         network=Network(_architecture(checkpoint, model, findings), weights, place),
         tokenizer=tokenizer,
-        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        special={token: ids[own] for token, own in names.items()},
+        spelt=names,
         positions=model.sizes.positions,
         notices=(*notices, *electric, *findings.warnings),
     )
@@ -202,18 +204,27 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
 
 def _tokenizer(
     checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
-) -> tuple[Tokenizer, tuple[str, ...]]:
-    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
+) -> tuple[Tokenizer, Mapping[str, str], tuple[str, ...]]:
+    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it.
+
+    Returns:
+        The tokenizer, how it spells each of ELECTRA's special tokens, and what is to be said of it.
+    """
     from tokenizers import Tokenizer
 
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
-    if checkpoint.scheme.described and options.vocab is None and (other := other_tokenizer(model.folder)):
+    names: Mapping[str, str] = {token: token for token in tokenizer_files.SPECIAL_TOKENS}
+    other = other_tokenizer(model.folder) if checkpoint.scheme.described and options.vocab is None else None
+    if other and (options.make_one or not path.is_file() or code_of_folder(model.folder)):
         raise VocabularyError(
             f"{model.folder}: its tokenizer is {other}, which is not run here; ELECTRA's would give other tokens",
             "Use the model in transformers; or give a vocabulary of ELECTRA's kind with --vocab.",
         )
-    if checkpoint.scheme.described and not options.make_one and path.is_file():
+    if other:
+        saved = read_saved_tokenizer(model.folder)
+        data, names = saved.files[TOKENIZER_FILE], saved.special
+    elif checkpoint.scheme.described and not options.make_one and path.is_file():
         data = tokenizer_files.read_small(path)
         found = findings_of_folder(model.folder)
         notices = (*found.notices, *found.warnings)
@@ -229,7 +240,7 @@ def _tokenizer(
         raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return tokenizer, notices
+    return tokenizer, names, notices
 
 
 def _made_of_vocabulary(
@@ -250,9 +261,9 @@ def _made_of_vocabulary(
     return data, (*notices, *told, *found.notices, *found.warnings)
 
 
-def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
+def _checked_ids(tokenizer: Tokenizer, names: Mapping[str, str], model: Model) -> dict[str, int]:
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
+    if missing := [token for token in names.values() if token not in ids]:
         raise VocabularyError(
             f"the tokenizer of {model.folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
         )
@@ -262,9 +273,10 @@ def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
             f"{model.sizes.vocabulary} rows",
             "This vocabulary belongs to another model.",
         )
-    if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
+    mask = names["[MASK]"]
+    if (read := tokenizer.encode(mask, add_special_tokens=False)).ids != [ids[mask]]:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} reads [MASK] as {listing(read.tokens)}, not as one token",
+            f"the tokenizer of {model.folder} reads {mask} as {listing(read.tokens)}, not as one token",
             "Give the model's vocabulary with --vocab.",
         )
     return ids

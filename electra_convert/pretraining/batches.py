@@ -22,6 +22,8 @@ from electra_convert.pretraining.options import Settings
 _HELD_OUT, _ORDER, _TRAINING, _EVALUATION, _DROPOUT, _WEIGHTS = range(6)
 # The share of the chosen tokens that become [MASK]; the rest stay and are predicted all the same.
 _REPLACED = 0.85
+# Sequences that are looked at where all would take too long.
+_LOOKED_AT = 1000
 _NEVER_MASKED = ("[CLS]", "[SEP]", "[MASK]", "[PAD]")
 
 
@@ -145,8 +147,7 @@ def mask(inputs: Inputs, draws: Draws, ids: Mapping[str, int], settings: Setting
     Returns:
         The batch; a sequence without any token that may be masked has none.
     """
-    never = np.array([ids[token] for token in _NEVER_MASKED])
-    candidates = inputs.input_mask & ~np.isin(inputs.input_ids, never)
+    candidates = _candidates(inputs, ids)
     counts = np.minimum(_wanted(inputs, settings), candidates.sum(axis=1))
     order = np.where(candidates, draws.order[:, : candidates.shape[1]], np.inf)
     width = min(settings.max_predictions_per_seq, order.shape[1])
@@ -160,6 +161,26 @@ def mask(inputs: Inputs, draws: Draws, ids: Mapping[str, int], settings: Setting
     rows, columns = np.nonzero(weights & (draws.replace[:, :width] < _REPLACED))
     masked_ids[rows, positions[rows, columns]] = ids["[MASK]"]
     return Batch(inputs, masked_ids, positions, weights.astype(np.float32), draws.sample[:, :width])
+
+
+def _candidates(inputs: Inputs, ids: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Which tokens may be masked, [batch, length]."""
+    never = np.array([ids[token] for token in _NEVER_MASKED])
+    may: NDArray[np.bool_] = inputs.input_mask & ~np.isin(inputs.input_ids, never)
+    return may
+
+
+def share_in_long_words(corpus: Corpus, ids: Mapping[str, int], settings: Settings) -> float:
+    """The share of the tokens of a corpus that stand in words of more tokens than are masked of their sequence, so
+    that they never are; of a thousand of its sequences where it has more."""
+    inputs = corpus.read(np.unique(np.linspace(0, len(corpus) - 1, min(len(corpus), _LOOKED_AT)).astype(np.int64)))
+    candidates = _candidates(inputs, ids)
+    begins = _words_begin(inputs, candidates)
+    within = 0
+    for row, wanted in enumerate(_wanted(inputs, settings)):
+        lengths = np.bincount(np.cumsum(begins[row])[candidates[row]])
+        within += int(lengths[lengths > wanted].sum())
+    return within / max(1, int(candidates.sum()))
 
 
 def _words_begin(inputs: Inputs, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:

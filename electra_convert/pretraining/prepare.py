@@ -22,6 +22,7 @@ from electra_convert.config.sources import Findings, gather
 from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
 from electra_convert.formats.names import HPARAMS_FILE, VOCABULARY_FILE
+from electra_convert.pretraining.batches import share_in_long_words
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.files import parse_column
 from electra_convert.pretraining.corpus.losses import told
@@ -46,6 +47,8 @@ _SEGMENTS = 2
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
 _MUCH_TRIMMED = 0.2
+# Words that can never be masked as a whole, where they are more than this share, are most likely none.
+_MOSTLY_LONG = 0.5
 # And sequences that are less than so full.
 _LITTLE_FILLED = 0.5
 
@@ -151,6 +154,8 @@ def prepare(
         )
         corpus = open_corpus(files, how, cache, reporter.tokenised)
     _require_sequence(corpus, how)
+    if words is not None:
+        _require_words(corpus, pieces, settings, words, reporter)
     evaluated = None
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
@@ -166,6 +171,23 @@ def _require_sequence(corpus: Corpus, how: Tokenisation) -> None:
             f"the corpus has {tokens} tokens, less than one sequence of {how.max_length}",
             "Give more text, or a shorter max_seq_length in --hparams.",
         )
+
+
+def _require_words(corpus: Corpus, pieces: Pieces, settings: Settings, words: Words, reporter: Reporter) -> None:
+    """Refuse to mask whole words where most are too long to be, as where nothing tells them apart.
+
+    Raises:
+        CorpusError: most of the corpus would never be masked.
+    """
+    share = share_in_long_words(corpus, pieces.special_ids, settings)
+    told = f"{share:.0%} of the tokens stand in words of more tokens than are masked of a sequence, so that they never are"
+    instead = "separate words by spaces" if words.listed else "separate words by spaces, or list them in --words-file"
+    if share > _MOSTLY_LONG:
+        raise CorpusError(
+            f"whole_word_masking: {told}", f"Of a script without spaces, {instead}; or leave whole_word_masking out."
+        )
+    if share > _MANY_UNKNOWN:
+        reporter.warned(f"{told}. Of a script without spaces, {instead}.")
 
 
 def default_cache() -> Path:
