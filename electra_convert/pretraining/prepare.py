@@ -180,7 +180,7 @@ def _require_words(corpus: Corpus, pieces: Pieces, settings: Settings, words: Wo
         CorpusError: most of the corpus would never be masked.
     """
     share = share_in_long_words(corpus, pieces.special_ids, settings)
-    told = f"{share:.0%} of the tokens stand in words of more tokens than are masked of a sequence, so that they never are"
+    told = f"{share:.0%} of the tokens stand in words of more tokens than are masked of a sequence, and never are"
     instead = "separate words by spaces" if words.listed else "separate words by spaces, or list them in --words-file"
     if share > _MOSTLY_LONG:
         raise CorpusError(
@@ -444,4 +444,4 @@ def _tell_of_corpus(name: str, corpus: Corpus, pieces: Pieces, options: Pretrain
             "be the corpus's."
         )
     elif record.unknown and not isinstance(pieces, WordPieces):
-        reporter.noticed(f"{record.unknown / record.tokens:.2g} of the tokens are [UNK].")
+        reporter.noticed(f"{record.unknown / record.tokens:.1%} of the tokens are [UNK].")
