@@ -181,7 +181,7 @@ def _require_words(corpus: Corpus, pieces: Pieces, settings: Settings, words: Wo
     """
     share = share_in_long_words(corpus, pieces.special_ids, settings)
     told = f"{share:.0%} of the tokens stand in words of more tokens than are masked of a sequence, and never are"
-    instead = "separate words by spaces" if words.listed else "separate words by spaces, or list them in --words-file"
+    instead = f"separate words by spaces{'' if words.listed else ', or list them with --words-file FILE'}"
     if share > _MOSTLY_LONG:
         raise CorpusError(
             f"whole_word_masking: {told}", f"Of a script without spaces, {instead}; or leave whole_word_masking out."
