@@ -119,8 +119,7 @@ def warn_caller(line: str) -> None:
 def arguments_for_options(**renamed: str) -> Iterator[None]:
     """Have what is raised within speak of a Python function's arguments, and show its hint below its traceback.
 
-    Args:
-        renamed: arguments that are called otherwise than their options, such as model="role".
+    Arguments that are called otherwise than their options are given as model="role".
 
     Raises:
         ElectraConvertError: the same error, with `vocab=` where it said `--vocab`.

@@ -20,12 +20,6 @@ _REPLACED = ".replaced"
 def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[Path] = ()) -> None:
     """Refuse a place that must not be written to, before any work is done.
 
-    Args:
-        target: the folder to be made.
-        source: what is being read.
-        overwrite: whether an existing folder may be replaced.
-        others: what else is read, which must not be replaced either.
-
     Raises:
         OutputError: it has no name of its own, exists, lies inside the source, holds something that is read, or its
             parent is not a folder.
@@ -75,12 +69,7 @@ def follow(path: Path) -> Path:
 def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
     """Fill a staging folder, and give it the target's name only when all of it is on disk.
 
-    Args:
-        target: the folder to be made; check_target has passed.
-        overwrite: whether an existing folder is replaced: moved aside, and deleted once the new one stands.
-
-    Yields:
-        The staging folder to write into.
+    A folder that has the name is moved aside, and deleted once the new one stands.
 
     Raises:
         OutputError: it cannot be written.

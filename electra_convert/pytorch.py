@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
+from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
 from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import collapse
@@ -29,16 +32,10 @@ def load_folder(
     precision: Precision = "float32",
     ignored: Collection[str] = (),
 ) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
-    """Load a model with transformers' own from_pretrained, as any user would.
+    """Load a model with transformers' own from_pretrained, as any user would: in evaluation mode, on the CPU.
 
-    Args:
-        folder: a transformers model folder.
-        head: what stands on its encoder.
-        precision: what it is to compute in, whatever the weights are stored in.
-        ignored: parameters of the folder that the class has no place for, such as a fine-tuned head's.
-
-    Returns:
-        A model of the class that the head names, in evaluation mode on the CPU.
+    It computes in the precision asked for, whatever the weights are stored in. Parameters of the folder that the
+    class of the head has no place for, such as a fine-tuned head's, may be ignored.
 
     Raises:
         MissingPackageError: PyTorch or transformers is not installed.
@@ -48,14 +45,24 @@ def load_folder(
     return _from_pretrained(str(folder), import_class(head), precision, ignored, folder=folder)
 
 
-def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
-    """Make a model of tensors in memory, as load_folder does of a folder.
+def load_architecture(folder: Path) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
+    """Load a model of the class that its config.json names, as load_folder does; no layer is made up beside it.
 
-    Args:
-        name: what to call it in messages.
-        config: its config.json, which names its class and its dtype.
-        tensors: a torch.Tensor for each of its parameters; the model may keep them.
+    Raises:
+        SourceError: there is no config.json that names a class, or transformers has none of that name.
     """
+    transformers, path = import_transformers("to load it"), folder / CONFIG_FILE
+    named: Any = decode_object(path.read_bytes(), str(path)).get("architectures") if path.is_file() else None
+    model_class = getattr(transformers, str(named[0]), None) if isinstance(named, list) and named else None
+    if model_class is None:
+        raise SourceError(f"{path} names no class that transformers {transformers.__version__} has")
+    pooler = "add_pooling_layer" in signature(model_class.__init__).parameters
+    without: dict[str, Any] = {"add_pooling_layer": False} if pooler else {}
+    return _from_pretrained(str(folder), model_class, "float32", folder=folder, **without)
+
+
+def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
+    """Make a model of its config.json and a torch.Tensor for each parameter, which it may keep."""
     transformers, architecture = import_transformers("to load it"), config["architectures"][0]
     model_class = getattr(transformers, architecture, None)
     if model_class is None:

@@ -1,14 +1,20 @@
-"""electra-convert card."""
+"""electra-convert card, and its results in words and in JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.printing import as_text, one_line, print_json, print_message, print_result
 from electra_convert.cli.shared import metadata_options, output_options
 from electra_convert.cli.values import PATH
+
+if TYPE_CHECKING:
+    from electra_convert.hub.card.writing import Card
 
 GUIDE = Guide(
     arguments={"FOLDER": "A transformers model, or a folder with a pair of them."},
@@ -40,8 +46,6 @@ def command(
     rewritten, and keys missing from the front matter are added. Licences and languages are checked by
     the Hub, when the model is uploaded.
     """
-    from electra_convert.cli.hub_report import card_fields, card_text
-    from electra_convert.cli.printing import as_text, print_json, print_message, print_result
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.card.writing import write_cards
 
@@ -57,3 +61,27 @@ def command(
         for card in cards:
             for line in card.notices:
                 print_message("Note", line)
+
+
+def card_fields(cards: Sequence[Card], dry_run: bool) -> dict[str, Any]:
+    """What `card --json` prints."""
+    return {
+        "cards": [
+            {
+                "path": str(card.path),
+                "changed": card.changed,
+                "verification": card.verification,
+                "text": card.text,
+                "notices": card.notices,
+            }
+            for card in cards
+        ],
+        "dry_run": dry_run,
+    }
+
+
+def card_text(cards: Sequence[Card], dry_run: bool) -> str:
+    """What `card` prints: where the cards are, or, of a dry run, the cards."""
+    if dry_run:
+        return "\n".join(f"{one_line(str(card.path))}\n\n{as_text(card.text.splitlines())}" for card in cards)
+    return as_text(f"Wrote {card.path}" if card.changed else f"{card.path} is as it should be" for card in cards)

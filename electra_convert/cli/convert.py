@@ -1,22 +1,40 @@
-"""electra-convert convert."""
+"""electra-convert convert, and its result in words and in JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.printing import (
+    as_text,
+    one_line,
+    print_json,
+    print_messages,
+    print_result,
+    progress_bar,
+    source_line,
+    table,
+    wrapped,
+)
 from electra_convert.cli.shared import (
     SOURCE_IS,
     config_options,
     exclude_option,
     output_options,
     prepare_hub,
+    task_options,
     tokenizer_options,
 )
-from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+from electra_convert.cli.values import PATH, SOURCE
+from electra_convert.errors import counted
+
+if TYPE_CHECKING:
+    from electra_convert.config.resolve import Value
+    from electra_convert.conversion.convert import Conversion
 
 GUIDE = Guide(
     arguments={
@@ -74,19 +92,7 @@ GUIDE = Guide(
     default=True,
     help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
-@click.option(
-    "--task",
-    metavar="NAME[=KIND]",
-    help="Of a fine-tuned TensorFlow checkpoint: the task whose head is wanted; by default, every one whose name "
-    "tells what it is. KIND says it otherwise: text-classification, regression, token-classification or "
-    "question-answering.",
-)
-@click.option(
-    "--labels",
-    type=TEXT_OR_FILE,
-    metavar="FILE|A,B,...",
-    help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
-)
+@task_options
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
@@ -124,7 +130,12 @@ GUIDE = Guide(
 def command(
     source: str | Path,
     output: Path,
+    vocab: Path | None,
+    pad_vocab: bool,
     cased: bool | None,
+    strip_accents: bool | None,
+    tokenize_chinese_chars: bool | None,
+    added_tokens: Path | None,
     tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
@@ -138,19 +149,25 @@ def command(
     transformers model, or such a pair, becomes a TensorFlow checkpoint that Google's code can load. Whatever is
     guessed, changed or left out is reported.
     """
-    from electra_convert.cli.printing import one_line, print_json, print_messages, print_result, progress_bar
-    from electra_convert.cli.report import conversion_fields, conversion_text
     from electra_convert.conversion.convert import run_conversion
     from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
     from electra_convert.schemes.layouts import read_task
+    from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:
         given["generator"] = local_source(given["generator"])
     options = Options(
-        lower_case=None if cased is None else not cased,
-        no_tokenizer=not tokenizer,
+        tokenizer=TokenizerOptions(
+            vocab=vocab,
+            pad_vocab=pad_vocab,
+            lower_case=None if cased is None else not cased,
+            strip_accents=strip_accents,
+            tokenize_chinese_chars=tokenize_chinese_chars,
+            added_tokens=added_tokens,
+            no_tokenizer=not tokenizer,
+        ),
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
         **given,
@@ -164,3 +181,45 @@ def command(
     print_result(one_line(str(output)) if quiet else conversion_text(result), done)
     if not quiet:
         print_messages(result.notices, result.warnings)
+
+
+def conversion_fields(result: Conversion) -> dict[str, Any]:
+    """What `convert --json` prints."""
+    from electra_convert.config.record import described
+
+    return {
+        "source": str(result.source),
+        "output": str(result.output),
+        "format": result.format,
+        "to": result.to,
+        "variant": result.layout,
+        "step": result.step,
+        "models": {
+            role: {"config": described(config), "parameters": result.parameters[role]}
+            for role, config in result.models.items()
+        },
+        "files": result.files,
+        "notices": result.notices,
+        "warnings": result.warnings,
+        "dry_run": result.dry_run,
+    }
+
+
+def conversion_text(result: Conversion) -> str:
+    """What `convert` prints."""
+    verb = "Would write" if result.dry_run else "Wrote"
+    lines = [source_line(result.format, result.layout, result.step)]
+    for role, config in result.models.items():
+        lines += wrapped(_model_line(role, result.parameters[role], config))
+    files = [(f"{size:,}", name) for name, size in result.files.items()]
+    return as_text([*lines, f"{verb} {result.output}", *table(files)])
+
+
+def _model_line(name: str, parameters: int, config: Mapping[str, Value]) -> str:
+    """What a model is, with the origin of what its weights do not tell."""
+    layers, width = (config[key].value for key in ("num_hidden_layers", "hidden_size"))
+    heads, activation = config["num_attention_heads"], config["hidden_act"]
+    return (
+        f"{name}: {parameters:,} parameters, {counted(layers, 'layer')} of width {width}, "
+        f"{counted(heads.value, 'head')} ({heads.origin}), {activation.value} ({activation.origin})"
+    )

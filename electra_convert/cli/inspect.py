@@ -1,14 +1,29 @@
-"""electra-convert inspect."""
+"""electra-convert inspect, and what it found in words and in JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.printing import (
+    as_text,
+    print_json,
+    print_messages,
+    print_result,
+    progress_bar,
+    source_line,
+    table,
+)
 from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
 from electra_convert.cli.values import SOURCE
+
+if TYPE_CHECKING:
+    from electra_convert.config.resolve import Value
+    from electra_convert.conversion.inspect import Inspection
 
 GUIDE = Guide(
     arguments={"SOURCE": SOURCE_IS},
@@ -39,8 +54,6 @@ def command(
 
     Only the index of the checkpoint is read, and the head of a fine-tuned model, unless --check is given.
     """
-    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
-    from electra_convert.cli.report import inspection_fields, inspection_text
     from electra_convert.conversion.inspect import run_inspection
 
     prepare_hub(quiet or as_json)
@@ -52,3 +65,46 @@ def command(
     print_result(inspection_text(result))
     if not quiet:
         print_messages([], result.warnings)
+
+
+def inspection_fields(result: Inspection) -> dict[str, Any]:
+    """What `inspect --json` prints."""
+    from electra_convert.config.record import described
+
+    fields = {
+        "source": str(result.source),
+        "format": result.format,
+        "variant": result.layout,
+        "step": result.step,
+        "slots": result.slots,
+        "models": {
+            role: {
+                "architecture": model.architecture,
+                "config": described(model.config),
+                "parameters": model.parameters,
+            }
+            for role, model in result.models.items()
+        },
+        "unmapped": result.unmapped,
+        "warnings": result.warnings,
+    }
+    return fields if result.checked is None else {**fields, "checked_bytes": result.checked}
+
+
+def inspection_text(result: Inspection) -> str:
+    """What `inspect` prints."""
+    lines = [str(result.source), source_line(result.format, result.layout, result.step)]
+    lines.append(f"Optimiser slots: {result.slots}.")
+    for role, model in result.models.items():
+        lines += ["", f"{role}: {model.architecture}, {model.parameters:,} parameters", *_config_lines(model.config)]
+    if result.unmapped:
+        lines += ["", "Not part of any model this tool knows:", *(f"  {name}" for name in result.unmapped)]
+    if result.checked is not None:
+        # safetensors files hold no checksums.
+        sound = "every checksum that the files hold is right, and every weight is finite"
+        lines += ["", f"Checked: {result.checked:,} bytes read; {sound}."]
+    return as_text(lines)
+
+
+def _config_lines(config: Mapping[str, Value]) -> list[str]:
+    return table([(key, str(value.value), f"({value.origin})") for key, value in config.items()])

@@ -6,14 +6,25 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.printing import on_terminal, one_line, print_json, print_message, print_result
+from electra_convert.cli.printing import (
+    as_text,
+    on_terminal,
+    one_line,
+    print_json,
+    print_message,
+    print_result,
+    table,
+)
 from electra_convert.cli.shared import output_options, prepare_hub, tokenizer_options
 from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+
+if TYPE_CHECKING:
+    from electra_convert.pretraining.run import Pretraining
 
 GUIDE = Guide(
     arguments={
@@ -23,7 +34,6 @@ GUIDE = Guide(
         "OUTPUT": "The folder of the run: the trained pair in model/, and what --resume needs in checkpoints/.",
     },
     groups={
-        "Corpus": "text-column split-long-lines",
         "Vocabulary": "vocab train-vocab tokenizer cased",
         "The run": "model-size steps batch-size init-from resume overwrite",
         "Output": "export json quiet",
@@ -89,10 +99,38 @@ GUIDE = Guide(
     help="These and all other hparams, as Google's run_pretraining.py takes them.",
 )
 @click.option(
+    "--generator",
+    type=TEXT_OR_FILE,
+    metavar="JSON|FILE",
+    help="The generator's configuration: a config.json of transformers of any architecture, or sizes.",
+)
+@click.option(
+    "--discriminator", type=TEXT_OR_FILE, metavar="JSON|FILE", help="The discriminator's configuration, likewise."
+)
+@click.option(
     "--init-from",
     type=SOURCE,
     metavar="SOURCE",
-    help="Start from a checkpoint. If it has optimiser slots, its run continues where it stopped.",
+    help="Start from a checkpoint: a pair, whose run continues if it has optimiser slots, or a discriminator or "
+    "fine-tuned model alone.",
+)
+@click.option(
+    "--init-generator",
+    type=SOURCE,
+    metavar="SOURCE",
+    help="Take the generator from here, where --init-from is a discriminator alone. By default a new one is made.",
+)
+@click.option(
+    "--extend-vocabulary",
+    type=PATH,
+    metavar="FILE",
+    help="Add rows to the embeddings of --init-from for new pieces: one a line, or a vocabulary that ends with them.",
+)
+@click.option(
+    "--extend-positions",
+    type=int,
+    metavar="N",
+    help="Add rows to the position embeddings of --init-from, up to N; sequences are as long without --max-length.",
 )
 @click.option(
     "--reset-optimizer", is_flag=True, help="Take only the weights of --init-from, and begin a new schedule."
@@ -141,12 +179,12 @@ def command(
     cased: bool | None,
     export: str | None,
     init_from: str | Path | None,
+    init_generator: str | Path | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
 ) -> None:
     """Pretrain an ELECTRA generator and discriminator on CORPUS, and keep the run in the folder OUTPUT."""
-    from electra_convert.cli.report import pretraining_fields, pretraining_text
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.prepare import default_cache
@@ -157,6 +195,7 @@ def command(
         lower_case=None if cased is None else not cased,
         export_tf=export == "tf",
         init_from=None if init_from is None else local_source(init_from),
+        init_generator=None if init_generator is None else local_source(init_generator),
         **given,
     )
     with training_display(quiet or as_json) as display:
@@ -240,3 +279,36 @@ class TrainingDisplay:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, losses="")
         self._bars.update(self._tasks[name], completed=done, total=total, losses=losses)
+
+
+def pretraining_fields(result: Pretraining) -> dict[str, Any]:
+    """What `pretrain --json` prints."""
+    return {
+        "output": str(result.output),
+        "model": str(result.model),
+        "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
+        "step": result.step,
+        "metrics": result.metrics,
+        "notices": result.notes,
+        "warnings": result.warnings,
+    }
+
+
+def pretraining_text(result: Pretraining) -> str:
+    """What `pretrain` prints."""
+    lines = [
+        f"Trained to step {result.step}.",
+        *table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
+    ]
+    written = [
+        (f"{_size(path):,}", f"{path.name}/" if path.is_dir() else path.name)
+        for path in sorted(result.output.iterdir())
+    ]
+    lines += ["", f"Wrote {result.model}"]
+    lines += [] if result.tensorflow is None else [f"Wrote {result.tensorflow}"]
+    return as_text([*lines, f"All of {result.output}, the run's folder:", *table(written)])
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    return sum(one.stat().st_size for one in ([path] if path.is_file() else path.rglob("*")) if one.is_file())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -59,6 +58,12 @@ def wrapped(line: str, indent: str = "") -> list[str]:
     ).splitlines()
 
 
+def source_line(container: str, layout: str | None, step: int | None) -> str:
+    """What was read: its container, and where they are known its layout and step."""
+    parts = [container, f"{layout} layout" if layout else None, None if step is None else f"step {step:,}"]
+    return "Source: " + ", ".join(part for part in parts if part) + "."
+
+
 def print_result(text: str, hint: str | None = None) -> None:
     """Print a result to standard output; what its encoding lacks is escaped.
 
@@ -76,6 +81,8 @@ def print_result(text: str, hint: str | None = None) -> None:
 
 def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:
     """Print one JSON object and nothing else; the hint is print_result's."""
+    import json  # where it is needed: --help imports nothing that it can do without
+
     print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True), hint)
 
 
@@ -107,11 +114,7 @@ def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
 
 @contextmanager
 def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show how far a transfer is.
-
-    Yields:
-        A function to be told how many bytes of how many are done, or None where nothing is to be shown.
-    """
+    """Show how far a transfer is: yields what is told how many bytes of how many, None where nothing is shown."""
     if quiet or not on_terminal(sys.stderr):
         yield None
         return

@@ -1,15 +1,22 @@
-"""electra-convert upload."""
+"""electra-convert upload, and what it shows before and after, in words and in JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.printing import as_text, print_json, print_message, print_result, table
 from electra_convert.cli.shared import metadata_options, output_options, prepare_hub
 from electra_convert.cli.values import PATH
+from electra_convert.errors import UsageError, counted
+
+if TYPE_CHECKING:
+    from electra_convert.hub.card.model_folder import PublishedFile
+    from electra_convert.hub.upload import Upload
 
 GUIDE = Guide(
     arguments={
@@ -78,12 +85,9 @@ def command(
     commit, and every file is then checked on the Hub by size and hash. An interrupted upload continues when the
     command is run again; if nothing has changed, nothing is committed.
     """
-    from electra_convert.cli.hub_report import plan_text, upload_fields, upload_text
-    from electra_convert.cli.printing import as_text, print_json, print_message, print_result
-    from electra_convert.errors import UsageError
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.plan import UploadOptions
-    from electra_convert.hub.upload import Upload, run_upload
+    from electra_convert.hub.upload import run_upload
 
     def tell(text: str) -> None:
         if not quiet:
@@ -111,3 +115,74 @@ def command(
     for one in done:
         for line in one.plan.card.notices:
             tell(line)
+
+
+def plan_text(upload: Upload) -> str:
+    """What is shown of an upload before its first byte is sent."""
+    plan, folder = upload.plan, upload.plan.facts.folder
+    lines = [
+        f"{plan.repo_id}, {upload.revision}, {_visibility(upload)}",
+        plan.facts.proof.line,
+        *table([(f"{file.size:,}", file.name, _state(upload, file)) for file in plan.files]),
+        *(f"  removes {name}, of the model before" for name in upload.removed),
+        *(f"  leaves {name}" for name in folder.left),
+    ]
+    return as_text(lines)
+
+
+def upload_text(done: Sequence[Upload]) -> str:
+    """What `upload` prints."""
+    return "\n\n".join(_dry(one) if one.dry_run else _done(one) for one in done)
+
+
+def upload_fields(done: Sequence[Upload]) -> dict[str, Any]:
+    """What `upload --json` prints."""
+    return {"uploads": [_fields(one) for one in done]}
+
+
+def _fields(one: Upload) -> dict[str, Any]:
+    plan, folder = one.plan, one.plan.facts.folder
+    return {
+        "repo_id": plan.repo_id,
+        "role": folder.role,
+        "revision": one.revision,
+        "private": one.private,
+        "new": one.new,
+        "verification": plan.facts.proof.state,
+        "files": {file.name: file.size for file in plan.files},
+        "sent": one.sent,
+        "removed": one.removed,
+        "left": folder.left,
+        "commit": one.commit,
+        "url": one.url,
+        "notices": plan.card.notices,
+        "dry_run": one.dry_run,
+    }
+
+
+def _dry(upload: Upload) -> str:
+    return f"Would upload to {plan_text(upload)}\n\n{as_text(upload.plan.card.text.splitlines())}"
+
+
+def _done(one: Upload) -> str:
+    checked = f"all {counted(len(one.plan.files), 'file')} found there by size and hash"
+    if one.sent or one.removed:
+        what = f"{counted(len(one.sent), 'file')} sent, {checked}"
+    else:
+        what = f"no commit, nothing changed: {checked}"
+    return as_text([one.url, f"  {one.plan.repo_id} at {one.commit}: {what}"])
+
+
+def _visibility(upload: Upload) -> str:
+    if upload.new is None:
+        return "a repository that was not looked up (offline)"
+    shown = {True: "private", False: "public", None: "visible as the account's default has it"}[upload.private]
+    return f"a new repository, {shown}" if upload.new else f"a repository that is there, {shown}"
+
+
+def _state(upload: Upload, file: PublishedFile) -> str:
+    """What is not to be expected of a file; a link may lead to what nobody meant to publish."""
+    words = [] if file.name in upload.sent else ["there already"]
+    if isinstance(file.source, Path) and file.source.is_symlink():
+        words.append(f"a link to {file.source.resolve()}")
+    return f"({', '.join(words)})" if words else ""

@@ -1,16 +1,34 @@
-"""electra-convert verify."""
+"""electra-convert verify, and its report in words and in JSON."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
+from electra_convert.cli.printing import (
+    as_text,
+    print_json,
+    print_messages,
+    print_result,
+    progress_bar,
+    table,
+    wants_colour,
+    wrapped,
+)
 from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
 from electra_convert.cli.values import PATH, SOURCE
 
+if TYPE_CHECKING:
+    from electra_convert.verification.compare import OutputsParity
+    from electra_convert.verification.report import ModelParity, ParityReport
+    from electra_convert.verification.weights import WeightsParity
+
+_ROWS = 30  # rows of a table of weights
+_COLOURS = {"same": "green", "different": "red", "unproven": "yellow"}
 GUIDE = Guide(
     arguments={
         "REFERENCE": SOURCE_IS,
@@ -104,8 +122,6 @@ def command(
 
     --hparams, --config, --labels and --exclude are about the reference.
     """
-    from electra_convert.cli.parity import parity_fields, parity_text, verdict_text
-    from electra_convert.cli.printing import print_json, print_messages, print_result, progress_bar
     from electra_convert.errors import UsageError
     from electra_convert.pages import check_page
     from electra_convert.schemes.layouts import read_task
@@ -136,3 +152,72 @@ def command(
         print_result(parity_text(report))
         print_messages([*(f"Wrote {path}" for path in written), *report.notes], [])
     sys.exit(0 if report.passed else 1)
+
+
+def parity_fields(report: ParityReport) -> dict[str, Any]:
+    """What `verify --json` prints."""
+    from electra_convert.verification.record import report_fields
+
+    fields = report_fields(report)
+    for side in (report.reference, report.candidate):
+        fields["reference" if side is report.reference else "candidate"]["path"] = side.path
+    return fields
+
+
+def verdict_text(report: ParityReport) -> str:
+    """The verdict in a line; coloured on a terminal."""
+    text = report.title
+    if report.passed:
+        text += f": {' and '.join(report.models)}"
+    return click.style(text, fg=_COLOURS[report.verdict], bold=True) if wants_colour() else text
+
+
+def parity_text(report: ParityReport) -> str:
+    """What `verify` prints: the verdict and why, then what was compared."""
+    why = report.grounds if report.passed else report.reasons
+    sides = [
+        f"Reference: {report.reference.path} ({report.reference.format})",
+        f"Candidate: {report.candidate.path} ({report.candidate.format})",
+    ]
+    if report.batches:
+        sides += ["Inputs:", *table([batch.cells for batch in report.batches])]
+    models = [line for role, model in report.models.items() for line in ("", role, *_model_lines(model))]
+    told = [line for reason in why for line in wrapped(reason, "  ")]
+    return "\n".join([verdict_text(report), *told, "", as_text([*sides, *models])])
+
+
+def _model_lines(model: ModelParity) -> list[str]:
+    lines = []
+    if model.weights is not None:
+        lines += _weights_lines(model.weights)
+    if model.settings:
+        # Those that are not equal are among the reasons.
+        equal = sum(setting.state == "equal" for setting in model.settings)
+        lines.append(f"  Configuration: {equal} of {len(model.settings)} values equal")
+    return lines if model.outputs is None else lines + _outputs_lines(model.outputs)
+
+
+def _weights_lines(weights: WeightsParity) -> list[str]:
+    from electra_convert.verification.report import SHOWN, differing_rows
+
+    dtypes = sorted(set(weights.rounded.values()))
+    how = f"after rounding to {', '.join(dtypes)}" if dtypes else "bit for bit"
+    lines = [f"  Weights: {weights.equal} of {len(weights.tensors)} equal {how}"]
+    rows = differing_rows(weights)
+    if len(rows) <= SHOWN:  # the reason has named them
+        return lines
+    rest = [f"    and {len(rows) - _ROWS} rows more (--json lists them all)"] if rows[_ROWS:] else []
+    return [*lines, *(f"  {line}" for line in table(rows[:_ROWS])), *rest]
+
+
+def _outputs_lines(outputs: OutputsParity) -> list[str]:
+    from electra_convert.verification.compare import STAGE_HEADER
+
+    rows = [(*stage.cells[:-1], "" if stage.passed else stage.cells[-1]) for stage in outputs.stages]
+    lines = [f"  Reference run: {outputs.reference}", f"  Candidate run: {outputs.candidate}"]
+    lines += [f"  {line}" for line in table([("", *STAGE_HEADER[1:]), *rows])]
+    lines.append("  * the largest distance from the candidate's run in float64")
+    lines += [f"  {line}" for line in outputs.remarks]
+    if outputs.not_covered:
+        lines += ["  What this comparison cannot see:", *(f"    {line}" for line in outputs.not_covered)]
+    return lines

@@ -33,13 +33,7 @@ _HINT = "Give --labels with a name for each, in the order of their ids: a file w
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of a head's classes.
-
-    Attributes:
-        names: by id.
-        origin: where they were found, for the record.
-        warning: that they are made up, or None.
-    """
+    """The names of a head's classes by id, where they were found, and a warning where they are made up."""
 
     names: tuple[str, ...]
     origin: str
@@ -56,17 +50,9 @@ class Labels:
 
 
 def find_labels(folder: Path, task: str, head: Head, count: int, option: str | Sequence[str] | None) -> Labels:
-    """Name the classes of a head.
+    """Name the classes of a head: as an option says, or else as Google's code does for its task.
 
-    Args:
-        folder: where the checkpoint lies.
-        task: the name of its task in Google's code.
-        head: the head.
-        count: how many classes it has.
-        option: what --labels was given: the name of a file, names with commas between, or a list of them; or None.
-
-    Returns:
-        As many names; LABEL_0, LABEL_1, ... with a warning where nothing says them.
+    Where nothing says them they are LABEL_0, LABEL_1, ... with a warning.
 
     Raises:
         ConfigError: a source names another number of classes, or one twice, or cannot be read.
@@ -152,13 +138,7 @@ def _require_plain(data: bytes) -> None:
 
 
 def read_mapping(path: Path) -> list[str]:
-    """Read a pickled table of label and id without running anything in it.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The labels in the order of their ids.
+    """The labels of a pickled table of label and id, in the order of their ids; nothing in it is run.
 
     Raises:
         ConfigError: it is no such table.

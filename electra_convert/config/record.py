@@ -27,18 +27,9 @@ def encode_record(
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
 ) -> bytes:
-    """Write a conversion.json: no times, no paths, the same bytes for the same input.
+    """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
-    Args:
-        checkpoint: what was read.
-        layout: that of the TensorFlow side, where it is known.
-        configs: the configuration of each model written, with origins.
-        hparams: the hparams of the run, where they are known.
-        notices: what the reader should know.
-        entries: what was written, and what it was read from.
-
-    Returns:
-        UTF-8 JSON, one tensor a line.
+    The layout is that of the TensorFlow side; entries are what was written, and what it was read from.
     """
     head = {
         "schema": SCHEMA,
@@ -68,14 +59,7 @@ def _tensor(weight: Weight, spec: TensorSpec) -> dict[str, Any]:
 
 
 def recorded_dtypes(record: Mapping[str, Any] | None) -> dict[str, str]:
-    """The dtype each tensor had in the source of a recorded conversion.
-
-    Args:
-        record: a conversion.json, or None.
-
-    Returns:
-        The dtype's name, by the tensor's name in the output of that conversion.
-    """
+    """The dtype of each tensor in the source of a recorded conversion, by the tensor's name in its output."""
     rows = (record or {}).get("tensors")
     return {
         row["output"]: row["dtype"]
@@ -91,13 +75,7 @@ def recorded_layout(record: Mapping[str, Any] | None) -> str | None:
 
 
 def recorded_hparams(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The hparams of the run that a recorded conversion started from.
-
-    Args:
-        record: a conversion.json, or None.
-
-    Returns:
-        The hparams, or None where none are recorded.
+    """The hparams of the run that a recorded conversion started from, or None where none are recorded.
 
     Raises:
         ConfigError: they are not hparams.

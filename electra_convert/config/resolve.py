@@ -89,12 +89,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A model's configuration.
-
-    Attributes:
-        values: by transformers' names, each with its origin.
-        warnings: what was guessed, or put aside.
-    """
+    """A model's configuration by transformers' names, with origins; and what was guessed or put aside."""
 
     values: Mapping[str, Value]
     warnings: tuple[str, ...]
@@ -112,18 +107,9 @@ class Resolved:
 def hparams_evidence(
     hparams: Hparams, rank: Rank, role: Role, layout: Layout, sizes: Sizes, changes: Hparams | None = None
 ) -> Evidence:
-    """What hparams say of a model.
+    """What hparams say of a model: of all, or only of those that were changed, with all that follows from them.
 
-    Args:
-        hparams: as a run was started with.
-        rank: their authority.
-        role: which of the two models.
-        layout: the layout of the checkpoint.
-        sizes: the weights' sizes, by which Google's rule of heads goes where the hparams state none.
-        changes: those of the hparams that are to speak, with all that follows from them; None for all.
-
-    Returns:
-        The evidence.
+    Where the hparams state no heads, Google's rule goes by the weights' sizes.
     """
     values = hparams.expected(role, layout.shares_config)
     speaking = hparams if changes is None else changes
@@ -147,10 +133,6 @@ def only_stated(evidence: Evidence) -> Evidence:
 def check_layout(hparams: Hparams, layout: Layout) -> None:
     """Refuse hparams that describe another layout than the checkpoint has.
 
-    Args:
-        hparams: as a run was started with.
-        layout: the layout that was recognised.
-
     Raises:
         ConfigError: names the hparam.
     """
@@ -163,16 +145,9 @@ def check_layout(hparams: Hparams, layout: Layout) -> None:
 
 
 def resolve(role: Role, sizes: Sizes, evidence: Sequence[Evidence], shares_config: bool) -> Resolved:
-    """Settle a model's configuration.
+    """Settle a model's configuration: every value with its origin, and warnings.
 
-    Args:
-        role: which of the two models.
-        sizes: what the weights' shapes say.
-        evidence: what other sources say.
-        shares_config: whether a generator has the discriminator's own configuration.
-
-    Returns:
-        Every value with its origin, and warnings.
+    A generator that shares its configuration has the discriminator's own.
 
     Raises:
         ConfigError: a source contradicts the weights, or two of them each other with no option to decide.

@@ -70,18 +70,10 @@ def gather(
     roles: Collection[Role] | None = None,
     changes: Hparams | None = None,
 ) -> Findings:
-    """Settle the configurations of a checkpoint's models.
+    """Settle the configurations of a checkpoint's models, or of some of them, and tell what they were made of.
 
-    Args:
-        checkpoint: the models.
-        hparams: the --hparams option: JSON, or the name of a file that holds it.
-        config: the --config option: a transformers config.json.
-        roles: the models whose configurations are wanted, by default all.
-        changes: where the hparams of the option are a run's own with some changed, those that are: what follows from
-            the others alone is no option.
-
-    Returns:
-        The configurations, and what they were made of.
+    The hparams are --hparams, JSON or the name of a file, and config is --config. Where the hparams are a run's own
+    with some changed, changes are those: what follows from the others alone is no option.
 
     Raises:
         ConfigError: a source cannot be read, or contradicts the weights or another source.
@@ -99,7 +91,8 @@ def gather(
     chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, layout)
     configs: dict[Role, Resolved] = {}
     unused: dict[str, list[str]] = {}
-    for role, model in ((role, checkpoint.models[role]) for role in wanted):
+    for role in wanted:
+        model = checkpoint.models[role]
         found = [
             hparams_evidence(one, rank, role, layout, model.sizes, changes if rank is Rank.OPTION else None)
             for one, rank in given
@@ -109,20 +102,23 @@ def gather(
             found = [only_stated(source) for source in found]
             found += [model_evidence(bases[role])] if role in bases else []
         else:
-            found += attempt(partial(_config_beside, checkpoint, role, layout))
-            found += attempt(partial(_graph, checkpoint, model, layout))
+            found += _beside(checkpoint, model, layout, attempt)
             said = {key for source in found for key in source.values} | chosen.get(role, _NOTHING).values.keys()
             found += _other_configs(checkpoint, model, layout, said, unused)
         found += [chosen[role]] if role in chosen else []
         configs[role] = resolve(role, model.sizes, found, layout.shares_config)
         warnings += configs[role].warnings
-    # One that is of one model of two is named nowhere.
-    warnings += [
-        f"{name} beside the checkpoint is not used: {'; '.join(dict.fromkeys(reasons))}."
-        for name, reasons in unused.items()
-        if len(reasons) == len(configs)
-    ]
+    warnings += _not_used(unused, len(configs))
     return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
+
+
+def _not_used(reasons: Mapping[str, Sequence[str]], models: int) -> list[str]:
+    """What is said of files of configuration that are of none of the models; one that is of one is named nowhere."""
+    return [
+        f"{name} beside the checkpoint is not used: {'; '.join(dict.fromkeys(why_not))}."
+        for name, why_not in reasons.items()
+        if len(why_not) == models
+    ]
 
 
 def _chosen_config(
@@ -185,6 +181,19 @@ def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
         return {}
     paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
     return {role: read_config(path) for role, path in paths.items() if path.is_file()}
+
+
+def _beside(
+    checkpoint: Checkpoint,
+    model: Model,
+    layout: Layout,
+    attempt: Callable[[Callable[[], list[Evidence]]], list[Evidence]],
+) -> list[Evidence]:
+    """What a config.json beside a checkpoint of Google's says, and its graph."""
+    return [
+        *attempt(partial(_config_beside, checkpoint, model.role, layout)),
+        *attempt(partial(_graph, checkpoint, model, layout)),
+    ]
 
 
 def _config_beside(checkpoint: Checkpoint, role: Role, layout: Layout) -> list[Evidence]:
@@ -300,16 +309,9 @@ def _activation(ops: set[str]) -> dict[str, Any]:
 
 
 def electric_notice(checkpoint: Checkpoint, findings: Findings) -> list[str]:
-    """Say where the logits lack a term.
+    """Say in a notice where the logits lack a term.
 
     Electric adds the cloze model's log-probability to them: run_pretraining._get_discriminator_output.
-
-    Args:
-        checkpoint: the models.
-        findings: what is known of them.
-
-    Returns:
-        One notice, or none.
     """
     if checkpoint.layout is None or checkpoint.layout.name != "two_tower_generator":
         return []

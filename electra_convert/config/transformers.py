@@ -90,11 +90,7 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
 
 
 def model_evidence(config: Mapping[str, Any]) -> Evidence:
-    """What the config.json of a transformers model says of it, its class's defaults included.
-
-    Returns:
-        The evidence; the defaults are not stated.
-    """
+    """What the config.json of a transformers model says of it, its class's defaults included but not stated."""
     evidence = config_evidence(config, CONFIG_FILE, Rank.BESIDE)
     return replace(evidence, values={**_MODEL_DEFAULTS, **evidence.values})
 
@@ -116,13 +112,9 @@ def role_of_config(config: Mapping[str, Any]) -> Role:
 def encode_config(
     architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None
 ) -> bytes:
-    """Write a config.json as transformers' save_pretrained lays it out.
+    """Write a config.json in UTF-8 as transformers' save_pretrained lays it out, keys sorted.
 
-    Args:
-        base: the config.json the model had before; what it says beyond the values is kept.
-
-    Returns:
-        UTF-8 JSON, keys sorted.
+    What the one that the model had before says beyond the values is kept.
 
     Raises:
         ConfigError: the config.json before holds what JSON cannot, such as NaN.

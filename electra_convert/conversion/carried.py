@@ -11,17 +11,21 @@ from typing import Any
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.conversion.options import Options
 from electra_convert.errors import ElectraConvertError
-from electra_convert.formats.beside import MODULES_FILE, Kind, is_module, kind_of, limit_of
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.locate import PAIR
 from electra_convert.formats.names import (
     CONFIG_FILE,
     CONVERSION_FILE,
+    MODULES_FILE,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
+    Kind,
+    is_module,
+    kind_of,
+    limit_of,
 )
 from electra_convert.formats.shards import ShardedSource
 from electra_convert.tensors.spec import Source
@@ -53,17 +57,12 @@ def carry(
 ) -> Carried:
     """Decide on every file beside a model that goes from one transformers folder to another.
 
-    Args:
-        checkpoint: where the model comes from; of any scheme but transformers' nothing is carried.
-        model: the model.
-        tokens: its tokenizer files, kept or made.
-        config: its config.json.
-        options: whether code goes along, with what names it, and whether a tokenizer does.
+    Beside a model of any other scheme nothing is carried.
     """
     if not checkpoint.scheme.described:
         return Carried({}, config, ())
     beside = _beside(checkpoint, model, _READ | tokens.files.keys())
-    stays = not tokens.settings and not options.no_tokenizer
+    stays = not tokens.settings and not options.tokenizer.no_tokenizer
     replaced = [name for name in beside.get("tokenizer", ()) if not stays and "/" not in name]
     carried = [*beside.get("tokenizer", ()), *beside.get("settings", ())]
     files, told = _read(model.folder, [name for name in carried if name not in replaced])

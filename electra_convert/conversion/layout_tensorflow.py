@@ -37,16 +37,6 @@ def plan_tensorflow(
 ) -> OutputPlan:
     """Lay out a checkpoint that Google's code can resume.
 
-    Args:
-        checkpoint: the models.
-        findings: their configurations.
-        roles: which of them to write.
-        options: what was asked for.
-        notices: what the reader should know of the source.
-
-    Returns:
-        The output.
-
     Raises:
         ConfigError: Google's code cannot express a model.
         NamesError: the two models differ in a tensor that they must share.
@@ -87,14 +77,8 @@ def plan_tensorflow(
 def choose_layout(checkpoint: Checkpoint, findings: Findings, models: Mapping[Role, Model]) -> Layout:
     """Choose the layout that models are to have in TensorFlow.
 
-    Args:
-        checkpoint: where they come from.
-        findings: what is known of the run.
-        models: the models to be written.
-
-    Returns:
-        For one model the layout that holds it alone; for a pair the one asked for in hparams, the one it came from,
-        or the one that its tensors fit.
+    For one model it is the layout that holds it alone; for a pair the one asked for in hparams, the one it came from,
+    or the one that its tensors fit.
 
     Raises:
         NamesError: no layout can hold both models.

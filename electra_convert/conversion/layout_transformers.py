@@ -49,18 +49,7 @@ def plan_transformers(
     options: Options,
     notices: Sequence[str],
 ) -> OutputPlan:
-    """Lay out one model folder, or a pair of them.
-
-    Args:
-        checkpoint: the models.
-        findings: their configurations.
-        roles: which of them to write; one stands in the output itself, two in folders of their own.
-        target: the container for the weights.
-        options: what was asked for.
-        notices: what the reader should know of the source.
-
-    Returns:
-        The output.
+    """Lay out one model in the output itself, or a pair of them in folders of their own.
 
     Raises:
         ConfigError: transformers cannot compute a model as Google's code does.
@@ -159,7 +148,7 @@ def architecture(model: Model, findings: Findings) -> str:
 
 def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
     """A transformers model keeps its padding, unless it is given another vocabulary."""
-    if "pad_token_id" in base and (found is None or options.vocab is None):
+    if "pad_token_id" in base and (found is None or options.tokenizer.vocab is None):
         return Value(base["pad_token_id"], CONFIG_FILE)
     return Value(0, "transformers' default") if found is None else Value(found, "vocabulary")
 

@@ -33,14 +33,7 @@ class Container:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """All that an output is to hold.
-
-    Attributes:
-        containers: its tensors.
-        files: its small files, by path within the output.
-        notices: what its reader should know.
-        warnings: what was made up.
-    """
+    """All that an output is to hold: tensors, small files by path within it, and what its reader should know."""
 
     containers: tuple[Container, ...]
     files: Mapping[str, bytes]
@@ -83,13 +76,8 @@ def write(
 ) -> dict[str, int]:
     """Write an output, whole or not at all.
 
-    Args:
-        plan: what it is to hold.
-        target: the folder to be made.
-        overwrite: whether an existing folder is replaced.
-        finite: whether a NaN or an infinity is an error.
-        progress: told how many bytes of how many have been read, from several threads.
-        inspect: looks at the complete folder before it gets its name; what it raises leaves nothing behind.
+    Progress is told bytes from several threads. The complete folder is inspected before it gets its name; what that
+    raises leaves nothing behind.
 
     Returns:
         The size in bytes of every file written, by path within the output.

@@ -12,10 +12,7 @@ _AGAIN = "Copy or download the checkpoint again."
 
 
 def decode_object(text: bytes, where: str) -> dict[str, object]:
-    """Decode a JSON object that anyone may have written: no key twice, no text that is not Unicode, no NaN.
-
-    Args:
-        text: the JSON text in UTF-8.
+    """Decode a JSON object in UTF-8 that anyone may have written: no key twice, no text that is not Unicode, no NaN.
 
     Raises:
         CorruptFileError: it is not such an object.

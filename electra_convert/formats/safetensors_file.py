@@ -56,10 +56,7 @@ class SafetensorsSource(Closing):
 
 
 def open_source(path: Path) -> Source:
-    """Open a safetensors checkpoint.
-
-    Args:
-        path: a `.safetensors` file, or the `.index.json` of a sharded checkpoint.
+    """Open a safetensors checkpoint: a `.safetensors` file, or the `.index.json` of a sharded one.
 
     Raises:
         SourceError: a file is missing, or holds a type of elements this tool does not carry.
@@ -69,10 +66,7 @@ def open_source(path: Path) -> Source:
 
 
 def open_file(path: Path) -> SafetensorsSource:
-    """Open one safetensors file.
-
-    Returns:
-        The source of its tensors; nothing but the header has been read.
+    """Open one safetensors file, of which nothing but the header is read.
 
     Raises:
         SourceError: it is missing, or holds a type of elements this tool does not carry.
@@ -161,21 +155,14 @@ def _fits_an_array(spec: TensorSpec) -> bool:
 
 
 def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int | None) -> Sink:
-    """Open the files of a checkpoint for writing: model.safetensors, or shards and their index.
-
-    Args:
-        max_bytes: the limit for the tensors of one file, None for no limit.
-    """
+    """Open model.safetensors for writing, or shards of at most so many bytes of tensors and their index."""
     # transformers asks which framework's tensors a file holds, and refuses one that does not say.
     open_shard = partial(open_sink, metadata={"format": "pt"})
     return ShardedSink(folder, specs, max_bytes, SAFETENSORS_FILE, open_shard)
 
 
 def open_sink(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> SafetensorsSink:
-    """Open one safetensors file for writing, its bytes those that safetensors 0.8 writes for the same tensors.
-
-    Args:
-        path: the file; it must not exist.
+    """Open one new safetensors file for writing, its bytes those that safetensors 0.8 writes for the same tensors.
 
     Raises:
         OutputError: the file cannot be made, or the format cannot hold a tensor.

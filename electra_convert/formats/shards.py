@@ -58,10 +58,7 @@ def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSo
 
 
 def shard_names(index: Path) -> list[str]:
-    """The files that an index lists, each of them there.
-
-    Returns:
-        Their names within its folder, sorted.
+    """The sorted names of the files that an index lists, each of them there in its folder.
 
     Raises:
         SourceError: the index or shards are missing.
@@ -126,15 +123,9 @@ def _check_names(index: Path, listed: Mapping[str, set[str]], shards: Mapping[st
 def plan_shards(specs: Sequence[TensorSpec], max_bytes: int | None, file_name: str) -> dict[str, list[TensorSpec]]:
     """Spread tensors over files in the order of their names, as huggingface_hub does when a model is saved.
 
-    A file is closed when the next tensor would carry it over the limit; a tensor over the limit has a file of its
-    own (split_state_dict_into_shards_factory in huggingface_hub/serialization/_base.py).
-
-    Args:
-        max_bytes: the limit for the tensors of one file, None for no limit.
-        file_name: the name if one file holds all, such as model.safetensors; shards are named after it.
-
-    Returns:
-        The tensors of each file, in the order of the files.
+    A file is closed when the next tensor would carry the bytes of its tensors over the limit; a tensor over the limit
+    has a file of its own (split_state_dict_into_shards_factory in huggingface_hub/serialization/_base.py). Shards are
+    named after the name that a single file has, such as model.safetensors.
     """
     ordered = sorted(specs, key=lambda spec: spec.name)
     limit = sum(spec.nbytes for spec in ordered) if max_bytes is None else max_bytes
@@ -163,11 +154,7 @@ def _file_names(file_name: str, count: int) -> list[str]:
 
 
 class ShardedSink:
-    """Writes tensors into the files of a plan, and the index beside them if there is more than one.
-
-    Args:
-        max_bytes: the limit for the tensors of one file, None for no limit.
-    """
+    """Writes tensors into files of at most so many bytes of them, and an index if there is more than one."""
 
     def __init__(
         self,

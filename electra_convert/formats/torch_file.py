@@ -57,10 +57,7 @@ class TorchSource(Closing):
 
 
 def open_source(path: Path) -> Source:
-    """Open a torch checkpoint.
-
-    Args:
-        path: a `.bin`, `.pt` or `.pth` file, or the `.index.json` of a sharded checkpoint.
+    """Open a torch checkpoint: a `.bin`, `.pt` or `.pth` file, or the `.index.json` of a sharded one.
 
     Raises:
         SourceError: a file is missing or holds something else than a state dict.
@@ -73,8 +70,7 @@ def open_source(path: Path) -> Source:
 def open_file(path: Path) -> TorchSource:
     """Open one file that torch.save wrote, a zip archive or the bare pickles it wrote before torch 1.6.
 
-    Returns:
-        The source of its tensors, all checksums compared; those of an uncompressed archive are mapped, not loaded.
+    All checksums are compared; the tensors of an uncompressed archive are mapped, not loaded.
 
     Raises:
         SourceError: it is missing, or holds something else than tensors by name.
@@ -195,10 +191,7 @@ def _bytes_of(torch: ModuleType, contiguous: TorchTensor) -> memoryview:
 
 
 def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int | None) -> Sink:
-    """Open the files of a checkpoint for writing: pytorch_model.bin, or shards and their index.
-
-    Args:
-        max_bytes: the limit for the tensors of one file, None for no limit.
+    """Open pytorch_model.bin for writing, or shards of at most so many bytes of tensors and their index.
 
     Raises:
         MissingPackageError: torch is not installed.

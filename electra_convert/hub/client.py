@@ -30,13 +30,7 @@ _USER = re.compile(r"(https?://)[^/\s]+@")
 
 
 class Hub:
-    """huggingface_hub's client, whose every request goes through ask().
-
-    Args:
-        token: what --token says, or None to look where huggingface_hub does.
-        tell: told what is waited for.
-        reading: whether nothing is to be written.
-    """
+    """huggingface_hub's client, whose every request goes through ask(); it tells what is waited for."""
 
     def __init__(self, token: str | None, tell: Tell, reading: bool = False) -> None:
         library = import_huggingface_hub("to reach the Hub")
@@ -54,11 +48,7 @@ class Hub:
         self.tell: Tell = lambda text: tell(hide(text, self._secrets))
 
     def ask(self, doing: str, request: Callable[[], Answer]) -> Answer:
-        """Make a request that may be made again, and try again what fails for a moment.
-
-        Args:
-            doing: what is done, to begin a message with.
-            request: makes it; what it raises of this tool's own errors is raised as it is.
+        """Make a request, and try again what fails for a moment; errors of this tool's own are raised as they are.
 
         Raises:
             HubError: it failed, and would again.
@@ -78,10 +68,6 @@ class Hub:
 
     def fail(self, doing: str, error: Exception) -> NoReturn:
         """Raise an error in plain words; one that is no failure of the Hub or the network stays what it is.
-
-        Args:
-            doing: what was done, to begin the message with.
-            error: as huggingface_hub raised it.
 
         Raises:
             HubError: never from an error whose traceback would show a secret.
@@ -123,13 +109,7 @@ def _require_settings(library: Any) -> None:  # noqa: ANN401 - huggingface_hub
 
 
 def find_token(given: str | None) -> str | None:
-    """Find the token to use.
-
-    Args:
-        given: what --token says, or None.
-
-    Returns:
-        That, or HF_TOKEN, or what `hf auth login` stored; None where there is none.
+    """Find the token to use: what --token says, or HF_TOKEN, or what `hf auth login` stored.
 
     Raises:
         HubError: it holds what no token can hold; the message does not show it.

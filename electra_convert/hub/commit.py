@@ -80,19 +80,10 @@ def find_change(files: Sequence[PublishedFile], there: Listing | None) -> Change
 
 
 def commit_files(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Message) -> Commit:
-    """Bring files into a revision, by one commit.
+    """Bring files into a revision, by one commit; every one of them is then found there, by size and hash.
 
     A commit whose answer is lost is not made twice: before each try the revision is read again, and a commit names
     its parent.
-
-    Args:
-        hub: the Hub.
-        to: where they go.
-        files: all that is to be there.
-        message: of the commit, and of a pull request.
-
-    Returns:
-        The commit; every file has been found there, by size and hash.
 
     Raises:
         HubError: it was not made, or what is there is not what was sent.

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from electra_convert.errors import SourceError, UsageError, listing
-from electra_convert.formats.beside import MODULES_FILE, is_module, kind_of, limit_of
 from electra_convert.formats.locate import PAIR
 from electra_convert.formats.names import (
     ADAPTER_FILE,
@@ -19,6 +18,7 @@ from electra_convert.formats.names import (
     CONFIG_FILE,
     CONVERSION_FILE,
     HPARAMS_FILE,
+    MODULES_FILE,
     OPTIMIZER_FILE,
     SAVED_MODEL_FILE,
     SHARD_INDEX,
@@ -27,6 +27,9 @@ from electra_convert.formats.names import (
     TOKENIZER_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
+    is_module,
+    kind_of,
+    limit_of,
 )
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import Hub, Tell

@@ -58,14 +58,9 @@ OFFLINE = Failure("HF_HUB_OFFLINE is set, so the Hub may not be reached", "Unset
 
 
 def diagnose(error: BaseException, reading: bool = False) -> Failure | None:
-    """Find out what an error of huggingface_hub means.
+    """Find out what an error of huggingface_hub means; None where it is none of the Hub or the network.
 
-    Args:
-        error: as it was raised; the library wraps some in others.
-        reading: whether nothing was to be written, which needs less of a token.
-
-    Returns:
-        The failure, or None for what is none of the Hub or the network.
+    To read needs less of a token than to write.
     """
     chain = list(_causes(error))
     for cause in chain:

@@ -84,13 +84,7 @@ def require_branch(name: str) -> None:
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """One model as it goes to its repository.
-
-    Attributes:
-        repo_id: the repository.
-        facts: what its card says of it.
-        card: its README.md as it goes.
-    """
+    """One model as it goes to its repository: what its card says of it, and that card."""
 
     repo_id: str
     facts: Facts
@@ -110,15 +104,7 @@ class UploadPlan:
 
 
 def plan_uploads(repo_id: str, folder: Path, options: UploadOptions) -> tuple[UploadPlan, ...]:
-    """Plan what goes where.
-
-    Args:
-        repo_id: OWNER/NAME; the models of a pair get a suffix each.
-        folder: a transformers model folder, or a pair of them.
-        options: what the upload is told.
-
-    Returns:
-        One plan a model, the discriminator first.
+    """Plan what goes where: one plan a model, the discriminator first.
 
     Raises:
         ElectraConvertError: the folder is none, is not verified, or its card cannot be made.
@@ -141,8 +127,7 @@ def _plan(path: Path, repo_id: str, names: Sequence[str], options: UploadOptions
 def with_remote_card(plan: UploadPlan, remote: RemoteCard, options: UploadOptions) -> UploadPlan:
     """Make the card out of the one on the Hub, where there is none here.
 
-    Returns:
-        The plan, with a card that has every line of the one on the Hub outside the sections the tool writes.
+    It has every line of the one on the Hub outside the sections the tool writes.
 
     Raises:
         CardError: the card here lacks lines of it, or that on the Hub is malformed or contradicts an option.

@@ -20,13 +20,7 @@ MAIN = "main"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as the Hub lists it.
-
-    Attributes:
-        size: in bytes.
-        blob: git's SHA-1 of a small file.
-        sha256: of a large file, else None.
-    """
+    """A file as the Hub lists it: its size in bytes, git's SHA-1 of a small one, the SHA-256 of a large one."""
 
     size: int
     blob: str
@@ -128,15 +122,7 @@ def require_visibility(repo_id: str, is_private: bool, asked: bool | None) -> No
 
 
 def create(hub: Hub, repo_id: str, private: bool | None) -> bool:
-    """Make a repository, unless it is there.
-
-    Args:
-        hub: the Hub.
-        repo_id: its name.
-        private: whether it is to be private; None for the account's default.
-
-    Returns:
-        Whether it is private now.
+    """Make a repository, unless it is there, and tell whether it is private now; None is for the account's default.
 
     Raises:
         HubError: it cannot be made, or something else made it with another visibility.
@@ -187,17 +173,7 @@ def _info(hub: Hub, repo_id: str, revision: str | None) -> Any:  # noqa: ANN401 
 
 
 def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> str | None:
-    """Find the open pull request that an earlier run made.
-
-    Args:
-        hub: the Hub.
-        repo_id: of the repository.
-        author: the account.
-        title: the pull request's, which is the same in every run.
-
-    Returns:
-        The reference of the newest such, to commit to, or None.
-    """
+    """Find the newest open pull request that an earlier run made, by its title, which every run gives."""
     found = hub.ask(
         f"looking for an open pull request of {repo_id}",
         lambda: list(hub.api.get_repo_discussions(repo_id, author=author, discussion_type="pull_request")),
@@ -211,16 +187,7 @@ def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> str | 
 
 
 def read_card(hub: Hub, repo_id: str, revision: str, there: Listing | None) -> RemoteCard | None:
-    """Read the card that a commit would replace.
-
-    Args:
-        hub: the Hub.
-        repo_id: of a repository that is there.
-        revision: what is to be committed to; a branch that is not there yet is made off main.
-        there: what that revision holds, or None where it is not there yet.
-
-    Returns:
-        The card, or None where there is none.
+    """Read the card that a commit would replace; on a branch that is not there yet it is that of main.
 
     Raises:
         CardError: it is not UTF-8.

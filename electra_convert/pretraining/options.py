@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import CLIP_NORMS, HANDLED, OWN, TRAINING, check_keys
+from electra_convert.config.keys import CLIP_NORMS, IGNORED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.pretraining.designs import (
+    Design,
+    Given,
+    completed,
+    hparams_of,
+    of_any_architecture,
+    read_designs,
+)
+from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
@@ -29,7 +38,9 @@ _HPARAMS: Mapping[str, str] = {
     "tokenizer": "tokenizer",
 }
 _HELD_OUT = 0.01
-_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
+_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
+# What goes with a checkpoint to start from.
+_OF_A_START = ("reset_optimizer", "init_generator", "extend_vocabulary", "extend_positions")
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
 # Counts that may be zero: no warm-up, no evaluation, every checkpoint kept.
@@ -49,6 +60,8 @@ class PretrainOptions:
     """
 
     hparams: str | Path | Mapping[str, Any] | None = None
+    generator: Given | None = None
+    discriminator: Given | None = None
     model_size: ModelSize | None = None
     steps: int | None = None
     warmup_steps: int | None = None
@@ -68,6 +81,9 @@ class PretrainOptions:
     one_sentence_per_line: bool = False
     split_long_lines: bool = False
     init_from: Path | None = None
+    init_generator: Path | None = None
+    extend_vocabulary: Path | None = None
+    extend_positions: int | None = None
     reset_optimizer: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -91,8 +107,11 @@ class PretrainOptions:
             )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
-        if self.reset_optimizer and self.init_from is None:
-            raise UsageError("--reset-optimizer goes with --init-from")
+        if self.init_from is not None and (self.generator is not None or self.discriminator is not None):
+            raise UsageError("--generator and --discriminator make new models, and --init-from has models already")
+        alone = next((name for name in _OF_A_START if getattr(self, name) and self.init_from is None), None)
+        if alone is not None:
+            raise UsageError(f"{_flag(alone)} goes with --init-from")
         if self.resume and self.overwrite:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         if self.precision not in ("float32", "bfloat16"):
@@ -111,15 +130,15 @@ class PretrainOptions:
                 raise UsageError(f"{_flag(name)} is {value}, expected {expected}")
         check_keys({key: value for _, key, value in self.shortcuts}, "the options")
 
-    @property
-    def tokenizer_options(self) -> TokenizerOptions:
-        """Those that are about the tokenizer."""
+    def tokenizer_options(self, hparams: Hparams) -> TokenizerOptions:
+        """Those that are about a WordPiece tokenizer, and what hparams say of it."""
         return TokenizerOptions(
             vocab=self.vocab,
             lower_case=self.lower_case,
             strip_accents=self.strip_accents,
             tokenize_chinese_chars=self.tokenize_chinese_chars,
             added_tokens=self.added_tokens,
+            max_word_length=hparams["max_word_length"],
         )
 
     @property
@@ -151,14 +170,44 @@ class PretrainOptions:
 
     @property
     def given_hparams(self) -> Hparams:
-        """The hparams that the models and the training go by: of --hparams, and of options of their own, which count.
+        """The hparams that the models and the training go by: of --hparams, and of options of their own, which count;
+        configurations that hparams can make among them.
 
         Raises:
-            ConfigError: they are no hparams.
+            ConfigError: they are no hparams, or two of them disagree.
         """
+        hparams, designs = self._own_hparams, read_designs(self.generator, self.discriminator)
+        return hparams if of_any_architecture(designs, hparams) else hparams_of(designs, hparams)
+
+    @property
+    def _own_hparams(self) -> Hparams:
         stated = self.stated_hparams
-        kept = {key: value for key, value in stated.given.items() if key in {**HANDLED, **TRAINING, **OWN}}
-        return replace(stated, given={**kept, **{key: value for _, key, value in self.shortcuts}})
+        kept = {key: value for key, value in stated.given.items() if key not in IGNORED or key in TRAINING}
+        given = {**kept, **{key: value for _, key, value in self.shortcuts}}
+        if self.extend_positions is not None:
+            positions = stated.overrides.get("max_position_embeddings", self.extend_positions)
+            if positions != self.extend_positions:
+                raise ConfigError(
+                    f"{stated.origin} says max_position_embeddings is {positions}, --extend-positions "
+                    f"{self.extend_positions}",
+                    "Give it once.",
+                )
+            given.setdefault("max_seq_length", self.extend_positions)
+        return replace(stated, given=given)
+
+    @property
+    def designs(self) -> dict[Role, Design]:
+        """The configurations of models that no hparams make; empty where hparams make them.
+
+        Raises:
+            ConfigError: they are none, do not go with the hparams, or Google's code has no such models to export.
+        """
+        hparams, designs = self._own_hparams, read_designs(self.generator, self.discriminator)
+        if (reason := of_any_architecture(designs, hparams)) is None:
+            return {}
+        if self.export_tf:
+            raise ConfigError(f"--export tf cannot be had: {reason}", "Leave it out.")
+        return completed(designs, hparams)
 
 
 def _flag(name: str) -> str:

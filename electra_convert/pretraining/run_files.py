@@ -10,7 +10,7 @@ import torch
 from electra_convert.conversion.options import Options
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining import checkpoints
-from electra_convert.pretraining.corpus.vocabulary import WordPieces
+from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.loop import LOSSES
 from electra_convert.pretraining.optimizer import learning_rate
 from electra_convert.pretraining.options import PretrainOptions
@@ -19,6 +19,7 @@ from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_evaluation
 from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, TOKENIZER, Start
 from electra_convert.pretraining.train_state import Losses, TrainState
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 
 class RunFiles:
@@ -50,7 +51,7 @@ class RunFiles:
         self._output, self._settings, self._new = output, preparation.settings, new
         self._accelerator, self._reporter = accelerator, reporter
         self._described = described(preparation, options)
-        self._conversion = _conversion(output, preparation)
+        self._conversion = Options(tokenizer=_tokenizer(output, preparation.pieces), optimizer=True)
         self._discriminates = "discriminator" in preparation.configs
         self._log = MetricsLog(output, step) if accelerator.is_main_process else None
         # Of a run that is finished nothing is evaluated again.
@@ -99,19 +100,18 @@ class RunFiles:
             self._new.settle()
 
 
-def _conversion(output: Path, preparation: Preparation) -> Options:
-    """How the models of a run are written: with its tokenizer, and its optimiser."""
-    if not isinstance(preparation.pieces, WordPieces):
-        return Options(kept_tokenizer=output / TOKENIZER, optimizer=True)
-    settings = preparation.pieces.settings
+def _tokenizer(output: Path, pieces: Pieces) -> TokenizerOptions:
+    """How the tokenizer of a run is written beside its models."""
+    if not isinstance(pieces, WordPieces):
+        return TokenizerOptions(kept=output / TOKENIZER)
+    settings = pieces.settings
     # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
-    return Options(
+    return TokenizerOptions(
         vocab=output / VOCABULARY_FILE,
         lower_case=settings.lower_case,
         strip_accents=settings.strips,
         tokenize_chinese_chars=None if settings.tokenize_chinese_chars else False,
         added_tokens=settings.added_tokens or None,
         max_word_length=settings.longest_word,
-        optimizer=True,
         pad_vocab=True,
     )

@@ -17,6 +17,7 @@ from electra_convert.pretraining.corpus.whole_words import read_words
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Decided, Preparation, described
 from electra_convert.pretraining.run_folder import RUN_FILE, TOKENIZER, WORDS
+from electra_convert.pretraining.starting.rows import is_extension
 from electra_convert.pretraining.tokens import FOLDER, kind_of
 from electra_convert.tokenizer import TokenizerSettings, read_vocabulary
 from electra_convert.tokenizer.of_checkpoint import read_vocabulary_at
@@ -45,6 +46,7 @@ def write_run(folder: Path, preparation: Preparation, options: PretrainOptions, 
         **described(preparation, options),
         "train_vocab": options.train_vocab,
         "origins": origins,
+        **({"start": list(preparation.start.told)} if preparation.start and preparation.start.told else {}),
         **_rules(preparation.pieces),
         "computed": dict(computed),
         "hparams": preparation.hparams,
@@ -109,7 +111,12 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
     record["hparams"] = recorded_by_run(record["hparams"])
     words = read_words(output / WORDS) if (output / WORDS).is_file() else None
     pieces = _read_tokenizer(output, record)
-    return record, Decided(pieces, record["hparams"], record["origins"], words)
+    designs = record.get("models", {})
+    if not isinstance(designs, dict) or not all(isinstance(design, dict) for design in designs.values()):
+        raise CorruptFileError(f"{path} has models of another kind", "It is damaged; --overwrite starts anew.")
+    return record, Decided(
+        pieces, record["hparams"], record["origins"], designs, record.get("extend_vocabulary") or 0, words
+    )
 
 
 def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:
@@ -136,10 +143,16 @@ def require_same_tokenizer(record: Mapping[str, Any], pieces: Pieces, options: P
     _require_same_kind(record, pieces, options)
     if isinstance(pieces, WordPieces):
         _require_same_rules(pieces, options)
+    new_pieces = record.get("extend_vocabulary") or 0
+    if options.extend_vocabulary and not is_extension(options.extend_vocabulary, pieces.vocabulary, new_pieces):
+        raise TrainingError(
+            f"{options.extend_vocabulary} is not what the vocabulary was extended by when the run began", _AS_IT_BEGAN
+        )
     if options.vocab is None:
         return
-    given = read_vocabulary_at(options.vocab)
-    if given.pieces != pieces.vocabulary.pieces:
+    given, began = read_vocabulary_at(options.vocab).pieces, pieces.vocabulary.pieces
+    # What was extended was given as it was before.
+    if given not in (began, began[: len(began) - new_pieces]):
         raise TrainingError(f"{options.vocab} is not the vocabulary that the run began with", _AS_IT_BEGAN)
 
 

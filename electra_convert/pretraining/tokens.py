@@ -16,22 +16,14 @@ from electra_convert.pretraining.corpus.files import CorpusFile
 from electra_convert.pretraining.corpus.vocabulary import (
     Pieces,
     WordPieces,
-    checked_pieces,
     read_word_pieces,
     train_word_pieces,
 )
 from electra_convert.pretraining.options import PretrainOptions
+from electra_convert.pretraining.starting.models import pieces_of as word_pieces_of
 from electra_convert.tokenizer.kinds import other_tokenizer
-from electra_convert.tokenizer.of_checkpoint import (
-    TokenizerOptions,
-    find_casing,
-    find_settings,
-    find_vocabulary,
-    read_vocabulary_at,
-    saved_in,
-)
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_vocabulary, read_vocabulary_at
 from electra_convert.tokenizer.saved import read_saved_tokenizer
-from electra_convert.tokenizer.vocabulary import Vocabulary
 from electra_convert.tokenizer.whole_tokens import Unit
 
 # What the hparam is in the record of a run whose tokenizer was a folder's.
@@ -85,6 +77,7 @@ def _require_no_rules(kind: str, hparams: Hparams, options: PretrainOptions) -> 
         "--strip-accents": options.strip_accents,
         "--tokenize-chinese-chars": options.tokenize_chinese_chars,
         "--added-tokens": options.added_tokens,
+        "--extend-vocabulary": options.extend_vocabulary,
         "the hparam max_word_length": None
         if hparams["max_word_length"] == OWN["max_word_length"]
         else hparams["max_word_length"],
@@ -108,7 +101,7 @@ def chosen_pieces(files: Sequence[CorpusFile], hparams: Hparams, options: Pretra
         return read_saved_tokenizer(Path(kind))
     stated = hparams["do_lower_case"]
     lower_case = stated if options.lower_case is None else options.lower_case
-    tokenizer = replace(options.tokenizer_options, max_word_length=hparams["max_word_length"])
+    tokenizer = options.tokenizer_options(hparams)
     if options.vocab is not None:
         if kind != "wordpiece":
             return borrowed(read_vocabulary_at(options.vocab), kind, bool(lower_case))
@@ -140,20 +133,9 @@ def pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> 
         return chosen_pieces((), hparams, options)
     if start.scheme.described and other_tokenizer(model.folder):
         return read_saved_tokenizer(model.folder)
-    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
+    if kind not in ("whitespace", "characters"):
+        return word_pieces_of(start, hparams, options)
+    vocabulary, _ = find_vocabulary(start, model, TokenizerOptions())
     if vocabulary is None:
         raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    if kind in ("whitespace", "characters"):
-        return borrowed(vocabulary, kind, bool(hparams["do_lower_case"]))
-    return _word_pieces_of(start, vocabulary, hparams, options, notices)
-
-
-def _word_pieces_of(
-    start: Checkpoint, vocabulary: Vocabulary, hparams: Hparams, options: PretrainOptions, notices: tuple[str, ...]
-) -> WordPieces:
-    model = next(iter(start.models.values()))
-    tokenizer = replace(options.tokenizer_options, max_word_length=hparams["max_word_length"])
-    casing = find_casing(start, model, vocabulary, hparams, tokenizer)
-    assert casing is not None  # a vocabulary always speaks for one
-    settings = find_settings(vocabulary, casing, tokenizer, saved_in(start, model, tokenizer))
-    return checked_pieces(vocabulary, casing, settings, notices)
+    return borrowed(vocabulary, kind, bool(hparams["do_lower_case"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,18 +12,24 @@ import torch
 from torch import nn
 
 from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.hparams import Hparams
 from electra_convert.config.sources import Findings
-from electra_convert.errors import NamesError, TrainingError, listing
+from electra_convert.conversion.plan import OutputPlan
+from electra_convert.errors import NamesError, TrainingError
+from electra_convert.pretraining.architectures import make_pair, shared_lines
 from electra_convert.pretraining.batches import weights_seed
+from electra_convert.pretraining.corpus.vocabulary import Pieces
 from electra_convert.pretraining.dropout import ATTENTION
 from electra_convert.pretraining.model import config_of, initialise, make_networks, named_weights
+from electra_convert.pretraining.model_folders import plan_folders, restore
 from electra_convert.pretraining.optimizer import make_optimizer, moments_of
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.prepare import Preparation
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.starting.start import Start
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.heads import PRETRAINING
-from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.layouts import Layout
 from electra_convert.schemes.mapping import SLOT_NAMES, Role, Sizes
 from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
@@ -43,6 +49,7 @@ class TrainState:
         findings: their configurations, and the hparams of the run.
         step: the global step they are at.
         pending: losses of the last steps, which have not been reported yet.
+        plan: lays out models of any architecture; None where they are Google's ELECTRA.
     """
 
     networks: Mapping[Role, nn.Module]
@@ -51,24 +58,77 @@ class TrainState:
     findings: Findings
     step: int = 0
     pending: Losses = field(default_factory=list)
+    plan: Callable[[], OutputPlan] | None = None
 
 
-def make_state(preparation: Preparation, device: torch.device, compiled: bool) -> TrainState:
-    """Make the models of a run on a device, their weights not yet set, and their optimiser, its moments zero."""
+def make_state(preparation: Preparation, device: torch.device, compiled: bool, seed: int = 0) -> TrainState:
+    """Make the models of a run on a device, and their optimiser, its moments zero.
+
+    Args:
+        preparation: what the run is decided by.
+        device: where it is computed.
+        compiled: whether it is by torch.compile.
+        seed: of the weights of models of any architecture; those of Google's ELECTRA are not set yet.
+    """
     own_dropout = device.type == "cpu" and not compiled
-    networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
+    if preparation.designs:
+        networks = _any_networks(preparation, own_dropout, seed)
+    else:
+        networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
     for network in networks.values():
         network.to(device)
     named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
     optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)
-    return TrainState(networks, optimizer, preparation.layout, preparation.findings)
+    state = TrainState(networks, optimizer, preparation.layout, preparation.findings)
+    if preparation.designs:
+        length = preparation.settings.max_seq_length
+        state.plan = partial(plan_folders, networks, optimizer, preparation.pieces, length)
+    return state
+
+
+def _ids_by_name(pieces: Pieces) -> dict[str, int]:
+    """The id of each token, special ones by ELECTRA's names."""
+    special = {row: name for name, row in pieces.special_ids.items()}
+    return {special.get(row, piece or f"[{row}]"): row for row, piece in enumerate(pieces.vocabulary.pieces)}
+
+
+def _any_networks(preparation: Preparation, own_dropout: bool, seed: int) -> dict[Role, nn.Module]:
+    return make_pair(
+        preparation.designs,
+        _ids_by_name(preparation.pieces),
+        preparation.settings.max_seq_length,
+        bool(Hparams(preparation.hparams, "")["untied_generator_embeddings"]),
+        weights_seed(seed),
+        own_dropout,
+    )
+
+
+def begin_any(state: TrainState, saved: Path | None, step: int, settings: Settings, reporter: Reporter) -> None:
+    """Give models of any architecture what they begin with: as they were made, or as a run's checkpoint has them.
+
+    Args:
+        state: as make_state makes it; filled in place.
+        saved: the folder of the checkpoint's models, None for a new run.
+        step: the checkpoint's.
+        settings: the training hparams.
+        reporter: told where it begins.
+
+    Raises:
+        NamesError: the checkpoint's weights are not the state's.
+        CorruptFileError: a tensor failed its container's checks.
+    """
+    for line in shared_lines(state.networks) if saved is None else ():
+        reporter.noticed(line)
+    if saved is not None:
+        restore(saved, state.networks, state.optimizer)
+        state.step = step
+        reporter.noticed(f"The run continues at step {step} of {settings.num_train_steps}.")
 
 
 def begin(
     state: TrainState,
-    start: Checkpoint | None,
-    resumed: bool,
+    start: Start | None,
     settings: Settings,
     options: PretrainOptions,
     reporter: Reporter,
@@ -77,8 +137,7 @@ def begin(
 
     Args:
         state: as make_state makes it; filled in place.
-        start: the checkpoint that it goes on from, or None.
-        resumed: whether that is one of the run itself.
+        start: what it goes on from, or None.
         settings: the training hparams.
         options: what was asked for.
         reporter: told where it begins.
@@ -88,23 +147,28 @@ def begin(
         TrainingError: the checkpoint has only some of the optimiser's slots, or its run is over.
         CorruptFileError: a tensor failed its container's checks.
     """
-    if start is None:
+    if start is None or start.is_afresh:
         initialise(state.networks, weights_seed(options.seed))
+    if start is None:
         return
-    restore_weights(start, state.networks)
-    if not resumed and (options.reset_optimizer or start.slot_state == "none"):
+    checkpoint = start.checkpoint
+    restore_weights(checkpoint, state.networks)
+    if start.is_afresh or (options.reset_optimizer and start.told):
+        reporter.noticed("The optimiser and the schedule begin anew, at step 0.")
+        return
+    if not start.is_own and (options.reset_optimizer or checkpoint.slot_state == "none"):
         why = "" if options.reset_optimizer else ", which has no optimiser slots"
-        reporter.noticed(f"The weights are those of {start.name}{why}; the schedule begins at step 0.")
+        reporter.noticed(f"The weights are those of {checkpoint.name}{why}; the schedule begins at step 0.")
         return
-    _restore_moments(start, state)
+    _restore_moments(checkpoint, state)
     total = settings.num_train_steps
-    if start.step is None or start.step > total:
+    if checkpoint.step is None or checkpoint.step > total:
         raise TrainingError(
-            f"{start.path} is at step {start.step}, but num_train_steps is {total}",
+            f"{checkpoint.path} is at step {checkpoint.step}, but num_train_steps is {total}",
             "Give the num_train_steps of the whole run, or --reset-optimizer to begin a new schedule.",
         )
-    reporter.noticed(f"The run of {start.name} continues at step {start.step} of {total}.")
-    state.step = start.step
+    reporter.noticed(f"The run of {checkpoint.name} continues at step {checkpoint.step} of {total}.")
+    state.step = checkpoint.step
 
 
 def as_checkpoint(state: TrainState) -> Checkpoint:
@@ -155,27 +219,16 @@ def _tensor(name: str, values: torch.Tensor) -> Tensor:
 
 
 def restore_weights(checkpoint: Checkpoint, networks: Mapping[Role, nn.Module]) -> None:
-    """Fill networks with the weights of a checkpoint, whose models have their sizes.
+    """Fill networks with the weights of a checkpoint, whose models have their sizes; what it lacks stays as it is.
 
     Raises:
-        NamesError: a model is missing, or two that share a tensor here have different values for it.
+        NamesError: a weight is not finite.
         CorruptFileError: a tensor failed its container's checks.
     """
-    filled: set[nn.Parameter] = set()
-    unequal = []
-    for role, network in networks.items():
-        for name, parameter in named_weights(network).items():
-            values = _values(checkpoint.models[role].weights[name]).to(parameter.device)
-            if parameter in filled and not torch.equal(parameter.data, values):
-                unequal.append(name)
-            parameter.data.copy_(values)
-            filled.add(parameter)
-    if unequal:
-        raise NamesError(
-            f"{checkpoint.path}: discriminator and generator share these tensors while they are trained, but have "
-            f"different values for them: {listing(collapse(unequal))}",
-            """Give the generator embeddings of its own: --hparams '{"untied_generator_embeddings": true}'.""",
-        )
+    for role, model in checkpoint.models.items():
+        for name, parameter in named_weights(networks[role]).items():
+            if name in model.weights:
+                parameter.data.copy_(_values(model.weights[name]))
 
 
 def _restore_moments(checkpoint: Checkpoint, state: TrainState) -> None:

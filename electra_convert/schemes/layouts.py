@@ -254,14 +254,9 @@ def _closest(variables: Set[str]) -> str:
 
 
 def count_layers(variables: Iterable[str], encoder: str) -> int:
-    """Count the different layer numbers in an encoder scope.
+    """Count the different layer numbers in an encoder scope, such as electra.
 
-    Args:
-        variables: names of variables.
-        encoder: the scope, such as electra.
-
-    Returns:
-        How many there are; with a gap in the numbers, the highest come out as unexpected and the gap as missing.
+    With a gap in the numbers, the highest come out as unexpected and the gap as missing.
     """
     pattern = re.compile(re.escape(encoder) + r"/encoder/layer_(0|[1-9][0-9]{0,5})/")
     return len({match[1] for name in variables if (match := pattern.match(name))})
@@ -272,26 +267,12 @@ def _has_projection(variables: Set[str], encoder: str) -> bool:
 
 
 def collapse(names: Iterable[str]) -> list[str]:
-    """Shorten a list of names by writing those that differ in a layer number only as one.
-
-    Args:
-        names: names of either scheme, of one or many layers.
-
-    Returns:
-        The names sorted, with layers written as layer_{0...11} or layer.{0,3}.
-    """
+    """Sort names, those that differ in a layer number only written as one: layer_{0...11} or layer.{0,3}."""
     return list(collapsed(names))
 
 
 def collapsed(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Group names that differ in a layer number only.
-
-    Args:
-        names: names of either scheme, of one or many layers.
-
-    Returns:
-        The names of each group by what collapse makes of them, sorted.
-    """
+    """Group names that differ in a layer number only, by what collapse makes of them, sorted."""
     groups: dict[tuple[str, str], dict[int, str]] = {}
     for name in names:
         match = re.match(r"(.*\blayer[_.])([0-9]{1,6})([/.].*)$", name, re.DOTALL)

@@ -136,17 +136,7 @@ class Scopes:
 def expand(
     scopes: Scopes, layers: int, projects: bool, head: tuple[Rule, ...], rules: RuleTable = RULES
 ) -> tuple[Binding, ...]:
-    """List every tensor of a network.
-
-    Args:
-        scopes: where its variables live.
-        layers: how many layers its encoder has.
-        projects: whether its embeddings are projected to its hidden width.
-        head: the rules of its head.
-        rules: those of its encoder.
-
-    Returns:
-        The bindings; no name of either scheme occurs twice.
+    """List every tensor of a network, no name of either scheme twice: those of its encoder, and of its head.
 
     Raises:
         NamesError: the rules are not one to one.
@@ -186,17 +176,9 @@ class Sizes:
 
 
 def measure(shapes: Mapping[str, tuple[int, ...]], dims: Mapping[str, tuple[Dimension, ...]], layers: int) -> Sizes:
-    """Find the sizes on which a network's tensors agree.
+    """Find the sizes on which a network's tensors agree, from their shapes in TensorFlow's orientation.
 
     Every dimension takes the size that most tensors give it, so that those of another shape can be named.
-
-    Args:
-        shapes: the shape of each tensor, in TensorFlow's orientation.
-        dims: for each tensor the names of its dimensions.
-        layers: how many layers the encoder has.
-
-    Returns:
-        The sizes; every tensor has the shape they give it.
 
     Raises:
         NamesError: tensors whose shapes do not fit the others, each with the shape expected and found.

@@ -159,10 +159,7 @@ class Checkpoint:
         return f"<Checkpoint {str(self.path)!r}: {self.format}; {models}>"
 
     def excluding(self, patterns: Sequence[str]) -> Checkpoint:
-        """The same without tensors of no model that a user says may go.
-
-        Args:
-            patterns: of names as the source has them; * stands for anything, slashes and dots included.
+        """The same without tensors of no model that a user says may go; * in a pattern stands for any text.
 
         Raises:
             NamesError: one of them fits no tensor, or one of a model or its optimiser.
@@ -210,9 +207,6 @@ def slot_state(models: Iterable[Model]) -> str:
 def naming(place: Path | str) -> Iterator[None]:
     """Put the name of a file before what is said of its tensors.
 
-    Args:
-        place: where the tensors come from.
-
     Raises:
         NamesError: as it was raised within, with the place.
     """
@@ -225,13 +219,7 @@ def naming(place: Path | str) -> Iterator[None]:
 
 
 def require_complete(path: Path, what: str, missing: tuple[str, ...], unexpected: tuple[str, ...]) -> None:
-    """Refuse a model that lacks tensors.
-
-    Args:
-        path: where it was read.
-        what: what it was recognised as.
-        missing: names of tensors it lacks.
-        unexpected: names it has no place for, which may be the same tensors under another name.
+    """Refuse a model that lacks tensors, which may be there under an unexpected name.
 
     Raises:
         NamesError: lists both, layers collapsed.
@@ -247,11 +235,7 @@ def require_complete(path: Path, what: str, missing: tuple[str, ...], unexpected
 
 
 def require_floats(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse weights that are not floating-point numbers of a width this tool converts.
-
-    Args:
-        path: where they were read.
-        tensors: the weights and slots.
+    """Refuse weights or slots that are not floating-point numbers of a width this tool converts.
 
     Raises:
         NamesError: names the tensors and their dtypes.
@@ -265,10 +249,6 @@ def require_floats(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def require_tied(path: Path, model: Model) -> None:
     """Refuse a model whose output table is not its table of word embeddings.
-
-    Args:
-        path: where it was read.
-        model: the model.
 
     Raises:
         NamesError: names both tensors.
@@ -284,13 +264,6 @@ def require_tied(path: Path, model: Model) -> None:
 
 def step_value(path: Path, tensor: Tensor) -> int:
     """Read a global step.
-
-    Args:
-        path: where it was read.
-        tensor: the variable.
-
-    Returns:
-        The step.
 
     Raises:
         NamesError: it is not a whole number from 0 up.

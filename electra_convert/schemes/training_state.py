@@ -51,11 +51,9 @@ class TrainingState:
 
 
 def find_training_state(names: Set[str], shapes: Mapping[str, Shape]) -> TrainingState:
-    """Tell the variables of training from those of a model.
+    """Tell the variables of training, Google's own slots and the global step left out, from those of a model.
 
-    Args:
-        names: every name but those that Google's code gives to its own slots and to the global step.
-        shapes: by name; without them only names decide, and what has none of its own is taken for part of a model.
+    Without shapes only names decide, and what has none of its own is taken for part of a model.
     """
     powers = {name for name in names if _POWERS.fullmatch(_last(name)) and _is_scalar(shapes.get(name))}
     counters = {name for name in names - powers if _counts(name) and _is_scalar(shapes.get(name))}

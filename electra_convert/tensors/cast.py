@@ -34,10 +34,7 @@ def all_finite(piece: memoryview, dtype: DType) -> bool:
 
 
 def require_finite(piece: memoryview, tensor: TensorSpec) -> None:
-    """Refuse a NaN or an infinity.
-
-    Args:
-        piece: whole elements of the tensor, little-endian.
+    """Refuse a NaN or an infinity among whole elements of a tensor, little-endian.
 
     Raises:
         NamesError: names the tensor.

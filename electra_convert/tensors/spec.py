@@ -185,11 +185,7 @@ def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]
 
 
 def stream_bytes(content: memoryview | bytes, scratch: memoryview) -> Iterator[memoryview]:
-    """Stream what is in memory, as Tensor.stream does.
-
-    Args:
-        scratch: writable bytes; at least one if there is any content.
-    """
+    """Stream what is in memory, as Tensor.stream does."""
     for position, window in pieces(scratch, len(content)):
         window[:] = content[position : position + len(window)]
         yield window

@@ -33,13 +33,7 @@ _PADDING = 17
 
 @dataclass(frozen=True)
 class Move:
-    """One tensor on its way.
-
-    Attributes:
-        weight: the tensor and what is to be done to it.
-        spec: its name in the sink, and the dtype and shape it has there.
-        sink: where it goes.
-    """
+    """One tensor on its way: what is to be done to it, what it is in the sink, and the sink."""
 
     weight: Weight
     spec: TensorSpec
@@ -47,11 +41,7 @@ class Move:
 
 
 def run(moves: Sequence[Move], finite: bool, progress: Callable[[int], None] = lambda _: None) -> None:
-    """Make all the moves, the largest first.
-
-    Args:
-        finite: whether a NaN or an infinity is an error.
-        progress: told of every piece read, in bytes; called from several threads.
+    """Make all the moves, the largest first; progress is told of every piece read, in bytes, from several threads.
 
     Raises:
         SourceError: a data file is missing.
@@ -170,15 +160,7 @@ class Transposer:
 
 
 def counter(total: int, progress: Progress | None) -> Callable[[int], None]:
-    """Add up bytes that several threads have done, for a progress bar.
-
-    Args:
-        total: how many there are.
-        progress: told how many of how many are done, or None.
-
-    Returns:
-        A function to be told of each piece done.
-    """
+    """Add up bytes that several threads have done, for a progress bar of a total."""
     if progress is None:
         return lambda _: None
     done = 0

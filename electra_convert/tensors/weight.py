@@ -85,13 +85,7 @@ def _digest(tensor: Tensor) -> bytes:
 
 
 def joined(weights: Sequence[Weight]) -> Weight:
-    """One weight of the rows of several, one after the other.
-
-    Args:
-        weights: at least one, alike in dtype and, after their ops, in all but the number of rows.
-
-    Returns:
-        A weight whose name names them all; a single one as it is.
+    """One weight of the rows of several that are alike in dtype and, after their ops, in all but the number of rows.
 
     Raises:
         NamesError: they are not alike.

@@ -65,14 +65,7 @@ class TokenizerSettings:
 
 
 def encode_tokenizer(vocabulary: Vocabulary, settings: TokenizerSettings, segment: int = 0) -> bytes:
-    """Make tokenizer.json.
-
-    Args:
-        segment: the token type of a text, and of the first of two.
-
-    Returns:
-        The file: the same bytes for the same arguments.
-    """
+    """Make tokenizer.json; the segment is the token type of a text, and of the first of two."""
     from tokenizers import AddedToken, decoders, models, processors
 
     ids = vocabulary.ids
@@ -125,14 +118,8 @@ def encode_tokenizer_config(
 ) -> bytes:
     """Make tokenizer_config.json, from which transformers takes the class and builds a tokenizer of its own.
 
-    Args:
-        settings: accents are written as kept where nothing is lower-cased: Google's code strips only then, and
-            transformers would strip regardless.
-        max_length: the longest input in tokens, the model's max_position_embeddings.
-        segment: the token type of a text, and of the first of two.
-
-    Returns:
-        The file: the same bytes for the same arguments.
+    Accents are written as kept where nothing is lower-cased: Google's code strips only then, and transformers would
+    strip regardless. The longest input, in tokens, is the model's max_position_embeddings.
     """
     ids = vocabulary.ids
     added = sorted({*SPECIAL_TOKENS, *settings.added_tokens}, key=ids.__getitem__)

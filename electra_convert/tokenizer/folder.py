@@ -27,10 +27,7 @@ ANOTHER_KIND = (
 
 
 def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
-    """Read vocab.txt, or make it from tokenizer.json where a folder holds only that.
-
-    Returns:
-        The vocabulary, None where the folder holds neither file.
+    """Read vocab.txt, or make it from tokenizer.json where a folder holds only that; None where it holds neither.
 
     Raises:
         VocabularyError: the file is malformed, or no WordPiece tokenizer that vocab.txt can express.
@@ -54,10 +51,7 @@ def read_vocabulary_of_folder(folder: Path) -> Vocabulary | None:
 
 
 def ids_of_file(name: str, data: bytes) -> dict[str, int]:
-    """Find the id of each piece in a file that holds a vocabulary.
-
-    Args:
-        name: vocab.txt or tokenizer.json.
+    """Find the id of each piece in a vocab.txt or tokenizer.json.
 
     Raises:
         VocabularyError: the file is malformed, or no WordPiece tokenizer.
@@ -69,8 +63,7 @@ def ids_of_file(name: str, data: bytes) -> dict[str, int]:
 def casing_of_folder(folder: Path) -> bool | None:
     """Find whether the tokenizer of a transformers folder lower-cases.
 
-    Returns:
-        do_lower_case of tokenizer_config.json, else what the normalizer of tokenizer.json does, else None.
+    That is do_lower_case of tokenizer_config.json, else what the normalizer of tokenizer.json does, else None.
 
     Raises:
         VocabularyError: a file is malformed.
@@ -84,10 +77,7 @@ def casing_of_folder(folder: Path) -> bool | None:
 
 
 def accents_of_folder(folder: Path) -> bool | None:
-    """Find whether the tokenizer of a transformers folder strips accents.
-
-    Returns:
-        strip_accents of tokenizer_config.json, None where it does not say.
+    """Find strip_accents in the tokenizer_config.json of a transformers folder, None where it does not say.
 
     Raises:
         VocabularyError: the file is malformed.

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import VocabularyError, listing
-from electra_convert.formats.beside import SENTENCEPIECE
-from electra_convert.formats.names import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from electra_convert.formats.names import CONFIG_FILE, SENTENCEPIECE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from electra_convert.tokenizer.vocabulary import read_small
 
 # Classes that split text as ELECTRA's does, and those that do what tokenizer.json says; a final Fast left out.

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.errors import VocabularyError, listing
-from electra_convert.formats.beside import kind_of
-from electra_convert.formats.names import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from electra_convert.formats.names import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, kind_of
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, read_small
 
 if TYPE_CHECKING:

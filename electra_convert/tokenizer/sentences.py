@@ -92,15 +92,10 @@ def example_of(languages: Sequence[str]) -> Example:
 
 
 def examples_of_vocabulary(pieces: Collection[str], cut: Callable[[str], Sequence[str]]) -> tuple[Example, ...]:
-    """Sentences of the languages that a vocabulary seems to be meant for.
+    """Sentences of the languages that a vocabulary seems to be meant for, by how it cuts them, if any.
 
-    Args:
-        pieces: the vocabulary.
-        cut: the pieces of a text, with [UNK] for what the vocabulary has none for.
-
-    Returns:
-        Those that have no [UNK], in a script that the vocabulary has its share of, of the languages whose words it
-        cuts least; empty where there is none.
+    They have no [UNK], are in a script that the vocabulary has its share of, and of the languages whose words it cuts
+    least.
     """
     scripts = _scripts(pieces)
     lengths = {code: length for code in EXAMPLES if (length := _pieces_a_word(code, scripts, cut)) <= _MOST_PIECES}

@@ -199,8 +199,7 @@ class Pairing:
 def start_comparisons(pairings: Sequence[Pairing]) -> list[Callable[[], Compared]]:
     """Begin to run both sides of each model; references may compute in their own process while PyTorch is imported.
 
-    Returns:
-        For each a function that waits for its runs, and compares what they computed. It too raises the errors below.
+    What is returned waits for a model's runs, and compares what they computed. It too raises the errors below.
 
     Raises:
         MissingPackageError: a framework is not installed.

@@ -241,15 +241,7 @@ def _first(arrays: dict[str, NDArray[Any]], names: Sequence[str], default: NDArr
 
 
 def checked(batch: Batch, limits: Limits, name_of_ids: str = "input_ids") -> Batch:
-    """Refuse inputs that a model would fail on, or silently read wrongly.
-
-    Args:
-        batch: the inputs, of any integer dtype.
-        limits: what the models can take.
-        name_of_ids: what the ids are called where they come from.
-
-    Returns:
-        The same as int32.
+    """Refuse inputs that a model would fail on, or silently read wrongly; the others are returned as int32.
 
     Raises:
         UsageError: says which array, and what is wrong with it.

@@ -106,9 +106,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
 def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Path, ...]:
     """Write a report into the folder of each model of the candidate, both in one for a TensorFlow checkpoint.
 
-    Returns:
-        The files that were written.
-
     Raises:
         OutputError: one cannot be written, or a file of a folder cannot be read.
     """

@@ -50,15 +50,10 @@ class Runner(Protocol):
     def start(
         self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
     ) -> Callable[[], list[Run]]:
-        """Begin to run the model.
+        """Begin to run the model in each precision, the narrower first.
 
-        Args:
-            batches: what on.
-            precisions: what to compute in, the narrower first.
-            rounded: weights to be rounded first, by transformers' names, and the dtype to round to.
-
-        Returns:
-            A function that waits for a run in each precision, or computes it then. It too raises the errors below.
+        Some weights, by transformers' names, are rounded to a dtype first. What is returned waits for the runs, or
+        makes them then; it too raises the errors below.
 
         Raises:
             MissingPackageError: a framework is not installed.

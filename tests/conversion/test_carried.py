@@ -14,7 +14,7 @@ from support.command_line import run
 
 from electra_convert import convert
 from electra_convert.errors import VocabularyError
-from electra_convert.formats.beside import limit_of
+from electra_convert.formats.names import limit_of
 
 POOLING = {"modules.json": "[]", "1_Pooling/config.json": '{"pooling_mode_mean_tokens": true}'}
 

@@ -83,11 +83,7 @@ TO_NUMBER: Mapping[DType, int] = {
 
 
 def contents(dtype: DType) -> str:
-    """Say what a tensor that cannot be read as numbers holds.
-
-    Returns:
-        A phrase that completes "it holds ...".
-    """
+    """What completes "it holds ..." of a tensor that cannot be read as numbers."""
     phrases = {
         "string": "text, not numbers",
         "resource": "a resource, not numbers",
@@ -125,12 +121,7 @@ class BundleHeader:
 
 @dataclass(frozen=True)
 class Extent:
-    """The part of one dimension that a slice takes.
-
-    Attributes:
-        start: the first index.
-        length: how many indices, or None for the whole dimension.
-    """
+    """The part of one dimension that a slice takes: a first index and how many, or None for all of it."""
 
     start: int = 0
     length: int | None = None
@@ -204,11 +195,7 @@ def encode_header(header: BundleHeader) -> bytes:
 
 
 def decode_entry(message: bytes) -> BundleEntry:
-    """Decode a BundleEntryProto.
-
-    Returns:
-        The entry; its numbers may be anything.
-    """
+    """Decode a BundleEntryProto, whose numbers may be anything."""
     data_type = shard = offset = size = masked = 0
     shape: tuple[int, ...] = ()
     slices: list[TensorSlice] = []
@@ -233,11 +220,7 @@ def decode_entry(message: bytes) -> BundleEntry:
 
 
 def encode_entry(entry: BundleEntry) -> bytes:
-    """Encode a BundleEntryProto as TensorFlow writes it.
-
-    Args:
-        entry: what to encode, without slices: no tensor is written in parts.
-    """
+    """Encode a BundleEntryProto as TensorFlow writes it, without slices: no tensor is written in parts."""
     shape = b"".join(encode_content(2, encode_number(1, dimension)) for dimension in entry.shape)
     return b"".join(
         [

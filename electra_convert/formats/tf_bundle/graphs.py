@@ -43,8 +43,7 @@ _FLOAT32 = 1
 def decode_text(stored: bytes, checksum: int, byteorder: Literal["little", "big"]) -> bytes:
     """Decode a string tensor of one element: its length, a checksum of that, and its bytes.
 
-    Args:
-        checksum: the entry's CRC32C; it runs over the length as a 32-bit word in place of the varint.
+    The entry's CRC32C runs over the length as a 32-bit word in place of the varint.
 
     Raises:
         MalformedError: the lengths do not fit, or the checksum does not match.
@@ -59,11 +58,7 @@ def decode_text(stored: bytes, checksum: int, byteorder: Literal["little", "big"
 
 
 def variable_names(graph: bytes, keys: Collection[bytes]) -> dict[bytes, bytes]:
-    """Find the names that the variables have in the program, in a TrackableObjectGraph.
-
-    Returns:
-        From keys to names, for the keys whose variable has a name that nothing else goes by.
-    """
+    """The names, by key, that variables have in a TrackableObjectGraph: those that nothing else goes by."""
     names = {key: name for key, name in _attributes(graph) if key in keys and name}
     uses = Counter(names.values())
     return {key: name for key, name in names.items() if uses[name] == 1 and name not in keys}
@@ -93,12 +88,9 @@ class Node:
 
 
 def read_nodes(path: Path, wanted: Callable[[str, str], bool]) -> Iterator[Node]:
-    """Walk through a graph, and through the functions in its library.
+    """Walk through the nodes of a graph, and of the functions in its library, that are wanted by their name and op.
 
     The file is mapped, not read, so that large ones take no memory.
-
-    Args:
-        wanted: of a name and an op, whether to yield the node.
 
     Raises:
         SourceError: the file cannot be read.

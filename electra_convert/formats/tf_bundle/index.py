@@ -94,9 +94,8 @@ def _entries(path: Path, table: Iterator[Entry], header: BundleHeader) -> Iterat
 def container_version(path: Path) -> Literal[1, 2] | None:
     """Tell TensorFlow's tables from other files, and the two checkpoint formats apart.
 
-    Returns:
-        1 for a checkpoint in the old format (one file at the prefix), 2 for the index of one in the present format,
-        None for anything else.
+    It is 1 for a checkpoint in the old format (one file at the prefix), 2 for the index of one in the present format,
+    None for anything else.
 
     Raises:
         SourceError: the file cannot be read.

@@ -54,11 +54,7 @@ def _encode_signed(value: int) -> bytes:
 
 
 def region(part: TensorSlice, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Find the indices that a slice takes of a variable.
-
-    Returns:
-        A slice a dimension, with start and stop.
-    """
+    """The indices that a slice takes of a variable: a slice a dimension, with start and stop."""
     if len(part) != len(shape):
         raise MalformedError(f"a slice has {len(part)} dimensions, its variable {len(shape)}")
     found: list[slice] = []
@@ -76,13 +72,7 @@ def region_shape(taken: tuple[slice, ...]) -> tuple[int, ...]:
 
 
 def assemble(variable: TensorSpec, parts: Iterable[Part]) -> NDArray[np.generic]:
-    """Read the slices of a partitioned variable and put them together.
-
-    Args:
-        parts: its slices, their regions inside the variable.
-
-    Returns:
-        A new array of the variable's shape in dtype.storage.
+    """Read the slices of a partitioned variable into a new array of its shape in dtype.storage.
 
     Raises:
         CorruptFileError: a slice failed its checks.

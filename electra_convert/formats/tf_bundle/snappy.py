@@ -12,13 +12,7 @@ _MOST_BYTES_FROM_ONE = 22
 
 
 def decompress(block: bytes, limit: int) -> bytes:
-    """Decompress a block.
-
-    Args:
-        limit: the most bytes it may hold.
-
-    Returns:
-        Exactly as many bytes as the block says it holds.
+    """Decompress a block to exactly as many bytes as it says it holds.
 
     Raises:
         MalformedError: it says it holds more than the limit or than its length allows, or does not hold them.

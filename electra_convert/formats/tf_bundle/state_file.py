@@ -98,11 +98,7 @@ def _unescape(escape: re.Match[bytes]) -> bytes:
 
 
 def encode_state(basename: str) -> bytes:
-    """Encode the `checkpoint` file of a folder that holds one checkpoint, as Google's Estimator writes it.
-
-    Args:
-        basename: the checkpoint's prefix without its folder.
-    """
+    """Encode the `checkpoint` file of a folder that holds one checkpoint, as Google's Estimator writes it."""
     quoted = "".join(_ESCAPED.get(byte) or _printable(byte) for byte in encode_name(basename))
     return "".join(f'{name}: "{quoted}"\n' for name in _STRING_FIELDS).encode("ascii")
 

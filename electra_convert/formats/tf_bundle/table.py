@@ -45,12 +45,7 @@ Entry = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Handle:
-    """Where a block lies.
-
-    Attributes:
-        offset: of its first byte in the file.
-        size: of its payload; the trailer of five bytes follows.
-    """
+    """Where a block lies in the file, and the size of its payload; the trailer of five bytes follows."""
 
     offset: int
     size: int
@@ -67,10 +62,7 @@ def is_table(file: ReadFile) -> bool:
 
 
 def read_table(file: ReadFile) -> Iterator[Entry]:
-    """Read a whole table in order, each block once and checked against its CRC32C.
-
-    Yields:
-        Keys, each greater than the one before, and their values.
+    """Read a whole table, each block checked against its CRC32C: ascending keys, no two the same, and values.
 
     Raises:
         CorruptFileError: the file is not a table, or a damaged one, or holds more than any checkpoint's index.
@@ -174,11 +166,7 @@ def _restarts(block: bytes) -> tuple[frozenset[int], int]:
 
 
 def encode_table(entries: Iterable[Entry]) -> bytes:
-    """Encode a whole table, uncompressed.
-
-    Args:
-        entries: keys in ascending order, no two the same, and their values.
-    """
+    """Encode a whole table, uncompressed, from ascending keys, no two the same, and their values."""
     table = _Table()
     for key, value in entries:
         table.add(key, value)

@@ -70,11 +70,7 @@ def unmask(stored: int) -> int:
 
 
 def decode_varint(data: Bytes, position: int) -> tuple[int, int]:
-    """Decode the varint (LEB128, seven bits a byte, low ones first) at a position.
-
-    Returns:
-        Its value, below 2**64, and the position behind it.
-    """
+    """Decode the varint (LEB128, seven bits a byte, low ones first) here: its value, and the position behind it."""
     value = 0
     for shift in range(0, _VARINT_BITS, 7):
         if position >= len(data):
@@ -94,11 +90,7 @@ def _bounded(value: int) -> int:
 
 
 def encode_varint(value: int) -> bytes:
-    """Encode a varint in its shortest form.
-
-    Args:
-        value: at least -2**63 and below 2**64; negative numbers are written as two's complement of 64 bits.
-    """
+    """Encode a varint, from -2**63 to below 2**64, in its shortest form; negative ones are of 64 bits."""
     rest = value & ((1 << _VARINT_BITS) - 1)
     encoded = bytearray()
     while rest > 0x7F:
@@ -109,11 +101,10 @@ def encode_varint(value: int) -> bytes:
 
 
 def fields(message: Bytes) -> Iterator[tuple[int, Value]]:
-    """Go through the fields of a message.
+    """Go through the fields of a message: the number of each, and its value.
 
-    Yields:
-        The number of a field, and its value: an unsigned integer for varints and fixed widths, otherwise bytes of
-        the kind the message is given in (of a memoryview nothing is copied).
+    That is an unsigned integer for varints and fixed widths, otherwise bytes of the kind the message is given in (of
+    a memoryview nothing is copied).
     """
     position, end = 0, len(message)
     while position < end:
@@ -150,11 +141,7 @@ def integer(value: Value) -> int:
 
 
 def signed(value: Value) -> int:
-    """Take a field's value for an int64 or int32, both of which varints hold as 64 bits.
-
-    Returns:
-        The integer, at least -2**63 and below 2**63.
-    """
+    """Take a field's value for an int64 or int32, both of which varints hold as 64 bits."""
     number = integer(value)
     return number - (1 << _VARINT_BITS) if number >> (_VARINT_BITS - 1) else number
 
@@ -167,11 +154,7 @@ def content(value: Value) -> Bytes:
 
 
 def messages(message: Bytes, number: int) -> Iterator[Bytes]:
-    """Go through those fields of a message that have one number and hold bytes: messages or strings.
-
-    Yields:
-        The content of each, of the kind the message is given in.
-    """
+    """Go through those fields of a message that have one number and hold bytes: messages or strings."""
     for found, value in fields(message):
         if found == number:
             yield content(value)
@@ -183,18 +166,10 @@ def encode_number(number: int, value: int) -> bytes:
 
 
 def encode_fixed32(number: int, value: int) -> bytes:
-    """Encode a fixed32 field; zero is the default of proto3 and is left out.
-
-    Args:
-        value: at least 0 and below 2**32.
-    """
+    """Encode a fixed32 field, from 0 to below 2**32; zero is the default of proto3 and is left out."""
     return encode_varint(number << 3 | _FIXED32) + value.to_bytes(4, "little") if value else b""
 
 
 def encode_content(number: int, value: bytes) -> bytes:
-    """Encode a length-delimited field: a string or a message.
-
-    Args:
-        value: its bytes; also written when there are none.
-    """
+    """Encode a length-delimited field: a string or a message; written when it is empty too."""
     return encode_varint(number << 3 | _LENGTH_DELIMITED) + encode_varint(len(value)) + value

@@ -89,10 +89,7 @@ class BundleSink:
 
 
 def open_sink(prefix: Path, specs: Sequence[TensorSpec]) -> BundleSink:
-    """Begin a checkpoint of one data file, the tensors in the order of their names' UTF-8 bytes.
-
-    Args:
-        prefix: what its files' names begin with; the files must not exist.
+    """Begin a new checkpoint of one data file, the tensors in the order of their names' UTF-8 bytes.
 
     Raises:
         OutputError: the data file cannot be made, or a tensor cannot be in a checkpoint.

@@ -104,14 +104,7 @@ class Facts:
 def gather_facts(
     folder: ModelFolder, proof: Proof, repo_id: str | None, partner: str | None, revision: str | None = None
 ) -> Facts:
-    """Gather what a card says.
-
-    Args:
-        folder: the model, as it is to be published.
-        proof: of its parity.
-        repo_id: where it is to be published, if that is known.
-        partner: where the other model of the pair is.
-        revision: the branch, or None for the one that is taken where none is named.
+    """Gather what a card says of a model as it is to be published, where that is known, and on which branch.
 
     Raises:
         CorruptFileError: conversion.json is damaged.

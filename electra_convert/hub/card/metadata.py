@@ -51,16 +51,10 @@ def split_card(text: str) -> tuple[str, str]:
 
 
 def complete(front: str, given: Mapping[str, Any], derived: Mapping[str, Any], where: str) -> str:
-    """Add to a front matter what it does not say yet; no line that says something changes.
+    """Add to a front matter, YAML whose lines end, what it does not say yet; no line that says something changes.
 
-    Args:
-        front: YAML, each line ended by a newline.
-        given: what the user asks for; it may not contradict what is there.
-        derived: what follows from the model; what is there wins.
-        where: the card's file, for messages.
-
-    Returns:
-        The YAML; keys without a value have got one, and lines were added at its end.
+    What a user gives may not contradict what is there; what is derived from the model gives way to it. Keys without a
+    value get one, and lines are added at the end.
 
     Raises:
         CardError: it is not YAML, says otherwise than what is given, or has a value of a form the Hub does not take.

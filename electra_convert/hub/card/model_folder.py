@@ -10,7 +10,6 @@ from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import ConfigError, SourceError, UsageError
-from electra_convert.formats.beside import kind_of
 from electra_convert.formats.files import sha256_of_file
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import (
@@ -28,6 +27,7 @@ from electra_convert.formats.names import (
     TORCH_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
+    kind_of,
 )
 from electra_convert.formats.shards import shard_names
 from electra_convert.schemes.mapping import Role
@@ -112,13 +112,7 @@ class ModelFolder:
 
 
 def find_models(folder: Path) -> tuple[Path, ...]:
-    """Find the model folders that a folder stands for.
-
-    Args:
-        folder: a transformers model folder, or a pair of them.
-
-    Returns:
-        The folder itself, or the two of a pair, the discriminator first.
+    """Find the model folders that a folder stands for: itself, or the two of a pair, the discriminator first.
 
     Raises:
         SourceError: it is not such a folder, or a half of the pair holds what the other should.
@@ -172,11 +166,6 @@ def left_beside(models: Sequence[Path], folder: Path) -> list[str]:
 
 def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> ModelFolder:
     """Look at a model folder as it would be published; every byte of it is read and hashed.
-
-    Args:
-        path: a model folder that find_models found.
-        optimizer: whether the optimiser's state is published.
-        pickles: whether PyTorch's pickles are published.
 
     Raises:
         SourceError: the folder cannot be read, or holds no weights that may be published.

@@ -40,14 +40,7 @@ class Proof:
 
 
 def require_proof(folder: ModelFolder, unverified: bool) -> Proof:
-    """Find out whether a model may be uploaded.
-
-    Args:
-        folder: the model, its files hashed.
-        unverified: whether it may go without proof.
-
-    Returns:
-        The proof; of an unverified model, that there is none.
+    """Find out whether a model, its files hashed, may be uploaded; an unverified one only if that is asked for.
 
     Raises:
         ParityError: there is no parity.json, it did not pass, or it is of other files.
@@ -131,10 +124,7 @@ def _is_strict(tolerance: object) -> bool:
 def stages_of(parity: Mapping[str, Any], role: Role, key: str = "stages") -> Mapping[str, Mapping[str, Any]]:
     """The figures of a parity.json at every stage of a forward pass, such as layer 1 or logits; empty where none ran.
 
-    Args:
-        parity: the record.
-        role: the model.
-        key: stages, or rounding for what the rounding of weights to a smaller dtype changed.
+    Under the key rounding stands what the rounding of weights to a smaller dtype changed.
     """
     forward = object_in(object_in(object_in(parity, "models"), role), "forward")
     return {name: figures for name, figures in object_in(forward, key).items() if isinstance(figures, dict)}

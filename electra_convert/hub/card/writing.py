@@ -100,11 +100,6 @@ def write_cards(folder: Path, repo_id: str | None, metadata: Metadata, dry_run: 
 def repo_ids(models: Sequence[Path], folder: Path, repo_id: str) -> list[str]:
     """Name the repository of each model of a folder; those of a pair have one each.
 
-    Args:
-        models: the folder itself, or the two of a pair.
-        folder: which they were found in.
-        repo_id: OWNER/NAME.
-
     Raises:
         UsageError: a name is not one that the Hub allows.
     """
@@ -127,15 +122,7 @@ def _require_repo_id(repo_id: str) -> None:
 
 
 def make_card(facts: Facts, metadata: Metadata, elsewhere: str | None = None) -> Card:
-    """Make a model's card, out of the one that is there if there is one.
-
-    Args:
-        facts: what is known of the model.
-        metadata: what the user says of it.
-        elsewhere: the card to make it out of where the folder has none, such as the one on the Hub.
-
-    Returns:
-        The card, not written yet.
+    """Make a model's card out of the one in its folder, or else of one elsewhere, such as on the Hub.
 
     Raises:
         CardError: the card there is malformed or contradicts an option, or a value has a form the Hub does not take.
@@ -220,15 +207,7 @@ def section_names(text: str, where: str) -> list[str]:
 
 
 def fill_sections(text: str, sections: Mapping[str, str], where: str) -> str:
-    """Write the sections of a card anew.
-
-    Args:
-        text: the card.
-        sections: by name, each with its markers; one that the card does not have is passed over.
-        where: the card's file, for messages.
-
-    Returns:
-        The card; what stands outside the sections is as it was, and sections of other names too.
+    """Write the sections that a card has anew, each with its markers; all else in it stays as it was.
 
     Raises:
         CardError: its markers do not pair.

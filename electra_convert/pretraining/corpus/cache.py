@@ -29,6 +29,7 @@ from electra_convert.pretraining.corpus.whole_words import CONTINUES
 # Counted up whenever the same input would give other files.
 _SCHEMA = 4
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
+_PIECE = 1 << 22  # tokens
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
 
@@ -92,6 +93,14 @@ class Corpus:
 
     def __len__(self) -> int:
         return self.record.sequences
+
+    def occurring(self, first: int) -> int:
+        """How many ids from the first up occur; reads all tokens, piece by piece."""
+        found: set[int] = set()
+        for start in range(0, len(self._tokens), _PIECE):
+            tokens = self._tokens[start : start + _PIECE]
+            found.update(np.unique(tokens[tokens >= first]).tolist())
+        return len(found)
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""

@@ -1,4 +1,9 @@
-"""The reference model's process as its users see it: started early, given jobs, and ended; computes nothing here."""
+"""The reference model in a process of its own, so that TensorFlow and PyTorch share neither threads nor memory.
+
+Both ends of it: a session that starts it, gives it jobs and ends it, and what runs there (`serve`), which reads one
+JSON job a line from standard input, writes one answer a line to standard output, and compares nothing. Arrays go by
+.npz files.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert import errors
 from electra_convert.errors import ElectraConvertError, OutputError, SourceError
-from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role, Task
-from electra_convert.verification.reference.settings import Settings
+from electra_convert.verification.reference.graph import Arithmetic, Outputs, Role, Task, run_reference
+from electra_convert.verification.reference.settings import Settings, read_settings
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class ReferenceSession:
         if self._process is None:
             with (self._folder / "messages").open("w") as messages:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "electra_convert.verification.reference.server"],
+                    [sys.executable, "-P", "-m", "electra_convert.verification.reference.session"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=messages,
@@ -86,17 +91,11 @@ class ReferenceSession:
         arithmetic: Arithmetic,
         batches: Sequence[tuple[NDArray[np.int32], ...]],
     ) -> Callable[[], Answer]:
-        """Have a model run.
+        """Have a model run, on batches of ids, mask and segments, each [rows, length].
 
-        Args:
-            prefix: the checkpoint's path without .index.
-            folder: where its hparams.json would lie.
-            hparams: an option that goes before that file, or None.
-            settled: whether the arithmetic is to be used as it is, whatever lies there.
-            role: which of the models.
-            task: whose head is wanted, of a checkpoint that was fine-tuned.
-            arithmetic: the precision and rounding wanted; the rest is used where no settings are found.
-            batches: what to run it on: ids, mask and segments, each [rows, length].
+        Its settings are looked for in hparams, an option, or in the folder of its hparams.json, unless they are
+        settled; where none are found, those of the arithmetic are used. A fine-tuned model computes the head of its
+        task.
 
         Returns:
             A function that waits for the answer. It raises MissingPackageError without TensorFlow, and SourceError or
@@ -175,3 +174,49 @@ def _outputs(file: Mapping[str, Any], batch: int) -> Outputs:
     answer = f"answer_{batch}_"
     answers = {name.removeprefix(answer): file[name] for name in file if name.startswith(answer)}
     return Outputs(tuple(file[f"hidden_{batch}_{layer}"] for layer in range(layers)), answers)
+
+
+def answer(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one model as submit asks, and tell its settings and TensorFlow's version, or an error."""
+    try:
+        prefix, role = Path(job["prefix"]), job["role"]
+        settings = Settings(None, None, None)
+        if not job["settled"]:
+            settings = read_settings(prefix, Path(job["folder"]), role, job["hparams"])
+        given = Arithmetic(**job["arithmetic"])
+        arithmetic = Arithmetic(
+            settings.heads or given.heads, settings.activation or given.activation, given.precision, given.rounded
+        )
+        with np.load(job["inputs"]) as file:
+            batches = [
+                tuple(file[f"{name}_{batch}"] for name in ("ids", "mask", "segments"))
+                for batch in range(job["batches"])
+            ]
+        task = Task(**job["task"]) if job["task"] else None
+        outputs = run_reference(prefix, role, arithmetic, batches, task)
+        _save(Path(job["outputs"]), outputs)
+    except ElectraConvertError as error:
+        return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    return {"settings": asdict(settings), "version": sys.modules["tensorflow"].__version__}
+
+
+def _save(path: Path, outputs: list[Outputs]) -> None:
+    arrays: dict[str, Any] = {}
+    for batch, output in enumerate(outputs):
+        arrays |= {f"hidden_{batch}_{layer}": array for layer, array in enumerate(output.hidden)}
+        arrays |= {f"answer_{batch}_{name}": array for name, array in output.answers.items()}
+    np.savez(path, **arrays)
+
+
+def serve(jobs: TextIO, answers: TextIO) -> None:
+    """Answer jobs, one JSON object a line, until there are no more."""
+    for line in jobs:
+        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    # Whatever TensorFlow prints is not an answer.
+    own = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    serve(sys.stdin, own)

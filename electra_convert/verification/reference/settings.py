@@ -31,13 +31,7 @@ class Settings:
 
 
 def read_settings(prefix: Path, folder: Path, role: Role, hparams: str | None = None) -> Settings:
-    """Read the head count and activation of one model of a checkpoint.
-
-    Args:
-        prefix: the checkpoint's path without .index.
-        folder: where its hparams.json would lie.
-        role: which of its models.
-        hparams: JSON, or the name of a file that holds it, which goes before what lies beside the checkpoint.
+    """Read the head count and activation of one model; hparams go before what lies beside the checkpoint.
 
     Raises:
         MissingPackageError: TensorFlow is not installed.
