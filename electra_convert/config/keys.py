@@ -93,6 +93,8 @@ TRAINING: Mapping[str, Any] = {
 # read them.
 OWN: Mapping[str, Any] = {
     "clip_norm": "per_token",
+    "sampled_softmax": 0,
+    "sampled_replacements": "full",
     "tokenizer": "wordpiece",
     "max_word_length": 200,
     "whole_word_masking": False,
@@ -110,8 +112,12 @@ SWITCHES = frozenset(
 SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
 
 _SWITCH = "true or false"
-CLIP_NORMS = ("per_token", "summed")
 TOKENIZERS = ("wordpiece", "whitespace", "characters")
+# Those that are one of a few words.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "clip_norm": ("per_token", "summed"),
+    "sampled_replacements": ("full", "candidates"),
+}
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
     "max_position_embeddings type_vocab_size max_word_length".split()
@@ -202,8 +208,10 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key == "hidden_act":
         known = value is None or (isinstance(value, str) and activation(value) in ACTIVATIONS)
         return "a name (google-research/electra knows gelu, relu, tanh and linear)", known
-    if key == "clip_norm":
-        return " or ".join(CLIP_NORMS), value in CLIP_NORMS
+    if key in CHOICES:
+        return " or ".join(CHOICES[key]), value in CHOICES[key]
+    if key == "sampled_softmax":
+        return "a whole number from 0 up", isinstance(value, int) and number and value >= 0
     if key == "tokenizer":
         return f"{', '.join(TOKENIZERS)} or a folder", isinstance(value, str) and bool(value)
     if key in _INTEGERS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from math import isfinite
@@ -17,11 +17,13 @@ from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
 from electra_convert.pretraining.google_metrics import Counts, GoogleTally
+from electra_convert.pretraining.memory import resident
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.sampled_softmax import SharedCandidates
 from electra_convert.pretraining.token_norms import TokenNorms, only_looked_up
 from electra_convert.pretraining.train_state import Losses, TrainState
 
@@ -69,7 +71,8 @@ def train(
                 hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
                 state.pending = []
             if saves or last:
-                metrics = evaluate(steps.model, batches, settings, accelerator)
+                at_once = _evaluated_at_once(settings, options, accelerator)
+                metrics = evaluate(steps.model, batches, settings, accelerator, at_once)
                 _require_finite(metrics, f"evaluating after step {done}")
                 hooks.evaluated(done, metrics)
                 hooks.save(state)
@@ -174,6 +177,43 @@ class _Steps:
         return losses
 
 
+def trial(
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401
+) -> Callable[[int], int]:
+    """What computes gradients of some sequences, forgets them, and tells the bytes in use at the most.
+
+    Those after the forward pass, when all that the gradients need is kept, and the gradients, which come last.
+    """
+    electra = Electra(state.networks, settings).train()
+    gradients = sum(int(weight.nbytes) for weight in electra.parameters())
+    device = accelerator.device
+
+    def used(sequences: int) -> int:
+        batch = batches.training(0, slice(0, sequences))
+        # What padding needs beside.
+        tensors = on_device(batch, device)._replace(attention_mask=_mask_of(batch, device))
+        with torch.random.fork_rng(), accelerator.autocast():
+            masked_lm, disc = _summed(electra(tensors), tensors)
+        kept = resident(device) + gradients
+        torch.autograd.backward(settings.gen_weight * masked_lm + settings.disc_weight * disc)
+        electra.zero_grad()
+        return max(kept, resident(device))
+
+    return used
+
+
+def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator: Any) -> int:  # noqa: ANN401
+    """Where a batch is trained on in parts, to save memory, evaluation takes no larger ones."""
+    if options.accumulate == 1:
+        return settings.eval_batch_size
+    part: int = settings.train_batch_size // (accelerator.num_processes * options.accumulate)
+    return part
+
+
 def evaluate_alone(
     state: TrainState,
     batches: Batches,
@@ -187,7 +227,8 @@ def evaluate_alone(
     Raises:
         TrainingError: a metric is no finite number.
     """
-    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator)
+    at_once = _evaluated_at_once(settings, options, accelerator)
+    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator, at_once)
     _require_finite(metrics, f"evaluating at step {state.step}")
     hooks.evaluated(state.step, metrics)
 
@@ -197,6 +238,7 @@ def evaluate(
     batches: Batches,
     settings: Settings,
     accelerator: Any,  # noqa: ANN401
+    at_once: int,
 ) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
 
@@ -207,6 +249,7 @@ def evaluate(
         batches: where the sequences come from.
         settings: the training hparams.
         accelerator: accelerate's Accelerator.
+        at_once: how many sequences are computed together at most.
     """
     tally, google = Tally(), GoogleTally(settings)
     model.eval()
@@ -217,7 +260,7 @@ def evaluate(
                 present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
-                    outputs = accelerator.unwrap_model(model)(tensors)
+                    outputs = _in_parts(accelerator.unwrap_model(model), batch, at_once, accelerator.device)
                 tally.add(tensors, outputs, present)
                 google.add(tensors, outputs, present)
     model.train()
@@ -228,6 +271,12 @@ def evaluate(
     return tally.metrics() | counts.metrics() if tally.predicted else {}
 
 
+def _in_parts(model: torch.nn.Module, batch: Batch, at_once: int, device: torch.device) -> Outputs:
+    """What a pass computes of a batch, of so many sequences at once."""
+    parts = [model(on_device(part, device)) for part in batch.parts(at_once)]
+    return Outputs._make(None if one[0] is None else torch.cat(one) for one in zip(*parts, strict=True))
+
+
 def on_device(batch: Batch, device: torch.device) -> Tensors:
     """Put a batch where it is computed; where there is no padding without a mask, which attention is faster for."""
 
@@ -235,16 +284,22 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         tensor = torch.from_numpy(array)
         return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
+    drawn = batch.candidates
     full = bool(batch.inputs.input_mask.all())
     return Tensors(
         input_ids=there(batch.inputs.input_ids),
         masked_ids=there(batch.masked_ids),
         segment_ids=there(batch.inputs.segment_ids),
-        attention_mask=None if full else there(batch.inputs.input_mask[:, None, None, :]),
+        attention_mask=None if full else _mask_of(batch, device),
         positions=there(batch.positions),
         weights=there(batch.weights),
         sample=there(batch.sample),
+        candidates=None if drawn is None else SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
     )
+
+
+def _mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(batch.inputs.input_mask[:, None, None, :]).to(device, non_blocking=True)
 
 
 def _counts(work: Sequence[Batch], accelerator: Any) -> tuple[float, float]:  # noqa: ANN401

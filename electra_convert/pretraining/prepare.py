@@ -21,6 +21,7 @@ from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining.batches import share_in_long_words
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.files import parse_column
+from electra_convert.pretraining.corpus.frequencies import order_of_frequency
 from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
@@ -47,6 +48,8 @@ _MANY_UNKNOWN = 0.05
 _MUCH_TRIMMED = 0.2
 # Words that can never be masked as a whole, where they are more than this share, are most likely none.
 _MOSTLY_LONG = 0.5
+# Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
+_SORTED = 0.3
 # And sequences that are less than so full.
 _LITTLE_FILLED = 0.5
 
@@ -313,6 +316,12 @@ def _check_models(settings: Settings, findings: Findings, start: Start | None) -
         ConfigError: names the value.
     """
     for role, config in findings.configs.items():
+        if settings.sampled_softmax > config["vocab_size"]:
+            raise ConfigError(
+                f"sampled_softmax is {settings.sampled_softmax}, more than the {config['vocab_size']} pieces of the "
+                "vocabulary",
+                "Leave it out, or draw fewer candidates: thousands are usual for a hundred thousand pieces.",
+            )
         positions = config["max_position_embeddings"]
         if settings.max_seq_length > positions:
             raise ConfigError(
@@ -408,10 +417,22 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
     if preparation.start and not preparation.start.is_own:
         _tell_of_rows(preparation, options, reporter)
     settings = preparation.settings
+    if settings.sampled_softmax:
+        _tell_of_candidates(preparation, reporter)
     if settings.num_warmup_steps >= settings.num_train_steps:
         reporter.warned(
             f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
             f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
+        )
+
+
+def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:
+    followed = order_of_frequency(preparation.corpus.counts(len(preparation.pieces.vocabulary)))
+    if followed < _SORTED:
+        reporter.warned(
+            "The vocabulary is not sorted by frequency, as sampled_softmax supposes: its order and the corpus's "
+            f"have a rank correlation of {followed:.2f}. Frequent pieces are seldom candidates then; leave "
+            "sampled_softmax out, or give a vocabulary with the most frequent pieces first."
         )
 
 

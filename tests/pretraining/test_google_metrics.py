@@ -93,7 +93,7 @@ def test_evaluation_is_googles_beside_our_own(model):
     batches = {name: array for name, array in recorded.items() if array.ndim > 2}
     AcceleratorState._reset_state()
     settings = settings_of(max_seq_length=64)
-    found = evaluate(model, Recorded(batches), settings, Accelerator(cpu=True))
+    found = evaluate(model, Recorded(batches), settings, Accelerator(cpu=True), settings.eval_batch_size)
     assert expected.keys() == NAMES
     for name, value in expected.items():
         assert found[f"google/{name}"] == pytest.approx(value, rel=1e-6), name

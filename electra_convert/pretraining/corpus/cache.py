@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -80,6 +80,11 @@ class Inputs:
     segment_ids: NDArray[np.int64]
     continues: NDArray[np.bool_] | None = None
 
+    def rows(self, part: slice) -> Inputs:
+        """Some of the sequences."""
+        continues = None if self.continues is None else self.continues[part]
+        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part], continues)
+
 
 class Corpus:
     """The sequences of a corpus, in files that are mapped and never read as a whole."""
@@ -94,13 +99,25 @@ class Corpus:
     def __len__(self) -> int:
         return self.record.sequences
 
+    def counts(self, vocabulary: int) -> NDArray[np.int64]:
+        """How often each of the ids below a number occurs; reads all of the corpus, piece by piece."""
+        counts = np.zeros(vocabulary, np.int64)
+        for ids in self._pieces():
+            counts += np.bincount(ids, minlength=vocabulary)
+        return counts
+
     def occurring(self, first: int) -> int:
         """How many ids from the first up occur; reads all tokens, piece by piece."""
         found: set[int] = set()
+        for ids in self._pieces():
+            found.update(np.unique(ids[ids >= first]).tolist())
+        return len(found)
+
+    def _pieces(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        """All ids, piece by piece, without what is known of words."""
         for start in range(0, len(self._tokens), _PIECE):
             tokens = self._tokens[start : start + _PIECE]
-            found.update(np.unique(tokens[tokens >= first]).tolist())
-        return len(found)
+            yield tokens & ~np.uint32(CONTINUES) if self._knows_words else tokens
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""
