@@ -34,7 +34,7 @@ GUIDE = Guide(
         "OUTPUT": "The folder of the run: the trained pair in model/, and what --resume needs in checkpoints/.",
     },
     groups={
-        "Vocabulary": "vocab train-vocab tokenizer cased",
+        "Vocabulary": "vocab train-vocab cased",
         "The run": "model-size steps batch-size init-from resume overwrite",
         "Output": "export json quiet",
     },

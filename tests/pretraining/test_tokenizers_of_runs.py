@@ -111,7 +111,7 @@ def test_what_a_run_leaves_is_converted_verified_shown_and_started_from(pretrain
     mask = "[MASK]" if is_whole else "<mask>"
     [[filling]] = fill(open_model(run.model, "generator"), f"{text.split()[0]} {mask}", count=3)
     if is_whole:
-        assert [token.name for token in scored.tokens] == text.split()
+        assert [token.text for token in scored.tokens] == text.split()
         assert all("_" in one.piece or ":" in one.piece or one.piece[0] == "[" for one in filling.candidates)
     again = {**options, "hparams": {"num_train_steps": 1}, "init_from": run.model, "reset_optimizer": True}
     started = pretrained("started", **{**again, "tokenizer": None})
