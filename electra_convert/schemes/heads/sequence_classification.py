@@ -130,7 +130,6 @@ SEQUENCE_CLASSIFICATION = Head(
     algebra=Pairs(),
     made=_MADE,
     problem_type="single_label_classification",
-    pipeline="text-classification",
 )
 REGRESSION = Head(
     "regression",
@@ -141,5 +140,4 @@ REGRESSION = Head(
     made=_MADE,
     labels=1,
     problem_type="regression",
-    pipeline="text-classification",
 )
