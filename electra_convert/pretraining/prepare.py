@@ -21,7 +21,7 @@ from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
 from electra_convert.pretraining.corpus.frequencies import order_of_frequency
-from electra_convert.pretraining.corpus.losses import told
+from electra_convert.pretraining.corpus.losses import require_kept, told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
@@ -168,12 +168,14 @@ def prepare(
         how = Tokenisation(
             pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines
         )
-        corpus = open_corpus(files, how, cache, reporter.tokenised)
+        # A run that is resumed has the sequences it began with, however little they are of the text.
+        check = require_kept if decided is None else None
+        corpus = open_corpus(files, how, cache, reporter.tokenised, check)
     _require_sequence(corpus, how)
     evaluated = None
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
-            evaluated = open_corpus(files, how, cache, reporter.tokenised)
+            evaluated = open_corpus(files, how, cache, reporter.tokenised, check)
     preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated)
     _tell(preparation, given, options, reporter)
     return preparation
@@ -211,7 +213,8 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
 
 
 def _described(corpus: Corpus) -> Mapping[str, Any]:
-    return {"key": corpus.record.key, "sequences": corpus.record.sequences, "tokens": corpus.record.tokens}
+    record = corpus.record
+    return {"key": record.key, "sequences": record.sequences, "tokens": record.tokens, "crc32c": record.crc32c}
 
 
 # hparams and models
