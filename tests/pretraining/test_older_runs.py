@@ -1,4 +1,4 @@
-"""A run that an earlier version began goes on as it began: what a cache is called is no part of what is trained on."""
+"""A run that an earlier version began goes on as it began: what its cache is called is no part of what it learns."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_run_that_began_on_a_corpus_which_is_refused_now_goes_on(pretrained, t
     with pytest.raises(CorpusError, match="most of the corpus would be cut off"):
         pretrained(**given, cache=tmp_path / "cache")
     with monkeypatch.context() as earlier:
-        earlier.setattr(prepare, "require_kept", lambda *_: None)
+        earlier.setattr(prepare, "require_usable", lambda *_: None)
         pretrained(**given, cache=tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")
     assert pretrained(**given, cache=tmp_path / "cache", resume=True).step == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -20,11 +20,15 @@ from electra_convert.formats.files import checksum_of_file, sha256_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.corpus.files import CorpusFile
+from electra_convert.pretraining.corpus.losses import require_kept
 from electra_convert.pretraining.corpus.packing import Losses
 from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation, make_builder, sequences_of
+from electra_convert.pretraining.corpus.unknown import require_known
+from electra_convert.pretraining.corpus.vocabulary import Pieces
+from electra_convert.pretraining.corpus.whole_words import CONTINUES
 
 # Counted up whenever the same input would give other files.
-_SCHEMA = 3
+_SCHEMA = 4
 # That of the first runs, which wrote down no checksums of their sequences.
 _FIRST_SCHEMA = 2
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
@@ -70,15 +74,19 @@ class Inputs:
         input_ids: [batch, length] int64, padded at the end.
         input_mask: [batch, length] bool, true where there is a token.
         segment_ids: [batch, length] int64, 0 or 1.
+        continues: [batch, length] bool, true where a token continues the word of the one before it; None where words
+            are not known.
     """
 
     input_ids: NDArray[np.int64]
     input_mask: NDArray[np.bool_]
     segment_ids: NDArray[np.int64]
+    continues: NDArray[np.bool_] | None = None
 
     def rows(self, part: slice) -> Inputs:
         """Some of the sequences."""
-        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part])
+        continues = None if self.continues is None else self.continues[part]
+        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part], continues)
 
 
 class Corpus:
@@ -90,8 +98,16 @@ class Corpus:
         first_key: what the first version of the cache called the same sequences; None where it had none such.
     """
 
-    def __init__(self, folder: Path, record: CorpusRecord, max_length: int, first_key: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        record: CorpusRecord,
+        max_length: int,
+        knows_words: bool = False,
+        first_key: str | None = None,
+    ) -> None:
         self.record = record
+        self._knows_words = knows_words
         self.max_length = max_length
         self.first_key = first_key
         self._tokens = np.memmap(folder / _TOKENS, record.dtype, "r", shape=(record.tokens,))
@@ -103,17 +119,22 @@ class Corpus:
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
         """How often each of the ids below a number occurs; reads all of the corpus, piece by piece."""
         counts = np.zeros(vocabulary, np.int64)
-        for start in range(0, len(self._tokens), _PIECE):
-            counts += np.bincount(self._tokens[start : start + _PIECE], minlength=vocabulary)
+        for ids in self._pieces():
+            counts += np.bincount(ids, minlength=vocabulary)
         return counts
 
     def occurring(self, first: int) -> int:
         """How many ids from the first up occur; reads all tokens, piece by piece."""
         found: set[int] = set()
+        for ids in self._pieces():
+            found.update(np.unique(ids[ids >= first]).tolist())
+        return len(found)
+
+    def _pieces(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        """All ids, piece by piece, without what is known of words."""
         for start in range(0, len(self._tokens), _PIECE):
             tokens = self._tokens[start : start + _PIECE]
-            found.update(np.unique(tokens[tokens >= first]).tolist())
-        return len(found)
+            yield tokens & ~np.uint32(CONTINUES) if self._knows_words else tokens
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""
@@ -127,7 +148,25 @@ class Corpus:
             lengths[row], firsts[row] = end - start, self._examples[index]["first"]
         places = np.arange(self.max_length)
         present = places < lengths
-        return Inputs(ids, present, (present & (places >= firsts)).astype(np.int64))
+        segments = (present & (places >= firsts)).astype(np.int64)
+        if not self._knows_words:
+            return Inputs(ids, present, segments)
+        return Inputs(ids & ~CONTINUES, present, segments, (ids & CONTINUES) > 0)
+
+
+def require_usable(pieces: Pieces, record: CorpusRecord) -> None:
+    """Refuse a corpus most of which would be cut off, or is [UNK].
+
+    Raises:
+        CorpusError: says what would be lost.
+    """
+    require_kept(record.lost, record.tokens)
+    words = record.tokens - 2 * record.sequences
+    require_known(record.lost.overlong_words, record.letters, record.unknown, words, pieces)
+
+
+def accept(_: CorpusRecord) -> None:
+    """Any corpus will do."""
 
 
 def open_corpus(
@@ -135,7 +174,7 @@ def open_corpus(
     how: Tokenisation,
     cache: Path,
     progress: Progress | None,
-    check: Callable[[Losses, int], None] | None = None,
+    check: Callable[[CorpusRecord], None] = accept,
 ) -> Corpus:
     """Open the tokenised corpus in a folder of caches, made first where there is none.
 
@@ -144,10 +183,10 @@ def open_corpus(
         how: what it is tokenised with.
         cache: the folder of caches.
         progress: told how many bytes of how many are tokenised.
-        check: raises where what is cut off, and how many tokens are kept, should not be trained on.
+        check: raises where what a cache would hold should not be trained on; no cache is left then.
 
     Raises:
-        CorpusError: the corpus is no text, has none, or most of it would be cut off.
+        CorpusError: the corpus is no text, or has none.
         CorruptFileError: a file, or the cache, is damaged.
     """
     hashes = _hashes(files)
@@ -161,7 +200,8 @@ def open_corpus(
             if not folder.exists():
                 raise
     record = _read_record(folder, key)
-    return Corpus(folder, record, how.max_length, _first_key(files, hashes, how))
+    check(record)
+    return Corpus(folder, record, how.max_length, how.words is not None, _first_key(files, hashes, how))
 
 
 def _hashes(files: Sequence[CorpusFile]) -> list[str]:
@@ -171,13 +211,13 @@ def _hashes(files: Sequence[CorpusFile]) -> list[str]:
 
 def _key(files: Sequence[CorpusFile], hashes: Sequence[str], how: Tokenisation) -> str:
     contents = [[file.kind, file.column, content] for file, content in zip(files, hashes, strict=True)]
-    cuts = [how.max_length, how.documents_end, how.splits_long_lines]
+    cuts = [how.max_length, how.documents_end, how.splits_long_lines, how.words and how.words.fingerprint]
     return _hash([_SCHEMA, how.pieces.definition, cuts, contents])
 
 
 def _first_key(files: Sequence[CorpusFile], hashes: Sequence[str], how: Tokenisation) -> str | None:
     """The key as the first schema had it, which knew text and TFRecords alone, and cut long lines off."""
-    if how.splits_long_lines or any(file.column is not None for file in files):
+    if how.splits_long_lines or how.words is not None or any(file.column is not None for file in files):
         return None
     return _hash([_FIRST_SCHEMA, how.pieces.definition, how.max_length, how.documents_end, hashes])
 
@@ -210,11 +250,11 @@ def _make(
     files: Sequence[CorpusFile],
     how: Tokenisation,
     progress: Progress | None,
-    check: Callable[[Losses, int], None] | None,
+    check: Callable[[CorpusRecord], None],
 ) -> None:
     builder = make_builder(how)
-    unknown_id = how.pieces.vocabulary.ids["[UNK]"]
-    dtype = np.dtype("<u2" if len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
+    unknown_id = how.pieces.special_ids.get("[UNK]", -1)
+    dtype = np.dtype("<u2" if how.words is None and len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
     sequences = tokens = unknown = 0
     with new_folder(folder, overwrite=False) as place:
         with ExitStack() as stack:
@@ -222,15 +262,14 @@ def _make(
             example_file = stack.enter_context((place / _EXAMPLES).open("wb"))
             for example in sequences_of(files, how, builder, progress):
                 sequences, tokens = sequences + 1, tokens + len(example.ids)
-                unknown += example.ids.count(unknown_id)
+                unknown += example.ids.count(unknown_id) + example.ids.count(unknown_id | CONTINUES)
                 token_file.write(np.array(example.ids, dtype).tobytes())
                 example_file.write(np.array((tokens, example.first), _EXAMPLE).tobytes())
         if not sequences:
             named = listing((str(file.path) for file in files), 4)
             raise CorpusError(f"the corpus has no text: {named}", "Give files with something in them.")
-        if check is not None:
-            check(builder.losses, tokens)
         losses = asdict(builder.losses)
         checksums = {name: checksum_of_file(place / name) for name in (_TOKENS, _EXAMPLES)}
         record = CorpusRecord(key, sequences, tokens, unknown, builder.letters, losses, dtype.str, checksums)
+        check(record)
         write_file(place / _RECORD, (json.dumps(asdict(record), indent=2) + "\n").encode())
