@@ -154,7 +154,12 @@ def prepare(
         require_vocabulary(hparams, options, start is not None)
     words = _words(hparams, options, decided)
     new_pieces = decided.new_pieces if decided else 0
-    with brought(places, column, cache, reporter) as files:
+    # What is not there is told before hours of tokenising.
+    other_places = [] if options.eval_corpus is None else [options.eval_corpus]
+    with (
+        brought(places, column, cache, reporter) as files,
+        brought(other_places, column, cache, reporter) as other_files,
+    ):
         if start is not None:
             start, layout, findings = found_models(start, given, hparams, options)
             if decided is not None:
@@ -187,13 +192,10 @@ def prepare(
         # A run that is resumed has the sequences it began with, however little they are of the text.
         check = partial(require_usable, pieces) if decided is None else accept
         corpus = open_corpus(files, how, cache, reporter.tokenised, check)
-    _require_sequence(corpus, how)
-    if words is not None:
-        _require_words(corpus, pieces, settings, words, reporter)
-    evaluated = None
-    if options.eval_corpus is not None:
-        with brought([options.eval_corpus], column, cache, reporter) as files:
-            evaluated = open_corpus(files, how, cache, reporter.tokenised, check)
+        _require_sequence(corpus, how)
+        if words is not None:
+            _require_words(corpus, pieces, settings, words, reporter)
+        evaluated = open_corpus(other_files, how, cache, reporter.tokenised, check) if other_files else None
     preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated, words)
     _tell(preparation, given, options, reporter)
     return preparation
