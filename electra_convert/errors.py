@@ -15,12 +15,12 @@ SWITCHES = frozenset(
     """
     allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles keep-custom-code
     one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save
-    strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
+    split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
     """.split()
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.
 _VALUE = r"""'[^']*'|"[^"]*"|\d+(?:\.\d+)?[A-Za-z]*|[A-Z]{4,}|[\w.-]+\.json|bfloat16|float16|float32|both""" + (
-    "|discriminator|generator|safetensors|torch|tf"
+    r"|discriminator|generator|safetensors|torch|tf|(?<=--text-column )(?!is |says )[\w-]+"
 )
 # Commands that are to be typed as they stand, and options of the command that was given.
 _COMMAND = r"`[^`]*`|\b(?:electra-convert|hf) .*?(?=[,;]|\.$|\. |$)"

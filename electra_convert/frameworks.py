@@ -125,6 +125,16 @@ def import_matplotlib_figure(purpose: str) -> ModuleType:
     return _imported("matplotlib", "pretrain", purpose, lambda: import_module("matplotlib.figure"))
 
 
+def import_pyarrow(purpose: str) -> ModuleType:
+    """Import pyarrow, with what reads Parquet."""
+
+    def load() -> ModuleType:
+        import_module("pyarrow.parquet")
+        return import_module("pyarrow")
+
+    return _imported("pyarrow", "corpora", purpose, load)
+
+
 def _imported(name: str, extra: str, purpose: str, load: Callable[[], ModuleType]) -> ModuleType:
     try:
         with _uncollected():

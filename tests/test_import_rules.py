@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FRAMEWORKS = {"tensorflow", "torch", "transformers", "jax", "flax", "keras", "h5py"}
 # Imported by no module before it is used.
 HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvicorn", "jinja2"}
-HEAVY |= {"accelerate", "matplotlib"}
+HEAVY |= {"accelerate", "matplotlib", "pyarrow"}
 # Modules of pretraining may import torch, of which their classes are made; nothing imports them before they are used.
 TRAINING = PACKAGE / "pretraining"
 # From the ground up: a part imports those before it, and itself.

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
 GUIDE = Guide(
     arguments={
-        "CORPUS...": "UTF-8 text (or .gz) in which blank lines separate documents, folders of it, or TFRecords from "
-        "Google's build_pretraining_dataset.py.",
+        "CORPUS...": "UTF-8 text in which blank lines separate documents; .jsonl, .csv, .tsv or .parquet with "
+        "--text-column, a document in each row; any of these as .gz or .zst; folders of them; a data set of the Hub, "
+        "hf://datasets/OWNER/NAME[@REVISION][/CONFIG/SPLIT]; or TFRecords of Google's build_pretraining_dataset.py.",
         "OUTPUT": "The folder of the run: the trained pair in model/, and what --resume needs in checkpoints/.",
     },
     groups={
+        "Corpus": "text-column split-long-lines",
         "Vocabulary": "vocab train-vocab cased",
         "The run": "model-size steps batch-size init-from resume overwrite",
         "Output": "export json quiet",
@@ -46,7 +48,7 @@ GUIDE = Guide(
 
 
 @click.command("pretrain", cls=GuidedCommand, guide=GUIDE, short_help="Pretrain a generator and a discriminator.")
-@click.argument("corpus", type=PATH, nargs=-1, required=True)
+@click.argument("corpus", type=SOURCE, nargs=-1, required=True)
 @click.argument("output", type=PATH)
 @click.option(
     "--vocab", type=PATH, metavar="FILE|FOLDER", help="Use this vocabulary: a vocab.txt, or a tokenizer's folder."
@@ -54,9 +56,19 @@ GUIDE = Guide(
 @click.option("--train-vocab", type=int, metavar="SIZE", help="Train a vocabulary of this many pieces on the corpus.")
 @tokenizer_options
 @click.option(
+    "--text-column",
+    metavar="NAME|NUMBER",
+    help="The column that holds the text: a name, or a number from 1 in files without a header.",
+)
+@click.option(
+    "--split-long-lines",
+    is_flag=True,
+    help="Split lines longer than a sequence, at the ends of sentences, then words: no text is cut off.",
+)
+@click.option(
     "--one-sentence-per-line",
     is_flag=True,
-    help="Blank lines do not end a document, as in subtitles with one sentence per line. By default, they do.",
+    help="Blank lines and rows do not end a document, as in subtitles, a sentence on each line. By default, they do.",
 )
 @click.option(
     "--model-size", type=click.Choice(["small", "base", "large"]), help="The discriminator's size; small by default."
@@ -89,7 +101,15 @@ GUIDE = Guide(
 @click.option("--export", type=click.Choice(["tf"]), help="Also write a TensorFlow checkpoint, with slots and step.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of all random numbers.")
 @click.option(
-    "--held-out", type=float, default=0.01, show_default=True, help="The share of sequences held out for evaluation."
+    "--held-out",
+    type=float,
+    help="The share of sequences held out for evaluation; 0.01 by default, none with --eval-corpus.",
+)
+@click.option(
+    "--eval-corpus",
+    type=SOURCE,
+    metavar="CORPUS",
+    help="Evaluate on another corpus, whose columns are those of CORPUS, in place of a share of CORPUS.",
 )
 @click.option(
     "--accumulate",
@@ -115,7 +135,7 @@ GUIDE = Guide(
 )
 @output_options
 def command(
-    corpus: tuple[Path, ...],
+    corpus: tuple[str | Path, ...],
     output: Path,
     cased: bool | None,
     export: str | None,

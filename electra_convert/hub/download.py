@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from electra_convert.errors import SourceError, UsageError, listing
@@ -34,7 +34,15 @@ from electra_convert.formats.names import (
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.client import Hub, Tell
 
+Kind = Literal["model", "dataset"]
 SCHEME = "hf://"
+# Where the Hub keeps any data set as Parquet files.
+PARQUET_REVISION = "refs/convert/parquet"
+# The revision that an address without one means, and what an address looks like.
+_OF_KIND: dict[Kind, tuple[str, str]] = {
+    "model": ("main", "hf://OWNER/REPO@main"),
+    "dataset": (PARQUET_REVISION, "hf://datasets/OWNER/NAME"),
+}
 _WEB = ("https://", "http://")
 _SLASHES_MISSED = re.compile(r"^hf:(?=[\w.-]+/[\w.-])")
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
@@ -64,11 +72,13 @@ class Address:
         repo_id: OWNER/REPO.
         revision: a branch, a tag, a pull request's reference or a commit.
         path: within the repository, empty for all of it.
+        kind: a model or a dataset.
     """
 
     repo_id: str
     revision: str
     path: str
+    kind: Kind = "model"
 
 
 def as_source(
@@ -143,32 +153,36 @@ def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
     hub = Hub(token, tell, reading=True)
     address = parse_address(source)
-    names = _cached(source, address) if hub.is_offline else _listed(hub, source, address)
+    names = cached_files(source, address) if hub.is_offline else _listed(hub, source, address)
     wanted, path = needed_files(names, address.path, code)
     if not wanted:
         held = f"It holds {listing(sorted(names))}." if names else "It is empty."
         raise SourceError(f"{source} holds no checkpoint that can be read", held)
-    folder = _download(hub, source, address, wanted)
+    folder = download_files(hub, source, address, wanted)
     return folder / path if path else folder
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, kind: Kind = "model") -> Address:
     """Read an address as huggingface_hub does.
 
+    Args:
+        kind: what it must be of.
+
     Raises:
-        UsageError: it is malformed, or not of a model.
+        UsageError: it is malformed, or of something else.
     """
     library: Any = import_huggingface_hub("to read from the Hub")
+    revision, example = _OF_KIND[kind]
     try:
         uri = library.utils.parse_hf_uri(text.rstrip("/"))
     except library.errors.HfUriError as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{text} is not a place on the Hub: {reason}", "Such as hf://OWNER/REPO@main.") from error
-    if uri.type != "model":
-        raise UsageError(f"{text} is a {uri.type}, expected a model", "Such as hf://OWNER/REPO@main.")
+        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.") from error
+    if uri.type != kind:
+        raise UsageError(f"{text} is a {uri.type}, expected a {kind}", f"Such as {example}.")
     if ".." in uri.path_in_repo.split("/"):
         raise UsageError(f"{text} leaves the repository", "Such as hf://OWNER/REPO/FOLDER.")
-    return Address(uri.id, uri.revision or "main", uri.path_in_repo)
+    return Address(uri.id, uri.revision or revision, uri.path_in_repo, kind)
 
 
 def _listed(hub: Hub, source: str, address: Address) -> list[str]:
@@ -184,11 +198,15 @@ def _is_too_large(name: str, size: int) -> bool:
     return name.rpartition("/")[2] not in _USED and 0 < limit_of(kind_of(name)) < size
 
 
-def _cached(source: str, address: Address) -> list[str]:
+def cached_files(source: str, address: Address) -> list[str]:
     """What the cache holds of a revision; the files themselves say it, whoever put them there."""
     library: Any = import_huggingface_hub("to read from the Hub")
     try:
-        folder = Path(library.snapshot_download(address.repo_id, revision=address.revision, local_files_only=True))
+        folder = Path(
+            library.snapshot_download(
+                address.repo_id, repo_type=address.kind, revision=address.revision, local_files_only=True
+            )
+        )
     except library.errors.IncompleteSnapshotError as error:
         folder = Path(error.snapshot_path)
     except library.errors.LocalEntryNotFoundError as error:
@@ -199,13 +217,14 @@ def _cached(source: str, address: Address) -> list[str]:
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
-def _download(hub: Hub, source: str, address: Address, names: list[str]) -> Path:
+def download_files(hub: Hub, source: str, address: Address, names: list[str]) -> Path:
     """Bring files into the cache, under the name of the revision too, by which they are found offline."""
     library: Any = import_huggingface_hub("to read from the Hub")
 
     def download() -> str:
         folder: str = library.snapshot_download(
             address.repo_id,
+            repo_type=address.kind,
             revision=address.revision,
             allow_patterns=[glob.escape(name) for name in names],
             token=hub.api.token,

@@ -71,16 +71,26 @@ class Batches:
         settings: the training hparams.
         seed: what every draw follows from.
         held_out: the share of sequences kept for evaluation.
+        evaluated: sequences of their own to evaluate on instead.
     """
 
     def __init__(
-        self, corpus: Corpus, ids: Mapping[str, int], settings: Settings, seed: int, held_out: float
+        self,
+        corpus: Corpus,
+        ids: Mapping[str, int],
+        settings: Settings,
+        seed: int,
+        held_out: float,
+        evaluated: Corpus | None = None,
     ) -> None:
         self._corpus, self._ids, self._settings, self._seed = corpus, ids, settings, seed
         count = len(corpus)
         kept = min(count - 1, max(1, round(count * held_out))) if held_out else 0
         shuffled = _shuffled(count, (_HELD_OUT, seed))
         self._held_out, self._training = np.sort(shuffled[:kept]), shuffled[kept:]
+        self._evaluated = corpus if evaluated is None else evaluated
+        if evaluated is not None:
+            self._held_out = np.arange(len(evaluated), dtype=np.uint32)
         self._order = lru_cache(maxsize=2)(self._order_of_epoch)
 
     @property
@@ -109,7 +119,7 @@ class Batches:
         for number in range(min(self._settings.num_eval_steps, -(-len(self._held_out) // size))):
             indices = self._held_out[number * size : (number + 1) * size].astype(np.int64)
             draws = draw(np.random.default_rng((_EVALUATION, self._seed, number)), len(indices), self._settings)
-            yield mask(self._corpus.read(indices), draws, self._ids, self._settings)
+            yield mask(self._evaluated.read(indices), draws, self._ids, self._settings)
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.uint32]:
         return self._training[_shuffled(len(self._training), (_ORDER, self._seed, epoch))]

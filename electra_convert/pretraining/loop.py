@@ -172,6 +172,24 @@ class _Steps:
         return losses
 
 
+def evaluate_alone(
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401 - accelerate.Accelerator
+    hooks: Hooks,
+) -> None:
+    """Evaluate a state as it is, and train nothing.
+
+    Raises:
+        TrainingError: a metric is no finite number.
+    """
+    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator)
+    _require_finite(metrics, f"evaluating at step {state.step}")
+    hooks.evaluated(state.step, metrics)
+
+
 def evaluate(
     model: torch.nn.Module,
     batches: Batches,

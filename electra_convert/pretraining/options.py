@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import CLIP_NORMS, TRAINING, check_keys
+from electra_convert.config.keys import CLIP_NORMS, HANDLED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -27,6 +27,7 @@ _HPARAMS: Mapping[str, str] = {
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
 }
+_HELD_OUT = 0.01
 _LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
@@ -60,13 +61,17 @@ class PretrainOptions:
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
+    text_column: str | int | None = None
     one_sentence_per_line: bool = False
+    split_long_lines: bool = False
     init_from: Path | None = None
     reset_optimizer: bool = False
     resume: bool = False
     overwrite: bool = False
     seed: int = 0
-    held_out: float = 0.01
+    held_out: float | None = None
+    eval_corpus: str | Path | None = None
+    evaluate_only: bool = False
     accumulate: int = 1
     precision: Precision = "float32"
     compile: bool = False
@@ -89,8 +94,10 @@ class PretrainOptions:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         if self.precision not in ("float32", "bfloat16"):
             raise UsageError(f"--precision is {self.precision!r}, expected float32 or bfloat16")
-        if not 0 <= self.held_out < 1:
+        if self.held_out is not None and not 0 <= self.held_out < 1:
             raise UsageError(f"--held-out is {self.held_out}, expected a share from 0 up and below 1")
+        if self.held_out and self.eval_corpus is not None:
+            raise UsageError("--eval-corpus is evaluated on in place of the --held-out share: give one of them")
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -99,7 +106,7 @@ class PretrainOptions:
             value = getattr(self, name)
             if value is not None and key in TRAINING and (expected := _expected_instead(key, value)) is not None:
                 raise UsageError(f"{_flag(name)} is {value}, expected {expected}")
-        check_keys(self._shortcuts, "the options")
+        check_keys({key: value for _, key, value in self.shortcuts}, "the options")
 
     @property
     def tokenizer(self) -> TokenizerOptions:
@@ -113,26 +120,38 @@ class PretrainOptions:
         )
 
     @property
-    def _shortcuts(self) -> dict[str, Any]:
-        """The hparams that were given as options of their own."""
-        given = {key: getattr(self, name) for name, key in _HPARAMS.items()}
-        return {key: value for key, value in given.items() if value is not None}
+    def held_out_share(self) -> float:
+        """The share of sequences that are held out; a corpus of its own is evaluated on instead."""
+        if self.held_out is not None:
+            return self.held_out
+        return _HELD_OUT if self.eval_corpus is None else 0.0
+
+    @property
+    def shortcuts(self) -> list[tuple[str, str, Any]]:
+        """The hparams that were given as options of their own: the option, the hparam and its value."""
+        given = [(_flag(name), key, getattr(self, name)) for name, key in _HPARAMS.items()]
+        return [(flag, key, value) for flag, key, value in given if value is not None]
+
+    @property
+    def stated_hparams(self) -> Hparams:
+        """The hparams of --hparams, whatever they are about.
+
+        Raises:
+            ConfigError: they are no hparams.
+        """
+        given = json.dumps(dict(self.hparams)) if isinstance(self.hparams, Mapping) else self.hparams
+        return Hparams({}, "the options") if given is None else read_hparams(str(given))
 
     @property
     def given_hparams(self) -> Hparams:
-        """The hparams of --hparams and of options of their own.
+        """The hparams that the models and the training go by: of --hparams, and of options of their own, which count.
 
         Raises:
-            ConfigError: they are no hparams, or the two disagree.
+            ConfigError: they are no hparams.
         """
-        given = json.dumps(dict(self.hparams)) if isinstance(self.hparams, Mapping) else self.hparams
-        read = Hparams({}, "the options") if given is None else read_hparams(str(given))
-        for key, value in self._shortcuts.items():
-            if read.given.get(key, value) != value:
-                raise ConfigError(
-                    f"{read.origin} says {key} is {read.given[key]}, an option says {value}", "Give it once."
-                )
-        return Hparams({**read.given, **self._shortcuts}, read.origin)
+        stated = self.stated_hparams
+        kept = {key: value for key, value in stated.given.items() if key in HANDLED or key in TRAINING}
+        return replace(stated, given={**kept, **{key: value for _, key, value in self.shortcuts}})
 
 
 def _flag(name: str) -> str:
@@ -222,7 +241,12 @@ def training_settings(hparams: Hparams) -> Settings:
 
 def _check(name: str, value: Any, origin: str) -> None:  # noqa: ANN401 - JSON values
     if (expected := _expected_instead(name, value)) is not None:
-        raise ConfigError(f"{origin}: {name} is {json.dumps(value, default=str)[:60]}, expected {expected}")
+        raise ConfigError(f"{origin}: {name} is {shown(value)}, expected {expected}")
+
+
+def shown(value: Any) -> str:  # noqa: ANN401 - JSON values
+    """A value of an hparam as JSON writes it, the beginning of it where it is long."""
+    return json.dumps(value, default=str)[:60]
 
 
 def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JSON values

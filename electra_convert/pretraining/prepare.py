@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
 from electra_convert.formats.names import HPARAMS_FILE
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.documents import lines_of_corpus
+from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
+from electra_convert.pretraining.corpus.losses import told
+from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.text import corpus_files, read_lines
-from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
 from electra_convert.pretraining.corpus.vocabulary import (
     WordPieces,
     checked_pieces,
@@ -52,6 +54,8 @@ _SEGMENTS = 2
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
 _MUCH_TRIMMED = 0.2
+# And sequences that are less than so full.
+_LITTLE_FILLED = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Preparation:
         findings: the configuration of each model, and all hparams.
         pieces: the vocabulary.
         corpus: the sequences.
+        evaluated: those of a corpus of its own to evaluate on, or None.
     """
 
     settings: Settings
@@ -71,6 +76,7 @@ class Preparation:
     findings: Findings
     pieces: WordPieces
     corpus: Corpus
+    evaluated: Corpus | None = None
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
@@ -103,7 +109,7 @@ class Decided:
 
 
 def prepare(
-    places: Sequence[Path],
+    places: Sequence[Place],
     options: PretrainOptions,
     start: Checkpoint | None,
     decided: Decided | None,
@@ -121,29 +127,46 @@ def prepare(
     Raises:
         ElectraConvertError: something does not fit; nothing has been written.
     """
-    files = corpus_files(places)
     given = options.given_hparams
     hparams = _with_own(_run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
-    if start is not None:
-        layout, findings = _found_models(start, given, hparams)
-        pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
-        rows = next(iter(start.models.values())).sizes.vocabulary
-        _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
-    else:
-        pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
-        hparams = _with_vocabulary(hparams, pieces)
-        layout = LAYOUTS[hparams.layout or "default"]
-        findings = _designed_models(hparams, layout)
-    if decided is not None:
-        findings = _with_origins(findings, decided.origins)
-    settings = training_settings(hparams)
-    _check_models(settings, findings)
-    how = Tokenisation(pieces, settings.max_seq_length, not options.one_sentence_per_line)
-    corpus = open_corpus(files, how, options.cache or default_cache(), reporter.tokenised)
-    preparation = Preparation(settings, layout, findings, pieces, corpus)
-    _tell(preparation, options, reporter)
+    cache, column = options.cache or default_cache(), parse_column(options.text_column)
+    _require_vocabulary(options, start, decided)
+    with brought(places, column, cache, reporter) as files:
+        if start is not None:
+            layout, findings = _found_models(start, given, hparams)
+            pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
+            rows = next(iter(start.models.values())).sizes.vocabulary
+            _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
+        else:
+            pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
+            hparams = _with_vocabulary(hparams, pieces)
+            layout = LAYOUTS[hparams.layout or "default"]
+            findings = _designed_models(hparams, layout)
+        if decided is not None:
+            findings = _with_origins(findings, decided.origins)
+        settings = training_settings(hparams)
+        _check_models(settings, findings)
+        how = Tokenisation(
+            pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines
+        )
+        corpus = open_corpus(files, how, cache, reporter.tokenised)
+    _require_sequence(corpus, how)
+    evaluated = None
+    if options.eval_corpus is not None:
+        with brought([options.eval_corpus], column, cache, reporter) as files:
+            evaluated = open_corpus(files, how, cache, reporter.tokenised)
+    preparation = Preparation(settings, layout, findings, pieces, corpus, evaluated)
+    _tell(preparation, given, options, reporter)
     return preparation
+
+
+def _require_sequence(corpus: Corpus, how: Tokenisation) -> None:
+    if (tokens := corpus.record.tokens) < how.max_length:
+        raise CorpusError(
+            f"the corpus has {tokens} tokens, less than one sequence of {how.max_length}",
+            "Give more text, or a shorter max_seq_length in --hparams.",
+        )
 
 
 def default_cache() -> Path:
@@ -157,15 +180,16 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
     return {
         "seed": options.seed,
         "precision": options.precision,
-        "held_out": options.held_out,
+        "held_out": options.held_out_share,
         "init_from": options.init_from.resolve().name if options.init_from else None,
         "reset_optimizer": options.reset_optimizer,
-        "corpus": {
-            "key": preparation.corpus.record.key,
-            "sequences": preparation.corpus.record.sequences,
-            "tokens": preparation.corpus.record.tokens,
-        },
+        "corpus": _described(preparation.corpus),
+        "eval_corpus": preparation.evaluated and _described(preparation.evaluated),
     }
+
+
+def _described(corpus: Corpus) -> Mapping[str, Any]:
+    return {"key": corpus.record.key, "sequences": corpus.record.sequences, "tokens": corpus.record.tokens}
 
 
 # hparams and models
@@ -318,25 +342,26 @@ def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
         raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
-def _chosen_pieces(files: Sequence[Path], hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    stated = hparams["do_lower_case"]
-    if options.vocab is not None:
-        return read_word_pieces(options.tokenizer, stated)
-    if options.train_vocab is None:
+def _require_vocabulary(options: PretrainOptions, start: Checkpoint | None, decided: Decided | None) -> None:
+    """Refuse to do without one before a corpus is downloaded."""
+    if all(given is None for given in (start, decided, options.vocab, options.train_vocab)):
         raise UsageError(
             "no vocabulary to tokenise with",
             "Borrow one with --vocab, or train one on the corpus with --train-vocab SIZE.",
         )
-    if recorded := next((path for path in files if is_tfrecords(path)), None):
+
+
+def _chosen_pieces(files: Sequence[CorpusFile], hparams: Hparams, options: PretrainOptions) -> WordPieces:
+    stated = hparams["do_lower_case"]
+    if options.train_vocab is None:
+        return read_word_pieces(options.tokenizer, stated)
+    if recorded := next((file.path for file in files if file.kind == "TFRecords"), None):
         raise CorpusError(
             f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
         )
     lower_case = stated if options.lower_case is None else options.lower_case
-
-    def lines() -> Iterator[str]:
-        return (line for path in files for line in read_lines(path))
-
-    return train_word_pieces(lines, options.train_vocab, replace(options.tokenizer, lower_case=lower_case))
+    tokenizer = replace(options.tokenizer, lower_case=lower_case)
+    return train_word_pieces(lambda: lines_of_corpus(files), options.train_vocab, tokenizer)
 
 
 def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
@@ -356,17 +381,19 @@ def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) ->
 # What a reader should know
 
 
-def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
+def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, reporter: Reporter) -> None:
     tokenizer = preparation.pieces.settings
     if options.export_tf and (tokenizer.added_tokens or not tokenizer.tokenize_chinese_chars):
         reporter.noticed(
             "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
         )
-    for line in (*preparation.findings.warnings, *preparation.pieces.warnings):
+    for line in (*given.warnings, *preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)
-    _tell_of_corpus(preparation.corpus, reporter)
+    _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
+    if preparation.evaluated is not None:
+        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
     settings = preparation.settings
     if settings.num_warmup_steps >= settings.num_train_steps:
         reporter.warned(
@@ -375,15 +402,21 @@ def _tell(preparation: Preparation, options: PretrainOptions, reporter: Reporter
         )
 
 
-def _tell_of_corpus(corpus: Corpus, reporter: Reporter) -> None:
+def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporter: Reporter) -> None:
     record = corpus.record
-    reporter.noticed(f"The corpus has {record.tokens:,} tokens in {record.sequences:,} sequences.")
-    if record.trimmed:
-        reporter.noticed(f"{record.trimmed:,} tokens are cut off the ends of sequences, as Google's code cuts them.")
-    if (share := record.trimmed / (record.tokens + record.trimmed)) > _MUCH_TRIMMED:
+    reporter.noticed(f"{name} has {record.tokens:,} tokens in {record.sequences:,} sequences.")
+    if record.lost.tokens:
+        share = record.lost.tokens / (record.tokens + record.lost.tokens)
+        tell = reporter.warned if share > _MUCH_TRIMMED else reporter.noticed
+        tell(
+            f"{name} is cut off where Google's code cuts it: {told(record.lost, record.tokens)}. --split-long-lines "
+            "keeps all of it."
+        )
+    filled = record.tokens / (record.sequences * corpus.max_length)
+    if filled < _LITTLE_FILLED and not options.one_sentence_per_line:
         reporter.warned(
-            f"{share:.0%} of the corpus is cut off and not trained on, since its lines are longer than a sequence: "
-            "write one sentence per line."
+            f"{name} fills its sequences to {filled:.0%}, since its documents are short: if they need not be kept "
+            "apart, as sentences on lines or rows of their own, --one-sentence-per-line packs them together."
         )
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         reporter.warned(

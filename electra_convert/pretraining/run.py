@@ -6,7 +6,7 @@ Importing it imports no framework: PyTorch is imported once a run begins.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,9 +24,11 @@ from electra_convert.frameworks import (
     import_transformers,
     require_packages,
 )
-from electra_convert.hub.download import local_source
+from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import locked
 from electra_convert.pretraining.batches import Batches
+from electra_convert.pretraining.corpus.places import Place, as_places
+from electra_convert.pretraining.obeyed import obeyed
 from electra_convert.pretraining.options import (
     ModelSize,
     Precision,
@@ -84,7 +86,7 @@ class Pretraining:
 
 @arguments_for_options()
 def pretrain(
-    corpus: str | Path | Sequence[str | Path],
+    corpus: str | Path | Sequence[str | Path] | Iterable[str],
     output: str | Path,
     reporter: Reporter | None = None,
     *,
@@ -95,7 +97,9 @@ def pretrain(
     strip_accents: bool | None = None,
     tokenize_chinese_chars: bool | None = None,
     added_tokens: str | Path | Sequence[str] | None = None,
+    text_column: str | int | None = None,
     one_sentence_per_line: bool = False,
+    split_long_lines: bool = False,
     model_size: ModelSize | None = None,
     steps: int | None = None,
     warmup_steps: int | None = None,
@@ -110,7 +114,8 @@ def pretrain(
     overwrite: bool = False,
     export: Literal["tf", "tensorflow"] | None = None,
     seed: int = 0,
-    held_out: float = 0.01,
+    held_out: float | None = None,
+    eval_corpus: str | Path | None = None,
     accumulate: int = 1,
     precision: Precision = "float32",
     compile: bool = False,
@@ -129,7 +134,9 @@ def pretrain(
     'The corpus has ... tokens in ... sequences.'
 
     Args:
-        corpus: text files, folders of them, or TFRecords of google-research/electra.
+        corpus: files of text, JSON lines, CSV, TSV, Parquet or TFRecords of google-research/electra, folders of them,
+            hf://datasets/OWNER/NAME; or documents: a text each, from anything that can be iterated over. A list is of
+            documents where none of its texts is the name of a file, and one has a space in it.
         output: the folder of the run, with its checkpoints, reports and models.
         reporter: told how the run goes; by default a display in a notebook, and nobody elsewhere.
         vocab: a vocab.txt, or a tokenizer's folder, to borrow the vocabulary of.
@@ -139,7 +146,10 @@ def pretrain(
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
-        one_sentence_per_line: blank lines end no document.
+        text_column: the column of JSON lines, CSV, TSV and Parquet that holds the text: a name, or a number from 1
+            where there is no header.
+        one_sentence_per_line: blank lines and rows end no document.
+        split_long_lines: split lines that are longer than a sequence, so that no text is cut off.
         model_size: the discriminator's size; small by default.
         steps: the length of the whole run in optimiser steps; 1,000,000 by default.
         warmup_steps: the length of the warm-up in steps; 10,000 by default.
@@ -154,7 +164,9 @@ def pretrain(
         overwrite: replace the run in output.
         export: "tf" to write a TensorFlow checkpoint too, with slots and step.
         seed: what all random numbers follow from.
-        held_out: the share of sequences held out for evaluation, from 0 up and below 1.
+        held_out: the share of sequences held out for evaluation, from 0 up and below 1; 0.01 by default, and 0 with
+            eval_corpus.
+        eval_corpus: another corpus to evaluate on.
         accumulate: compute each batch in so many parts, to take less memory.
         precision: of matrix products; weights and optimiser stay float32.
         compile: compile the model with torch.compile.
@@ -182,13 +194,16 @@ def pretrain(
         strip_accents=strip_accents,
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=read_added_tokens(added_tokens),
+        text_column=text_column,
         one_sentence_per_line=one_sentence_per_line,
+        split_long_lines=split_long_lines,
         init_from=None if init_from is None else local_source(init_from),
         reset_optimizer=reset_optimizer,
         resume=resume,
         overwrite=overwrite,
         seed=seed,
         held_out=held_out,
+        eval_corpus=None if eval_corpus is None else as_source(eval_corpus),
         accumulate=accumulate,
         precision=precision,
         compile=compile,
@@ -196,9 +211,8 @@ def pretrain(
         export_tf=exports_tensorflow(export),
         cache=None if cache is None else Path(cache),
     )
-    places = [corpus] if isinstance(corpus, str | Path) else corpus
     told = _Warning(reporter or default_reporter())
-    return run_pretraining([Path(place) for place in places], Path(output), options, told)
+    return run_pretraining(as_places(corpus), Path(output), options, told)
 
 
 class _Warning(Relay):
@@ -211,13 +225,14 @@ class _Warning(Relay):
 
 
 def run_pretraining(
-    places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter
+    places: Sequence[Place], output: Path, options: PretrainOptions, reporter: Reporter
 ) -> Pretraining:
     """Pretrain, with the options already in one place.
 
     Raises:
         ElectraConvertError: as pretrain.
     """
+    options, notes = obeyed(options)
     # The other processes of a run come when the first may already have made its folder.
     rank = int(os.environ.get("RANK", "0"))
     if not rank:
@@ -229,7 +244,7 @@ def run_pretraining(
     # Used at the very end, which is no time to learn that it is missing.
     import_matplotlib_figure("to draw the curves of a run")
     try:
-        return _run(places, output, options, reporter)
+        return _run(places, output, options, notes, reporter)
     except RuntimeError as error:
         told = _told(error, rank, options.compile)
         if told is None:
@@ -264,15 +279,19 @@ def _told(error: RuntimeError, rank: int, compiled: bool) -> TrainingError | Non
     return None
 
 
-def _run(places: Sequence[Path], output: Path, options: PretrainOptions, reporter: Reporter) -> Pretraining:
+def _run(
+    places: Sequence[Place], output: Path, options: PretrainOptions, notes: Sequence[str], reporter: Reporter
+) -> Pretraining:
     from electra_convert.pretraining.checkpoints import latest
-    from electra_convert.pretraining.loop import train
+    from electra_convert.pretraining.loop import evaluate_alone, train
     from electra_convert.pretraining.run_files import RunFiles
     from electra_convert.pretraining.train_state import begin, make_state
 
     accelerator = _accelerator(options)
     first = bool(accelerator.is_main_process)
     told = Relay(reporter if first else Silent())
+    for line in notes:
+        told.noticed(line)
     with ExitStack() as stack:
         saved, damaged = latest(output / CHECKPOINTS) if options.resume else (None, [])
         for line in damaged:
@@ -282,6 +301,8 @@ def _run(places: Sequence[Path], output: Path, options: PretrainOptions, reporte
         standing = identity(output) if options.overwrite else None
         if options.resume and first:
             stack.enter_context(locked(output))
+        if options.evaluate_only and start is None:
+            told.warned("No checkpoint was given (--init-from, --resume): what is evaluated has never been trained.")
         # Nothing is written before all is known to fit; the other processes read what the first one writes.
         with accelerator.main_process_first():
             preparation = _prepared(places, output, options, start, told, accelerator)
@@ -295,8 +316,12 @@ def _run(places: Sequence[Path], output: Path, options: PretrainOptions, reporte
                 new = stack.enter_context(begun(output, standing, fill))
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
+        batches = _batches(preparation, options)
         with _interruption_told(output):
-            train(state, _batches(preparation, options), preparation.settings, options, accelerator, files)
+            if options.evaluate_only:
+                evaluate_alone(state, batches, preparation.settings, options, accelerator, files)
+            else:
+                train(state, batches, preparation.settings, options, accelerator, files)
         files.finish(state, options.export_tf)
     return Pretraining(
         output=output,
@@ -352,7 +377,7 @@ def _require_whole_copies(distribution: str) -> None:
 
 
 def _prepared(
-    places: Sequence[Path],
+    places: Sequence[Place],
     output: Path,
     options: PretrainOptions,
     start: Checkpoint | None,
@@ -384,7 +409,8 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     ids = preparation.pieces.vocabulary.ids
-    return Batches(preparation.corpus, ids, preparation.settings, options.seed, options.held_out)
+    settings, share = preparation.settings, options.held_out_share
+    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated)
 
 
 def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401

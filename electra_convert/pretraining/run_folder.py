@@ -10,6 +10,7 @@ from pathlib import Path
 
 from electra_convert.errors import OutputError
 from electra_convert.output import discard, follow, locked, nearest_parent, put_back, put_in_place, staging_folder
+from electra_convert.pretraining.corpus.places import Place
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import default_cache
 
@@ -17,7 +18,7 @@ RUN_FILE = "run.json"
 CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"
 
 
-def require_place(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:
+def require_place(places: Sequence[Place], output: Path, options: PretrainOptions) -> None:
     """Refuse an output that holds something else than what the options say, or anything that the run reads.
 
     Raises:
@@ -42,9 +43,10 @@ def require_place(places: Sequence[Path], output: Path, options: PretrainOptions
             raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
 
 
-def _require_apart(places: Sequence[Path], output: Path, options: PretrainOptions) -> None:
+def _require_apart(places: Sequence[Place], output: Path, options: PretrainOptions) -> None:
     cache = options.cache or default_cache()
-    read = [("corpus", place) for place in places]
+    local = [place for place in (*places, options.eval_corpus) if isinstance(place, Path)]
+    read = [("corpus", place) for place in local]
     read += [("vocabulary", options.vocab)] if options.vocab else []
     read += [("checkpoint", options.init_from)] if options.init_from else []
     for what, path in (*read, ("cache", cache)):
@@ -52,7 +54,7 @@ def _require_apart(places: Sequence[Path], output: Path, options: PretrainOption
             raise OutputError(
                 f"{output} holds the {what} {path}, which the run reads", "Choose another folder for the run."
             )
-    for place in places:
+    for place in local:
         for inside, what in ((output, "the run"), (cache, "the cache")):
             if place.is_dir() and _is_searched(follow(inside), follow(place)):
                 raise OutputError(

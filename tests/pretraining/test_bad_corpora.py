@@ -55,11 +55,27 @@ def test_a_corpus_smaller_than_one_sequence(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", [b"text\nPNG\0\0\r\n", b"\x89PNG\r\n\x1a\n", b"one\ntwo \xff\xfe\n"])
-def test_binary_files(pretrain, content):
-    said = pretrain(content)
-    assert "corpus.txt, line " in said
-    assert "A corpus is text files in UTF-8" in said
+def test_binary_files(pretrain):
+    said = pretrain(b"text\nPNG\0\0\r\n")
+    assert "corpus.txt, line 2: a zero byte" in said
+    assert "A corpus is text in UTF-8" in said
+
+
+def test_text_in_another_encoding(pretrain):
+    said = pretrain("Das Wetter ist schön.\r\n".encode("windows-1252"))
+    assert "corpus.txt, line 1: byte 0xf6 is not UTF-8" in said
+    assert "iconv -f WINDOWS-1252 -t UTF-8" in said
+
+
+def test_a_table_that_is_given_as_text(pretrain):
+    said = pretrain('id,text\n1,"The birds sing."\n', name="docs.csv")
+    assert "docs.csv is CSV, not text\nHint: Say which column holds the text, such as --text-column text" in said
+
+
+def test_a_corpus_of_which_most_would_be_cut_off(pretrain):
+    said = pretrain(TEXT.replace("\n", " "))
+    assert "most of the corpus would be cut off: " in said
+    assert "Hint: --split-long-lines uses all of it" in said
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -140,8 +156,9 @@ def test_options_that_do_not_go_together(pretrain, options, said):
     assert said in pretrain(TEXT, *options, code=2)
 
 
-def test_an_hparam_given_twice_with_two_values(pretrain):
-    assert "learning_rate is 0.001, an option says 0.5" in pretrain(TEXT, "--learning-rate", "0.5")
+def test_an_hparam_of_fine_tuning(pretrain):
+    said = pretrain(TEXT, hparams={**TINY, "num_train_epochs": 3})
+    assert "num_train_epochs is an hparam of fine-tuning, not of pretraining\nHint: Give --epochs" in said
 
 
 def test_a_vocabulary_trained_on_records(pretrain):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from electra_convert.config.hparams import Hparams
 from electra_convert.pretraining.batches import Batches, draw, mask
 from electra_convert.pretraining.corpus.cache import Inputs, open_corpus
+from electra_convert.pretraining.corpus.files import corpus_files
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.text import corpus_files
 from electra_convert.pretraining.corpus.vocabulary import read_word_pieces
 from electra_convert.pretraining.options import training_settings
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions

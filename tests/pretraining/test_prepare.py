@@ -96,15 +96,55 @@ def test_options_of_a_wrong_value_are_refused_by_their_own_names(given, error, s
         PretrainOptions(**given)
 
 
-@pytest.mark.parametrize(("words", "cut"), [(8, False), (400, True)])
-def test_a_corpus_of_lines_longer_than_sequences_is_told_how_much_is_cut(tmp_path, words, cut):
-    (tmp_path / "text.txt").write_text(f"{'the bird ' * words}\n" * 50)
-    notes = Notes()
-    options = PretrainOptions(
-        vocab=FIXTURES / "vocab.txt", max_length=32, steps=10, warmup_steps=1, cache=tmp_path / "c"
-    )
-    prepare([tmp_path / "text.txt"], options, None, None, notes)
-    assert any("write one sentence per line" in line for line in notes.warnings) == cut
+@pytest.fixture
+def told(tmp_path):
+    """Decides on a run on a text, and gives what is said of it."""
+
+    def decide(text, **given):
+        (tmp_path / "text.txt").write_text(text)
+        notes = Notes()
+        options = PretrainOptions(
+            vocab=FIXTURES / "vocab.txt", max_length=32, steps=10, warmup_steps=1, cache=tmp_path / "c", **given
+        )
+        return prepare([tmp_path / "text.txt"], options, None, None, notes), notes
+
+    return decide
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (2, None),
+        (5, "by packing, where the line that fills a sequence runs over its end. --split"),
+        (11, "letters, since lines are longer than a sequence. --split"),
+    ],
+)
+def test_a_corpus_that_is_cut_is_told_how_much_and_why(told, words, said):
+    _, notes = told(f"{'the bird ' * words}\n" * 50)
+    assert any(" 35 of 438 tokens (8%)" in line and "by packing" in line for line in notes.notes) == (said is None)
+    assert [said in line for line in notes.warnings] == ([] if said is None else [True])
+
+
+def test_a_corpus_whose_lines_are_split_loses_nothing(told):
+    run, notes = told(f"{'the bird sings . ' * 100}\n" * 5, split_long_lines=True)
+    assert run.corpus.record.lost.tokens == 0
+    assert notes.warnings == []
+
+
+def test_a_corpus_of_short_documents_is_told_how_little_they_fill(told):
+    run, notes = told("the bird\n\n" * 500)
+    [warning] = notes.warnings
+    assert "fills its sequences to 19%, since its documents are short" in warning
+    together, notes = told("the bird\n\n" * 500, one_sentence_per_line=True)
+    assert notes.warnings == []
+    assert len(together.corpus) < len(run.corpus) / 4
+
+
+def test_another_corpus_is_evaluated_on_as_a_whole(told, tmp_path):
+    (tmp_path / "other.txt").write_text("a cat\n\n" * 3)
+    run, notes = told("the bird\n" * 500, eval_corpus=tmp_path / "other.txt")
+    assert len(run.evaluated) == 3
+    assert "The corpus to evaluate on has 15 tokens in 3 sequences." in notes.notes
 
 
 def test_a_vocabulary_that_is_not_the_corpuses_is_warned_of(tmp_path):

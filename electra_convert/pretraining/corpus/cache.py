@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -19,10 +19,13 @@ from electra_convert.errors import CorpusError, CorruptFileError, OutputError, l
 from electra_convert.formats.files import checksum_of_file, sha256_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.output import new_folder, write_file
+from electra_convert.pretraining.corpus.files import CorpusFile
+from electra_convert.pretraining.corpus.losses import require_kept
+from electra_convert.pretraining.corpus.packing import Losses
 from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation, make_builder, sequences_of
 
 # Counted up whenever the same input would give other files.
-_SCHEMA = 2
+_SCHEMA = 3
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
@@ -36,7 +39,8 @@ class CorpusRecord:
         sequences: how many there are.
         tokens: how many tokens they have together, special ones included.
         unknown: how many of these are [UNK].
-        trimmed: tokens that were cut off where Google's code cuts them.
+        letters: how many characters the corpus has; 0 where it was tokenised already.
+        losses: what was cut off where Google's code cuts it, as packing.Losses.
         dtype: of the tokens.
         crc32c: of the files, by their names.
     """
@@ -45,9 +49,15 @@ class CorpusRecord:
     sequences: int
     tokens: int
     unknown: int
-    trimmed: int
+    letters: int
+    losses: Mapping[str, int]
     dtype: str
     crc32c: dict[str, str]
+
+    @property
+    def lost(self) -> Losses:
+        """What was cut off."""
+        return Losses(**self.losses)
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class Corpus:
 
     def __init__(self, folder: Path, record: CorpusRecord, max_length: int) -> None:
         self.record = record
-        self._max_length = max_length
+        self.max_length = max_length
         self._tokens = np.memmap(folder / _TOKENS, record.dtype, "r", shape=(record.tokens,))
         self._examples = np.memmap(folder / _EXAMPLES, _EXAMPLE, "r", shape=(record.sequences,))
 
@@ -79,7 +89,7 @@ class Corpus:
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""
-        ids = np.zeros((len(indices), self._max_length), np.int64)
+        ids = np.zeros((len(indices), self.max_length), np.int64)
         lengths = np.zeros((len(indices), 1), np.int64)
         firsts = np.zeros((len(indices), 1), np.int64)
         for row, index in enumerate(indices):
@@ -87,16 +97,16 @@ class Corpus:
             end = int(self._examples[index]["end"])
             ids[row, : end - start] = self._tokens[start:end]
             lengths[row], firsts[row] = end - start, self._examples[index]["first"]
-        places = np.arange(self._max_length)
+        places = np.arange(self.max_length)
         present = places < lengths
         return Inputs(ids, present, (present & (places >= firsts)).astype(np.int64))
 
 
-def open_corpus(files: Sequence[Path], how: Tokenisation, cache: Path, progress: Progress | None) -> Corpus:
+def open_corpus(files: Sequence[CorpusFile], how: Tokenisation, cache: Path, progress: Progress | None) -> Corpus:
     """Open the tokenised corpus in a folder of caches, made first where there is none.
 
     Raises:
-        CorpusError: the corpus is no text, or too small.
+        CorpusError: the corpus is no text, has none, or most of it would be cut off.
         CorruptFileError: a file, or the cache, is damaged.
     """
     key = _key(files, how)
@@ -109,19 +119,15 @@ def open_corpus(files: Sequence[Path], how: Tokenisation, cache: Path, progress:
             if not folder.exists():
                 raise
     record = _read_record(folder, key)
-    if record.tokens < how.max_length:
-        raise CorpusError(
-            f"the corpus has {record.tokens} tokens, less than one sequence of {how.max_length}",
-            "Give more text, or a shorter max_seq_length in --hparams.",
-        )
     return Corpus(folder, record, how.max_length)
 
 
-def _key(files: Sequence[Path], how: Tokenisation) -> str:
+def _key(files: Sequence[CorpusFile], how: Tokenisation) -> str:
     with ThreadPoolExecutor() as pool:
-        contents = list(pool.map(sha256_of_file, files))
-    settings = [_SCHEMA, how.pieces.definition, how.max_length, how.blank_lines_end_documents, contents]
-    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+        hashes = pool.map(sha256_of_file, [file.path for file in files])
+    contents = [[file.kind, file.column, content] for file, content in zip(files, hashes, strict=True)]
+    cuts = [how.max_length, how.documents_end, how.splits_long_lines]
+    return hashlib.sha256(json.dumps([_SCHEMA, how.pieces.definition, cuts, contents]).encode()).hexdigest()
 
 
 def _read_record(folder: Path, key: str) -> CorpusRecord:
@@ -129,6 +135,7 @@ def _read_record(folder: Path, key: str) -> CorpusRecord:
     try:
         fields: Any = decode_object((folder / _RECORD).read_bytes(), str(folder / _RECORD))
         record = CorpusRecord(**fields)
+        Losses(**record.losses)
         sizes = (record.tokens * np.dtype(record.dtype).itemsize, record.sequences * _EXAMPLE.itemsize)
         found = ((folder / _TOKENS).stat().st_size, (folder / _EXAMPLES).stat().st_size)
     except (OSError, TypeError, ValueError, CorruptFileError) as error:
@@ -141,7 +148,7 @@ def _read_record(folder: Path, key: str) -> CorpusRecord:
     return record
 
 
-def _make(folder: Path, key: str, files: Sequence[Path], how: Tokenisation, progress: Progress | None) -> None:
+def _make(folder: Path, key: str, files: Sequence[CorpusFile], how: Tokenisation, progress: Progress | None) -> None:
     builder = make_builder(how)
     unknown_id = how.pieces.vocabulary.ids["[UNK]"]
     dtype = np.dtype("<u2" if len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
@@ -156,9 +163,10 @@ def _make(folder: Path, key: str, files: Sequence[Path], how: Tokenisation, prog
                 token_file.write(np.array(example.ids, dtype).tobytes())
                 example_file.write(np.array((tokens, example.first), _EXAMPLE).tobytes())
         if not sequences:
-            raise CorpusError(
-                f"the corpus has no text: {listing(map(str, files), 4)}", "Give files with something in them."
-            )
+            named = listing((str(file.path) for file in files), 4)
+            raise CorpusError(f"the corpus has no text: {named}", "Give files with something in them.")
+        require_kept(builder.losses, tokens)
+        losses = asdict(builder.losses)
         checksums = {name: checksum_of_file(place / name) for name in (_TOKENS, _EXAMPLES)}
-        record = CorpusRecord(key, sequences, tokens, unknown, builder.trimmed, dtype.str, checksums)
+        record = CorpusRecord(key, sequences, tokens, unknown, builder.letters, losses, dtype.str, checksums)
         write_file(place / _RECORD, (json.dumps(asdict(record), indent=2) + "\n").encode())

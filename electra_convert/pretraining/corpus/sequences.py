@@ -9,27 +9,26 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from electra_convert.errors import CorpusError, CorruptFileError, listing
-from electra_convert.pretraining.corpus.text import read_lines
-from electra_convert.pretraining.corpus.tfrecords import is_tfrecords, read_tfrecords
-from electra_convert.pretraining.corpus.vocabulary import Encode, WordPieces, encoder
+from electra_convert.pretraining.corpus.documents import read_documents
+from electra_convert.pretraining.corpus.files import CorpusFile
+from electra_convert.pretraining.corpus.long_lines import Encode, fitting, sentences
+from electra_convert.pretraining.corpus.packing import Example, ExampleBuilder, Line, WholeLines
+from electra_convert.pretraining.corpus.text import opened
+from electra_convert.pretraining.corpus.tfrecords import read_tfrecords
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, encoder
 
 Progress = Callable[[int, int], None]
 _PACKING_SEED = 20200323
 _BLOCK_LINES, _BLOCK_LETTERS = 4096, 1 << 20
 _PART_LETTERS = 1 << 17
-# The constants of ExampleBuilder (build_pretraining_dataset.py).
-_ONE_SEGMENT = 0.1
-_OVER_LENGTH = 0.5
-_SHORT = 0.05
-_SHORTEST = 5
-_UNLIMITED = 100_000
 
 
 @dataclass(frozen=True)
@@ -39,113 +38,44 @@ class Tokenisation:
     Attributes:
         pieces: the vocabulary.
         max_length: tokens a sequence.
-        blank_lines_end_documents: whether they do; otherwise they are passed over.
+        documents_end: whether blank lines and rows end them; otherwise files alone do.
+        splits_long_lines: whether lines are split so that no text is cut off; otherwise it is, as in Google's code.
     """
 
     pieces: WordPieces
     max_length: int
-    blank_lines_end_documents: bool
-
-
-@dataclass(frozen=True)
-class Example:
-    """One sequence without padding.
-
-    Attributes:
-        ids: [CLS], the first segment, [SEP], and where there is a second one, that and [SEP].
-        first: how many of them belong to the first segment.
-    """
-
-    ids: list[int]
-    first: int
-
-
-@dataclass
-class ExampleBuilder:
-    """Collects sentences until they fill a sequence (ExampleBuilder of build_pretraining_dataset.py).
-
-    Attributes:
-        max_length: tokens a sequence, special ones included.
-        start: the id of [CLS].
-        end: the id of [SEP].
-        draws: decides on segments and on random lengths.
-        trimmed: tokens so far that were cut off the end of a sequence, as Google's code cuts them.
-    """
-
-    max_length: int
-    start: int
-    end: int
-    draws: random.Random
-    trimmed: int = 0
-    _sentences: list[list[int]] = field(default_factory=list)
-    _length: int = 0
-    _target: int = 0
-
-    def __post_init__(self) -> None:
-        self._target = self.max_length
-
-    def add(self, sentence: list[int]) -> Example | None:
-        """Add the ids of a line, without special tokens; gives a sequence once the lines fill one."""
-        self._sentences.append(sentence)
-        self._length += len(sentence)
-        return self.finish() if self._length >= self._target else None
-
-    def finish(self) -> Example | None:
-        """End a document; gives a sequence of what has been collected, None where that is nothing."""
-        if not self._length:
-            return None
-        first, second = self._segments()
-        kept_first = first[: self.max_length - 2]
-        kept_second = second[: max(0, self.max_length - len(kept_first) - 3)]
-        self.trimmed += len(first) - len(kept_first) + len(second) - len(kept_second)
-        self._sentences, self._length = [], 0
-        short = self.draws.random() < _SHORT
-        self._target = self.draws.randint(_SHORTEST, self.max_length) if short else self.max_length
-        ids = [self.start, *kept_first, self.end]
-        return Example([*ids, *kept_second, self.end] if kept_second else ids, len(ids))
-
-    def _segments(self) -> tuple[list[int], list[int]]:
-        """Share the sentences out: the first segment takes those that fit into half a sequence."""
-        alone = self.draws.random() < _ONE_SEGMENT
-        target = _UNLIMITED if alone else (self._target - 3) // 2
-        first: list[int] = []
-        second: list[int] = []
-        for sentence in self._sentences:
-            fits = not first or len(first) + len(sentence) < target
-            if fits or (not second and len(first) < target and self.draws.random() < _OVER_LENGTH):
-                first += sentence
-            else:
-                second += sentence
-        return first, second
+    documents_end: bool
+    splits_long_lines: bool = False
 
 
 def make_builder(how: Tokenisation) -> ExampleBuilder:
     """Make what packs the lines of a corpus: with the same draws whatever --seed is, so that runs share a cache."""
     ids = how.pieces.vocabulary.ids
-    return ExampleBuilder(how.max_length, ids["[CLS]"], ids["[SEP]"], random.Random(_PACKING_SEED))
+    builder = WholeLines if how.splits_long_lines else ExampleBuilder
+    return builder(how.max_length, ids["[CLS]"], ids["[SEP]"], random.Random(_PACKING_SEED))
 
 
 def sequences_of(
-    files: Sequence[Path], how: Tokenisation, builder: ExampleBuilder, progress: Progress | None
+    files: Sequence[CorpusFile], how: Tokenisation, builder: ExampleBuilder, progress: Progress | None
 ) -> Iterator[Example]:
     """Make the sequences of a corpus.
 
     Args:
-        files: the corpus; empty files are passed over.
+        files: the corpus.
         how: what it is tokenised with.
         builder: packs the lines of text, and counts what is cut off.
         progress: told how many bytes of how many are tokenised.
 
     Raises:
-        CorpusError: it is neither text nor TFRecords, or both.
+        CorpusError: a file cannot be read, or the corpus mixes TFRecords with others.
         CorruptFileError: a file of TFRecords is damaged.
     """
-    filled = [path for path in files if path.stat().st_size]
-    records = [path for path in filled if is_tfrecords(path)]
+    filled = [file for file in files if file.path.stat().st_size]
+    records = [file.path for file in filled if file.kind == "TFRecords"]
     if records and len(records) < len(filled):
-        texts = [str(path) for path in filled if path not in records]
+        others = [str(file.path) for file in filled if file.kind != "TFRecords"]
         raise CorpusError(
-            f"the corpus mixes TFRecords ({records[0]}) and other files ({listing(texts, 2)})",
+            f"the corpus mixes TFRecords ({records[0]}) and other files ({listing(others, 2)})",
             "Give the ones or the others.",
         )
     return _recorded(records, how) if records else _packed(filled, builder, how, progress)
@@ -183,37 +113,53 @@ def _recorded(files: Sequence[Path], how: Tokenisation) -> Iterator[Example]:
 
 
 def _packed(
-    files: Sequence[Path], builder: ExampleBuilder, how: Tokenisation, progress: Progress | None
+    files: Sequence[CorpusFile], builder: ExampleBuilder, how: Tokenisation, progress: Progress | None
 ) -> Iterator[Example]:
     encode = encoder(how.pieces.definition)
-    total = sum(path.stat().st_size for path in files)
+    total = sum(file.path.stat().st_size for file in files)
     done = 0
-    for path in files:
-        read = 0
-        for lines, sentences in _tokenised(path, encode):
-            for line, sentence in zip(lines, sentences, strict=True):
-                ended = not line and how.blank_lines_end_documents
-                example = builder.finish() if ended else builder.add(sentence) if sentence else None
-                if example is not None:
-                    yield example
-            read += sum(len(line.encode()) + 1 for line in lines)
-            if progress is not None:
-                progress(done + min(read, path.stat().st_size), total)
-        done += path.stat().st_size
+    for file in files:
+        size = file.path.stat().st_size
+        with opened(file.path) as stream:
+            for lines in _tokenised(read_documents(file, stream), encode, builder):
+                for line in lines:
+                    ended = not line.letters and how.documents_end
+                    example = builder.finish() if ended else builder.add(line) if line.ids else None
+                    if example is not None:
+                        yield example
+                if progress is not None:
+                    progress(done + _read(stream, size), total)
+        done += size
         if (last := builder.finish()) is not None:
             yield last
 
 
-def _tokenised(path: Path, encode: Encode) -> Iterator[tuple[list[str], list[list[int]]]]:
-    """Blocks of lines with the ids of each; the next block is tokenised while this one is looked at."""
-    blocks = _blocks(read_lines(path))
+def _read(stream: IO[bytes], size: int) -> int:
+    """How many bytes of a file are read; what reads Parquet may have closed it at its end."""
+    return size if stream.closed else min(stream.tell(), size)
+
+
+def _tokenised(lines: Iterable[str], encode: Encode, builder: ExampleBuilder) -> Iterator[list[Line]]:
+    """Lines with their ids, block by block; the next block is tokenised while this one is looked at."""
+    room = builder.room if isinstance(builder, WholeLines) else None
+    blocks = _blocks(lines)
     block = next(blocks, None)
     with ThreadPoolExecutor(1) as pool:
         while block:
-            working = pool.submit(_encoded, block, encode)
+            working = pool.submit(_lines, block, encode, room)
             following = next(blocks, None)
-            yield block, working.result()
+            yield working.result()
             block = following
+
+
+def _lines(block: list[str], encode: Encode, room: int | None) -> list[Line]:
+    """The lines of a block, those that there is no room for in parts."""
+    if room is None:
+        return [Line(ids, len(line)) for line, ids in zip(block, _encoded(block, encode), strict=True)]
+    # A line of so many words is split in any case, and need not be tokenised as a whole before.
+    parts = [part for line in block for part in (sentences(line) if line.count(" ") > room else [line])]
+    encoded = zip(parts, _encoded(parts, encode), strict=True)
+    return [line for part, ids in encoded for line in fitting(part, ids, encode, room)]
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:

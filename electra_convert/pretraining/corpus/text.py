@@ -1,96 +1,149 @@
-"""The files of a corpus and their lines, packed or not; tokenises nothing."""
+"""The lines of a text file, packed or not: bounded, decoded, and refused by file and line where they are no text."""
 
 from __future__ import annotations
 
 import gzip
+import io
+import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import IO, cast
 
 from electra_convert.errors import CorpusError
-from electra_convert.formats.locate import similar
+from electra_convert.frameworks import import_pyarrow
 
-_GZIP = b"\x1f\x8b"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# A line becomes a text and then a list of numbers, together some forty times as large.
+LONGEST_LINE = 1 << 24
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# Frames that zstd passes over, which parallel packers write first.
+_SKIPPED_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_OTHER_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
+# UTF-32's mark begins with UTF-16's.
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_HEAD = 512
+_WHAT_IT_IS = (
+    "A corpus is text in UTF-8, JSON lines, CSV, TSV or Parquet, each packed by gzip or zstd or not, or TFRecords of "
+    "build_pretraining_dataset.py."
+)
+_OWN_ENCODING = "with its own encoding in place of WINDOWS-1252, such as SHIFT_JIS, GB18030, EUC-KR or WINDOWS-1251."
 
 
-def corpus_files(places: Sequence[Path]) -> tuple[Path, ...]:
-    """List the files of a corpus, each once, in the order of their names.
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of a corpus as it stands on the disk.
+
+    Raises:
+        CorpusError: it cannot be opened.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def packer_of(start: bytes) -> str | None:
+    """What packed a file that begins so: gzip, zstd, one that is not read here, or None."""
+    if start.startswith(_GZIP):
+        return "gzip"
+    if start.startswith(_ZSTD) or _SKIPPED_FRAME.match(start):
+        return "zstd"
+    return next((packer for magic, packer in _OTHER_PACKERS.items() if start.startswith(magic)), None)
+
+
+def unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
+    """The content of a file that gzip or zstd may have packed.
 
     Args:
-        places: files, and folders that are searched to the bottom, through links too; hidden files are passed over.
+        path: what it is called.
+        file: the same, opened, at its beginning.
 
     Raises:
-        CorpusError: a place is not there, holds no file, or has a link that leads nowhere.
+        CorpusError: something else packed it.
+        MissingPackageError: zstd packed it, and pyarrow, which unpacks that, is not installed.
     """
-    files: dict[Path, None] = {}
-    for place in places:
-        if place.is_file():
-            found = [place]
-        elif place.is_dir():
-            found = sorted(_files_below(place, set()))
-        else:
-            meant = similar(place)
-            hint = f"Did you mean {meant}?" if meant else "Give a text file, or a folder of them."
-            raise CorpusError(f"{place} does not exist", hint)
-        if not found:
-            raise CorpusError(f"{place} holds no files", "Give a text file, or a folder of them.")
-        files |= dict.fromkeys(found)
-    return tuple(files)
+    start = file.read(6)
+    file.seek(0)
+    packer = packer_of(start)
+    if packer == "gzip":
+        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)))
+    if packer == "zstd":
+        pyarrow = import_pyarrow(f"to unpack {path.name}")
+        return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd"), 1 << 16)
+    if packer is not None:
+        raise CorpusError(f"{path} is packed by {packer}", "Unpack it; what gzip or zstd packed is read as it is.")
+    return file
 
 
-def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """The files of a folder and of those in it; a folder that links lead to again is passed over."""
-    try:
-        status = folder.stat()
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise CorpusError(f"{folder} cannot be read: {error.strerror}") from error
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _files_below(entry, seen)
-        elif entry.is_file():
-            yield entry
-        else:
-            what = "a link that leads nowhere" if entry.is_symlink() else "neither a file nor a folder"
-            raise CorpusError(f"{entry} is {what}", "Remove it from the corpus, or mend it.")
+def read_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
+    """Read the lines of a text file with what ends them, unpacked.
 
-
-def read_lines(path: Path) -> Iterator[str]:
-    """Read the lines of a text file, without white space around them, unpacked if gzip packed it.
+    Args:
+        path: what it is called in messages.
+        file: the same, opened, at its beginning.
 
     Raises:
-        CorpusError: it cannot be read, is no text, or not UTF-8; names the line.
+        CorpusError: it cannot be read, is no text, not UTF-8, or has a line that is too long; names the line.
+        MissingPackageError: as unpacked.
     """
     number = 0
     try:
-        with _opened(path) as file:
-            for number, raw in enumerate(file, start=1):
-                if number == 1 and raw.startswith(_UTF_16):
-                    raise CorpusError(f"{path} is text in UTF-16, not UTF-8", _CONVERT)
-                if b"\0" in raw:
-                    raise CorpusError(f"{path}, line {number}: a zero byte; this is not a text file", _WHAT_IT_IS)
-                yield raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        lines = unpacked(path, file)
+        while raw := lines.readline(LONGEST_LINE + 1):
+            number += 1
+            _require_text(raw, path, number)
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path}, line {number}: byte {error.object[error.start]:#04x} is not UTF-8 ({error.reason})", _WHAT_IT_IS
-        ) from error
+        found = f"byte {error.object[error.start]:#04x} is not UTF-8 ({error.reason})"
+        raise CorpusError(f"{path}, line {number}: {found}", _remedy(path, error)) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise CorpusError(f"{path} cannot be read after line {number}: {reason}", "Copy the file again.") from error
 
 
-_WHAT_IT_IS = "A corpus is text files in UTF-8 (.gz too), or TFRecords of build_pretraining_dataset.py."
-_CONVERT = "Convert it first: iconv -f UTF-16 -t UTF-8 FILE > FILE.utf8"
+def _require_text(raw: bytes, path: Path, number: int) -> None:
+    if len(raw) > LONGEST_LINE:
+        raise CorpusError(
+            f"{path}, line {number} is longer than {LONGEST_LINE >> 20} MB",
+            "Put a line break after each sentence or paragraph, and a blank line after each document.",
+        )
+    encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None) if number == 1 else None
+    if encoding is not None:
+        raise CorpusError(f"{path} is text in {encoding}, not UTF-8", f"Convert it first: {_iconv(path, encoding)}")
+    if b"\0" not in raw:
+        return
+    if (encoding := _without_mark(raw)) is not None:
+        raise CorpusError(
+            f"{path}, line {number}: a zero byte at every other place, as in {encoding}; expected UTF-8",
+            f"Convert it first: {_iconv(path, encoding)}",
+        )
+    raise CorpusError(f"{path}, line {number}: a zero byte; this is not a text file", _WHAT_IT_IS)
 
 
-def _opened(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
+def _without_mark(raw: bytes) -> str | None:
+    """UTF-16 by the zero bytes that Latin letters have in it: nearly all of either the odd or the even bytes."""
+    halves = {"UTF-16BE": raw[0::2], "UTF-16LE": raw[1::2]}
+    return next((name for name, half in halves.items() if half.count(0) > 0.7 * len(half)), None)
+
+
+def _remedy(path: Path, error: UnicodeDecodeError) -> str:
+    """A command that converts the file, of which nothing says for certain what encoding it has."""
+    with opened(path) as file:
+        head = file.read(_HEAD)
+    if _CONTROL.search(error.object if packer_of(head) else head + error.object):
+        return _WHAT_IT_IS
+    return f"Convert it first: {_iconv(path, 'WINDOWS-1252')}, {_OWN_ENCODING}"
+
+
+def _iconv(path: Path, encoding: str) -> str:
+    with opened(path) as file:
+        packer = packer_of(file.read(6))
+    name, convert = quote(str(path)), f"iconv -f {encoding} -t UTF-8"
+    plain = path.with_suffix("") if packer else path
+    target = quote(str(plain.with_name(f"{plain.stem}.utf8{plain.suffix}")))
+    return f"{convert} {name} > {target}" if packer is None else f"{packer} -dc {name} | {convert} > {target}"

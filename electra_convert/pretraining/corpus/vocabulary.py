@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from electra_convert import tokenizer
 from electra_convert.errors import VocabularyError
 from electra_convert.formats.names import VOCABULARY_FILE
+from electra_convert.pretraining.corpus.long_lines import Encode
 from electra_convert.tokenizer import SPECIAL_TOKENS, TokenizerSettings, Vocabulary
 from electra_convert.tokenizer.coverage import check
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_settings, read_vocabulary_at
@@ -20,7 +21,6 @@ from electra_convert.tokenizer.vocabulary import decode_vocabulary
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Encode = Callable[[list[str]], list[list[int]]]
 # configure_pretraining.py lower-cases where it is not told.
 _GOOGLE_LOWER_CASE = True
 _LARGEST_ALPHABET = 6000  # enough for Chinese; a stray character beyond it becomes [UNK]

@@ -13,8 +13,10 @@ from electra_convert.errors import CorruptFileError
 from electra_convert.pretraining.corpus import cache as caches
 from electra_convert.pretraining.corpus import sequences
 from electra_convert.pretraining.corpus.cache import open_corpus
+from electra_convert.pretraining.corpus.documents import lines_of_corpus
+from electra_convert.pretraining.corpus.files import corpus_files
+from electra_convert.pretraining.corpus.packing import Line
 from electra_convert.pretraining.corpus.sequences import Tokenisation, make_builder
-from electra_convert.pretraining.corpus.text import corpus_files, read_lines
 from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -36,12 +38,13 @@ def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
     encode = encoder(pieces.definition)
     builder = make_builder(Tokenisation(pieces, 32, True))
     expected = []
-    for path in corpus_files([CORPUS]):
-        expected += [builder.add(encode([line])[0]) if line else builder.finish() for line in read_lines(path)]
+    for file in corpus_files([CORPUS]):
+        lines = lines_of_corpus([file])
+        expected += [builder.add(Line(encode([line])[0], len(line))) if line else builder.finish() for line in lines]
         expected.append(builder.finish())
     expected = [example for example in expected if example]
     assert len(corpus) == len(expected)
-    assert corpus.record.trimmed == builder.trimmed
+    assert corpus.record.lost == builder.losses
     inputs = corpus.read(np.arange(len(corpus)))
     for row, example in enumerate(expected):
         length = len(example.ids)
@@ -54,8 +57,9 @@ def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
 
 
 def test_long_lines_are_tokenised_in_parts_and_give_the_same_sequences(tmp_path, pieces, monkeypatch):
-    lines = [line for path in corpus_files([CORPUS]) for line in read_lines(path)]
+    lines = list(lines_of_corpus(corpus_files([CORPUS])))
     (tmp_path / "long.txt").write_text("\n".join([" ".join(lines[:200]), "", lines[200], " ".join(lines[201:])]))
+    monkeypatch.setattr(caches, "require_kept", lambda *_: None)
     whole = opened(tmp_path / "long.txt", tmp_path / "whole", pieces)
     longest = []
 
@@ -74,7 +78,7 @@ def test_long_lines_are_tokenised_in_parts_and_give_the_same_sequences(tmp_path,
 
 
 def test_records_are_read_into_a_cache_as_tensorflow_reads_them(tmp_path, pieces):
-    files = [path for path in corpus_files([RECORDS]) if "tfrecord-" in path.name]
+    files = corpus_files(sorted(RECORDS.glob("*tfrecord-*")))
     corpus = open_corpus(files, Tokenisation(pieces, 64, True), tmp_path, None)
     decoded = np.load(RECORDS / "decoded.npz")
     inputs = corpus.read(np.arange(len(corpus)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from electra_convert.pretraining.corpus.sequences import Example, ExampleBuilder
+from electra_convert.pretraining.corpus.packing import Example, ExampleBuilder, Line
 
 START, END = 2, 3
 # A document is a list of sentences of token ids that are no special ones.
@@ -23,7 +23,7 @@ def builder(max_length: int = 32, seed: int = 0) -> ExampleBuilder:
 def pack(made: ExampleBuilder, documents: list[list[list[int]]]) -> list[Example]:
     found = []
     for sentences in documents:
-        found += [made.add(sentence) for sentence in sentences]
+        found += [made.add(Line(sentence, 3 * len(sentence))) for sentence in sentences]
         found.append(made.finish())
     return [example for example in found if example is not None]
 
@@ -46,8 +46,8 @@ def test_no_token_is_lost_but_those_that_are_counted(documents, max_length, seed
     examples = pack(made, documents)
     given_tokens = [token for document in documents for sentence in document for token in sentence]
     kept = [token for example in examples for token in example.ids if token not in (START, END)]
-    assert len(kept) + made.trimmed == len(given_tokens)
-    if not made.trimmed:
+    assert len(kept) + made.losses.tokens == len(given_tokens)
+    if not made.losses.tokens:
         # A later sentence may still fill up the first segment, in Google's code too.
         assert sorted(kept) == sorted(given_tokens)
 
@@ -87,5 +87,5 @@ def test_the_same_draws_give_the_same_sequences():
 def test_an_empty_document_gives_nothing():
     made = builder()
     assert made.finish() is None
-    assert made.add([]) is None
+    assert made.add(Line([], 0)) is None
     assert made.finish() is None

@@ -8,7 +8,8 @@ import pytest
 from conftest import FIXTURES
 
 from electra_convert.errors import VocabularyError
-from electra_convert.pretraining.corpus.text import corpus_files, read_lines
+from electra_convert.pretraining.corpus.documents import lines_of_corpus
+from electra_convert.pretraining.corpus.files import corpus_files
 from electra_convert.pretraining.corpus.vocabulary import encoder, read_word_pieces, train_word_pieces
 from electra_convert.tokenizer import SPECIAL_TOKENS, TokenizerSettings
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -22,7 +23,7 @@ def pieces():
 
 
 def lines():
-    return (line for path in corpus_files([CORPUS]) for line in read_lines(path))
+    return lines_of_corpus(corpus_files([CORPUS]))
 
 
 @pytest.mark.parametrize(("lower_case", "strips"), [(None, None), (False, None), (True, False)])

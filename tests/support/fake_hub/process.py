@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,11 @@ class FakeHub:
         """Have requests fail: status, raw (body), reset (while receiving), cut (while sending), lose, race, ..."""
         self._control("fault", {"kind": kind, "method": method, "path": path, "times": times, **more})
 
-    def put(self, name: str, files: dict[str, str], private: bool = False) -> None:
-        """Commit small files to a repository, made where it is missing."""
-        self._control("put", {"name": name, "files": files, "private": private})
+    def put(self, name: str, files: Mapping[str, str | bytes], private: bool = False, ref: str = "main") -> None:
+        """Commit small files to a branch of a repository (datasets/OWNER/NAME for a data set), made where missing."""
+        content = {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
+        encoded = {path: base64.b64encode(data).decode() for path, data in content.items()}
+        self._control("put", {"name": name, "files": encoded, "private": private, "ref": ref})
 
     @property
     def record(self) -> list[dict[str, Any]]:

@@ -79,6 +79,7 @@ def model_info(store: Store, asked: Asked, name: str, revision: str = "main") ->
     repository = store.find(name, asked.user)
     at = repository.at(revision)
     siblings = [{"rfilename": path, "size": blob.size} for path, blob in sorted(at.files.items())]
+    name = name.removeprefix("datasets/")
     return as_json({"id": name, "sha": at.oid, "private": repository.private, "siblings": siblings, "tags": []})
 
 
@@ -204,6 +205,7 @@ def _xet_headers(store: Store, asked: Asked, name: str, oid: str, blob: Blob) ->
 
 
 _NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
+_DATASET = r"(?P<name>datasets/[\w.-]+/[\w.-]+)"
 _REVISION = r"(?P<revision>refs%2Fpr%2F\d+|[^/?]+)"
 ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/api/whoami-v2", whoami),
@@ -228,6 +230,11 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", rf"/api/models/{_NAME}/discussions", discussions),
     ("POST", rf"/api/models/{_NAME}/discussions", discussions),
     ("GET", rf"/api/models/{_NAME}/discussions/(?P<number>\d+)", discussion),
+    ("GET", rf"/api/{_DATASET}", model_info),
+    ("GET", rf"/api/{_DATASET}/revision/{_REVISION}", model_info),
+    ("GET", rf"/api/{_DATASET}/tree/{_REVISION}", tree),
+    ("GET", rf"/{_DATASET}/resolve/{_REVISION}/(?P<path>.+)", resolve),
+    ("HEAD", rf"/{_DATASET}/resolve/{_REVISION}/(?P<path>.+)", resolve),
     ("GET", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
     ("HEAD", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -159,9 +160,11 @@ class Handler(BaseHTTPRequestHandler):
                 repository = self.server.store.repositories.get(given["name"]) or self.server.store.create(
                     given["name"], given.get("private", False)
                 )
-                head = repository.at("main")
-                files = {**head.files, **{path: small(text.encode()) for path, text in given["files"].items()}}
-                repository.commit("main", head.oid, "put by a test", "", files)
+                ref = given.get("ref", "main")
+                head = repository.at(ref if ref in repository.refs else "main")
+                content = {path: base64.b64decode(data) for path, data in given["files"].items()}
+                files = {**head.files, **{path: small(data) for path, data in content.items()}}
+                repository.commit(ref, head.oid, "put by a test", "", files)
                 told = {}
             else:
                 told = {name: self.told(one) for name, one in self.server.store.repositories.items()}

@@ -1,0 +1,95 @@
+"""The texts of a Parquet file, a column of strings, read batch by batch through pyarrow."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from electra_convert.errors import CorpusError, listing
+from electra_convert.frameworks import import_pyarrow
+from electra_convert.pretraining.corpus.files import Column
+from electra_convert.pretraining.corpus.rows import checked_text, no_such_column
+from electra_convert.pretraining.corpus.text import packer_of, unpacked
+
+# Few enough that the longest texts there may be, of which a file may need one alone, fit into memory together.
+_BATCH_ROWS = 64
+_AGAIN = "Copy or download the file again."
+
+
+def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
+    """Read the text of each row.
+
+    Args:
+        path: what the file is called in messages.
+        file: the same, opened, at its beginning.
+        column: which one.
+
+    Yields:
+        A text for each row, empty for null.
+
+    Raises:
+        CorpusError: it is damaged, or has no such column of strings.
+        MissingPackageError: pyarrow is not installed.
+    """
+    pyarrow = import_pyarrow(f"to read {path.name}")
+    name, number = str(column), 0
+    try:
+        with _whole(path, file) as whole:
+            table = pyarrow.parquet.ParquetFile(whole)
+            _require_strings(pyarrow, path, table, name)
+            for batch in table.iter_batches(_BATCH_ROWS, columns=[name]):
+                for value in batch.column(0).to_pylist():
+                    number += 1
+                    yield checked_text(value, f"{path}, row {number}", column)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise CorpusError(f"{path} cannot be read as Parquet after row {number}: {reason}", _AGAIN) from error
+
+
+def require_column(path: Path, column: Column) -> None:
+    """Refuse a file that has no such column of strings, without reading one of them.
+
+    Raises:
+        CorpusError: it has none, or is damaged.
+    """
+    with path.open("rb") as file:
+        next(parquet_texts(path, file, column), None)
+
+
+@contextmanager
+def _whole(path: Path, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A file that can be read from its end, which a packed one becomes on the disk."""
+    start = file.read(6)
+    file.seek(0)
+    if packer_of(start) is None:
+        yield file
+        return
+    with tempfile.TemporaryFile() as plain:
+        shutil.copyfileobj(unpacked(path, file), plain, 1 << 20)
+        plain.seek(0)
+        yield plain
+
+
+def _require_strings(pyarrow: Any, path: Path, table: Any, name: str) -> None:  # noqa: ANN401 - pyarrow
+    schema = table.schema_arrow
+    if schema.get_field_index(name) < 0:
+        raise no_such_column(str(path), name, list(schema.names))
+    texts = [field.name for field in schema if _is_text(pyarrow, field.type)]
+    if name not in texts:
+        raise CorpusError(
+            f"{path}: its column {name} is of {schema.field(name).type}, expected strings",
+            f"Columns of strings are {listing(texts)}." if texts else "It has no column of strings.",
+        )
+
+
+def _is_text(pyarrow: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow
+    types = pyarrow.types
+    if types.is_dictionary(kind):
+        return _is_text(pyarrow, kind.value_type)
+    return bool(
+        types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind)
+    )

@@ -1,0 +1,223 @@
+"""The rows of JSON lines, CSV and TSV, of which one column is text; nothing of what a document is made into."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from electra_convert.errors import CorpusError, listing, nearest
+from electra_convert.pretraining.corpus.files import Column
+from electra_convert.pretraining.corpus.text import LONGEST_LINE
+
+_ARRAY = "Write one object on each line: jq -c '.[]' FILE > FILE.jsonl"
+# A sign that a column or a row is not what was meant.
+_DELIMITERS = {"CSV": ",;\t", "TSV": "\t,;"}
+
+
+def json_texts(path: Path, lines: Iterable[str], column: Column) -> Iterator[str]:
+    """Read the text of each row of JSON lines: an object on each line, with the text under one key.
+
+    Args:
+        path: what the file is called in messages.
+        lines: of the file.
+        column: the key.
+
+    Yields:
+        A text for each row, empty for null.
+
+    Raises:
+        CorpusError: a line is no such object.
+    """
+    key = str(column)
+    for number, line in enumerate(lines, start=1):
+        if line.isspace():
+            continue
+        where = f"{path}, line {number}"
+        row = _decoded(line, where)
+        if key not in row:
+            raise no_such_column(where, key, list(row))
+        yield checked_text(row[key], where, key)
+
+
+def _decoded(line: str, where: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        hint = _ARRAY if line.lstrip().startswith("[") else "JSON lines have an object on each line."
+        raise CorpusError(f"{where} is not JSON: {error}", hint) from error
+    if isinstance(row, dict):
+        return row
+    raise CorpusError(f"{where} is a {type(row).__name__}, expected an object with the text under a key", _ARRAY)
+
+
+def checked_text(value: object, where: str, column: Column) -> str:
+    """The text of a row; none where it is null.
+
+    Raises:
+        CorpusError: it is something else, or no Unicode.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise CorpusError(f"{where}: {column} is a {type(value).__name__}, expected a text")
+    if len(value) > LONGEST_LINE:
+        raise CorpusError(f"{where}: {column} has more than {LONGEST_LINE >> 20} million letters", "Split it.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        hint = "It stands for no letter; mend it."
+        raise CorpusError(f"{where}: {column} has half of a surrogate pair", hint) from error
+    return value
+
+
+def no_such_column(where: str, column: str, names: list[str]) -> CorpusError:
+    """The error to raise where a column is not among the names there are."""
+    meant = nearest(column, names)
+    hint = f"Did you mean --text-column {meant}?" if meant else "--text-column says which one holds the text."
+    return CorpusError(f"{where} has no {column!r} among its columns: {listing(names) or 'none'}", hint)
+
+
+# Tables
+
+
+def table_texts(path: Path, kind: str, lines: Iterable[str], column: Column) -> Iterator[str]:
+    """Read the text of each row of a table.
+
+    Args:
+        path: what the file is called in messages.
+        kind: CSV or TSV.
+        lines: of the file, with what ends them.
+        column: a name in the first row; or a number from 1, where all rows are text. Of a TSV without header,
+            quotation marks are letters, as in the corpora of Leipzig.
+
+    Yields:
+        A text for each row.
+
+    Raises:
+        CorpusError: there is no such column, or a row has another number of columns than the first.
+    """
+    counted = _Rows(path, iter(lines))
+    if isinstance(column, int) and kind == "TSV":
+        yield from _chosen(counted, ([*line.rstrip("\r\n").split("\t")] for line in counted), column)
+        return
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+    first = counted.peek()
+    delimiter = _delimiter(first, column, _DELIMITERS[kind])
+    yield from _chosen(counted, _parsed(counted, delimiter), column)
+
+
+def _delimiter(line: str, column: Column, candidates: str) -> str:
+    """The one by which the first line has the column."""
+    for delimiter in candidates:
+        fields = _fields(line, delimiter)
+        if column in fields if isinstance(column, str) else 1 < len(fields) >= column:
+            return delimiter
+    return candidates[0]
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+class _Rows:
+    """Lines that are counted, and refused where a row has too many."""
+
+    def __init__(self, path: Path, lines: Iterator[str]) -> None:
+        self._path, self._lines = path, lines
+        self._ahead: list[str] = []
+        self._letters = self._line = 0
+        self.first = 1
+
+    def __iter__(self) -> _Rows:
+        return self
+
+    def __next__(self) -> str:
+        line = _without_returns(self._ahead.pop() if self._ahead else next(self._lines))
+        self._line += 1
+        self._letters += len(line)
+        if self._letters > LONGEST_LINE:
+            raise CorpusError(
+                f"{self.where} begins a row of more than {LONGEST_LINE >> 20} MB",
+                "Is a quotation mark missing? Of a TSV without header, whose columns have numbers, they are letters.",
+            )
+        return line
+
+    @property
+    def where(self) -> str:
+        """Where the row is that is being read."""
+        return f"{self._path}, line {self.first}"
+
+    def peek(self) -> str:
+        """The line that comes next, nothing where there is none."""
+        if not self._ahead:
+            self._ahead = [line] if (line := next(self._lines, None)) is not None else []
+        return self._ahead[0] if self._ahead else ""
+
+    def end_row(self) -> None:
+        """Begin another row with the next line."""
+        self.first, self._letters = self._line + 1, 0
+
+
+def _without_returns(line: str) -> str:
+    """A line with spaces for carriage returns within it, which some programs write without the quotation marks that
+    the csv module wants around them."""
+    body = line.rstrip("\r\n")
+    return body.replace("\r", " ") + line[len(body) :] if "\r" in body else line
+
+
+def _parsed(lines: _Rows, delimiter: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(lines, delimiter=delimiter, strict=True)
+    except csv.Error as error:
+        raise CorpusError(
+            f"{lines.where} is no row of a table: {error}",
+            "A text with quotation marks or line breaks stands in quotation marks, and those in it are doubled.",
+        ) from error
+
+
+def _chosen(lines: _Rows, rows: Iterator[list[str]], column: Column) -> Iterator[str]:
+    """The column of each row; rows of nothing are passed over."""
+    choice: _Choice | None = None
+    for row in rows:
+        where = lines.where
+        lines.end_row()
+        if not any(row):
+            continue
+        if choice is None:
+            choice = _choice(where, row, column)
+            if choice.is_header:
+                continue
+        if len(row) != choice.columns:
+            raise CorpusError(
+                f"{where} has {len(row)} columns, the first row has {choice.columns}",
+                "A text that holds what parts the columns stands in quotation marks.",
+            )
+        yield checked_text(row[choice.index], where, column)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    index: int
+    columns: int
+    is_header: bool
+
+
+def _choice(where: str, row: list[str], column: Column) -> _Choice:
+    """Which field of each row the column is, by the first of them."""
+    if isinstance(column, str):
+        if row.count(column) != 1:
+            raise (
+                no_such_column(where, column, row)
+                if column not in row
+                else CorpusError(f"{where} has {row.count(column)} columns of the name {column}", "Name them apart.")
+            )
+        return _Choice(row.index(column), len(row), True)
+    if column > len(row):
+        raise CorpusError(f"{where} has {len(row)} columns, and --text-column is {column}", "They count from 1.")
+    return _Choice(column - 1, len(row), False)
