@@ -36,7 +36,7 @@ GUIDE = Guide(
     groups={
         "Corpus": "text-column split-long-lines",
         "Vocabulary": "vocab train-vocab cased",
-        "The run": "model-size steps batch-size init-from resume overwrite",
+        "The run": "model-size steps epochs batch-size init-from resume overwrite",
         "Output": "export json quiet",
     },
     examples=(
@@ -74,11 +74,16 @@ GUIDE = Guide(
     "--model-size", type=click.Choice(["small", "base", "large"]), help="The discriminator's size; small by default."
 )
 @click.option("--steps", type=int, help="The length of the whole run (num_train_steps); 1,000,000 by default.")
+@click.option("--epochs", type=float, help="The length of the whole run in passes over CORPUS, in place of --steps.")
 @click.option("--warmup-steps", type=int, help="The length of the warm-up (num_warmup_steps); 10,000 by default.")
 @click.option(
     "--batch-size", type=int, help="Sequences a step, in all processes together (train_batch_size); 128 by default."
 )
-@click.option("--learning-rate", type=float, help="The highest learning rate; 0.0005 by default.")
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="The highest learning rate; by default that of the paper: 0.0005 for small models, 0.0002 for larger ones.",
+)
 @click.option("--max-length", type=int, help="The length of a sequence in tokens (max_seq_length); 128 by default.")
 @click.option("--save-steps", type=int, help="Steps between checkpoints (save_checkpoints_steps); 1,000 by default.")
 @click.option(
@@ -126,6 +131,14 @@ GUIDE = Guide(
     help="The precision of matrix products; weights and optimiser stay float32.",
 )
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
+@click.option(
+    "--evaluate-only", is_flag=True, help="Train nothing: evaluate what --init-from or --resume finds, and end."
+)
+@click.option(
+    "--time-limit",
+    metavar="TIME",
+    help="Save the run and end after this long, such as 90m or 2h; --resume continues it.",
+)
 @click.option("--log-steps", type=int, default=20, show_default=True, help="Steps between reports.")
 @click.option(
     "--cache",
@@ -140,6 +153,7 @@ def command(
     cased: bool | None,
     export: str | None,
     init_from: str | Path | None,
+    time_limit: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
@@ -147,6 +161,7 @@ def command(
     """Pretrain an ELECTRA generator and discriminator on CORPUS, and keep the run in the folder OUTPUT."""
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.pauses import read_duration
     from electra_convert.pretraining.prepare import default_cache
     from electra_convert.pretraining.run import run_pretraining
 
@@ -155,6 +170,7 @@ def command(
         lower_case=None if cased is None else not cased,
         export_tf=export == "tf",
         init_from=None if init_from is None else local_source(init_from),
+        time_limit=read_duration(time_limit),
         **given,
     )
     with training_display(quiet or as_json) as display:
@@ -202,12 +218,16 @@ class TrainingDisplay:
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
         """Move the bar of the steps."""
-        from electra_convert.pretraining.progress import losses_text
+        from electra_convert.pretraining.progress import left_text, losses_text
 
         text = losses_text(losses)
         if self._bars is None:
-            self._say("Step", f"{step} of {total}: {text}")
+            self._say("Step", f"{step} of {total}: {text}, {left_text(step, total, losses)}")
         self._move("Training", step, total, text)
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Move the bar of the evaluation."""
+        self._move("Evaluating", done, total, "")
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Print the metrics of the held-out sequences."""
@@ -247,6 +267,7 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
         "model": str(result.model),
         "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
         "step": result.step,
+        "finished": result.finished,
         "metrics": result.metrics,
         "notices": result.notes,
         "warnings": result.warnings,
@@ -256,7 +277,7 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
 def pretraining_text(result: Pretraining) -> str:
     """What `pretrain` prints."""
     lines = [
-        f"Trained to step {result.step}.",
+        f"{'Evaluated at' if result.evaluated_only else 'Trained to'} step {result.step}.",
         *table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
     ]
     written = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.pauses import ENDS, Pause, Pauses
 from electra_convert.pretraining.token_norms import TokenNorms, only_looked_up
 from electra_convert.pretraining.train_state import Losses, TrainState
 
@@ -29,11 +30,25 @@ from electra_convert.pretraining.train_state import Losses, TrainState
 LOSSES = ("masked_lm_loss", "disc_loss", "gradient_norm")
 
 
+class NotFiniteError(TrainingError):
+    """A loss, a gradient or a metric is no finite number."""
+
+
+class Pace(NamedTuple):
+    """How fast steps are computed."""
+
+    tokens_per_second: float
+    seconds_per_step: float
+
+
 class Hooks(Protocol):
     """What happens between steps; all processes call all of it."""
 
-    def report(self, step: int, losses: Losses, tokens_per_second: float) -> None:
+    def report(self, step: int, losses: Losses, pace: Pace) -> None:
         """The losses of the steps since the last report, one row of LOSSES a step."""
+
+    def evaluating(self, done: int, total: int) -> None:
+        """So many batches of held-out sequences have been looked at."""
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """The metrics of the held-out sequences."""
@@ -49,32 +64,55 @@ def train(
     options: PretrainOptions,
     accelerator: Any,  # noqa: ANN401 - accelerate.Accelerator
     hooks: Hooks,
-) -> None:
-    """Train from the step that a state is at to the last.
+    pauses: Pauses,
+) -> Pause | None:
+    """Train from the step that a state is at to the last, or to where the run is to pause.
+
+    Returns:
+        Why it ends before the last step, saved and with reports yet to come; None where it does not.
 
     Raises:
-        TrainingError: a loss, a gradient or a metric is no finite number; nothing has been saved since.
+        NotFiniteError: a loss, a gradient or a metric is no finite number; nothing has been saved since.
     """
     steps = _Steps(state, settings, options, accelerator)
-    began, tokens = time.perf_counter(), 0.0
+    watch = _Stopwatch()
     with torch.random.fork_rng():
         for step, work in _prepared_ahead(state.step, batches, settings, options, accelerator):
-            tokens += steps.take(step, work)
+            watch.count(steps.take(step, work))
             state.step = done = step + 1
             reports, saves = done % options.log_steps == 0, done % settings.save_checkpoints_steps == 0
             last = done == settings.num_train_steps
-            if reports or saves or last:
+            pause = None if last else pauses.due(accelerator)
+            if reports or saves or last or pause:
                 state.pending += steps.read(done)
             if reports or last:
-                hooks.report(done, state.pending, tokens / (time.perf_counter() - began))
+                hooks.report(done, state.pending, watch.pace)
                 state.pending = []
             if saves or last:
-                metrics = evaluate(steps.model, batches, settings, accelerator)
-                _require_finite(metrics, f"evaluating after step {done}")
-                hooks.evaluated(done, metrics)
+                _evaluate(steps.model, state, batches, settings, accelerator, hooks)
+            if saves or last or pause:
                 hooks.save(state)
-            if reports or saves:
-                began, tokens = time.perf_counter(), 0.0
+                pauses.saved()
+            if pause in ENDS:
+                return pause
+            if reports or saves or pause:
+                watch = _Stopwatch()
+    return None
+
+
+class _Stopwatch:
+    """Counts steps and their tokens from when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._steps, self._tokens = time.perf_counter(), 0, 0.0
+
+    def count(self, tokens: float) -> None:
+        self._steps, self._tokens = self._steps + 1, self._tokens + tokens
+
+    @property
+    def pace(self) -> Pace:
+        seconds = time.perf_counter() - self._began
+        return Pace(self._tokens / seconds, seconds / self._steps)
 
 
 def _prepared_ahead(
@@ -183,10 +221,22 @@ def evaluate_alone(
     """Evaluate a state as it is, and train nothing.
 
     Raises:
-        TrainingError: a metric is no finite number.
+        NotFiniteError: a metric is no finite number.
     """
-    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator)
-    _require_finite(metrics, f"evaluating at step {state.step}")
+    model = _Steps(state, settings, options, accelerator).model
+    _evaluate(model, state, batches, settings, accelerator, hooks)
+
+
+def _evaluate(
+    model: torch.nn.Module,
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    accelerator: Any,  # noqa: ANN401
+    hooks: Hooks,
+) -> None:
+    metrics = evaluate(model, batches, settings, accelerator, hooks.evaluating)
+    _require_finite(metrics, f"evaluating after step {state.step}")
     hooks.evaluated(state.step, metrics)
 
 
@@ -195,6 +245,7 @@ def evaluate(
     batches: Batches,
     settings: Settings,
     accelerator: Any,  # noqa: ANN401
+    progress: Callable[[int, int], None],
 ) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
 
@@ -205,7 +256,11 @@ def evaluate(
         batches: where the sequences come from.
         settings: the training hparams.
         accelerator: accelerate's Accelerator.
+        progress: is told how many batches of how many have been looked at.
     """
+    if not batches.evaluations:
+        return {}
+    log_frequencies = torch.from_numpy(batches.log_frequencies).to(accelerator.device)
     tally, google = Tally(), GoogleTally(settings)
     model.eval()
     with torch.no_grad():
@@ -216,8 +271,9 @@ def evaluate(
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
                     outputs = accelerator.unwrap_model(model)(tensors)
-                tally.add(tensors, outputs, present)
+                tally.add(tensors, outputs, present, log_frequencies)
                 google.add(tensors, outputs, present)
+            progress(number + 1, batches.evaluations)
     model.train()
     counts = google.counts
     if accelerator.num_processes > 1:
@@ -268,8 +324,4 @@ def _summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Ten
 def _require_finite(values: Mapping[str, float], what: str) -> None:
     if not all(map(isfinite, values.values())):
         told = ", ".join(f"{name} {value}" for name, value in values.items())
-        raise TrainingError(
-            f"{what} went wrong: {told}",
-            "The run's checkpoints are from before it. Start from one of them (--init-from) with a lower "
-            "learning_rate, or start anew with a longer warm-up.",
-        )
+        raise NotFiniteError(f"{what} went wrong: {told}")

@@ -22,6 +22,7 @@ from electra_convert.config.sources import Findings, gather
 from electra_convert.conversion.layout_tensorflow import choose_layout
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
 from electra_convert.formats.names import HPARAMS_FILE
+from electra_convert.pretraining.batches import held_apart
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
@@ -36,6 +37,7 @@ from electra_convert.pretraining.corpus.vocabulary import (
 )
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.schedule import schedule_notes, schedule_warnings, scheduled
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
@@ -156,8 +158,18 @@ def prepare(
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
             evaluated = open_corpus(files, how, cache, reporter.tokenised)
+    begins = decided is None and (start is None or options.reset_optimizer or start.slot_state == "none")
+    trained_on = len(corpus) - held_apart(len(corpus), options.held_out_share)
+    findings = scheduled(findings, options, trained_on, begins)
+    assert findings.hparams is not None
+    settings = training_settings(findings.hparams)
     preparation = Preparation(settings, layout, findings, pieces, corpus, evaluated)
     _tell(preparation, given, options, reporter)
+    if not options.evaluate_only:
+        for line in schedule_notes(settings, findings, given, options, trained_on):
+            reporter.noticed(line)
+        for line in schedule_warnings(settings, trained_on):
+            reporter.warned(line)
     return preparation
 
 
@@ -394,12 +406,6 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
     _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
     if preparation.evaluated is not None:
         _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
-    settings = preparation.settings
-    if settings.num_warmup_steps >= settings.num_train_steps:
-        reporter.warned(
-            f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
-            f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
-        )
 
 
 def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporter: Reporter) -> None:

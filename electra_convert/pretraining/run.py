@@ -35,7 +35,9 @@ from electra_convert.pretraining.options import (
     PretrainOptions,
     exports_tensorflow,
 )
+from electra_convert.pretraining.pauses import Pauses, deliver, read_duration
 from electra_convert.pretraining.prepare import Preparation, prepare
+from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
 from electra_convert.pretraining.progress import Relay, Reporter, Silent, default_reporter
 from electra_convert.pretraining.run_folder import (
     CHECKPOINTS,
@@ -68,6 +70,8 @@ class Pretraining:
         notes: what a reader may want to know.
         warnings: what may not be as it was meant.
         is_main_process: whether this is the first of the processes that trained, which wrote it.
+        finished: whether that is its last step; a run that is out of time can be resumed.
+        evaluated_only: whether nothing was trained.
     """
 
     output: Path
@@ -78,6 +82,8 @@ class Pretraining:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     is_main_process: bool = True
+    finished: bool = True
+    evaluated_only: bool = False
 
     def __repr__(self) -> str:
         shown = [f"{name} {self.metrics[name]:.3f}" for name in _SHOWN if name in self.metrics]
@@ -102,6 +108,7 @@ def pretrain(
     split_long_lines: bool = False,
     model_size: ModelSize | None = None,
     steps: int | None = None,
+    epochs: float | None = None,
     warmup_steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -119,6 +126,8 @@ def pretrain(
     accumulate: int = 1,
     precision: Precision = "float32",
     compile: bool = False,
+    evaluate_only: bool = False,
+    time_limit: float | str | None = None,
     log_steps: int = 20,
     cache: str | Path | None = None,
 ) -> Pretraining:
@@ -152,9 +161,10 @@ def pretrain(
         split_long_lines: split lines that are longer than a sequence, so that no text is cut off.
         model_size: the discriminator's size; small by default.
         steps: the length of the whole run in optimiser steps; 1,000,000 by default.
+        epochs: the length of the whole run in passes over the corpus, in place of steps; may be a fraction.
         warmup_steps: the length of the warm-up in steps; 10,000 by default.
         batch_size: sequences a step, in all processes together; 128 by default.
-        learning_rate: the highest rate; 0.0005 by default.
+        learning_rate: the highest rate; by default the paper's: 0.0005 for small models, 0.0002 for larger ones.
         max_length: tokens a sequence, special ones included; 128 by default.
         save_steps: steps from one checkpoint to the next; 1,000 by default.
         hparams: all hparams of run_pretraining.py: a dictionary, JSON, or a file that holds it.
@@ -170,6 +180,8 @@ def pretrain(
         accumulate: compute each batch in so many parts, to take less memory.
         precision: of matrix products; weights and optimiser stay float32.
         compile: compile the model with torch.compile.
+        evaluate_only: train nothing, and evaluate what init_from or resume finds.
+        time_limit: save the run and end after this long: seconds, or text such as "2h"; resume continues it.
         log_steps: steps from one report of the losses to the next.
         cache: the folder of tokenised corpora; by default in the user's cache folder.
 
@@ -183,6 +195,7 @@ def pretrain(
         hparams=hparams,
         model_size=model_size,
         steps=steps,
+        epochs=epochs,
         warmup_steps=warmup_steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -207,6 +220,8 @@ def pretrain(
         accumulate=accumulate,
         precision=precision,
         compile=compile,
+        evaluate_only=evaluate_only,
+        time_limit=read_duration(time_limit),
         log_steps=log_steps,
         export_tf=exports_tensorflow(export),
         cache=None if cache is None else Path(cache),
@@ -237,6 +252,7 @@ def run_pretraining(
     rank = int(os.environ.get("RANK", "0"))
     if not rank:
         require_place(places, output, options)
+    share_processor()
     require_packages("pretrain", "to pretrain", "torch", "transformers", "accelerate", "matplotlib")
     import_torch("to pretrain")
     _require_recent(import_transformers("to pretrain").__version__)
@@ -290,6 +306,7 @@ def _run(
     accelerator = _accelerator(options)
     first = bool(accelerator.is_main_process)
     told = Relay(reporter if first else Silent())
+    pauses = Pauses(options.time_limit, told.noticed)
     for line in notes:
         told.noticed(line)
     with ExitStack() as stack:
@@ -316,12 +333,20 @@ def _run(
                 new = stack.enter_context(begun(output, standing, fill))
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
-        batches = _batches(preparation, options)
-        with _interruption_told(output):
+        batches, settings = _batches(preparation, options), preparation.settings
+        with _end_told(output):
             if options.evaluate_only:
-                evaluate_alone(state, batches, preparation.settings, options, accelerator, files)
+                evaluate_alone(state, batches, settings, options, accelerator, files)
             else:
-                train(state, batches, preparation.settings, options, accelerator, files)
+                _tell_of_precision(options, accelerator, told)
+                with pauses:
+                    pause = train(state, batches, settings, options, accelerator, files, pauses)
+                if pause is not None:
+                    deliver(pause)
+                    told.noticed(
+                        f"The time is up: the run is saved at step {state.step:,} of {settings.num_train_steps:,}, "
+                        "and --resume continues it from there."
+                    )
         files.finish(state, options.export_tf)
     return Pretraining(
         output=output,
@@ -332,12 +357,23 @@ def _run(
         notes=tuple(told.notes),
         warnings=tuple(told.warnings),
         is_main_process=first,
+        finished=state.step == settings.num_train_steps,
+        evaluated_only=options.evaluate_only,
     )
 
 
+def _tell_of_precision(options: PretrainOptions, accelerator: Any, reporter: Reporter) -> None:  # noqa: ANN401
+    """A run that is resumed has its precision."""
+    slow = options.precision == "float32" and accelerator.device.type == "cpu" and not options.resume
+    if slow and multiplies_in_bfloat16():
+        reporter.noticed("This processor multiplies in bfloat16: --precision bfloat16 is nearly twice as fast.")
+
+
 @contextmanager
-def _interruption_told(output: Path) -> Iterator[None]:
+def _end_told(output: Path) -> Iterator[None]:
+    """Say of a run that does not go on what is left of it."""
     from electra_convert.pretraining.checkpoints import last_step
+    from electra_convert.pretraining.loop import NotFiniteError
 
     try:
         yield
@@ -346,6 +382,16 @@ def _interruption_told(output: Path) -> Iterator[None]:
         kept = "The run had no checkpoint yet." if last is None else f"--resume continues the run from step {last}."
         interrupt.add_note(kept)
         raise
+    except NotFiniteError as error:
+        last = last_step(output / CHECKPOINTS)
+        anew = "start anew with a lower --learning-rate or a longer --warmup-steps"
+        raise TrainingError(
+            error.message,
+            f"The run had no checkpoint yet, so that nothing of it is left; {anew}."
+            if last is None
+            else f"The run's checkpoints, the last of step {last}, are from before it. Start from one of them "
+            f"(--init-from) with a lower --learning-rate, or {anew}.",
+        ) from error
 
 
 def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator

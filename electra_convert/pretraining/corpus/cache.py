@@ -27,6 +27,7 @@ from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation,
 # Counted up whenever the same input would give other files.
 _SCHEMA = 3
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
+_COUNTED_AT_ONCE = 1 << 24
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
 
@@ -86,6 +87,13 @@ class Corpus:
 
     def __len__(self) -> int:
         return self.record.sequences
+
+    def counts(self, vocabulary: int) -> NDArray[np.int64]:
+        """How often each of the ids below a number occurs; reads all of the corpus, piece by piece."""
+        counts = np.zeros(vocabulary, np.int64)
+        for start in range(0, len(self._tokens), _COUNTED_AT_ONCE):
+            counts += np.bincount(self._tokens[start : start + _COUNTED_AT_ONCE], minlength=vocabulary)
+        return counts
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""
