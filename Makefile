@@ -14,6 +14,8 @@ quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against T
 	$(BIN)/electra-convert demo quickstart "Return a list of the names of the files in the given directory." --corrupt 15% --seed 126
 	@echo "The model is a toy, of 4,000 steps on documentation strings: it misses most of what is replaced."
 
+# pytest keeps the tests as it has compiled them: to do that anew in each worker takes as long again as to collect them.
+unexport PYTHONDONTWRITEBYTECODE
 # One thread for each worker: threads of torch that wait for a core another worker has make tiny models six times slower.
 test test-long: export OMP_NUM_THREADS = 1
 PYTEST := $(BIN)/python -m pytest -n 2

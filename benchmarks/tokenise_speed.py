@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate, islice
 from pathlib import Path
 
@@ -74,30 +74,38 @@ def pieces() -> WordPieces:
     return train_word_pieces(lambda: lines, 30_000, TokenizerOptions())
 
 
-def tokenise(path: Path, vocabulary: WordPieces, cache: Path) -> float:
-    """Seconds to tokenise a corpus into a cache."""
-    began = time.perf_counter()
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and seconds of all cores together, which other work on a machine does not change."""
+    began, spent = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - spent
+
+
+def tokenise(path: Path, vocabulary: WordPieces, cache: Path) -> tuple[float, float]:
+    """How long it takes to tokenise a corpus into a cache."""
     column = None if path.suffix == ".txt" else COLUMN
-    open_corpus(corpus_files([path], column), Tokenisation(vocabulary, 128, True), cache, None)
-    return time.perf_counter() - began
+    how = Tokenisation(vocabulary, 128, True)
+    return timed(lambda: open_corpus(corpus_files([path], column), how, cache, None))
 
 
-def tokenise_alone(vocabulary: WordPieces, megabytes: float) -> float:
-    """Seconds that the library takes for the same lines, which are in memory already."""
+def tokenise_alone(vocabulary: WordPieces, megabytes: float) -> tuple[float, float]:
+    """How long the library takes for the same lines, which are in memory already."""
     encode = encoder(vocabulary.definition)
     lines = [line for text in documents(megabytes) for line in [*text.split("\n"), ""]]
-    seconds = 0.0
-    for first in range(0, len(lines), BATCH):
-        began = time.perf_counter()
-        encode(lines[first : first + BATCH])
-        seconds += time.perf_counter() - began
-    return seconds
+    return timed(lambda: [encode(lines[first : first + BATCH]) and None for first in range(0, len(lines), BATCH)])
 
 
-def peak(kind: str, megabytes: float) -> str:
-    """The most memory of a process that tokenises a corpus, in MB, and its time."""
-    command = [sys.executable, __file__, "--alone", "--kind", kind, "--megabytes", str(megabytes)]
+def peak(path: Path) -> str:
+    """The most memory of a process that tokenises a corpus, in MB."""
+    command = [sys.executable, __file__, "--alone", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def show_peak(path: Path) -> None:
+    """Tokenise a corpus, and print the most memory of this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenise(path, pieces(), Path(folder) / "cache")
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
 
 
 def main() -> None:
@@ -106,23 +114,26 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--kind", choices=["text", "jsonl", "csv", "parquet"], default="text")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.memory:
-        for megabytes in (given.megabytes / 4, given.megabytes):
-            print(f"{given.kind} of {megabytes:g} MB: {peak(given.kind, megabytes)}")
+    if given.alone:
+        show_peak(given.alone)
         return
-    vocabulary = pieces()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"corpus.{'txt' if given.kind == 'text' else given.kind}"
+        if given.memory:
+            for megabytes in (given.megabytes / 4, given.megabytes):
+                write(path, documents(megabytes))
+                print(f"{given.kind} of {megabytes:g} MB: {peak(path)}")
+            return
         write(path, documents(given.megabytes))
-        seconds = tokenise(path, vocabulary, Path(folder) / "cache")
-    if given.alone:
-        print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most, {seconds:.1f} s")
-        return
-    alone = tokenise_alone(vocabulary, given.megabytes)
-    print(f"{given.kind}: {given.megabytes / seconds:.1f} MB/s, {seconds:.1f} s for {given.megabytes:g} MB")
-    print(f"the library alone: {given.megabytes / alone:.1f} MB/s; this has {alone / seconds:.0%} of that")
+        vocabulary = pieces()
+        seconds, spent = tokenise(path, vocabulary, Path(folder) / "cache")
+    alone, spent_alone = tokenise_alone(vocabulary, given.megabytes)
+    print(
+        f"{given.kind}: {given.megabytes / seconds:.1f} MB/s; the library alone: {given.megabytes / alone:.1f} MB/s"
+    )
+    print(f"{alone / seconds:.0%} of its rate; {spent / spent_alone:.2f} times its seconds of all cores, {spent:.1f}")
 
 
 if __name__ == "__main__":

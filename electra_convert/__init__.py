@@ -15,9 +15,9 @@ True
 >>> type(model).__name__
 'ElectraForMaskedLM'
 
-open_model, score and fill show what a model has learnt, pretrain trains one, Electra is its objective around any two
-modules, write_card and upload publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks are
-imported when they are needed.
+open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), pretrain
+trains one, Electra is its objective around any two modules, write_card and upload publish it. What cannot be done
+raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.demo.model import score as score
     from electra_convert.demo.opening import open_model as open_model
     from electra_convert.demo.scoring import ScoredText as ScoredText
+    from electra_convert.demo.tasks.question_answering import Reading as Reading
+    from electra_convert.demo.tasks.regression import Number as Number
+    from electra_convert.demo.tasks.sequence_classification import Classification as Classification
+    from electra_convert.demo.tasks.token_classification import Tagging as Tagging
     from electra_convert.errors import ElectraConvertError as ElectraConvertError
     from electra_convert.errors import ElectraWarning as ElectraWarning
     from electra_convert.hub.card.writing import Card as Card
@@ -72,6 +76,7 @@ _API = {
     "Electra": "pretraining.electra",
     "Card": "hub.card.writing",
     "Checkpoint": "schemes.models",
+    "Classification": "demo.tasks.sequence_classification",
     "Conversion": "conversion.convert",
     "ElectraConvertError": "errors",
     "ElectraWarning": "errors",
@@ -79,9 +84,12 @@ _API = {
     "Inspection": "conversion.inspect",
     "LoadedModel": "demo.model",
     "ModelReport": "conversion.inspect",
+    "Number": "demo.tasks.regression",
     "ParityReport": "verification.report",
     "Pretraining": "pretraining.run",
+    "Reading": "demo.tasks.question_answering",
     "ScoredText": "demo.scoring",
+    "Tagging": "demo.tasks.token_classification",
     "Upload": "hub.upload",
     "Value": "config.resolve",
     "__version__": "version",

@@ -8,7 +8,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from support import checkpoints, forward
 from support.checkpoints import SIZES
+from support.fine_tuned import TASKS, TUNED, VOCABULARY
 from support.pairs import copy_pair
 from support.pretraining import TINY
 
@@ -211,6 +212,17 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: place / name for name in GOLDEN}
 
 
+@pytest.fixture(scope="session")
+def converted_tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What Google's code fine-tuned, converted once a session, of several tasks a folder each; not to be changed."""
+    from electra_convert import convert
+
+    place = tmp_path_factory.mktemp("tasks")
+    for name in dict.fromkeys(folder for folder, *_ in TASKS):
+        convert(TUNED / name, place / name, vocab=VOCABULARY)
+    return {name.name: name for name in place.iterdir()}
+
+
 @pytest.fixture
 def pair_copy(pairs: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
     """Copies a converted pair, for a test to change."""
@@ -264,6 +276,27 @@ def pretrained(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, one_thr
             return pretrain(corpus, tmp_path / name, **{"cache": cache, **given, **options})
 
     return run
+
+
+@pytest.fixture
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Decides on a run that starts from somewhere, and trains nothing; gives what was decided, and what was told."""
+    from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.prepare import prepare
+    from electra_convert.pretraining.progress import Relay, Silent
+    from electra_convert.pretraining.starting.start import opened
+
+    with ExitStack() as stack:
+
+        def decide(source: Path, **given: Any) -> tuple[Any, list[str]]:
+            told = Relay(Silent())
+            cache = tmp_path_factory.getbasetemp() / "tokenised"
+            options = PretrainOptions(**{"init_from": source, "cache": cache, **given})
+            start = stack.enter_context(opened(None, options))
+            run = prepare([FIXTURES / "corpus" / "english.txt"], options, start, None, told)
+            return run, [*told.notes, *told.warnings]
+
+        yield decide
 
 
 @pytest.fixture

@@ -26,9 +26,10 @@ from electra_convert.cli.shared import (
     exclude_option,
     output_options,
     prepare_hub,
+    task_options,
     tokenizer_options,
 )
-from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
+from electra_convert.cli.values import PATH, SOURCE
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
@@ -91,19 +92,7 @@ GUIDE = Guide(
     default=True,
     help="Write no tokenizer files, and carry vocab.txt as it is, whatever it holds.",
 )
-@click.option(
-    "--task",
-    metavar="NAME[=KIND]",
-    help="Of a fine-tuned TensorFlow checkpoint: the task whose head is wanted; by default, every one whose name "
-    "tells what it is. KIND says it otherwise: text-classification, regression, token-classification or "
-    "question-answering.",
-)
-@click.option(
-    "--labels",
-    type=TEXT_OR_FILE,
-    metavar="FILE|A,B,...",
-    help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
-)
+@task_options
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
@@ -141,7 +130,12 @@ GUIDE = Guide(
 def command(
     source: str | Path,
     output: Path,
+    vocab: Path | None,
+    pad_vocab: bool,
     cased: bool | None,
+    strip_accents: bool | None,
+    tokenize_chinese_chars: bool | None,
+    added_tokens: Path | None,
     tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
@@ -159,13 +153,21 @@ def command(
     from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
     from electra_convert.schemes.layouts import read_task
+    from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:
         given["generator"] = local_source(given["generator"])
     options = Options(
-        lower_case=None if cased is None else not cased,
-        no_tokenizer=not tokenizer,
+        tokenizer=TokenizerOptions(
+            vocab=vocab,
+            pad_vocab=pad_vocab,
+            lower_case=None if cased is None else not cased,
+            strip_accents=strip_accents,
+            tokenize_chinese_chars=tokenize_chinese_chars,
+            added_tokens=added_tokens,
+            no_tokenizer=not tokenizer,
+        ),
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
         **given,

@@ -5,20 +5,33 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from electra_convert.cli.demo_request import Request, refuse_idle_options
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.shared import SOURCE_IS, config_options, output_options, prepare_hub, tokenizer_options
+from electra_convert.cli.shared import (
+    SOURCE_IS,
+    config_options,
+    output_options,
+    prepare_hub,
+    task_options,
+    tokenizer_options,
+)
 from electra_convert.cli.values import PATH, SOURCE, Share
 from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from starlette.applications import Starlette
+
     from electra_convert.demo.evaluation import Unit
     from electra_convert.demo.examples import Sentence
     from electra_convert.demo.model import LoadedModel
@@ -32,13 +45,15 @@ GUIDE = Guide(
         "SENTENCE...": "A text in quotes, or several. By default, each line of standard input is one.",
     },
     groups={
-        "What is shown": "words threshold original corrupt fill",
+        "What is shown": "words original corrupt fill",
+        "Of a fine-tuned model": "pair question",
         "Where": "file html web",
         "Vocabulary": "vocab",
         "Output": "json quiet",
     },
     examples=(
         'electra-convert demo my-electra "The quick brown fox ate over the lazy dog."',
+        'electra-convert demo my-reader --file article.txt --question "Who was it?"',
         "electra-convert demo my-electra --web",
     ),
     page="docs/demo.md",
@@ -59,67 +74,6 @@ class Host(click.ParamType[str]):
             wanted = "a name such as hub.example.org, or *.example.org, without https://, port and path"
             self.fail(f"{text!r} is not the name of a host: expected {wanted}", param, ctx)
         return text
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, apart from the model."""
-
-    sentences: tuple[str, ...]
-    file: Path | None
-    words: bool
-    threshold: float
-    original: str | None
-    corrupt: float | None
-    seed: int
-    fill: int | None
-    table: bool
-    html: Path | None
-    overwrite: bool
-    web: bool
-    port: int
-    allow_host: tuple[str, ...]
-    as_json: bool
-    quiet: bool
-
-    def refuse_contradictions(self) -> None:
-        """Refuse options that do not go together."""
-        if self.sentences and self.file is not None:
-            raise UsageError("sentences and --file are both given: give one of them")
-        if self.original is not None and len(self.sentences) != 1:
-            raise UsageError(f"--original goes with one sentence, and {len(self.sentences)} are given")
-        for name in ("original", "corrupt", "html"):
-            if self.fill is not None and getattr(self, name) is not None:
-                raise UsageError(f"--fill and --{name} do not go together")
-        if self.original is not None and self.corrupt is not None:
-            raise UsageError("--original and --corrupt do not go together: each says what was replaced")
-        others = (self.file, self.original, self.corrupt, self.fill, self.html)
-        more = self.as_json or len(self.sentences) > 1 or not self.table
-        if self.web and (more or any(other is not None for other in others)):
-            raise UsageError(
-                "--web takes one sentence at most, and none of --file, --original, --corrupt, --fill, --html, "
-                "--no-table and --json"
-            )
-
-
-def refuse_idle_options(request: Request) -> None:
-    """Refuse options that are given and would do nothing."""
-    context = click.get_current_context()
-    needs: dict[str, dict[str, Any]] = {
-        "seed": {"--corrupt": request.corrupt},
-        "port": {"--web": request.web},
-        "allow_host": {"--web": request.web},
-        "overwrite": {"--html": request.html},
-        "generator": {"--corrupt": request.corrupt, "--fill": request.fill, "--web": request.web},
-    }
-    if request.fill is not None:
-        needs |= {"words": {}, "table": {}, "threshold": {}}
-    for name, others in needs.items():
-        given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        if given and not any(others.values()):
-            option = "--no-table" if name == "table" else f"--{name.replace('_', '-')}"
-            why = f"without {' or '.join(others)}" if others else "with --fill"
-            raise UsageError(f"{option} does nothing {why}")
 
 
 @dataclass(frozen=True)
@@ -152,10 +106,15 @@ class Opener:
         return model
 
 
-@click.command("demo", cls=GuidedCommand, guide=GUIDE, short_help="Show which words look replaced, or fill in masks.")
+@click.command("demo", cls=GuidedCommand, guide=GUIDE, short_help="Show what a model makes of a text.")
 @click.argument("model", type=SOURCE)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
-@click.option("--file", type=PATH, metavar="FILE", help="Score every line of a file; - stands for standard input.")
+@click.option(
+    "--file",
+    type=PATH,
+    metavar="FILE",
+    help="Take every line of a file, or with --question all of it; - stands for standard input.",
+)
 @click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(
     "--threshold",
@@ -182,7 +141,14 @@ class Opener:
     metavar="COUNT",
     help="Show the generator's likeliest pieces for each [MASK].",
 )
-@click.option("--table/--no-table", default=True, help="Whether to show the probability of every token.")
+@click.option(
+    "--pair", metavar="TEXT", help="The second text, for a classifier of two: each SENTENCE is compared with it."
+)
+@click.option(
+    "--question", metavar="TEXT", help="The question that is answered in the words of each SENTENCE, or of --file."
+)
+@task_options
+@click.option("--table/--no-table", default=True, help="Whether to show every number, or one line for each text.")
 @click.option("--html", type=PATH, metavar="FILE", help="Also write the result as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--web", is_flag=True, help="Serve an interactive page, to this computer alone, until Ctrl-C.")
@@ -219,10 +185,18 @@ def command(
     strip_accents: bool | None,
     tokenize_chinese_chars: bool | None,
     added_tokens: Path | None,
+    task: str | None,
+    labels: str | None,
     **asked: Any,  # noqa: ANN401 - the fields of Request
 ) -> None:
-    """Show which tokens of each SENTENCE the discriminator of MODEL believes were replaced."""
+    """Show what MODEL makes of each SENTENCE.
+
+    A discriminator says which tokens it believes were replaced. A fine-tuned model does what it is for: it tells the
+    class of a text, tags its words, or answers a question about it.
+    """
+    from electra_convert.demo.opening import FineTuned
     from electra_convert.frameworks import require_packages
+    from electra_convert.schemes.layouts import read_task
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     request = Request(**asked)
@@ -239,7 +213,13 @@ def command(
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=added_tokens,
     )
-    settings = {"generator": generator, "options": options, "hparams": hparams, "config": config}
+    settings = {
+        "generator": generator,
+        "options": options,
+        "hparams": hparams,
+        "config": config,
+        "fine_tuned": FineTuned(read_task(task), labels),
+    }
     opener = Opener(model, settings, request.quiet or request.as_json)
     if request.web:
         _serve(opener, request)
@@ -250,20 +230,35 @@ def command(
 
 
 def _show(opener: Opener, request: Request) -> None:
-    from electra_convert.cli.demo_printing import Printer
+    from electra_convert.cli.demo_tasks import refuse_others, show_answers
     from electra_convert.cli.printing import print_message
-    from electra_convert.demo.evaluation import evaluate
-    from electra_convert.demo.html import scores_page
-    from electra_convert.pages import check_page, save_page
+    from electra_convert.pages import check_page
 
     if request.html is not None:
         check_page(request.html, request.overwrite)
     sentences = _sentences(request)
+    discriminator = opener.open("discriminator")
+    if discriminator.head.is_of_a_task:
+        show_answers(opener.name, discriminator, sentences, request)
+    else:
+        refuse_others(opener.name, discriminator)
+        _show_scores(opener, request, discriminator, sentences)
+    if not (request.quiet or request.as_json) and _are_words(request.sentences):
+        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
+
+
+def _show_scores(opener: Opener, request: Request, discriminator: LoadedModel, sentences: Iterable[Sentence]) -> None:
+    from electra_convert.cli.demo_printing import Printer
+    from electra_convert.cli.printing import print_message
+    from electra_convert.demo.evaluation import evaluate
+    from electra_convert.demo.html import scores_page
+    from electra_convert.pages import save_page
+
     unit: Unit = "word" if request.words else "token"
     patient = request.html is not None
     printer = Printer(unit, request.threshold, table=request.table, quiet=request.quiet, patient=patient)
     scored = []
-    for one in _scored(opener, request, sentences):
+    for one in _scored(opener, request, discriminator, sentences):
         scored.append(one)
         if not request.as_json:
             printer.text(one)
@@ -278,12 +273,8 @@ def _show(opener: Opener, request: Request) -> None:
         marked = [one.marked(unit, request.threshold) for one in scored]
         save_page(request.html, scores_page(marked, request.threshold, opener.name, evaluation), request.overwrite)
     printer.close()
-    if request.quiet or request.as_json:
-        return
-    if request.html is not None:
+    if request.html is not None and not (request.quiet or request.as_json):
         print_message("Note", f"Wrote {request.html}")
-    if _are_words(request.sentences):
-        print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
 
 
 def _are_words(sentences: Sequence[str]) -> bool:
@@ -291,10 +282,11 @@ def _are_words(sentences: Sequence[str]) -> bool:
     return len(sentences) > 1 and not any(" " in one or one.lower() == one.upper() for one in sentences)
 
 
-def _scored(opener: Opener, request: Request, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:
+def _scored(
+    opener: Opener, request: Request, discriminator: LoadedModel, sentences: Iterable[Sentence]
+) -> Iterator[ScoredText]:
     from electra_convert.demo.examples import score_corrupted, score_edited, score_sentences
 
-    discriminator = opener.open("discriminator")
     if request.original is not None:
         yield score_edited(discriminator, request.original, request.sentences[0])
     elif request.corrupt is not None:
@@ -313,40 +305,73 @@ def _fill(opener: Opener, request: Request) -> None:
 
 
 def _sentences(request: Request) -> list[Sentence]:
-    from electra_convert.demo.examples import numbered, read_lines
+    from electra_convert.demo.examples import numbered, read_lines, read_text
 
     if request.sentences:
         return numbered(request.sentences)
     if request.file is None and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("there is no sentence", 'Give one: electra-convert demo MODEL "The quick brown fox"')
-    if request.file in {None, Path("-")}:
-        return read_lines(sys.stdin.buffer.read(), "standard input")
-    assert request.file is not None
-    return read_lines(request.file.read_bytes(), str(request.file))
+        raise _nothing_given(request)
+    if request.file is None or request.file == Path("-"):
+        data, name = sys.stdin.buffer.read(), "standard input"
+    else:
+        data, name = request.file.read_bytes(), str(request.file)
+    # What a question is answered from is one passage, however many lines it has.
+    return read_lines(data, name) if request.question is None else [read_text(data, name)]
+
+
+def _nothing_given(request: Request) -> UsageError:
+    if request.question is not None:
+        return UsageError(
+            "there is no passage to find the answer in",
+            'Give one: electra-convert demo MODEL "It was Ada." --question "Who was it?", or a text file with --file',
+        )
+    return UsageError("there is no sentence", 'Give one: electra-convert demo MODEL "The quick brown fox"')
 
 
 def _serve(opener: Opener, request: Request) -> None:
     from electra_convert.cli.printing import print_message, print_result
-    from electra_convert.demo.opening import roles_of
-    from electra_convert.demo.web.app import Settings
-    from electra_convert.demo.web.examples import examples_for
     from electra_convert.demo.web.server import listen, require_server, serve
 
     require_server()
     with listen(request.port) as socket:
-        roles = roles_of(opener.source, opener.settings["generator"])
         discriminator = opener.open("discriminator")
-        examples = examples_for(discriminator)
-        text = next(iter((*request.sentences, *examples)), "")
-        settings = Settings(opener.name, request.threshold, request.words, text, examples, request.allow_host)
-        generator = opener.open("generator") if "generator" in roles else None
+        make = _answers_page if discriminator.head.is_of_a_task else _scores_page
+        application = make(opener, request, discriminator)
+        # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
+        discriminator.warm_up()
         # Once the address is told, Ctrl-C is no failure.
         with suppress(KeyboardInterrupt):
             port = socket.getsockname()[1]
             print_result(f"http://127.0.0.1:{port}/")
             for note in () if request.quiet else _about_reaching(port, request.allow_host):
                 print_message("Note", note)
-            serve(socket, discriminator, generator, settings)
+            serve(socket, application)
+
+
+def _scores_page(
+    opener: Opener, request: Request, discriminator: LoadedModel
+) -> Callable[[ThreadPoolExecutor], Starlette]:
+    from electra_convert.cli.demo_tasks import refuse_others
+    from electra_convert.demo.opening import roles_of
+    from electra_convert.demo.web.app import Settings, make_app
+    from electra_convert.demo.web.examples import examples_for
+
+    refuse_others(opener.name, discriminator)
+    roles = roles_of(opener.source, opener.settings["generator"])
+    examples = examples_for(discriminator)
+    text = next(iter((*request.sentences, *examples)), "")
+    settings = Settings(opener.name, request.threshold, request.words, text, examples, request.allow_host)
+    generator = opener.open("generator") if "generator" in roles else None
+    return partial(make_app, discriminator, generator, settings)
+
+
+def _answers_page(opener: Opener, request: Request, model: LoadedModel) -> Callable[[ThreadPoolExecutor], Starlette]:
+    from electra_convert.cli.demo_tasks import check_asked
+    from electra_convert.demo.web.answers import FormSettings, make_answers_app
+
+    other = check_asked(opener.name, model, request.pair, request.question)
+    text = next(iter(request.sentences), "")
+    return partial(make_answers_app, model, FormSettings(opener.name, text, other or "", request.allow_host))
 
 
 def _about_reaching(port: int, hosts: Sequence[str]) -> Iterator[str]:

@@ -18,59 +18,28 @@ from electra_convert.errors import OutputError
 _COLUMNS = 80  # of what is no terminal: the same lines wherever they go
 
 
-class Printer:
-    """Prints scored texts.
+class Patience:
+    """Prints for as long as somebody reads.
 
     Args:
-        unit: what is shown: tokens, or whole words.
-        threshold: what is called replaced has a higher probability.
-        table: whether the numbers of every token are shown.
-        quiet: whether no notes are.
         patient: whether a reader that leaves, or a full disk, is kept until close, because more than print is to be
             done.
     """
 
-    def __init__(self, unit: Unit, threshold: float, *, table: bool, quiet: bool, patient: bool) -> None:
-        self._unit = unit
-        self._threshold = threshold
-        self._table = table
-        self._quiet = quiet
+    def __init__(self, patient: bool) -> None:
         self._patient = patient
-        self._printed = 0
         self._failure: OSError | OutputError | None = None
 
-    def text(self, scored: ScoredText) -> None:
-        """Print one text."""
-        colour = wants_colour()
-        text = scored.marked(self._unit, self._threshold)
-        lines = [sentence_line(text, colour)]
-        if self._table:
-            before = [""] if self._printed else []
-            smooth = colour and _has_blocks(sys.stdout.encoding)
-            columns = get_terminal_size().columns if on_terminal(sys.stdout) else _COLUMNS
-            lines = [*before, *lines, "", *table_lines(text, smooth, columns)]
-        if text.labelled:
-            lines += [*([""] if self._table else []), outcome_line(text)]
-        self._try(lambda: print_result("\n".join(lines)))
-        self._printed += 1
-        if text.windows > 1 and not self._quiet:
-            print_message("Note", f"longer than the model's input: scored in {text.windows} windows that overlap.")
-
-    def evaluation(self, evaluation: Evaluation) -> None:
-        """Print the figures over all texts."""
-        lines = ["", *evaluation_lines(evaluation, self._threshold)]
-        self._try(lambda: print_result("\n".join(lines)))
-
-    def whole(self, model: str, texts: Sequence[ScoredText], evaluation: Evaluation | None) -> None:
-        """Print all of it as one JSON object."""
-        fields: dict[str, Any] = {
-            "model": model,
-            "threshold": self._threshold,
-            "texts": [text_fields(text, self._threshold) for text in texts],
-        }
-        if evaluation is not None:
-            fields["evaluation"] = asdict(evaluation)
-        self._try(lambda: print_json(fields))
+    def print(self, print_it: Callable[[], None]) -> None:
+        """Print something, unless nobody reads any more."""
+        if self._failure is not None:
+            return
+        try:
+            print_it()
+        except (BrokenPipeError, OutputError) as error:
+            if not self._patient:
+                raise
+            self._failure = error
 
     def close(self) -> None:
         """Say what went wrong in printing.
@@ -82,15 +51,66 @@ class Printer:
         if self._failure is not None:
             raise self._failure
 
-    def _try(self, print_it: Callable[[], None]) -> None:
-        if self._failure is not None:
-            return
-        try:
-            print_it()
-        except (BrokenPipeError, OutputError) as error:
-            if not self._patient:
-                raise
-            self._failure = error
+
+class Printer(Patience):
+    """Prints scored texts.
+
+    Args:
+        unit: what is shown: tokens, or whole words.
+        threshold: what is called replaced has a higher probability.
+        table: whether the numbers of every token are shown.
+        quiet: whether no notes are.
+        patient: as of Patience.
+    """
+
+    def __init__(self, unit: Unit, threshold: float, *, table: bool, quiet: bool, patient: bool) -> None:
+        super().__init__(patient)
+        self._unit = unit
+        self._threshold = threshold
+        self._table = table
+        self._quiet = quiet
+        self._printed = 0
+
+    def text(self, scored: ScoredText) -> None:
+        """Print one text."""
+        colour = wants_colour()
+        text = scored.marked(self._unit, self._threshold)
+        lines = [sentence_line(text, colour)]
+        if self._table:
+            before = [""] if self._printed else []
+            lines = [*before, *lines, "", *table_lines(text, smooth_bars(colour), columns())]
+        if text.labelled:
+            lines += [*([""] if self._table else []), outcome_line(text)]
+        self.print(lambda: print_result("\n".join(lines)))
+        self._printed += 1
+        if text.windows > 1 and not self._quiet:
+            print_message("Note", f"longer than the model's input: scored in {text.windows} windows that overlap.")
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Print the figures over all texts."""
+        lines = ["", *evaluation_lines(evaluation, self._threshold)]
+        self.print(lambda: print_result("\n".join(lines)))
+
+    def whole(self, model: str, texts: Sequence[ScoredText], evaluation: Evaluation | None) -> None:
+        """Print all of it as one JSON object."""
+        fields: dict[str, Any] = {
+            "model": model,
+            "threshold": self._threshold,
+            "texts": [text_fields(text, self._threshold) for text in texts],
+        }
+        if evaluation is not None:
+            fields["evaluation"] = asdict(evaluation)
+        self.print(lambda: print_json(fields))
+
+
+def columns() -> int:
+    """How many cells a line has."""
+    return get_terminal_size().columns if on_terminal(sys.stdout) else _COLUMNS
+
+
+def smooth_bars(colour: bool) -> bool:
+    """Whether bars may be drawn with block characters."""
+    return colour and _has_blocks(sys.stdout.encoding)
 
 
 def _has_blocks(encoding: str) -> bool:

@@ -34,7 +34,6 @@ GUIDE = Guide(
         "OUTPUT": "The folder of the run: the trained pair in model/, and what --resume needs in checkpoints/.",
     },
     groups={
-        "Corpus": "text-column split-long-lines",
         "Vocabulary": "vocab train-vocab cased",
         "The run": "model-size steps epochs batch-size init-from resume overwrite",
         "Output": "export json quiet",
@@ -96,7 +95,26 @@ GUIDE = Guide(
     "--init-from",
     type=SOURCE,
     metavar="SOURCE",
-    help="Start from a checkpoint. If it has optimiser slots, its run continues where it stopped.",
+    help="Start from a checkpoint: a pair, whose run continues if it has optimiser slots, or a discriminator or "
+    "fine-tuned model alone.",
+)
+@click.option(
+    "--init-generator",
+    type=SOURCE,
+    metavar="SOURCE",
+    help="Take the generator from here, where --init-from is a discriminator alone. By default a new one is made.",
+)
+@click.option(
+    "--extend-vocabulary",
+    type=PATH,
+    metavar="FILE",
+    help="Add rows to the embeddings of --init-from for new pieces: one a line, or a vocabulary that ends with them.",
+)
+@click.option(
+    "--extend-positions",
+    type=int,
+    metavar="N",
+    help="Add rows to the position embeddings of --init-from, up to N; sequences are as long without --max-length.",
 )
 @click.option(
     "--reset-optimizer", is_flag=True, help="Take only the weights of --init-from, and begin a new schedule."
@@ -154,6 +172,7 @@ def command(
     export: str | None,
     init_from: str | Path | None,
     time_limit: str | None,
+    init_generator: str | Path | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
@@ -171,6 +190,7 @@ def command(
         export_tf=export == "tf",
         init_from=None if init_from is None else local_source(init_from),
         time_limit=read_duration(time_limit),
+        init_generator=None if init_generator is None else local_source(init_generator),
         **given,
     )
     with training_display(quiet or as_json) as display:

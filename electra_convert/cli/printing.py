@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -82,6 +81,8 @@ def print_result(text: str, hint: str | None = None) -> None:
 
 def print_json(fields: Mapping[str, Any], hint: str | None = None) -> None:
     """Print one JSON object and nothing else; the hint is print_result's."""
+    import json  # where it is needed: --help imports nothing that it can do without
+
     print_result(json.dumps({"schema": 1, **fields}, indent=2, ensure_ascii=True), hint)
 
 

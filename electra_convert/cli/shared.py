@@ -71,6 +71,23 @@ def tokenizer_options(command: Command) -> Command:
     )(command)
 
 
+def task_options(command: Command) -> Command:
+    """--task and --labels: what a fine-tuned checkpoint of Google's code does not tell."""
+    command = click.option(
+        "--labels",
+        type=TEXT_OR_FILE,
+        metavar="FILE|A,B,...",
+        help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
+    )(command)
+    return click.option(
+        "--task",
+        metavar="NAME[=KIND]",
+        help="Of a fine-tuned TensorFlow checkpoint: the task whose head is wanted. KIND says what it is where its "
+        "name does not: text-classification, regression, token-classification or question-answering. By default, "
+        "convert takes every task whose name tells.",
+    )(command)
+
+
 def exclude_option(command: Command) -> Command:
     """--exclude."""
     return click.option(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _Completed(click.ParamType[Any]):
@@ -15,6 +17,8 @@ class _Completed(click.ParamType[Any]):
 
     def shell_complete(self, _: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Have the shell complete a path itself; what begins with hf: is none."""
+        from click.shell_completion import CompletionItem
+
         return [] if incomplete.startswith("hf:") else [CompletionItem(incomplete, type="file")]
 
 

@@ -91,7 +91,8 @@ def gather(
     chosen = {} if config is None else _chosen_config(config, checkpoint, wanted, layout)
     configs: dict[Role, Resolved] = {}
     unused: dict[str, list[str]] = {}
-    for role, model in ((role, checkpoint.models[role]) for role in wanted):
+    for role in wanted:
+        model = checkpoint.models[role]
         found = [
             hparams_evidence(one, rank, role, layout, model.sizes, changes if rank is Rank.OPTION else None)
             for one, rank in given
@@ -101,20 +102,23 @@ def gather(
             found = [only_stated(source) for source in found]
             found += [model_evidence(bases[role])] if role in bases else []
         else:
-            found += attempt(partial(_config_beside, checkpoint, role, layout))
-            found += attempt(partial(_graph, checkpoint, model, layout))
+            found += _beside(checkpoint, model, layout, attempt)
             said = {key for source in found for key in source.values} | chosen.get(role, _NOTHING).values.keys()
             found += _other_configs(checkpoint, model, layout, said, unused)
         found += [chosen[role]] if role in chosen else []
         configs[role] = resolve(role, model.sizes, found, layout.shares_config)
         warnings += configs[role].warnings
-    # One that is of one model of two is named nowhere.
-    warnings += [
-        f"{name} beside the checkpoint is not used: {'; '.join(dict.fromkeys(reasons))}."
-        for name, reasons in unused.items()
-        if len(reasons) == len(configs)
-    ]
+    warnings += _not_used(unused, len(configs))
     return Findings(configs, given[0][0] if given else None, bases, tuple(dict.fromkeys(warnings)))
+
+
+def _not_used(reasons: Mapping[str, Sequence[str]], models: int) -> list[str]:
+    """What is said of files of configuration that are of none of the models; one that is of one is named nowhere."""
+    return [
+        f"{name} beside the checkpoint is not used: {'; '.join(dict.fromkeys(why_not))}."
+        for name, why_not in reasons.items()
+        if len(why_not) == models
+    ]
 
 
 def _chosen_config(
@@ -177,6 +181,19 @@ def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
         return {}
     paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
     return {role: read_config(path) for role, path in paths.items() if path.is_file()}
+
+
+def _beside(
+    checkpoint: Checkpoint,
+    model: Model,
+    layout: Layout,
+    attempt: Callable[[Callable[[], list[Evidence]]], list[Evidence]],
+) -> list[Evidence]:
+    """What a config.json beside a checkpoint of Google's says, and its graph."""
+    return [
+        *attempt(partial(_config_beside, checkpoint, model.role, layout)),
+        *attempt(partial(_graph, checkpoint, model, layout)),
+    ]
 
 
 def _config_beside(checkpoint: Checkpoint, role: Role, layout: Layout) -> list[Evidence]:

@@ -62,7 +62,7 @@ def carry(
     if not checkpoint.scheme.described:
         return Carried({}, config, ())
     beside = _beside(checkpoint, model, _READ | tokens.files.keys())
-    stays = not tokens.settings and not options.no_tokenizer
+    stays = not tokens.settings and not options.tokenizer.no_tokenizer
     replaced = [name for name in beside.get("tokenizer", ()) if not stays and "/" not in name]
     carried = [*beside.get("tokenizer", ()), *beside.get("settings", ())]
     files, told = _read(model.folder, [name for name in carried if name not in replaced])

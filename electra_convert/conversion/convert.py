@@ -40,6 +40,7 @@ from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 
 @dataclass(frozen=True, repr=False)
@@ -193,13 +194,15 @@ def convert(
         generator=None if generator is None else local_source(generator, token=token),
         hparams=hparams_text(hparams),
         config=read_path("config", config),
-        vocab=read_path("vocab", vocab),
-        pad_vocab=pad_vocab,
-        lower_case=lowers_case(cased, uncased),
-        strip_accents=strip_accents,
-        tokenize_chinese_chars=tokenize_chinese_chars,
-        added_tokens=read_added_tokens(added_tokens),
-        no_tokenizer=not tokenizer,
+        tokenizer=TokenizerOptions(
+            vocab=read_path("vocab", vocab),
+            pad_vocab=pad_vocab,
+            lower_case=lowers_case(cased, uncased),
+            strip_accents=strip_accents,
+            tokenize_chinese_chars=tokenize_chinese_chars,
+            added_tokens=read_added_tokens(added_tokens),
+            no_tokenizer=not tokenizer,
+        ),
         task=read_task(task),
         labels=read_labels(labels),
         dtype=dtype,

@@ -148,7 +148,7 @@ def architecture(model: Model, findings: Findings) -> str:
 
 def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
     """A transformers model keeps its padding, unless it is given another vocabulary."""
-    if "pad_token_id" in base and (found is None or options.vocab is None):
+    if "pad_token_id" in base and (found is None or options.tokenizer.vocab is None):
         return Value(base["pad_token_id"], CONFIG_FILE)
     return Value(0, "transformers' default") if found is None else Value(found, "vocabulary")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,9 +24,7 @@ class Options:
 
     Attributes:
         hparams: JSON, or the name of a file that holds it.
-        lower_case: whether the tokenizer lower-cases; --uncased.
-        added_tokens: pieces, or a file with one on each line.
-        no_tokenizer: write no tokenizer files.
+        tokenizer: what is asked of the tokenizer.
         labels: the name of a file with one a line, names with commas between, or the names.
         max_shard_size: in bytes.
         exclude: patterns of names.
@@ -37,13 +35,7 @@ class Options:
     generator: Path | None = None
     hparams: str | None = None
     config: Path | None = None
-    vocab: Path | None = None
-    pad_vocab: bool = False
-    lower_case: bool | None = None
-    strip_accents: bool | None = None
-    tokenize_chinese_chars: bool | None = None
-    added_tokens: Path | tuple[str, ...] | None = None
-    no_tokenizer: bool = False
+    tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
     task: Choice | None = None
     labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
@@ -67,31 +59,16 @@ class Options:
             raise UsageError(f"--max-shard-size is {self.max_shard_size}, expected 1 byte or more")
         if self.optimizer and self.zero_optimizer:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
-        if self.no_tokenizer and replace(self.tokenizer, vocab=None).make_one:
-            raise UsageError("--no-tokenizer makes no tokenizer, and another option says how it is to be made")
         if self.verify and self.dry_run:
             raise UsageError("--verify compares what was written, and --dry-run writes nothing: give one of them")
-
-    @property
-    def tokenizer(self) -> TokenizerOptions:
-        """Those that are about the tokenizer."""
-        return TokenizerOptions(
-            vocab=self.vocab,
-            pad_vocab=self.pad_vocab,
-            lower_case=self.lower_case,
-            strip_accents=self.strip_accents,
-            tokenize_chinese_chars=self.tokenize_chinese_chars,
-            added_tokens=self.added_tokens,
-            no_tokenizer=self.no_tokenizer,
-        )
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """The files and folders that options name."""
         text = self.hparams or ""
         hparams = Path(text) if text.strip() and not text.lstrip().startswith("{") else None
-        added = self.added_tokens if isinstance(self.added_tokens, Path) else None
-        return tuple(path for path in (self.generator, self.config, self.vocab, added, hparams) if path is not None)
+        named = (self.generator, self.config, self.tokenizer.vocab, self.tokenizer.added_tokens, hparams)
+        return tuple(path for path in named if isinstance(path, Path))
 
     def check(self, target: Target) -> None:
         """Refuse options that do not go with the container that is to be written."""
@@ -103,13 +80,13 @@ class Options:
     def _check_tensorflow(self) -> None:
         if self.dtype not in {None, "float32"}:
             raise UsageError(f"--dtype {self.dtype} does not go with --to tf: Google's code reads float32 only")
-        if self.strip_accents is not None:
+        if self.tokenizer.strip_accents is not None:
             raise UsageError(
                 "--[no-]strip-accents does not go with --to tf: Google's code strips when it lower-cases"
             )
-        if self.tokenize_chinese_chars is not None:
+        if self.tokenizer.tokenize_chinese_chars is not None:
             raise UsageError("--[no-]tokenize-chinese-chars does not go with --to tf: Google's code splits them")
-        if self.added_tokens is not None:
+        if self.tokenizer.added_tokens is not None:
             raise UsageError("--added-tokens does not go with --to tf: Google's code knows none")
         if self.max_shard_size is not None:
             raise UsageError(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import count, groupby, islice, takewhile
 
 from electra_convert.demo.corruption import corrupt
-from electra_convert.demo.model import BATCH, LoadedModel
+from electra_convert.demo.model import LoadedModel
+from electra_convert.demo.running import BATCH
 from electra_convert.demo.scoring import ScoredText
-from electra_convert.demo.text import EncodedText
+from electra_convert.demo.tasks import Answer, Asked
+from electra_convert.demo.text import EncodedText, naming_text
 from electra_convert.errors import NamesError, TextError
 
 _Word = tuple[str, ...]
@@ -41,19 +42,28 @@ def read_lines(data: bytes, name: str) -> list[Sentence]:
     Raises:
         TextError: it is not UTF-8, or has no text in it.
     """
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise TextError(f"{name}, line {line}: not UTF-8 ({error.reason})", "Save it as UTF-8.") from error
-    texts = [
+    lines = read_text(data, name).text.split("\n")
+    return [
         Sentence(line.removesuffix("\r"), f"{name}, line {number}")
         for number, line in enumerate(lines, start=1)
         if line.strip()
     ]
-    if not texts:
+
+
+def read_text(data: bytes, name: str) -> Sentence:
+    """Take a file as one text.
+
+    Raises:
+        TextError: it is not UTF-8, or has no text in it.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise TextError(f"{name}, line {line}: not UTF-8 ({error.reason})", "Save it as UTF-8.") from error
+    if not text.strip():
         raise TextError(f"{name} holds no text", "Give a sentence, or a file with one on each line.")
-    return texts
+    return Sentence(text, name)
 
 
 def score_sentences(discriminator: LoadedModel, sentences: Iterable[Sentence]) -> Iterator[ScoredText]:
@@ -63,6 +73,22 @@ def score_sentences(discriminator: LoadedModel, sentences: Iterable[Sentence]) -
         TextError: names the sentence that cannot be scored.
     """
     return _scored(discriminator, sentences, discriminator.encode_to_score)
+
+
+def answer_sentences(model: LoadedModel, sentences: Iterable[Sentence], other: str | None) -> Iterator[Answer]:
+    """Have a fine-tuned model answer, batch by batch, each sentence with the same other text where there is one.
+
+    Raises:
+        TextError: names the sentence that cannot be asked.
+    """
+    rest = iter(sentences)
+    while batch := list(islice(rest, BATCH)):
+        try:
+            yield from model.ask([Asked(one.text, other) for one in batch])
+        except TextError:
+            for one in batch:
+                with naming_text(one.origin):
+                    yield from model.ask([Asked(one.text, other)])
 
 
 def score_corrupted(
@@ -90,7 +116,7 @@ def score_edited(discriminator: LoadedModel, original: str, edited: str) -> Scor
     Raises:
         TextError: one of them cannot be scored.
     """
-    with _naming("--original"):
+    with naming_text("--original"):
         before = discriminator.encode(original)
     after = discriminator.encode_to_score(edited)
     return discriminator.score_encoded([label_edited(before, after)])[0]
@@ -103,17 +129,9 @@ def _scored(
     while batch := list(islice(rest, BATCH)):
         encoded = []
         for one in batch:
-            with _naming(one.origin):
+            with naming_text(one.origin):
                 encoded.append(encode(one.text))
         yield from discriminator.score_encoded(encoded)
-
-
-@contextmanager
-def _naming(origin: str) -> Iterator[None]:
-    try:
-        yield
-    except TextError as error:
-        raise TextError(f"{origin}: {error.message}" if origin else error.message, error.hint) from error
 
 
 def label_edited(original: EncodedText, edited: EncodedText) -> EncodedText:

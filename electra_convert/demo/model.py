@@ -2,76 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.filling import Candidate, Filling, likeliest, likeliest_words
-from electra_convert.demo.network import Network
+from electra_convert.demo.running import Runner, several
 from electra_convert.demo.scoring import ScoredText, ScoredTexts, scored_text, sigmoid
-from electra_convert.demo.text import EncodedText, Window, encode, windows
-from electra_convert.errors import CorruptFileError, NamesError, TextError
+from electra_convert.demo.tasks import TASKS, Answers, Asked, asked_of
+from electra_convert.demo.tasks.question_answering import Reading
+from electra_convert.demo.tasks.regression import Number
+from electra_convert.demo.tasks.sequence_classification import Classification
+from electra_convert.demo.tasks.token_classification import Tagging
+from electra_convert.demo.text import EncodedText
+from electra_convert.errors import NamesError, TextError
+from electra_convert.schemes.heads import PRETRAINING, Head
 from electra_convert.schemes.mapping import Role
 
-if TYPE_CHECKING:
-    import torch
-    from tokenizers import Tokenizer
-
-# Windows that go through the model together; more are no faster on a few cores.
-BATCH = 16
 _MASK = "[MASK]"
 
 
-@dataclass(frozen=True, repr=False)
-class LoadedModel:
+@dataclass(frozen=True, repr=False, kw_only=True)
+class LoadedModel(Runner):
     """A model that is ready to run, as open_model gives it.
 
     Attributes:
-        source: what was pointed at.
-        role: discriminator or generator.
-        network: runs it, in PyTorch.
-        tokenizer: its tokenizer, without truncation and padding.
-        special: the id of each special token: [PAD], [UNK], [CLS], [SEP], [MASK].
-        positions: the longest input, [CLS] and [SEP] included.
+        role: discriminator or generator; a fine-tuned model counts as a discriminator.
+        head: what stands on its encoder.
+        task: the name of the task that Google's code fine-tuned it for, or "".
         notices: what was guessed or left out in opening it, one sentence each.
     """
 
-    source: str | Path
     role: Role
-    network: Network
-    tokenizer: Tokenizer
-    special: Mapping[str, int]
-    positions: int
+    head: Head
+    task: str = ""
     notices: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"<LoadedModel: {self.role} of {self.source} on {self.device}>"
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return self.network.device
+        what = self.head.name.replace("_", " ") if self.head.is_of_a_task else self.role
+        return f"<LoadedModel: {what} of {self.source} on {self.device}>"
 
     def score(self, texts: str | Iterable[str]) -> ScoredTexts:
         """Say of every token and word of some texts how likely it was replaced; see electra_convert.score."""
-        return ScoredTexts(self.score_encoded([self.encode_to_score(text) for text in _several(texts)]))
+        return ScoredTexts(self.score_encoded([self.encode_to_score(text) for text in several(texts)]))
 
     def fill(self, texts: str | Iterable[str], count: int = 5) -> list[tuple[Filling, ...]]:
         """Say what the generator would put at each [MASK] of some texts; see electra_convert.fill."""
         self._require("generator")
-        return [self._filled(text, count) for text in _several(texts)]
+        return [self._filled(text, count) for text in several(texts)]
 
-    def encode(self, text: str) -> EncodedText:
-        """Cut a text into pieces.
+    def classify(
+        self, texts: str | Iterable[str], pairs: str | Iterable[str] | None = None
+    ) -> Answers[Classification]:
+        """Say how likely each class of texts is, or of pairs of texts; of a model fine-tuned to classify.
 
         Raises:
-            TextError: nothing is left of the text, it is too long, or is no text.
+            NamesError: it is of another kind.
+            TextError: a text is empty, too long, or no text.
         """
-        return encode(self.tokenizer, frozenset(self.special), text)
+        self._require_task("sequence_classification")
+        return self.ask(asked_of(texts, pairs))
+
+    def estimate(self, texts: str | Iterable[str], pairs: str | Iterable[str] | None = None) -> Answers[Number]:
+        """Give texts, or pairs of texts, a number each; of a model fine-tuned for regression. Raises as classify."""
+        self._require_task("regression")
+        return self.ask(asked_of(texts, pairs))
+
+    def tag(self, texts: str | Iterable[str]) -> Answers[Tagging]:
+        """Tag the words of texts; of a model fine-tuned for tokens. Raises as classify."""
+        self._require_task("token_classification")
+        return self.ask(asked_of(texts))
+
+    def answer(self, questions: str | Iterable[str], passages: str | Iterable[str]) -> Answers[Reading]:
+        """Answer questions, each in the words of its passage; of a model fine-tuned to read. Raises as classify."""
+        self._require_task("question_answering")
+        return self.ask(asked_of(passages, questions))
+
+    def ask(self, asked: Sequence[Asked]) -> Answers[Any]:
+        """Have a fine-tuned model answer, whatever it was fine-tuned for."""
+        return Answers(TASKS[self.head.name].ask(self, asked))
 
     def encode_to_score(self, text: str) -> EncodedText:
         """Cut a text into pieces as encode does, and refuse one of special tokens alone.
@@ -87,14 +99,8 @@ class LoadedModel:
     def score_encoded(self, texts: Sequence[EncodedText]) -> list[ScoredText]:
         """Score texts that are cut into pieces already, as score does."""
         self._require("discriminator")
-        laid = [self._windows(text) for text in texts]
-        rows = [self._row(text, window) for text, parts in zip(texts, laid, strict=True) for window in parts]
-        outputs = self._in_batches(rows)
-        scored = []
-        for text, parts in zip(texts, laid, strict=True):
-            logits = self._checked(np.concatenate([_owned(next(outputs), window) for window in parts]))
-            scored.append(scored_text(text, sigmoid(logits).tolist(), len(parts)))
-        return scored
+        outputs = zip(texts, self.by_pieces(texts), strict=True)
+        return [scored_text(text, sigmoid(logits).tolist(), count) for text, (logits, count) in outputs]
 
     def suggest(self, text: str, start: int, end: int, count: int) -> tuple[Candidate, ...]:
         """Say which whole words the generator would put in place of characters start to end of a text.
@@ -117,11 +123,12 @@ class LoadedModel:
         Window by window: of a long text with many masks, all logits at once fill memory.
         """
         self._require("generator")
-        for window in self._windows(text):
+        for window in self.windows(text):
             # [CLS] stands before the first piece.
             inside = [place - window.start + 1 for place in places if window.first <= place < window.last]
             if inside:
-                yield from self._checked(next(self._in_batches([self._row(text, window)]))[inside])
+                row = self.row(text.pieces[window.start : window.stop])
+                yield from self.checked(next(self.logits([row]))[inside])
 
     def _filled(self, text: str, count: int) -> tuple[Filling, ...]:
         encoded = self.encode(text)
@@ -136,46 +143,17 @@ class LoadedModel:
     def _masks(self, text: EncodedText) -> list[int]:
         return [place for place, piece in enumerate(text.pieces) if piece.id == self.special[_MASK]]
 
-    def _windows(self, text: EncodedText) -> tuple[Window, ...]:
-        return windows(len(text.pieces), self.positions - 2)
-
-    def _row(self, text: EncodedText, window: Window) -> list[int]:
-        inside = [piece.id for piece in text.pieces[window.start : window.stop]]
-        return [self.special["[CLS]"], *inside, self.special["[SEP]"]]
-
-    def _in_batches(self, rows: Sequence[list[int]]) -> Iterator[NDArray[np.float32]]:
-        """Run rows of token ids, and give the logits of each, padding included."""
-        for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
-            ids = np.full((len(batch), max(map(len, batch))), self.special["[PAD]"], np.int64)
-            mask = np.zeros_like(ids)
-            for index, row in enumerate(batch):
-                ids[index, : len(row)] = row
-                mask[index, : len(row)] = 1
-            yield from self.network.run(ids, mask, np.zeros_like(ids))
-
     def _require(self, role: Role) -> None:
-        if self.role != role:
+        if self.head.is_of_a_task:
+            raise NamesError(f"{self.source}: a {role} is needed, and this is {TASKS[self.head.name].fine_tuned}")
+        if self.head is not PRETRAINING[role]:
             raise NamesError(f"{self.source}: a {role} is needed, and this is a {self.role}")
 
-    def _checked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Refuse logits that are no numbers, of which no probability can be made."""
-        if not np.isfinite(logits).all():
-            raise CorruptFileError(
-                f"{self.source}: what the {self.role} computes is not finite: its weights are, but so large that "
-                "they overflow float32",
-                "The model is damaged, or its training diverged: take an earlier checkpoint.",
-            )
-        return logits
-
-
-def _several(texts: str | Iterable[str]) -> Iterable[str]:
-    return [texts] if isinstance(texts, str) else texts
-
-
-def _owned(logits: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
-    # [CLS] stands before the first piece.
-    return logits[1 + window.first - window.start : 1 + window.last - window.start]
+    def _require_task(self, name: str) -> None:
+        if self.head.name != name:
+            task = TASKS.get(self.head.name)
+            this = task.fine_tuned if task else f"a {self.role}"
+            raise NamesError(f"{self.source}: a model {TASKS[name].fine_tuned} is needed, and this is {this}")
 
 
 def score(model: LoadedModel, texts: str | Iterable[str]) -> ScoredTexts:

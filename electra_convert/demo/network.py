@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Values: TypeAlias = "torch.Tensor"
 Operation: TypeAlias = "Callable[..., Values]"
 ACTIVATIONS = (*GOOGLE, "gelu_new")
+# Before the names of layers that transformers has no place for, and that are kept beside a model.
+BESIDE = "beside"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Architecture:
     """What the weights do not say of a network.
 
     Attributes:
-        role: which head it has.
+        role: which model it is, for messages.
+        head: the name of what stands on its encoder.
         layers: how many there are.
         heads: attention heads.
         activation: of the feed-forward layers and the head, one of ACTIVATIONS.
@@ -42,6 +45,7 @@ class Architecture:
     """
 
     role: Role
+    head: str
     layers: int
     heads: int
     activation: str
@@ -73,7 +77,8 @@ class Network:
 
     Args:
         architecture: its settings.
-        weights: float32 arrays by transformers' names, in transformers' orientation; on a CPU they are kept, not
+        weights: float32 arrays by transformers' names, in transformers' orientation, those of layers that are kept
+            beside a model under BESIDE; on a CPU they are kept, not
             copied.
         device: where it computes.
 
@@ -86,6 +91,7 @@ class Network:
     ) -> None:
         self._torch = import_torch(f"to run the {architecture.role}")
         self._architecture = architecture
+        self.role = architecture.role
         self.device = device
         functions = self._torch.nn.functional
         self._linear: Operation = functions.linear
@@ -100,6 +106,17 @@ class Network:
         }
         self._activate = activations[architecture.activation]
         self._activate_head = activations[architecture.head_activation]
+        self._gelu = activations["gelu"]
+        # What stands on an encoder, by the names of heads; reading gives more than logits, and has a method.
+        heads: dict[str, Operation] = {
+            "replaced_token_detection": self._discriminate,
+            "masked_lm": self._fill,
+            "sequence_classification": self._classify,
+            "regression": self._classify,
+            "token_classification": self._tag,
+            "question_answering": self._ends,
+        }
+        self._head = heads[architecture.head]
         self._weights = {name: self._torch.from_numpy(array).to(device) for name, array in weights.items()}
 
     def run(
@@ -113,16 +130,45 @@ class Network:
             token_type_ids: 0 for a first sentence, 1 for a second, [batch, length].
 
         Returns:
-            [batch, length] of a discriminator, [batch, length, vocabulary] of a generator.
+            [batch, length] of a discriminator, [batch, length, vocabulary] of a generator; of a fine-tuned head
+            [batch, labels] of texts, [batch, length, labels] of words, [batch, length, 2] of where answers begin and
+            end.
         """
-        arrays = (input_ids, attention_mask, token_type_ids)
-        ids, mask, types = (self._torch.from_numpy(array).to(self.device) for array in arrays)
         with self._torch.inference_mode():
-            hidden = self._embed(ids, types)
-            for number in range(self._architecture.layers):
-                hidden = self._layer(f"electra.encoder.layer.{number}", hidden, mask[:, None, None, :] > 0)
-            logits = self._discriminate(hidden) if self._architecture.role == "discriminator" else self._fill(hidden)
+            hidden, _, _ = self._encode(input_ids, attention_mask, token_type_ids)
+            logits = self._head(hidden)
         return np.asarray(logits.cpu().numpy())
+
+    def read(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Compute where answers begin and end, and that there are none, as Google's code does.
+
+        finetune/qa/qa_tasks.py, QATask.get_prediction_module with joint_prediction false: an answer lies among the
+        tokens of type 1; [CLS] stands for none.
+
+        Args:
+            input_ids: as of run, and so are the others.
+
+        Returns:
+            [batch, length, 2], 1000 less at every token that is of no passage; and the logits that there is no
+            answer, [batch], where something beside the model computes them.
+        """
+        with self._torch.inference_mode():
+            hidden, mask, types = self._encode(input_ids, attention_mask, token_type_ids)
+            passage = mask * types
+            passage[:, 0] = 1
+            ends = self._ends(hidden) + 1000.0 * (passage - 1)[..., None]
+            none = self._without_answer(hidden, ends[..., 0])
+        return np.asarray(ends.cpu().numpy()), None if none is None else np.asarray(none.cpu().numpy())
+
+    def _encode(self, *arrays: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+        """The hidden states of the last layer, [batch, length, hidden]; mask and types as they were given."""
+        ids, mask, types = (self._torch.from_numpy(array).to(self.device) for array in arrays)
+        hidden = self._embed(ids, types)
+        for number in range(self._architecture.layers):
+            hidden = self._layer(f"electra.encoder.layer.{number}", hidden, mask[:, None, None, :] > 0)
+        return hidden, mask, types
 
     def _embed(self, ids: Values, types: Values) -> Values:
         scope = "electra.embeddings"
@@ -158,6 +204,27 @@ class Network:
         words = self._weights["electra.embeddings.word_embeddings.weight"]
         bias = self._weights["generator_lm_head.bias"]
         return self._linear(self._norm(f"{scope}.LayerNorm", wide), words, bias)
+
+    def _classify(self, hidden: Values) -> Values:
+        """ElectraClassificationHead of transformers, whose activation is gelu whatever the others are."""
+        return self._dense("classifier.out_proj", self._gelu(self._dense("classifier.dense", hidden[:, 0])))
+
+    def _tag(self, hidden: Values) -> Values:
+        return self._dense("classifier", hidden)
+
+    def _ends(self, hidden: Values) -> Values:
+        return self._dense("qa_outputs", hidden)
+
+    def _without_answer(self, hidden: Values, start: Values) -> Values | None:
+        """qa_tasks.py with answerable_classifier: from [CLS] alone, or with what the start is expected to be."""
+        if f"{BESIDE}.dense_2.weight" not in self._weights:
+            return None
+        seen = hidden[:, 0]
+        if f"{BESIDE}.dense_3.weight" not in self._weights:
+            return self._dense(f"{BESIDE}.dense_2", seen).squeeze(-1)
+        expected = (start.softmax(-1)[..., None] * hidden).sum(1)
+        wide = self._gelu(self._dense(f"{BESIDE}.dense_2", self._torch.cat([seen, expected], -1)))
+        return self._dense(f"{BESIDE}.dense_3", wide).squeeze(-1)
 
     def _dense(self, scope: str, values: Values) -> Values:
         return self._linear(values, self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"])

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.hparams import hparams_text
+from electra_convert.config.labels import Labels, configured_labels, find_labels, read_labels
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path
 from electra_convert.demo.model import LoadedModel
-from electra_convert.demo.network import ACTIVATIONS, Architecture, Network, usable_device
+from electra_convert.demo.network import ACTIVATIONS, BESIDE, Architecture, Network, usable_device
+from electra_convert.demo.tasks import TASKS
 from electra_convert.errors import (
     ConfigError,
     NamesError,
@@ -25,10 +30,13 @@ from electra_convert.errors import (
 )
 from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.download import as_source, local_source
-from electra_convert.schemes.heads import PRETRAINING
+from electra_convert.schemes.google import reason_left_out
+from electra_convert.schemes.heads import KINDS, PRETRAINING
+from electra_convert.schemes.layouts import Choice, collapse, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.folder import max_length_of_folder
 from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
@@ -36,7 +44,9 @@ from electra_convert.tokenizer.of_checkpoint import (
     find_settings,
     find_vocabulary,
     findings_of_folder,
+    longest_input,
     saved_in,
+    segment_of,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +63,7 @@ def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[R
     Raises:
         ElectraConvertError: the source is not an ELECTRA checkpoint.
     """
-    with _opened(source, generator) as checkpoint:
+    with _opened(source, generator, None) as checkpoint:
         return tuple(role for role in _ROLES if role in checkpoint.models)
 
 
@@ -72,8 +82,10 @@ def open_model(
     strip_accents: bool | None = None,
     tokenize_chinese_chars: bool | None = None,
     added_tokens: str | Path | Sequence[str] | None = None,
+    task: str | None = None,
+    labels: str | Path | Sequence[str] | None = None,
 ) -> LoadedModel:
-    """Open a model to score texts with, or to fill masks.
+    """Open a model to score texts with, to fill masks, or to do what it was fine-tuned for.
 
     The weights are read from wherever they are, a TensorFlow checkpoint as well; nothing is written.
 
@@ -90,9 +102,14 @@ def open_model(
         strip_accents: whether the tokenizer strips accents; by default as its files say, or whenever it lower-cases.
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default as its files say, or it is.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
+        task: of a checkpoint that Google's code fine-tuned: which of several tasks is meant, NAME, or NAME=KIND where
+            the name does not tell what it is; KIND is text-classification, regression, token-classification or
+            question-answering.
+        labels: what the classes of a fine-tuned model are called: a list, or a file with one a line.
 
     Returns:
-        The model and its tokenizer, with methods score and fill.
+        The model and its tokenizer, with a method for what it is for: score of a discriminator, fill of a generator;
+        classify, estimate, tag or answer of a fine-tuned one.
 
     Raises:
         ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
@@ -104,6 +121,9 @@ def open_model(
     <LoadedModel: discriminator of fixtures/default on cpu>
     >>> model.score("Return the banana.")
     [<ScoredText 'Return the banana.': 0 of 7 tokens called replaced>]
+    >>> model = open_model("fixtures/finetuned/mnli", vocab="fixtures/vocab.txt")
+    >>> model.classify("range group token", "group range")
+    [<Classification 'range group token': contradiction 63.0%, entailment 20.3%, neutral 16.7%>]
     """
     if role not in _ROLES:
         raise UsageError(f"the role is {role!r}, expected {' or '.join(_ROLES)}")
@@ -114,7 +134,21 @@ def open_model(
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=read_added_tokens(added_tokens),
     )
-    return load(source, role, generator, options, hparams, config, device)
+    fine_tuned = FineTuned(read_task(task), read_labels(labels))
+    return load(source, role, generator, options, hparams, config, device, fine_tuned)
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What a fine-tuned checkpoint does not tell of itself.
+
+    Attributes:
+        task: which of its tasks is meant, and of what kind it is.
+        labels: what its classes are called.
+    """
+
+    task: Choice | None = None
+    labels: str | tuple[str, ...] | None = None
 
 
 def load(
@@ -125,10 +159,11 @@ def load(
     hparams: str | Path | Mapping[str, Any] | None,
     config: str | Path | None,
     device: str | torch.device = "cpu",
+    fine_tuned: FineTuned = FineTuned(),
 ) -> LoadedModel:
     """open_model, its errors in the words of the command line."""
     place = usable_device(device, role)
-    with _opened(source, generator) as checkpoint:
+    with _opened(source, generator, fine_tuned.task) as checkpoint:
         model = _required(checkpoint, role)
         checkpoint.require_mapped()
         require_tied(checkpoint.path, model)
@@ -136,23 +171,66 @@ def load(
         tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
         with naming(checkpoint.path):
             weights = {name: weight.read_float32() for name, weight in model.weights.items()}
+            weights |= _beside(model)
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
+        labels = _labels(checkpoint, model, findings, fine_tuned.labels)
+        positions = _longest(checkpoint, model, findings)
     ids = _checked_ids(tokenizer, model)
-    if model.sizes.positions < 3:
-        raise NamesError(f"{source} has {model.sizes.positions} positions, too few for [CLS], a token and [SEP]")
+    if positions < 3:
+        raise NamesError(f"{source} has {positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
         source=as_source(source),
-        role=role,
         network=Network(_architecture(checkpoint, model, findings), weights, place),
         tokenizer=tokenizer,
         special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
-        positions=model.sizes.positions,
-        notices=(*notices, *electric, *findings.warnings),
+        positions=positions,
+        segment=min(next(iter(tokenizer.encode("[MASK]").type_ids), 0), model.sizes.types - 1),
+        labels=labels.names if labels else (),
+        problem_type=findings.bases.get(role, {}).get("problem_type"),
+        role=role,
+        head=model.head,
+        task=model.task,
+        notices=(*notices, *electric, *findings.warnings, *([labels.warning] if labels and labels.warning else [])),
     )
 
 
-def _opened(source: str | Path, generator: str | Path | None) -> AbstractContextManager[Checkpoint]:
-    return open_path(local_source(source), None if generator is None else local_source(generator))
+def _beside(model: Model) -> dict[str, NDArray[np.float32]]:
+    """What is kept beside a model, under the names and in the orientation that the network knows."""
+    made = {}
+    for name, weight in model.beside.items():
+        layer, part = name.split("/")[-2:]
+        array = weight.read_float32()
+        made[f"{BESIDE}.{layer}.{'weight' if part == 'kernel' else part}"] = np.ascontiguousarray(array.T)
+    return made
+
+
+def _labels(
+    checkpoint: Checkpoint, model: Model, findings: Findings, given: str | tuple[str, ...] | None
+) -> Labels | None:
+    """What the classes of a head are called, as convert would write them, or as config.json has them."""
+    if not model.sizes.labels:
+        if given is not None:
+            raise UsageError(f"--labels names classes, and {checkpoint.path} is of a model without any")
+        return None
+    if given is None and checkpoint.scheme.described:
+        return configured_labels(findings.bases.get(model.role, {}), model.sizes.labels)
+    return find_labels(checkpoint.folder, model.task, model.head, model.sizes.labels, given)
+
+
+def _longest(checkpoint: Checkpoint, model: Model, findings: Findings) -> int:
+    """The longest input; a fine-tuned model is given none beyond what it was fine-tuned on, where that is known."""
+    if not model.head.is_of_a_task:
+        return model.sizes.positions
+    if not checkpoint.scheme.described:
+        return longest_input(model, findings.hparams)
+    stated = max_length_of_folder(model.folder)
+    return int(min(stated, model.sizes.positions)) if stated and stated > 0 else model.sizes.positions
+
+
+def _opened(
+    source: str | Path, generator: str | Path | None, choice: Choice | None
+) -> AbstractContextManager[Checkpoint]:
+    return open_path(local_source(source), None if generator is None else local_source(generator), choice)
 
 
 def _required(checkpoint: Checkpoint, role: Role) -> Model:
@@ -164,16 +242,44 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
                 f"{checkpoint.path}: its generator is {layout.foreign_is}; the demo cannot run it either"
             )
         there: Role = next(iter(checkpoint.models))
+        if checkpoint.models[there].head.name in TASKS:
+            task = TASKS[checkpoint.models[there].head.name]
+            raise NamesError(
+                f"{checkpoint.path} is {task.fine_tuned}, and has no {role} to {_USES[role]}",
+                f"It takes {task.takes}.",
+            )
         raise NamesError(
             f"{checkpoint.path} holds a {there} and no {role}: a {there} cannot {_USES[role]}",
             _other_use(there, checkpoint),
         )
-    if model.head is not PRETRAINING[role]:
-        raise NamesError(
-            f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
-            "Fine-tuning leaves that head out: take the checkpoint it started from.",
-        )
+    if model.head is not PRETRAINING[role] and model.head.name not in TASKS:
+        raise _headless(checkpoint, model, role)
     return model
+
+
+def _headless(checkpoint: Checkpoint, model: Model, role: Role) -> NamesError:
+    names = [task.name for task in checkpoint.tasks]
+    if len(names) > 1:
+        return NamesError(
+            f"{checkpoint.path} was fine-tuned for {len(names)} tasks: {listing(names)}",
+            f"Say which is meant, such as --task '{names[0]}'.",
+        )
+    if names:
+        (task,) = checkpoint.tasks
+        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
+        return NamesError(
+            f"{checkpoint.path}: the head of {task.name} cannot be run: {reason_left_out(task)}",
+            f"Say what it is: --task '{task.name}={kinds[0]}', or one of the others." if kinds else None,
+        )
+    if model.head.unmapped:
+        return NamesError(
+            f"{checkpoint.path} has a head that the demo does not know: {listing(collapse(model.head.unmapped))}",
+            "transformers runs it, in the class that its config.json names.",
+        )
+    return NamesError(
+        f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
+        "Fine-tuning leaves that head out: take the checkpoint it started from, or the one with the new head.",
+    )
 
 
 def _other_use(role: Role, checkpoint: Checkpoint) -> str:
@@ -192,6 +298,7 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
     gelu_head = model.role == "generator" and checkpoint.scheme.described
     return Architecture(
         role=model.role,
+        head=model.head.name,
         layers=model.sizes.layers,
         heads=config["num_attention_heads"],
         activation=activation,
@@ -246,7 +353,7 @@ def _made_of_vocabulary(
     settings = find_settings(vocabulary, casing, options, saved_in(checkpoint, model, options))
     found = check(vocabulary, settings)
     told = () if casing.notice is None else (f"{casing.notice}.",)
-    data = tokenizer_files.encode_tokenizer(vocabulary, settings)
+    data = tokenizer_files.encode_tokenizer(vocabulary, settings, segment_of(model))
     return data, (*notices, *told, *found.notices, *found.warnings)
 
 

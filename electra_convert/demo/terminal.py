@@ -15,6 +15,8 @@ _SHORTEST, _LONGEST = 4, 20  # cells of a bar
 _BESIDE, _OUTCOME, _PIECE = 21, 13, 12
 # Backgrounds of the 256 colours, from pale to strong; black on each can be read.
 _BACKGROUNDS = (None, 230, 222, 215, 209)
+# The same for kinds of tags, each of another hue.
+_KINDS = (223, 153, 193, 225, 229, 159, 218, 189)
 # Invisible, and yet part of how words of Persian and Indian scripts and joined emoji are written.
 _JOINERS = "\u200c\u200d"
 _FIGURES = ("accuracy", "precision", "recall", "auc")
@@ -23,6 +25,16 @@ _FIGURES = ("accuracy", "precision", "recall", "auc")
 def visible(text: str) -> str:
     """Escape what would break a line, steer a terminal or turn the direction of what follows."""
     return "".join(_visible(character) for character in text)
+
+
+def marked(text: str, colour: bool) -> str:
+    """Put what is found in [[ ]], and in the strongest colour."""
+    return f"\x1b[38;5;16;48;5;{_BACKGROUNDS[-1]}m[[{text}]]\x1b[0m" if colour else f"[[{text}]]"
+
+
+def coloured(text: str, number: int | None) -> str:
+    """Give a text the background of a kind of tags; none where it has no number."""
+    return text if number is None else f"\x1b[38;5;16;48;5;{_KINDS[number % len(_KINDS)]}m{text}\x1b[0m"
 
 
 def _visible(character: str) -> str:
@@ -62,8 +74,18 @@ def _row(mark: Mark, smooth: bool, cells: int) -> str:
     called = "replaced" if mark.called else "original"
     fate = "" if mark.outcome is None else f"{'' if mark.outcome == 'passed' else mark.outcome:<11}  "
     before = f", was {visible(mark.before)}" if mark.before is not None else ""
-    bar = _smooth_bar(mark.probability, cells) if smooth else "#" * round(mark.probability * cells)
-    return f"  {mark.probability:.3f}  {bar:<{cells}}  {called}  {fate}{visible(mark.name)}{before}"
+    drawn = bar(mark.probability, smooth, cells)
+    return f"  {mark.probability:.3f}  {drawn}  {called}  {fate}{visible(mark.name)}{before}"
+
+
+def bar(probability: float, smooth: bool, cells: int) -> str:
+    """A bar of so many cells, with spaces where it ends."""
+    return f"{_smooth_bar(probability, cells) if smooth else '#' * round(probability * cells):<{cells}}"
+
+
+def bar_cells(columns: int) -> int:
+    """How long bars are where a line has so many columns, and a number and a name beside the bar."""
+    return max(_SHORTEST, min(_LONGEST, columns - _BESIDE - _PIECE))
 
 
 def _smooth_bar(probability: float, cells: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -106,6 +107,19 @@ def encode(tokenizer: Tokenizer, special: frozenset[str], text: str) -> EncodedT
             "Give it a word or two.",
         )
     return EncodedText(text, tuple(pieces))
+
+
+@contextmanager
+def naming_text(origin: str) -> Iterator[None]:
+    """Say first, of what is wrong with a text, which it is; "" where there is only one.
+
+    Raises:
+        TextError: as it was raised within, with the origin.
+    """
+    try:
+        yield
+    except TextError as error:
+        raise TextError(f"{origin}: {error.message}" if origin else error.message, error.hint) from error
 
 
 def _check(text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,7 @@ class Batches:
         if evaluated is not None:
             self._held_out = np.arange(len(evaluated), dtype=np.uint32)
         self._order = lru_cache(maxsize=2)(self._order_of_epoch)
+        self._log_frequencies = lru_cache(maxsize=1)(self._log_frequencies_of)
 
     @property
     def sequences(self) -> tuple[int, int]:
@@ -103,17 +104,25 @@ class Batches:
         """How many batches an evaluation has."""
         return min(self._settings.num_eval_steps, -(-len(self._held_out) // self._settings.eval_batch_size))
 
-    @cached_property
-    def log_frequencies(self) -> NDArray[np.float64]:
-        """[vocabulary] the log of each token's share among those of the corpus that may be masked.
-
-        Each is counted once more than it occurs. Those that are never masked have 0, as what is everywhere.
-        """
+    def _log_frequencies_of(self, vocabulary: int) -> NDArray[np.float64]:
         never = [self._ids[token] for token in _NEVER_MASKED]
-        counts = self._corpus.counts(len(self._ids)) + 1
+        counts = self._corpus.counts(vocabulary) + 1
         counts[never] = 0
         shares = np.where(counts, counts / counts.sum(), 1.0)
         return np.log(shares)
+
+    def log_frequencies(self, vocabulary: int) -> NDArray[np.float64]:
+        """The log of each token's share among those of the corpus that may be masked.
+
+        Each is counted once more than it occurs. Those that are never masked have 0, as what is everywhere.
+
+        Args:
+            vocabulary: how many tokens there are, those of no piece included.
+
+        Returns:
+            [vocabulary], of which the first call reads the whole corpus.
+        """
+        return self._log_frequencies(vocabulary)
 
     def training(self, step: int, part: slice) -> Batch:
         """Part of the train_batch_size sequences of a step; their masks do not depend on the part.

@@ -116,7 +116,8 @@ def write_tensorflow(state: TrainState, options: Options, folder: Path) -> None:
         OutputError: it cannot be written.
     """
     # Google's code has no choice of these.
-    given = replace(options, strip_accents=None, tokenize_chinese_chars=None, added_tokens=None)
+    tokenizer = replace(options.tokenizer, strip_accents=None, tokenize_chinese_chars=None, added_tokens=None)
+    given = replace(options, tokenizer=tokenizer)
     plan = plan_tensorflow(as_checkpoint(state), state.findings, tuple(state.networks), given, ())
     write(plan, folder, overwrite=True, finite=True, progress=None)
 

@@ -260,7 +260,8 @@ def evaluate(
     """
     if not batches.evaluations:
         return {}
-    log_frequencies = torch.from_numpy(batches.log_frequencies).to(accelerator.device)
+    vocabulary = accelerator.unwrap_model(model).vocabulary
+    log_frequencies = torch.from_numpy(batches.log_frequencies(vocabulary)).to(accelerator.device)
     tally, google = Tally(), GoogleTally(settings)
     model.eval()
     with torch.no_grad():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import CLIP_NORMS, HANDLED, TRAINING, check_keys
+from electra_convert.config.keys import CLIP_NORMS, IGNORED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -28,7 +28,9 @@ _HPARAMS: Mapping[str, str] = {
     "save_steps": "save_checkpoints_steps",
 }
 _HELD_OUT = 0.01
-_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6}
+_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
+# What goes with a checkpoint to start from.
+_OF_A_START = ("reset_optimizer", "init_generator", "extend_vocabulary", "extend_positions")
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
 # Counts that may be zero: no warm-up, no evaluation, every checkpoint kept.
@@ -66,6 +68,9 @@ class PretrainOptions:
     one_sentence_per_line: bool = False
     split_long_lines: bool = False
     init_from: Path | None = None
+    init_generator: Path | None = None
+    extend_vocabulary: Path | None = None
+    extend_positions: int | None = None
     reset_optimizer: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -90,8 +95,9 @@ class PretrainOptions:
             )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
-        if self.reset_optimizer and self.init_from is None:
-            raise UsageError("--reset-optimizer goes with --init-from")
+        alone = next((name for name in _OF_A_START if getattr(self, name) and self.init_from is None), None)
+        if alone is not None:
+            raise UsageError(f"{_flag(alone)} goes with --init-from")
         if self.resume and self.overwrite:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         if self.epochs is not None and not 0 < self.epochs < _TOO_LARGE:
@@ -156,8 +162,18 @@ class PretrainOptions:
             ConfigError: they are no hparams.
         """
         stated = self.stated_hparams
-        kept = {key: value for key, value in stated.given.items() if key in HANDLED or key in TRAINING}
-        return replace(stated, given={**kept, **{key: value for _, key, value in self.shortcuts}})
+        kept = {key: value for key, value in stated.given.items() if key not in IGNORED or key in TRAINING}
+        given = {**kept, **{key: value for _, key, value in self.shortcuts}}
+        if self.extend_positions is not None:
+            positions = stated.overrides.get("max_position_embeddings", self.extend_positions)
+            if positions != self.extend_positions:
+                raise ConfigError(
+                    f"{stated.origin} says max_position_embeddings is {positions}, --extend-positions "
+                    f"{self.extend_positions}",
+                    "Give it once.",
+                )
+            given.setdefault("max_seq_length", self.extend_positions)
+        return replace(stated, given=given)
 
 
 def _flag(name: str) -> str:

@@ -5,23 +5,18 @@ Imports no framework, and writes nothing but the cache of the corpus.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.checkpoint import Checkpoint
-from electra_convert.config.activations import GENERATOR_HEAD
-from electra_convert.config.hparams import Hparams, read_hparams_beside
-from electra_convert.config.keys import HANDLED, OWN, recorded_by_run
-from electra_convert.config.record import recorded_hparams
+from electra_convert.config.express import check_expressible
+from electra_convert.config.hparams import Hparams
+from electra_convert.config.keys import OWN
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
-from electra_convert.config.sources import Findings, gather
-from electra_convert.conversion.layout_tensorflow import choose_layout
-from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError
-from electra_convert.formats.names import HPARAMS_FILE
+from electra_convert.config.sources import Findings
+from electra_convert.errors import ConfigError, CorpusError, UsageError, VocabularyError, counted
 from electra_convert.pretraining.batches import held_apart
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
@@ -29,28 +24,17 @@ from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
 from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.vocabulary import (
-    WordPieces,
-    checked_pieces,
-    read_word_pieces,
-    train_word_pieces,
-)
+from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.schedule import schedule_notes, schedule_warnings, scheduled
+from electra_convert.pretraining.starting.models import found_models, pieces_of, require_possible, run_hparams
+from electra_convert.pretraining.starting.rows import extended_pieces, with_pieces, with_positions
+from electra_convert.pretraining.starting.start import Start
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
-from electra_convert.schemes.models import require_tied
 from electra_convert.tokenizer import check_size
-from electra_convert.tokenizer.of_checkpoint import (
-    TokenizerOptions,
-    find_casing,
-    find_settings,
-    find_vocabulary,
-    saved_in,
-)
 
-_TRAINABLE = ("default", "untied_generator_embeddings", "tied_generator", "masked_lm", "uniform_generator")
 _SEGMENTS = 2
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
@@ -70,6 +54,8 @@ class Preparation:
         findings: the configuration of each model, and all hparams.
         pieces: the vocabulary.
         corpus: the sequences.
+        start: what the weights are taken from; None where all are new.
+        new_pieces: how many pieces were appended to the vocabulary when the run began.
         evaluated: those of a corpus of its own to evaluate on, or None.
     """
 
@@ -78,6 +64,8 @@ class Preparation:
     findings: Findings
     pieces: WordPieces
     corpus: Corpus
+    start: Start | None
+    new_pieces: int
     evaluated: Corpus | None = None
 
     @property
@@ -103,17 +91,19 @@ class Decided:
         pieces: the vocabulary.
         hparams: all that were stated.
         origins: where each value of each model's configuration came from.
+        new_pieces: how many pieces were appended to the vocabulary.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
+    new_pieces: int
 
 
 def prepare(
     places: Sequence[Place],
     options: PretrainOptions,
-    start: Checkpoint | None,
+    start: Start | None,
     decided: Decided | None,
     reporter: Reporter,
 ) -> Preparation:
@@ -122,7 +112,7 @@ def prepare(
     Args:
         places: the corpus.
         options: what was asked for; hparams that they leave out are those of the run that the checkpoint is of.
-        start: the checkpoint whose weights the run begins with, or None.
+        start: what was opened for the run to begin with, or None.
         decided: what the run in the output was begun with, or None.
         reporter: told how the corpus is tokenised, and what else a reader should know.
 
@@ -130,16 +120,24 @@ def prepare(
         ElectraConvertError: something does not fit; nothing has been written.
     """
     given = options.given_hparams
-    hparams = _with_own(_run_hparams(given, start, decided.hparams if decided else None))
+    hparams = _with_own(run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
     cache, column = options.cache or default_cache(), parse_column(options.text_column)
     _require_vocabulary(options, start, decided)
+    new_pieces = decided.new_pieces if decided else 0
     with brought(places, column, cache, reporter) as files:
         if start is not None:
-            layout, findings = _found_models(start, given, hparams)
-            pieces = decided.pieces if decided else _pieces_of(start, hparams, options)
-            rows = next(iter(start.models.values())).sizes.vocabulary
-            _require_size(pieces, rows, "Give the vocabulary that the checkpoint was trained with.")
+            start, layout, findings = found_models(start, given, hparams, options)
+            if decided is not None:
+                pieces = decided.pieces
+            elif options.extend_vocabulary is not None:
+                pieces, new_pieces = extended_pieces(start, hparams, options)
+            else:
+                pieces = pieces_of(start.checkpoint, hparams, options)
+            start, findings = _extended(start, given, findings, pieces, new_pieces, options)
+            notice = _require_rows(start, pieces)
+            if notice is not None and decided is None:
+                pieces = replace(pieces, notices=(notice, *pieces.notices))
         else:
             pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
             hparams = _with_vocabulary(hparams, pieces)
@@ -148,7 +146,10 @@ def prepare(
         if decided is not None:
             findings = _with_origins(findings, decided.origins)
         settings = training_settings(hparams)
-        _check_models(settings, findings)
+        _check_models(settings, findings, start)
+        if options.export_tf:
+            # Told before a run of days, and not at its end.
+            check_expressible(findings.configs, layout)
         how = Tokenisation(
             pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines
         )
@@ -158,12 +159,12 @@ def prepare(
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
             evaluated = open_corpus(files, how, cache, reporter.tokenised)
-    begins = decided is None and (start is None or options.reset_optimizer or start.slot_state == "none")
+    begins = decided is None and (start is None or options.reset_optimizer or start.checkpoint.slot_state == "none")
     trained_on = len(corpus) - held_apart(len(corpus), options.held_out_share)
     findings = scheduled(findings, options, trained_on, begins)
     assert findings.hparams is not None
     settings = training_settings(findings.hparams)
-    preparation = Preparation(settings, layout, findings, pieces, corpus, evaluated)
+    preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated)
     _tell(preparation, given, options, reporter)
     if not options.evaluate_only:
         for line in schedule_notes(settings, findings, given, options, trained_on):
@@ -194,6 +195,9 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
         "precision": options.precision,
         "held_out": options.held_out_share,
         "init_from": options.init_from.resolve().name if options.init_from else None,
+        "init_generator": options.init_generator.resolve().name if options.init_generator else None,
+        "extend_vocabulary": preparation.new_pieces or None,
+        "extend_positions": options.extend_positions,
         "reset_optimizer": options.reset_optimizer,
         "corpus": _described(preparation.corpus),
         "eval_corpus": preparation.evaluated and _described(preparation.evaluated),
@@ -207,74 +211,9 @@ def _described(corpus: Corpus) -> Mapping[str, Any]:
 # hparams and models
 
 
-def _run_hparams(given: Hparams, start: Checkpoint | None, decided: Mapping[str, Any] | None) -> Hparams:
-    """Those of the run that is continued, changed where others are given.
-
-    Raises:
-        ConfigError: those beside the checkpoint cannot be read.
-    """
-    if decided is not None:
-        return _changed(decided, given)
-    if start is None:
-        return given
-    beside = start.folder / HPARAMS_FILE
-    if not start.scheme.described and beside.is_file():
-        return _changed(read_hparams_beside(beside).given, given)
-    recorded = recorded_hparams(start.record) or {}
-    # Only a run's own record names the corpus.
-    return _changed(recorded_by_run(recorded) if "corpus" in (start.record or {}) else recorded, given)
-
-
 def _with_own(hparams: Hparams) -> Hparams:
     """State those that Google's code does not know: where a record does not name them, it is older than they are."""
     return replace(hparams, given={**hparams.given, **{key: hparams[key] for key in OWN}})
-
-
-def _changed(before: Mapping[str, Any], given: Hparams) -> Hparams:
-    """The transformer's own hparams are changed one by one too: who gives another dropout means no other sizes."""
-    overrides = {**Hparams(before, "").overrides, **given.overrides}
-    merged = {**before, **given.given}
-    return Hparams({**merged, "model_hparam_overrides": overrides} if overrides else merged, given.origin)
-
-
-def _found_models(start: Checkpoint, given: Hparams, hparams: Hparams) -> tuple[Layout, Findings]:
-    """Take the models of a checkpoint.
-
-    Raises:
-        NamesError: the checkpoint holds something else, or a tied tensor twice with different values.
-        ConfigError: its files, or hparams that were given, contradict each other or the weights.
-        TrainingError: it has no heads to go on with, or is half of a pair.
-    """
-    start.require_mapped()
-    for model in start.models.values():
-        require_tied(start.path, model)
-    # What was read beside the checkpoint is no option: it must agree with its graph and its weights.
-    option = json.dumps(dict(hparams.given)) if given.given.keys() & HANDLED.keys() else None
-    findings = replace(gather(start, option, changes=given), hparams=hparams)
-    layout = start.layout or choose_layout(start, findings, start.models)
-    if start.layout is not None and hparams.layout is None and layout.hparams:
-        # What the variables say, and a checkpoint of this run must say again when it is resumed.
-        stated = Hparams({**hparams.given, **layout.hparams}, hparams.origin)
-        findings = replace(findings, hparams=stated)
-    _require_trainable(start, layout, findings)
-    return layout, findings
-
-
-def _require_trainable(start: Checkpoint, layout: Layout, findings: Findings) -> None:
-    hparams = findings.hparams or Hparams({}, "")
-    if layout.name not in _TRAINABLE:
-        raise TrainingError(
-            f"{start.path} is of the {layout.name} layout, which has no pretraining heads to go on with"
-        )
-    alone = next(iter(start.models)) if len(start.models) == 1 else None
-    if start.scheme.described and alone is not None and hparams.layout != layout.name:
-        needed = '{"uniform_generator": true}' if alone == "discriminator" else '{"electra_objective": false}'
-        raise TrainingError(
-            f"{start.path} holds a {alone} alone; ELECTRA trains two models",
-            f"Give the folder of the pair, or --hparams '{needed}' to train the {alone} alone.",
-        )
-    if "generator" in start.models and findings.configs["generator"]["hidden_act"] != GENERATOR_HEAD:
-        raise ConfigError("a generator's hidden_act must be gelu, which transformers has built into its head")
 
 
 def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
@@ -286,18 +225,7 @@ def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
     configs: dict[Role, Resolved] = {}
     for network in layout.networks:
         values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
-        heads, hidden = values["num_attention_heads"], values["hidden_size"]
-        if not hidden or not values["num_hidden_layers"] or hidden % heads:
-            raise ConfigError(
-                f"{hparams.origin}: the {network.role} would have {values['num_hidden_layers']} layers of width "
-                f"{hidden} with {heads} attention heads",
-                "Heads must divide the width, and no size may be zero.",
-            )
-        if network.role == "generator" and values["hidden_act"] != GENERATOR_HEAD:
-            raise ConfigError(
-                f"{hparams.origin}: hidden_act is {values['hidden_act']}; transformers computes a generator's head "
-                "with gelu whatever the configuration says"
-            )
+        require_possible(network.role, values, hparams.origin)
         configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
     return Findings(configs, hparams, {}, ())
 
@@ -314,7 +242,26 @@ def _with_origins(findings: Findings, origins: Mapping[str, Mapping[str, str]]) 
     return replace(findings, configs=configs)
 
 
-def _check_models(settings: Settings, findings: Findings) -> None:
+def _extended(
+    start: Start, given: Hparams, findings: Findings, pieces: WordPieces, new_pieces: int, options: PretrainOptions
+) -> tuple[Start, Findings]:
+    """Give what a run starts from the rows that are asked for; a checkpoint of the run itself has them."""
+    if start.is_own:
+        return start, findings
+    if new_pieces:
+        start, findings = with_pieces(start, findings, pieces, new_pieces)
+        for stated in _stated_rows(given):
+            if stated != start.rows:
+                raise ConfigError(
+                    f"{given.origin} says vocab_size is {stated}, but with the new pieces it is {start.rows}",
+                    "Leave vocab_size out of the hparams: it follows from the vocabulary.",
+                )
+    if options.extend_positions is not None:
+        start, findings = with_positions(start, findings, options.extend_positions)
+    return start, findings
+
+
+def _check_models(settings: Settings, findings: Findings, start: Start | None) -> None:
     """Refuse models that the sequences do not fit, or that cannot be trained.
 
     Raises:
@@ -325,7 +272,9 @@ def _check_models(settings: Settings, findings: Findings) -> None:
         if settings.max_seq_length > positions:
             raise ConfigError(
                 f"max_seq_length is {settings.max_seq_length}, but the {role} has {positions} positions",
-                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.',
+                'Shorten it, or give a new model more: "model_hparam_overrides": {"max_position_embeddings": ...}.'
+                if start is None
+                else f"Shorten it, or --extend-positions {settings.max_seq_length} adds rows to the checkpoint's.",
             )
         if config["type_vocab_size"] < _SEGMENTS:
             raise ConfigError(
@@ -341,20 +290,37 @@ def _check_models(settings: Settings, findings: Findings) -> None:
 
 def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
-    stated = [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
+    stated = _stated_rows(hparams)
     for rows in stated:
         _require_size(pieces, rows, "Leave vocab_size out of the hparams: it follows from the vocabulary.")
     return hparams if stated else Hparams({**hparams.given, "vocab_size": len(pieces.vocabulary)}, hparams.origin)
 
 
-def _require_size(pieces: WordPieces, rows: int, hint: str) -> None:
+def _stated_rows(hparams: Hparams) -> list[int]:
+    return [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
+
+
+def _require_rows(start: Start, pieces: WordPieces) -> str | None:
+    """Refuse a vocabulary that is not that of a checkpoint's rows; gives what is said of rows without a piece."""
+    more = len(pieces.vocabulary) - start.rows
+    if more > 0 and all(pieces.vocabulary.pieces[start.rows :]):
+        raise VocabularyError(
+            f"{pieces.vocabulary.path} has {len(pieces.vocabulary)} pieces, but the word embedding has {start.rows} "
+            "rows",
+            f"If its first {start.rows} are the checkpoint's, give this file as --extend-vocabulary, which adds "
+            f"{counted(more, 'row')}; else it belongs to another model.",
+        )
+    return _require_size(pieces, start.rows, "Give the vocabulary that the checkpoint was trained with.")
+
+
+def _require_size(pieces: WordPieces, rows: int, hint: str) -> str | None:
     try:
-        check_size(pieces.vocabulary, rows, False)
+        return check_size(pieces.vocabulary, rows, False)
     except VocabularyError as error:
         raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
-def _require_vocabulary(options: PretrainOptions, start: Checkpoint | None, decided: Decided | None) -> None:
+def _require_vocabulary(options: PretrainOptions, start: Start | None, decided: Decided | None) -> None:
     """Refuse to do without one before a corpus is downloaded."""
     if all(given is None for given in (start, decided, options.vocab, options.train_vocab)):
         raise UsageError(
@@ -376,20 +342,6 @@ def _chosen_pieces(files: Sequence[CorpusFile], hparams: Hparams, options: Pretr
     return train_word_pieces(lambda: lines_of_corpus(files), options.train_vocab, tokenizer)
 
 
-def _pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    if options.vocab is not None:
-        return read_word_pieces(options.tokenizer, hparams["do_lower_case"])
-    model = next(iter(start.models.values()))
-    vocabulary, notices = find_vocabulary(start, model, TokenizerOptions())
-    if vocabulary is None:
-        raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
-    casing = find_casing(start, model, vocabulary, hparams, options.tokenizer)
-    assert casing is not None  # a vocabulary always speaks for one
-    saved = saved_in(start, model, options.tokenizer)
-    settings = find_settings(vocabulary, casing, options.tokenizer, saved)
-    return checked_pieces(vocabulary, casing, settings, notices)
-
-
 # What a reader should know
 
 
@@ -399,6 +351,8 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         reporter.noticed(
             "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
         )
+    for line in preparation.start.told if preparation.start else ():
+        reporter.noticed(line)
     for line in (*given.warnings, *preparation.findings.warnings, *preparation.pieces.warnings):
         reporter.warned(line)
     for line in preparation.pieces.notices:
@@ -406,6 +360,21 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
     _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
     if preparation.evaluated is not None:
         _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
+    if preparation.start and not preparation.start.is_own:
+        _tell_of_rows(preparation, options, reporter)
+
+
+def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:
+    """Warn of new rows that nothing trains."""
+    new, length = preparation.new_pieces, preparation.settings.max_seq_length
+    absent = new - preparation.corpus.occurring(len(preparation.pieces.vocabulary) - new) if new else 0
+    if absent:
+        reporter.warned(f"Of {counted(new, 'new piece')} {absent} occur nowhere in the corpus, and learn nothing.")
+    if options.extend_positions is not None and length < options.extend_positions:
+        reporter.warned(
+            f"Sequences are {length} tokens long, so that the positions from {length} up to "
+            f"{options.extend_positions - 1} learn nothing: --max-length makes sequences longer."
+        )
 
 
 def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporter: Reporter) -> None:

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.conversion.options import lowers_case, read_added_tokens
 from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
 from electra_convert.frameworks import (
@@ -48,6 +47,7 @@ from electra_convert.pretraining.run_folder import (
     require_place,
 )
 from electra_convert.pretraining.run_record import changed, read_run, require_same, require_same_tokenizer, write_run
+from electra_convert.pretraining.starting.start import Start, opened
 
 _TRANSFORMERS = 5
 # What the short form of a result tells of its metrics.
@@ -116,6 +116,9 @@ def pretrain(
     save_steps: int | None = None,
     hparams: str | Path | Mapping[str, Any] | None = None,
     init_from: str | Path | None = None,
+    init_generator: str | Path | None = None,
+    extend_vocabulary: str | Path | None = None,
+    extend_positions: int | None = None,
     reset_optimizer: bool = False,
     resume: bool = False,
     overwrite: bool = False,
@@ -169,6 +172,9 @@ def pretrain(
         save_steps: steps from one checkpoint to the next; 1,000 by default.
         hparams: all hparams of run_pretraining.py: a dictionary, JSON, or a file that holds it.
         init_from: a checkpoint to start from, hf:// addresses included; one with optimiser slots is continued.
+        init_generator: a generator to go with the discriminator, or encoder, that init_from is.
+        extend_vocabulary: a file of new pieces, or a longer vocabulary, for which rows are added to init_from's.
+        extend_positions: how many positions init_from is to have; sequences are as long unless max_length says else.
         reset_optimizer: take only the weights of init_from, and begin a new schedule.
         resume: continue the run in output from its last good checkpoint.
         overwrite: replace the run in output.
@@ -211,6 +217,9 @@ def pretrain(
         one_sentence_per_line=one_sentence_per_line,
         split_long_lines=split_long_lines,
         init_from=None if init_from is None else local_source(init_from),
+        init_generator=None if init_generator is None else local_source(init_generator),
+        extend_vocabulary=None if extend_vocabulary is None else Path(extend_vocabulary),
+        extend_positions=extend_positions,
         reset_optimizer=reset_optimizer,
         resume=resume,
         overwrite=overwrite,
@@ -313,8 +322,7 @@ def _run(
         saved, damaged = latest(output / CHECKPOINTS) if options.resume else (None, [])
         for line in damaged:
             told.warned(line)
-        source = saved.models if saved else options.init_from
-        start = stack.enter_context(open_path(source)) if source else None
+        start = stack.enter_context(opened(saved.models if saved else None, options))
         standing = identity(output) if options.overwrite else None
         if options.resume and first:
             stack.enter_context(locked(output))
@@ -325,7 +333,7 @@ def _run(
             preparation = _prepared(places, output, options, start, told, accelerator)
             _check_split(preparation, options, accelerator)
             state = make_state(preparation, accelerator.device, options.compile)
-            begin(state, start, saved is not None, preparation.settings, options, told)
+            begin(state, preparation.start, preparation.settings, options, told)
             new = None
             if first and not options.resume:
                 how = _computed(options, accelerator)
@@ -426,7 +434,7 @@ def _prepared(
     places: Sequence[Place],
     output: Path,
     options: PretrainOptions,
-    start: Checkpoint | None,
+    start: Start | None,
     reporter: Reporter,
     accelerator: Any,  # noqa: ANN401
 ) -> Preparation:

@@ -19,6 +19,7 @@ from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_ev
 from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, Start
 from electra_convert.pretraining.train_state import Losses, TrainState
 from electra_convert.pretraining.watch import Watch
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 
 class RunFiles:
@@ -53,13 +54,15 @@ class RunFiles:
         settings = preparation.pieces.settings
         # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
         self._conversion = Options(
-            vocab=output / VOCABULARY_FILE,
-            lower_case=settings.lower_case,
-            strip_accents=settings.strips,
-            tokenize_chinese_chars=None if settings.tokenize_chinese_chars else False,
-            added_tokens=settings.added_tokens or None,
+            tokenizer=TokenizerOptions(
+                vocab=output / VOCABULARY_FILE,
+                lower_case=settings.lower_case,
+                strip_accents=settings.strips,
+                tokenize_chinese_chars=None if settings.tokenize_chinese_chars else False,
+                added_tokens=settings.added_tokens or None,
+                pad_vocab=True,
+            ),
             optimizer=True,
-            pad_vocab=True,
         )
         self._discriminates = "discriminator" in preparation.configs
         self._log = MetricsLog(output, step) if accelerator.is_main_process else None

@@ -48,7 +48,8 @@ def _require_apart(places: Sequence[Place], output: Path, options: PretrainOptio
     local = [place for place in (*places, options.eval_corpus) if isinstance(place, Path)]
     read = [("corpus", place) for place in local]
     read += [("vocabulary", options.vocab)] if options.vocab else []
-    read += [("checkpoint", options.init_from)] if options.init_from else []
+    read += [("vocabulary", options.extend_vocabulary)] if options.extend_vocabulary else []
+    read += [("checkpoint", place) for place in (options.init_from, options.init_generator) if place]
     for what, path in (*read, ("cache", cache)):
         if follow(path).is_relative_to(follow(output)):
             raise OutputError(

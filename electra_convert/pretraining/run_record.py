@@ -16,6 +16,7 @@ from electra_convert.pretraining.corpus.vocabulary import WordPieces
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Decided, Preparation, described
 from electra_convert.pretraining.run_folder import RUN_FILE
+from electra_convert.pretraining.starting.rows import is_extension
 from electra_convert.tokenizer import TokenizerSettings, read_vocabulary
 from electra_convert.tokenizer.of_checkpoint import read_vocabulary_at
 from electra_convert.tokenizer.vocabulary import read_added_tokens
@@ -42,6 +43,7 @@ def write_run(folder: Path, preparation: Preparation, options: PretrainOptions, 
         **described(preparation, options),
         "train_vocab": options.train_vocab,
         "origins": origins,
+        **({"start": list(preparation.start.told)} if preparation.start and preparation.start.told else {}),
         "lower_case": settings.lower_case,
         "strip_accents": settings.strips,
         **({} if settings.tokenize_chinese_chars else {"tokenize_chinese_chars": False}),
@@ -77,7 +79,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
         tuple(record.get("added_tokens", ())),
     )
     pieces = WordPieces(read_vocabulary(output / VOCABULARY_FILE), settings)
-    return record, Decided(pieces, record["hparams"], record["origins"])
+    return record, Decided(pieces, record["hparams"], record["origins"], record.get("extend_vocabulary") or 0)
 
 
 def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:
@@ -111,10 +113,16 @@ def require_same_tokenizer(record: Mapping[str, Any], pieces: WordPieces, option
     if options.added_tokens is not None:
         added = read_added_tokens(options.added_tokens, pieces.vocabulary)
         _require_equal("--added-tokens", settings.added_tokens, added)
+    new_pieces = record.get("extend_vocabulary") or 0
+    if options.extend_vocabulary and not is_extension(options.extend_vocabulary, pieces.vocabulary, new_pieces):
+        raise TrainingError(
+            f"{options.extend_vocabulary} is not what the vocabulary was extended by when the run began", _AS_IT_BEGAN
+        )
     if options.vocab is None:
         return
-    given = read_vocabulary_at(options.vocab)
-    if given.pieces != pieces.vocabulary.pieces:
+    given, began = read_vocabulary_at(options.vocab).pieces, pieces.vocabulary.pieces
+    # What was extended was given as it was before.
+    if given not in (began, began[: len(began) - new_pieces]):
         raise TrainingError(f"{options.vocab} is not the vocabulary that the run began with", _AS_IT_BEGAN)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.sources import Findings
-from electra_convert.errors import NamesError, TrainingError, listing
+from electra_convert.errors import NamesError, TrainingError
 from electra_convert.pretraining.batches import weights_seed
 from electra_convert.pretraining.dropout import ATTENTION
 from electra_convert.pretraining.model import config_of, initialise, make_networks, named_weights
@@ -21,9 +21,10 @@ from electra_convert.pretraining.optimizer import make_optimizer, moments_of
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.prepare import Preparation
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.starting.start import Start
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.heads import PRETRAINING
-from electra_convert.schemes.layouts import Layout, collapse
+from electra_convert.schemes.layouts import Layout
 from electra_convert.schemes.mapping import SLOT_NAMES, Role, Sizes
 from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
@@ -67,8 +68,7 @@ def make_state(preparation: Preparation, device: torch.device, compiled: bool) -
 
 def begin(
     state: TrainState,
-    start: Checkpoint | None,
-    resumed: bool,
+    start: Start | None,
     settings: Settings,
     options: PretrainOptions,
     reporter: Reporter,
@@ -77,8 +77,7 @@ def begin(
 
     Args:
         state: as make_state makes it; filled in place.
-        start: the checkpoint that it goes on from, or None.
-        resumed: whether that is one of the run itself.
+        start: what it goes on from, or None.
         settings: the training hparams.
         options: what was asked for.
         reporter: told where it begins.
@@ -88,23 +87,28 @@ def begin(
         TrainingError: the checkpoint has only some of the optimiser's slots, or its run is over.
         CorruptFileError: a tensor failed its container's checks.
     """
-    if start is None:
+    if start is None or start.is_afresh:
         initialise(state.networks, weights_seed(options.seed))
+    if start is None:
         return
-    restore_weights(start, state.networks)
-    if not resumed and (options.reset_optimizer or start.slot_state == "none"):
+    checkpoint = start.checkpoint
+    restore_weights(checkpoint, state.networks)
+    if start.is_afresh or (options.reset_optimizer and start.told):
+        reporter.noticed("The optimiser and the schedule begin anew, at step 0.")
+        return
+    if not start.is_own and (options.reset_optimizer or checkpoint.slot_state == "none"):
         why = "" if options.reset_optimizer else ", which has no optimiser slots"
-        reporter.noticed(f"The weights are those of {start.name}{why}; the schedule begins at step 0.")
+        reporter.noticed(f"The weights are those of {checkpoint.name}{why}; the schedule begins at step 0.")
         return
-    _restore_moments(start, state)
+    _restore_moments(checkpoint, state)
     total = settings.num_train_steps
-    if start.step is None or start.step > total:
+    if checkpoint.step is None or checkpoint.step > total:
         raise TrainingError(
-            f"{start.path} is at step {start.step}, but num_train_steps is {total}",
+            f"{checkpoint.path} is at step {checkpoint.step}, but num_train_steps is {total}",
             "Give the num_train_steps of the whole run, or --reset-optimizer to begin a new schedule.",
         )
-    reporter.noticed(f"The run of {start.name} continues at step {start.step} of {total}.")
-    state.step = start.step
+    reporter.noticed(f"The run of {checkpoint.name} continues at step {checkpoint.step} of {total}.")
+    state.step = checkpoint.step
 
 
 def as_checkpoint(state: TrainState) -> Checkpoint:
@@ -155,27 +159,16 @@ def _tensor(name: str, values: torch.Tensor) -> Tensor:
 
 
 def restore_weights(checkpoint: Checkpoint, networks: Mapping[Role, nn.Module]) -> None:
-    """Fill networks with the weights of a checkpoint, whose models have their sizes.
+    """Fill networks with the weights of a checkpoint, whose models have their sizes; what it lacks stays as it is.
 
     Raises:
-        NamesError: a model is missing, or two that share a tensor here have different values for it.
+        NamesError: a weight is not finite.
         CorruptFileError: a tensor failed its container's checks.
     """
-    filled: set[nn.Parameter] = set()
-    unequal = []
-    for role, network in networks.items():
-        for name, parameter in named_weights(network).items():
-            values = _values(checkpoint.models[role].weights[name]).to(parameter.device)
-            if parameter in filled and not torch.equal(parameter.data, values):
-                unequal.append(name)
-            parameter.data.copy_(values)
-            filled.add(parameter)
-    if unequal:
-        raise NamesError(
-            f"{checkpoint.path}: discriminator and generator share these tensors while they are trained, but have "
-            f"different values for them: {listing(collapse(unequal))}",
-            """Give the generator embeddings of its own: --hparams '{"untied_generator_embeddings": true}'.""",
-        )
+    for role, model in checkpoint.models.items():
+        for name, parameter in named_weights(networks[role]).items():
+            if name in model.weights:
+                parameter.data.copy_(_values(model.weights[name]))
 
 
 def _restore_moments(checkpoint: Checkpoint, state: TrainState) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+from electra_convert.formats.names import CONFIG_FILE
 
 # Telltale parts of names, the more particular first.
 _TELLTALES = (
@@ -33,6 +37,7 @@ _TELLTALES = (
 )
 # What names of transformers' TFElectra classes hold, and NVIDIA's, which are objects of Keras.
 _KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
+_LARGEST_CONFIG = 1 << 20
 _RESAVE = (
     "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that), "
     "load the tf_model.h5 in transformers 4.50.3 with from_tf=True (4.51 and later leave the model empty), and save "
@@ -55,3 +60,14 @@ def resemblance(names: Iterable[str]) -> str:
     if not shown:
         return "an empty checkpoint"
     return f"something else: its {len(shown)} tensors begin with {', '.join(shown[:3])}"
+
+
+def model_type_beside(folder: Path) -> str | None:
+    """The model_type that a folder's config.json states; None where it states none, or cannot be read."""
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_CONFIG else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    stated = config.get("model_type") if isinstance(config, dict) else None
+    return stated if isinstance(stated, str) else None

@@ -83,11 +83,12 @@ def _require_task(path: Path, found: Recognition, choice: Choice) -> None:
         raise NamesError(f"{path} was fine-tuned {there}, not for {choice.task}", "Name one that is there (--task).")
     if task.head is None or choice.kind not in {None, task.head}:
         asked = f"as {choice.kind.name.replace('_', ' ')}" if choice.kind else "without saying what it is"
-        told = f"{path}: the head of {task.name} cannot be converted {asked}: {_reason(task)}"
+        told = f"{path}: the head of {task.name} cannot be converted {asked}: {reason_left_out(task)}"
         raise NamesError(told, "Without --task the encoder converts alone, and what it lacks is said.")
 
 
-def _reason(task: Task) -> str:
+def reason_left_out(task: Task) -> str:
+    """Why a task has no head that a class of transformers computes."""
     if task.is_joint:
         return (
             "it was trained with joint_prediction (qa_hidden), where the end of an answer depends on its start; no "
@@ -103,7 +104,8 @@ def _reason(task: Task) -> str:
 def _task_warnings(found: Recognition) -> list[str]:
     """What is lost with heads that stay behind without anybody's having asked for it."""
     return [
-        f"The head of {task.name} is left out: {_reason(task)}. Without it the model has no answers of its own."
+        f"The head of {task.name} is left out: {reason_left_out(task)}. Without it the model has no answers of its "
+        "own."
         for task in found.tasks
         if task.head is None
     ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import ADAPTER_FILE, BESIDE_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.foreign import resemblance
+from electra_convert.schemes.foreign import model_type_beside, resemblance
 from electra_convert.schemes.heads import HEADS, NONE, Head, carried, with_labels
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import (
@@ -30,6 +31,7 @@ from electra_convert.schemes.mapping import (
     Role,
     RuleTable,
     Scopes,
+    Sizes,
     expand,
     measure,
 )
@@ -176,27 +178,15 @@ def read_models(
         ConfigError: a conversion.json is damaged.
         CorruptFileError: a file is damaged.
     """
+    parts = [_read_part(location, open_source, translate) for location in locations]
     models: dict[Role, Model] = {}
-    sources: list[Source] = []
-    notices: list[str] = []
-    steps: list[Tensor] = []
-    unmapped: list[str] = []
-    left_out: list[str] = []
-    for location in locations:
-        source = open_source(location)
-        beside = _beside(location, open_source)
-        weights, unwrapped = _unwrapped(translate(source.tensors))
-        state = _recognise(location.path, weights)
-        optimizer = _optimizer(location, open_source)
-        sources.extend(opened for opened in (source, optimizer, beside) if opened)
-        if (role := state.head.role) in models:
+    for part in parts:
+        if (role := part.model.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
-        models[role] = _model(location, state, weights, optimizer.tensors if optimizer else {}, beside)
-        steps.extend([optimizer.tensors[STEP_NAME]] if optimizer and STEP_NAME in optimizer.tensors else [])
-        notices.extend([*unwrapped, *_notices(location, state)])
-        unmapped.extend(weights[name].tensor.name for name in state.unexpected)
-        left_out.extend(weights[name].tensor.name for name in state.buffers)
-    record = next(iter(models.values())).record
+        models[role] = part.model
+    sources = tuple(source for part in parts for source in part.sources)
+    steps = [part.step for part in parts if part.step is not None]
+    record = parts[0].model.record
     return Checkpoint(
         path=path,
         name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
@@ -206,12 +196,47 @@ def read_models(
         models=models,
         step=_step(path, steps, record),
         step_tensor=steps[0] if steps else None,
-        unmapped=tuple(unmapped),
-        left_out=frozenset(left_out),
-        notices=tuple(notices),
+        unmapped=tuple(name for part in parts for name in part.unmapped),
+        left_out=frozenset(name for part in parts for name in part.left_out),
+        notices=tuple(notice for part in parts for notice in part.notices),
         folder=locations[0].folder,
-        sources=tuple(sources),
+        sources=sources,
         record=record,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A container's model, with what else of a checkpoint came with it."""
+
+    model: Model
+    sources: tuple[Source, ...]
+    step: Tensor | None
+    unmapped: tuple[str, ...]
+    left_out: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def _read_part(
+    location: Location,
+    open_source: OpenSource,
+    translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
+) -> _Part:
+    source = open_source(location)
+    beside = _beside(location, open_source)
+    weights, unwrapped = _unwrapped(translate(source.tensors))
+    with _named_by_type(location):
+        state = _recognise(location.path, weights)
+        sizes = _sizes(location.path, state, weights)
+    optimizer = _optimizer(location, open_source)
+    slots = optimizer.tensors if optimizer else {}
+    return _Part(
+        model=_model(location, state, sizes, weights, slots, beside),
+        sources=tuple(opened for opened in (source, optimizer, beside) if opened),
+        step=slots.get(STEP_NAME),
+        unmapped=tuple(weights[name].tensor.name for name in state.unexpected),
+        left_out=tuple(weights[name].tensor.name for name in state.buffers),
+        notices=(*unwrapped, *_notices(location, state)),
     )
 
 
@@ -239,6 +264,36 @@ def _recognise(path: Path, weights: Mapping[str, Weight]) -> StateDict:
     return state
 
 
+@contextmanager
+def _named_by_type(location: Location) -> Iterator[None]:
+    """Say of tensors that make no ELECTRA model what the config.json beside them says that they are."""
+    try:
+        yield
+    except (SourceError, NamesError) as error:
+        stated = model_type_beside(location.folder)
+        if stated in {None, ELECTRA.model_type}:
+            raise
+        raise SourceError(
+            f"{location.path} is not an ELECTRA model: the config.json beside it says that its model_type is "
+            f"{stated!r}",
+            "Weights of another architecture cannot become ELECTRA's.",
+        ) from error
+
+
+def _parameters(state: StateDict, stored: Mapping[str, Weight]) -> dict[str, Weight]:
+    return {binding.hf: stored[state.stored[binding.hf]] for binding in state.bindings}
+
+
+def _sizes(path: Path, state: StateDict, stored: Mapping[str, Weight]) -> Sizes:
+    weights = _parameters(state, stored)
+    with naming(f"{path} (shapes in TensorFlow's orientation)"):
+        return measure(
+            {binding.hf: binding.part_shape(weights[binding.hf].shape) for binding in state.bindings},
+            {binding.hf: binding.dims for binding in state.bindings},
+            sum(name.endswith("attention.self.query.weight") for name in weights),
+        )
+
+
 def _widths_differ(weights: Mapping[str, Weight]) -> bool | None:
     """Whether hidden states are of another width than embeddings, None where a tensor that tells is missing."""
 
@@ -262,17 +317,12 @@ def _beside(location: Location, open_source: OpenSource) -> Source | None:
 def _model(
     location: Location,
     state: StateDict,
+    sizes: Sizes,
     stored: Mapping[str, Weight],
     optimizer: Mapping[str, Tensor],
     beside: Source | None,
 ) -> Model:
-    weights = {binding.hf: stored[state.stored[binding.hf]] for binding in state.bindings}
-    with naming(f"{location.path} (shapes in TensorFlow's orientation)"):
-        sizes = measure(
-            {binding.hf: binding.part_shape(weights[binding.hf].shape) for binding in state.bindings},
-            {binding.hf: binding.dims for binding in state.bindings},
-            sum(name.endswith("attention.self.query.weight") for name in weights),
-        )
+    weights = _parameters(state, stored)
     head = with_labels(state.head, sizes.labels)
     slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
     require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import unicodedata
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from electra_convert.tokenizer.vocabulary import Vocabulary
 # Hangul and kana that stripping would take apart decide where they are so many times the lower-case pieces: of text
 # that was stripped there would be none, and in an alphabet's list of Latin letters there is no evidence.
 _OUTWEIGH = 4
+_WITHOUT_PUNCTUATION = re.compile(rf"^(?:##)?[^{re.escape(string.punctuation)}\n]*$", re.MULTILINE)
 
 
 class Casing(NamedTuple):
@@ -100,18 +102,20 @@ def _are_strays(count: int, among: int) -> bool:
 
 
 def _weigh(vocabulary: Vocabulary) -> _Evidence:
-    punctuation = frozenset(string.punctuation)
-    pieces = [piece for piece in vocabulary.pieces if punctuation.isdisjoint(piece.removeprefix("##"))]
-    upper = tuple(piece for piece in pieces if piece.lower() != piece)
-    lower = sum(piece.lower() == piece != piece.upper() for piece in pieces)
-    accented = sum(_strip_accents(piece) != piece for piece in pieces)
-    apart = sum(map(takes_apart, pieces))
+    # All at once: to look at one piece after the other took a tenth of the time of a conversion.
+    pieces = _WITHOUT_PUNCTUATION.findall("\n".join(vocabulary.pieces))
+    lowered = list(map(str.lower, pieces))
+    upper = tuple(piece for piece, lower in zip(pieces, lowered, strict=True) if lower != piece)
+    raised = zip(pieces, lowered, map(str.upper, pieces), strict=True)
+    lower = sum(piece == below != above for piece, below, above in raised)
+    # Accents, Hangul and kana are not ASCII.
+    foreign = [piece for piece in pieces if not piece.isascii()]
+    accented = sum(_strip_accents(piece) != piece for piece in foreign)
+    apart = sum(map(takes_apart, foreign))
     return _Evidence(vocabulary.path.name, upper, lower, accented, apart, len(pieces))
 
 
 def _strip_accents(piece: str) -> str:
-    if piece.isascii():
-        return piece
     decomposed = unicodedata.normalize("NFD", piece)
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
 

@@ -8,10 +8,11 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from electra_convert.errors import listing
+from electra_convert.errors import VocabularyError, listing
 from electra_convert.tokenizer.encode import LONGEST_WORD, TokenizerSettings, splitting
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, require_word_pieces
 
@@ -111,71 +112,131 @@ def measure(vocabulary: Vocabulary, tokenizer: Tokenizer, longest: int, added_to
         added_tokens: what is matched in the text before all of this.
     """
     pieces = dict.fromkeys(vocabulary.pieces)
-    characters = sorted(set("".join(pieces)))
-    words = _words(tokenizer, " ".join([*characters, *(f"0{character}0" for character in characters)]))
-    alone = {character for character in characters if character in words}
-    within = {character for character in characters if f"0{character}0" in words}
-    changed = (character for character in characters if character not in within)
-    causes = {character: _ORDER.index(_cause_of_character(character, alone)) for character in changed}
-    first = _shortest_first(pieces, within, longest, added_tokens)
-    room = 0 if first is None else longest - len(first)
+    words = _Words.of(tokenizer, pieces, longest, added_tokens)
+    doubtful = words.doubtful()
+    produced = words.signs(doubtful) | words.beginnings(doubtful) | words.continuations(doubtful)
     useless: dict[Cause, list[str]] = {}
-    long = []
-    for piece in pieces:
-        body = piece.removeprefix("##")
-        begins = len(body) == len(piece)
-        fits = len(body) <= (longest if begins else room) and not (added_tokens and _holds(body, added_tokens))
-        if body and fits and (within.issuperset(body) or (begins and body in alone)):
-            if len(body) > _LONGEST_IN_TRANSFORMERS_5:
-                long.append(piece)
-        elif not (piece in SPECIAL_TOKENS or piece in added_tokens or _RESERVED.fullmatch(piece)):
-            cause = _cause(body, causes, added_tokens)
-            if cause is None:
-                cause = Cause.LONG if first is not None or begins else Cause.UNBEGUN
-            elif not begins and body in alone and body in pieces:
-                cause = Cause.SIGNS
-            useless.setdefault(cause, []).append(piece)
+    for piece in doubtful:
+        if piece not in produced and not _is_reserved(piece, added_tokens):
+            useless.setdefault(words.cause(piece), []).append(piece)
     ordered = {cause: tuple(useless[cause]) for cause in Cause if cause in useless}
-    return Coverage(len(vocabulary), ordered, tuple(long))
+    lengths = {piece: len(piece.removeprefix("##")) for piece in doubtful if piece in produced}
+    long = tuple(piece for piece, length in lengths.items() if length > _LONGEST_IN_TRANSFORMERS_5)
+    return Coverage(len(vocabulary), ordered, long)
 
 
-def _words(tokenizer: Tokenizer, text: str) -> set[str]:
+@dataclass(frozen=True)
+class _Words:
+    """What words of a vocabulary's characters a tokenizer can give.
+
+    Attributes:
+        pieces: the vocabulary, no piece twice.
+        alone: the characters that are a word by themselves.
+        within: those that come through unchanged between others.
+        causes: why the others do not.
+        longest: the characters of the longest word.
+        added_tokens: what is matched in the text before all of this.
+    """
+
+    pieces: Mapping[str, None]
+    alone: frozenset[str]
+    within: frozenset[str]
+    causes: Mapping[str, Cause]
+    longest: int
+    added_tokens: Collection[str]
+
+    @classmethod
+    def of(
+        cls, tokenizer: Tokenizer, pieces: Mapping[str, None], longest: int, added_tokens: Collection[str]
+    ) -> _Words:
+        """Ask a tokenizer what it does to each character of a vocabulary."""
+        characters = sorted(set("".join(pieces)))
+        words = _split(tokenizer, " ".join([*characters, *(f"0{character}0" for character in characters)]))
+        alone = words.intersection(characters)
+        within = frozenset(character for character in characters if f"0{character}0" in words)
+        changed = (character for character in characters if character not in within)
+        causes = {character: _cause_of_character(character, alone) for character in changed}
+        return cls(pieces, alone, within, causes, longest, added_tokens)
+
+    def doubtful(self) -> list[str]:
+        """The pieces that may not be produced, in their order: all but plain beginnings of words."""
+        if self.added_tokens:
+            return list(self.pieces)
+        changed = f".*[{re.escape(''.join(self.causes))}].*|" if self.causes else ""
+        lengthy = min(self.longest, _LONGEST_IN_TRANSFORMERS_5) + 1
+        # All at once: to look at one piece after the other took a tenth of the time of a conversion.
+        odd = re.compile(rf"^(?:##.*|{changed}.{{{lengthy},}}|)$", re.MULTILINE)
+        return odd.findall("\n".join(self.pieces))
+
+    def among(self, texts: Collection[str], longest: int) -> set[str]:
+        """Those of the texts that may stand in a word, wherever."""
+        whole = {text for text in filter(self.within.issuperset, texts) if 0 < len(text) <= longest}
+        return {text for text in whole if not self._hold(text)} if self.added_tokens else whole
+
+    def signs(self, pieces: Collection[str]) -> set[str]:
+        """Those of the pieces that are a word of one character."""
+        return {sign for sign in self.alone.intersection(pieces) if self.longest and not self._hold(sign)}
+
+    def beginnings(self, pieces: Collection[str]) -> set[str]:
+        """Those of the pieces that can begin a word."""
+        return self.among([piece for piece in pieces if not piece.startswith("##")], self.longest)
+
+    def continuations(self, pieces: Collection[str]) -> set[str]:
+        """Those of the pieces that can follow others."""
+        bodies = [piece[2:] for piece in pieces if piece.startswith("##")]
+        return {f"##{body}" for body in self.among(bodies, self.room)}
+
+    @cached_property
+    def room(self) -> int:
+        """What is left of a word after its first piece: as much as any piece takes, or what the shortest leaves."""
+        largest = max(map(len, self.pieces), default=0)
+        if not self.begun or 2 * largest <= self.longest:
+            return largest if self.begun else 0
+        firsts = sorted(self.among(self.pieces, self.longest))
+        # A first piece must be one that no longer one begins with.
+        ends = [piece for piece, following in pairwise([*firsts, ""]) if not following.startswith(piece)]
+        # Its end and the beginning of what follows are not to be an added token together.
+        signs = set("".join(self.added_tokens))
+        return self.longest - min([len(piece) for piece in ends if piece[-1] not in signs] or map(len, ends))
+
+    @cached_property
+    def begun(self) -> bool:
+        """Whether any piece can begin a word."""
+        return any(self.among([piece], self.longest) for piece in self.pieces)
+
+    def cause(self, piece: str) -> Cause:
+        """Why a piece cannot stand in a word: the first cause that its characters give."""
+        body = piece.removeprefix("##")
+        found = self._causes(body)
+        if not found:
+            return Cause.LONG if piece == body or self.begun else Cause.UNBEGUN
+        if piece != body and body in self.alone and body in self.pieces:
+            return Cause.SIGNS
+        return min(found, key=_ORDER.index)
+
+    def _causes(self, body: str) -> set[Cause]:
+        if not body:
+            return {Cause.EMPTY}
+        if self._hold(body):
+            return {Cause.ADDED}
+        return {self.causes[character] for character in body if character in self.causes}
+
+    def _hold(self, text: str) -> bool:
+        return any(token in text for token in self.added_tokens)
+
+
+def _split(tokenizer: Tokenizer, text: str) -> frozenset[str]:
     normalized = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     if tokenizer.pre_tokenizer is None:
-        return {normalized}
-    return {word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized)}
+        return frozenset({normalized})
+    return frozenset(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized))
 
 
-def _shortest_first(
-    pieces: Collection[str], within: set[str], longest: int, added_tokens: Collection[str]
-) -> str | None:
-    """The shortest piece that is matched at the beginning of a word whatever follows it; None where none is."""
-    firsts = sorted(
-        piece
-        for piece in pieces
-        if piece and len(piece) <= longest and within.issuperset(piece) and not _holds(piece, added_tokens)
-    )
-    maximal = [piece for piece, following in pairwise([*firsts, ""]) if not following.startswith(piece)]
-    # Its end and the beginning of what follows are not to be an added token together.
-    signs = set("".join(added_tokens))
-    return min(maximal, key=lambda piece: (piece[-1] in signs, len(piece)), default=None)
+def _is_reserved(piece: str, added_tokens: Collection[str]) -> bool:
+    return piece in SPECIAL_TOKENS or piece in added_tokens or _RESERVED.fullmatch(piece) is not None
 
 
-def _holds(body: str, added_tokens: Collection[str]) -> bool:
-    return any(token in body for token in added_tokens)
-
-
-def _cause(body: str, causes: Mapping[str, int], added_tokens: Collection[str]) -> Cause | None:
-    """Why a piece cannot stand in a word, the first of what its characters give; None where they can."""
-    if not body:
-        return Cause.EMPTY
-    if added_tokens and _holds(body, added_tokens):
-        return Cause.ADDED
-    found = [causes[character] for character in body if character in causes]
-    return _ORDER[min(found)] if found else None
-
-
-def _cause_of_character(character: str, alone: set[str]) -> Cause:
+def _cause_of_character(character: str, alone: Collection[str]) -> Cause:
     category = unicodedata.category(character)
     if character.isspace() or category.startswith("C") or character == "\ufffd":
         return Cause.UNSEEN
@@ -220,6 +281,21 @@ def check(vocabulary: Vocabulary, settings: TokenizerSettings, remedies: bool = 
             "words; PreTrainedTokenizerFast does not."
         )
     return Findings(tuple(notices), found.warnings)
+
+
+def require_producible(vocabulary: Vocabulary, settings: TokenizerSettings, pieces: Collection[str]) -> None:
+    """Refuse some of the pieces of a vocabulary that no text gives; raises VocabularyError with the reasons."""
+    wanted = frozenset(pieces)
+    found = {
+        cause: [piece for piece in useless if piece in wanted]
+        for cause, useless in _made(vocabulary, settings).useless.items()
+    }
+    reasons = [f"{len(lost)} {_reason(cause, lost, True)}" for cause, lost in found.items() if lost]
+    if reasons:
+        raise VocabularyError(
+            f"{vocabulary.path}: of {len(wanted)} new pieces some can never be produced: {'; '.join(reasons)}",
+            "Write pieces as the tokenizer leaves words: lower-cased and without accents where it is uncased.",
+        )
 
 
 def check_kept(vocabulary: Vocabulary, data: bytes) -> Findings:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
-from electra_convert.errors import VocabularyError, listing
+from electra_convert.errors import UsageError, VocabularyError, listing
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
     SPECIAL_TOKENS_FILE,
@@ -69,6 +69,10 @@ class TokenizerOptions:
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
     no_tokenizer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.no_tokenizer and replace(self, vocab=None, no_tokenizer=False).make_one:
+            raise UsageError("--no-tokenizer makes no tokenizer, and another option says how it is to be made")
 
     @property
     def make_one(self) -> bool:
@@ -131,9 +135,9 @@ def tokenizer_files(
         return TokenizerFiles({}, {}, None, notices)
     settings = find_settings(vocabulary, casing, options, saved_in(checkpoint, model, options))
     files = {
-        TOKENIZER_FILE: encode_tokenizer(vocabulary, settings, _segment(model)),
+        TOKENIZER_FILE: encode_tokenizer(vocabulary, settings, segment_of(model)),
         TOKENIZER_CONFIG_FILE: encode_tokenizer_config(
-            vocabulary, settings, _longest(model, hparams), _segment(model)
+            vocabulary, settings, longest_input(model, hparams), segment_of(model)
         ),
         **own,
     }
@@ -330,12 +334,12 @@ def _untruncated(model: Model) -> list[str]:
     ]
 
 
-def _segment(model: Model) -> int:
+def segment_of(model: Model) -> int:
     """The token type that a text is given: 0 but for tasks in which Google's code gives another."""
     return model.head.segment if model.task else 0
 
 
-def _longest(model: Model, hparams: Hparams | None) -> int:
+def longest_input(model: Model, hparams: Hparams | None) -> int:
     """The longest input: a fine-tuned model has seen none beyond its run's max_seq_length."""
     stated = hparams.given.get("max_seq_length") if hparams and model.task else None
     return min(stated, model.sizes.positions) if isinstance(stated, int) and stated > 0 else model.sizes.positions
@@ -385,7 +389,7 @@ def find_vocabulary(
         VocabularyError: it is unreadable, or does not belong to the model.
     """
     try:
-        vocabulary = _read(checkpoint, model, options)
+        vocabulary = read_vocabulary_of(checkpoint, model, options)
         if vocabulary is None:
             return None, (_absent(checkpoint),)
         notice = check_size(vocabulary, model.sizes.vocabulary, options.pad_vocab)
@@ -396,7 +400,13 @@ def find_vocabulary(
     return vocabulary, (*vocabulary.notices, *([notice] if notice else []))
 
 
-def _read(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> Vocabulary | None:
+def read_vocabulary_of(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> Vocabulary | None:
+    """Read the vocabulary of a model, of whatever length, or the one that an option names; None where there is none.
+
+    Raises:
+        VocabularyError: it is unreadable, or none of WordPiece.
+        SourceError: it may not be read.
+    """
     if options.vocab is not None:
         return read_vocabulary_at(options.vocab)
     if checkpoint.scheme.described:
@@ -444,5 +454,15 @@ def _absent(checkpoint: Checkpoint) -> str:
 def _kept(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> dict[str, bytes]:
     if not checkpoint.scheme.described or options.make_one:
         return {}
-    saved = {name: read_small(model.folder / name) for name in _SAVED if (model.folder / name).is_file()}
+    saved = saved_files(model.folder)
     return saved if saved.keys() & {TOKENIZER_CONFIG_FILE, TOKENIZER_FILE} else {}
+
+
+def saved_files(folder: Path) -> dict[str, bytes]:
+    """The files of a transformers folder that its tokenizer is made of, by name.
+
+    Raises:
+        VocabularyError: one is far larger than any such file.
+        SourceError: one may not be read.
+    """
+    return {name: read_small(folder / name) for name in _SAVED if (folder / name).is_file()}

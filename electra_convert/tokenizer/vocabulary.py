@@ -52,7 +52,7 @@ class Vocabulary:
     @property
     def ids(self) -> dict[str, int]:
         """The id of each piece, in the order of the pieces; of a repeated one the last."""
-        return {piece: index for index, piece in enumerate(self.pieces)}
+        return dict(zip(self.pieces, range(len(self.pieces)), strict=True))
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -101,7 +101,7 @@ def decode_vocabulary(data: bytes, path: Path) -> Vocabulary:
     lines = _text(data, path).split("\n")
     if not lines[-1]:
         lines.pop()
-    pieces = tuple(line.strip() for line in lines)
+    pieces = tuple(map(str.strip, lines))
     missing = [token for token in SPECIAL_TOKENS if token not in pieces]
     if missing:
         raise _no_vocabulary(data, pieces, missing, path)
@@ -130,7 +130,7 @@ def sentencepiece_remark(vocabulary: Vocabulary) -> str | None:
 
 
 def _marked(pieces: Sequence[str]) -> str | None:
-    marked = [piece for piece in pieces if piece.removeprefix("##").startswith(_WORD_BEGINS)]
+    marked = [piece for piece in pieces if piece.startswith((_WORD_BEGINS, f"##{_WORD_BEGINS}"))]
     if len(marked) * 10 < len(pieces):
         return None
     return f"{len(marked)} of {len(pieces)} pieces begin with {_WORD_BEGINS!r} (U+2581)"
@@ -196,14 +196,14 @@ def _line(data: bytes, offset: int) -> int:
 
 
 def _notices(pieces: tuple[str, ...], path: Path) -> tuple[str, ...]:
+    if len(set(pieces)) == len(pieces):
+        return ()
     lines: dict[str, list[int]] = {}
     for number, piece in enumerate(pieces, start=1):
         lines.setdefault(piece, []).append(number)
     repeated = [
         f"{piece!r} on lines {listing(map(str, numbers), 4)}" for piece, numbers in lines.items() if len(numbers) > 1
     ]
-    if not repeated:
-        return ()
     return (f"{path.name} repeats pieces, and the last line of each counts: {listing(repeated, 6)}",)
 
 
@@ -257,6 +257,12 @@ def _line_feed(vocabulary: Vocabulary) -> str | None:
     return None
 
 
+def read_list(path: Path) -> tuple[str, ...]:
+    """The lines of a file without white space around them and without blank ones; raises as read_vocabulary does."""
+    lines = (line.strip() for line in _text(read_small(path), path).split("\n"))
+    return tuple(line for line in lines if line)
+
+
 def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
     """Pieces that are to be matched whole: those given, or those of a file with one on each line.
 
@@ -265,7 +271,7 @@ def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tu
         SourceError: the file is missing or may not be read.
     """
     name = given if isinstance(given, Path) else "the added tokens"
-    lines = _text(read_small(given), given).split("\n") if isinstance(given, Path) else given
+    lines = read_list(given) if isinstance(given, Path) else given
     tokens = list(dict.fromkeys(token for line in lines if (token := line.strip())))
     ids = vocabulary.ids
     if unknown := [token for token in tokens if token not in ids]:

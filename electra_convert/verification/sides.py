@@ -28,6 +28,7 @@ from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
     findings_of_folder,
+    saved_files,
     tokenizer_files,
     vocabulary_files,
 )
@@ -366,11 +367,16 @@ def vocabulary_notes(reference: Side, candidate: Side, roles: Sequence[Role]) ->
 def tokenizer_notes(candidate: Side, roles: Sequence[Role]) -> list[str]:
     """Tell what the candidate's tokenizer cannot do, which the verdict does not count either."""
     told: dict[str, None] = {}
+    known: list[Mapping[str, bytes]] = []  # both models of a pair have the same files
     for role in roles:
         model = candidate.checkpoint.models[role]
         try:
             if candidate.checkpoint.scheme.described:
+                files = saved_files(model.folder)
+                if files in known:
+                    continue
                 found = findings_of_folder(model.folder)
+                known.append(files)
             else:
                 hparams = candidate.findings.hparams if candidate.findings else None
                 found = tokenizer_files(

@@ -60,6 +60,9 @@ def find_tasks(reference: Place | None, candidate: Place, golden: Path | None) -
     if golden is not None and not recorded:
         return {}
     places = [candidate] if reference is None else [reference, candidate]
+    # Most comparisons are with a model; to open the other side for this alone would take a tenth of their time.
+    if not all(map(_may_have_tasks, places)):
+        return {}
     whole = [_tasks_of(place) for place in places]
     names = sorted({*(recorded if reference is None else ()), *(name for tasks in whole for name in tasks)})
     held = [
@@ -80,15 +83,23 @@ def _sides(name: str, held: Sequence[_Tasks]) -> TaskSides:
     return TaskSides(known[0] if known else None, candidate, missing)
 
 
-def _tasks_of(place: Place) -> tuple[str, ...]:
-    """The tasks of a whole checkpoint; none of anything else, nor where one of them has been asked for."""
-    if place.task is not None:
-        return ()
+def _may_have_tasks(place: Place) -> bool:
+    """Whether it is a checkpoint of Google's, or none, as a folder of tasks is."""
+    return _container(place) in {"tensorflow", None}
+
+
+def _container(place: Place) -> str | None:
+    """The container of a checkpoint; None where there is none."""
     try:
         location, *_ = locate(place.path)
-    except SourceError:  # as of a folder of tasks; of anything else it is said when that is opened
-        return ()
-    if location.container != "tensorflow":
+    except SourceError:
+        return None
+    return location.container
+
+
+def _tasks_of(place: Place) -> tuple[str, ...]:
+    """The tasks of a whole checkpoint; none of a folder of tasks, nor where one of them has been asked for."""
+    if place.task is not None or _container(place) is None:
         return ()
     with open_path(place.path, place.generator, exclude=place.exclude) as checkpoint:
         return checkpoint.separate_tasks
@@ -96,11 +107,7 @@ def _tasks_of(place: Place) -> tuple[str, ...]:
 
 def _folders_of(place: Place, names: Sequence[str]) -> tuple[str, ...]:
     """Those of the tasks that a folder, which holds no checkpoint itself, has a folder for."""
-    try:
-        locate(place.path)
-    except SourceError:
-        return tuple(name for name in names if (place.path / name).is_dir())
-    return ()
+    return () if _container(place) else tuple(name for name in names if (place.path / name).is_dir())
 
 
 def merge_reports(

@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -74,14 +74,20 @@ def started(name: str, folder: Path) -> Iterator[Shell]:
 
 
 @pytest.fixture(scope="module")
-def shell(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    if not shutil.which(request.param):
-        pytest.skip(f"{request.param} is not installed")
+def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Shell]]:
+    """Starts a shell once: pytest would start one anew for each of a parametrised fixture's values."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "checkpoints" / "my run").mkdir(parents=True)
     (folder / "checkpoints" / "my run" / "vocabulary.txt").touch()
-    with started(request.param, folder) as shell:
-        yield shell
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(started(name, folder)))
+
+
+@pytest.fixture
+def shell(request, shells: Callable[[str], Shell]) -> Shell:
+    if not shutil.which(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    return shells(request.param)
 
 
 # What is typed, and what Tab adds to it.

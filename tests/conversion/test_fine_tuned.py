@@ -9,37 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FIXTURES
 from support import forward
 from support.checkpoints import SIZES
+from support.fine_tuned import TAGS, TASKS, TUNED, VOCABULARY, WRITTEN, texts_of
 
 from electra_convert import convert, inspect
 from electra_convert.errors import ConfigError, NamesError, UsageError
 from electra_convert.formats.tf_bundle import open_source
 
-TUNED = FIXTURES / "finetuned"
-VOCABULARY = FIXTURES / "vocab.txt"
-TAGS = ["B-LOC", "B-PER", "E-LOC", "E-PER", "I-PER", "O", "S-LOC", "S-PER"]
-# Folder, task, the folder of the task in the output, its class, and its labels.
-TASKS = [
-    ("mnli", "mnli", ".", "ElectraForSequenceClassification", ["contradiction", "entailment", "neutral"]),
-    ("rte", "rte", ".", "ElectraForSequenceClassification", ["entailment", "not_entailment"]),
-    ("sst", "sst", ".", "ElectraForSequenceClassification", ["0", "1"]),
-    ("chunk", "chunk", ".", "ElectraForTokenClassification", TAGS),
-    ("mrpc_chunk", "mrpc", "mrpc", "ElectraForSequenceClassification", ["0", "1"]),
-    ("mrpc_chunk", "chunk", "chunk", "ElectraForTokenClassification", TAGS),
-    ("squadv1_independent", "squadv1", ".", "ElectraForQuestionAnswering", None),
-    ("squad_answerable", "squad", ".", "ElectraForQuestionAnswering", None),
-]
 IDS = [f"{folder}-{task}" for folder, task, *_ in TASKS]
-
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("fine_tuned")
-    for name in dict.fromkeys(folder for folder, *_ in TASKS):
-        convert(TUNED / name, place / name, vocab=VOCABULARY)
-    return {name.name: name for name in place.iterdir()}
 
 
 def data_of(folder: Path) -> bytes:
@@ -50,14 +28,14 @@ def data_of(folder: Path) -> bytes:
 @pytest.mark.slow
 @pytest.mark.parametrize(("folder", "task", "within", "architecture", "labels"), TASKS, ids=IDS)
 def test_transformers_class_computes_what_googles_graph_recorded(
-    converted, folder: str, task: str, within: str, architecture: str, labels: list[str] | None
+    converted_tasks, folder: str, task: str, within: str, architecture: str, labels: list[str] | None
 ):
     import torch
     import transformers
 
     golden = np.load(TUNED / folder / "golden.npz")
     model, info = getattr(transformers, architecture).from_pretrained(
-        converted[folder] / within, output_loading_info=True
+        converted_tasks[folder] / within, output_loading_info=True
     )
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     names = ("input_ids", "input_mask", "segment_ids")
@@ -74,25 +52,13 @@ def test_transformers_class_computes_what_googles_graph_recorded(
         assert list(model.config.id2label.values()) == labels
 
 
-# The rows of a recording that stand for texts; the last one is of random WordPieces, which no text gives.
-WRITTEN = 5
-
-
-def texts_of(golden: np.lib.npyio.NpzFile, row: int) -> list[str]:
-    """The plain texts of a recorded row: its WordPieces joined to words, one text per segment."""
-    pieces = VOCABULARY.read_text(encoding="utf-8").split("\n")
-    kept = golden["input_ids"][row][golden["input_mask"][row] == 1]
-    joined = " ".join(pieces[index] for index in kept).replace(" ##", "")
-    return [text.strip() for text in joined.removeprefix("[CLS]").removesuffix("[SEP]").split("[SEP]")]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["mnli", "rte", "sst"])
-def test_transformers_pipeline_says_of_plain_text_the_class_that_google_predicted(converted, folder: str):
+def test_transformers_pipeline_says_of_plain_text_the_class_that_google_predicted(converted_tasks, folder: str):
     import transformers
 
     golden = np.load(TUNED / folder / "golden.npz")
-    classify = transformers.pipeline("text-classification", model=str(converted[folder]))
+    classify = transformers.pipeline("text-classification", model=str(converted_tasks[folder]))
     names = next(labels for name, *_, labels in TASKS if name == folder)
     for row, predicted in enumerate(golden["predictions"][:WRITTEN]):
         texts = dict(zip(("text", "text_pair"), texts_of(golden, row), strict=False))
@@ -104,11 +70,11 @@ def test_transformers_pipeline_says_of_plain_text_the_class_that_google_predicte
 
 
 @pytest.mark.slow
-def test_transformers_pipeline_tags_the_words_of_plain_text_as_google_does(converted):
+def test_transformers_pipeline_tags_the_words_of_plain_text_as_google_does(converted_tasks):
     import transformers
 
     golden = np.load(TUNED / "chunk" / "golden.npz")
-    tag = transformers.pipeline("token-classification", model=str(converted["chunk"]), ignore_labels=[])
+    tag = transformers.pipeline("token-classification", model=str(converted_tasks["chunk"]), ignore_labels=[])
     for row, words in enumerate(golden["labels_mask"][:WRITTEN].astype(bool)):
         (text,) = texts_of(golden, row)
         first_pieces = [token for token in tag(text) if not token["word"].startswith("##")]
@@ -118,9 +84,11 @@ def test_transformers_pipeline_tags_the_words_of_plain_text_as_google_does(conve
 
 
 @pytest.mark.parametrize(("folder", "task", "within", "architecture", "labels"), TASKS, ids=IDS)
-def test_the_way_back_ends_at_the_very_bytes(converted, folder, task, within, architecture, labels, tmp_path: Path):
-    assert inspect(converted[folder] / within).models["discriminator"].architecture == architecture
-    convert(converted[folder] / within, tmp_path / "back")
+def test_the_way_back_ends_at_the_very_bytes(
+    converted_tasks, folder, task, within, architecture, labels, tmp_path: Path
+):
+    assert inspect(converted_tasks[folder] / within).models["discriminator"].architecture == architecture
+    convert(converted_tasks[folder] / within, tmp_path / "back")
     if within == ".":
         assert data_of(tmp_path / "back") == data_of(TUNED / folder)
     else:
@@ -198,11 +166,13 @@ def test_labels_that_do_not_fit_the_head_are_refused_and_nothing_is_left(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_a_classifier_made_elsewhere_stays_behind_on_the_way_to_google_with_the_reason(converted, tmp_path: Path):
+def test_a_classifier_made_elsewhere_stays_behind_on_the_way_to_google_with_the_reason(
+    converted_tasks, tmp_path: Path
+):
     from safetensors.numpy import load_file, save_file
 
     folder = tmp_path / "mine"
-    shutil.copytree(converted["mnli"], folder)
+    shutil.copytree(converted_tasks["mnli"], folder)
     tensors = load_file(folder / "model.safetensors")
     tensors["classifier.out_proj.weight"][0, 0] *= 3
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
@@ -267,9 +237,9 @@ def test_copies_of_a_head_are_the_largest_power_of_two_that_fits_and_give_google
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_tagger_that_is_not_googles_keeps_the_segments_of_its_own(converted, kept: bool, tmp_path: Path):
+def test_a_tagger_that_is_not_googles_keeps_the_segments_of_its_own(converted_tasks, kept: bool, tmp_path: Path):
     folder = tmp_path / "mine"
-    shutil.copytree(converted["chunk"], folder)
+    shutil.copytree(converted_tasks["chunk"], folder)
     if not kept:
         for name in ("conversion.json", "tokenizer.json", "tokenizer_config.json"):
             (folder / name).unlink()

@@ -20,15 +20,11 @@ from electra_convert.conversion.options import (
 )
 from electra_convert.errors import UsageError
 from electra_convert.schemes.layouts import Choice
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 TARGETS = ("safetensors", "torch", "tf")
 # A value for every option, such that it alone goes with one target at least.
-GIVEN = {
-    "model": "both",
-    "to": "tf",
-    "generator": Path("generator"),
-    "hparams": "{}",
-    "config": Path("config.json"),
+OF_THE_TOKENIZER = {
     "vocab": Path("vocab.txt"),
     "pad_vocab": True,
     "lower_case": False,
@@ -36,6 +32,14 @@ GIVEN = {
     "tokenize_chinese_chars": False,
     "added_tokens": Path("added.txt"),
     "no_tokenizer": True,
+}
+GIVEN = {
+    **OF_THE_TOKENIZER,
+    "model": "both",
+    "to": "tf",
+    "generator": Path("generator"),
+    "hparams": "{}",
+    "config": Path("config.json"),
     "task": Choice("rte"),
     "labels": ("a", "b"),
     "dtype": "bfloat16",
@@ -62,13 +66,15 @@ ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--
 
 
 def test_every_option_has_a_value_to_be_tried_with():
-    assert GIVEN.keys() == {field.name for field in fields(Options)}
+    assert OF_THE_TOKENIZER.keys() == {field.name for field in fields(TokenizerOptions)}
+    assert {*(GIVEN.keys() - OF_THE_TOKENIZER.keys()), "tokenizer"} == {field.name for field in fields(Options)}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", GIVEN)
 def test_each_option_goes_with_the_targets_it_has_a_meaning_for(name: str, target: str):
-    options = Options(**{name: GIVEN[name]})
+    given = {name: GIVEN[name]}
+    options = Options(tokenizer=TokenizerOptions(**given)) if name in OF_THE_TOKENIZER else Options(**given)
     complaint = NOT_TF.get(name) if target == "tf" else ONLY_TF.get(name)
     if complaint is None:
         options.check(target)
@@ -97,7 +103,7 @@ def test_slots_are_carried_over_or_made_anew_and_not_both():
 )
 def test_a_tokenizer_that_is_not_written_is_not_told_how(how):
     with pytest.raises(UsageError, match="--no-tokenizer makes no tokenizer"):
-        Options(no_tokenizer=True, **how)
+        TokenizerOptions(no_tokenizer=True, **how)
 
 
 @pytest.mark.parametrize(

@@ -317,3 +317,25 @@ def test_a_place_on_the_hub_is_named_once_and_there_alone(source, options, said)
 def test_what_is_given_beside_an_address_becomes_part_of_it(source, options, address):
     assert as_source(source, **options) == address
     assert parse_address(address).revision == options.get("revision", parse_address(str(as_source(source))).revision)
+
+
+START = (
+    "import sys\n"
+    "from electra_convert.hub.download import local_source\n"
+    "from electra_convert.pretraining.options import PretrainOptions\n"
+    "from electra_convert.pretraining.starting.start import opened\n"
+    "one, other = map(local_source, sys.argv[1:])\n"
+    "with opened(None, PretrainOptions(init_from=one, init_generator=other)) as start:\n"
+    "    print(*start.told)\n"
+)
+
+
+def test_pretraining_starts_from_two_repositories_and_knows_them_by_their_names(hub, pair):
+    for role in ("discriminator", "generator"):
+        push(hub, f"alice/small-{role}", pair / role)
+    ran = hub.python(START, "hf://alice/small-discriminator", "hf://alice/small-generator")
+    assert ran.code == 0, ran.err
+    assert ran.out == (
+        "The discriminator is that of hf://alice/small-discriminator, the generator that of "
+        "hf://alice/small-generator.\n"
+    )

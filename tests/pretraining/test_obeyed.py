@@ -9,12 +9,13 @@ from conftest import FIXTURES
 from support.google_hparams import FINETUNING, GOOGLE, PRETRAINING
 from support.pretraining import TINY
 
-from electra_convert.config.keys import HANDLED, TRAINING
+from electra_convert.config.keys import HANDLED, OWN, TRAINING
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.pretraining.obeyed import obeyed
 from electra_convert.pretraining.options import PretrainOptions
 
 OF_FINE_TUNING = sorted(FINETUNING.keys() - PRETRAINING.keys() - {"data_dir", "init_checkpoint"})
+ALL = {**PRETRAINING, **OWN}
 # What stands in the way of nothing, and what it is obeyed as.
 OBEYED = {
     ("init_checkpoint", str(FIXTURES / "default")): {"init_from": FIXTURES / "default"},
@@ -35,9 +36,9 @@ def told(hparams, **options):
     return obeyed(PretrainOptions(hparams=hparams, **options))
 
 
-@pytest.mark.parametrize("key", sorted(HANDLED.keys() | TRAINING.keys()))
+@pytest.mark.parametrize("key", sorted(HANDLED.keys() | TRAINING.keys() | OWN.keys()))
 def test_what_is_trained_by_is_among_the_hparams_of_the_run(key):
-    given = {key: FINETUNING[key] if PRETRAINING[key] is None else PRETRAINING[key]}
+    given = {key: FINETUNING[key] if ALL[key] is None else ALL[key]}
     options, notes = told(given)
     assert (options.given_hparams.given, notes) == (given, ())
 
@@ -143,6 +144,14 @@ def test_a_run_that_is_not_to_train_evaluates_what_there_is(pretrained):
     weights = "generator/model.safetensors"
     assert (found.model / weights).read_bytes() == (trained.model / weights).read_bytes()
     assert any("do_train is false" in note for note in found.notes)
+
+
+@pytest.mark.slow
+def test_a_finished_run_that_is_resumed_not_to_train_is_evaluated_again(pretrained):
+    short = {**TINY, "num_train_steps": 3}
+    trained = pretrained(hparams=short)
+    found = pretrained(hparams={**short, "do_train": False, "do_eval": True}, resume=True)
+    assert (found.step, found.metrics) == (3, trained.metrics)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from electra_convert.errors import ConfigError, UsageError, VocabularyError
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import prepare
 from electra_convert.pretraining.progress import Relay, Silent
+from electra_convert.pretraining.starting.start import Start
 
 DROPOUT = {"model_hparam_overrides": {"hidden_dropout_prob": 0.0}}
 
@@ -35,7 +36,7 @@ def prepared(tmp_path):
         notes = Notes()
         options = PretrainOptions(**{"init_from": source, "steps": 4000, "cache": tmp_path / "cache", **given})
         with open_checkpoint(source) as start:
-            return prepare([FIXTURES / "corpus" / "english.txt"], options, start, None, notes), notes.lines
+            return prepare([FIXTURES / "corpus" / "english.txt"], options, Start(start), None, notes), notes.lines
 
     return decide
 

@@ -26,7 +26,7 @@ def test_scalars_are_read_back_from_the_file(tmp_path):
 
 
 @pytest.mark.slow
-def test_tensorflow_reads_every_part_of_a_run_in_its_order(tmp_path):
+def test_tensorflow_reads_every_part_of_a_run_in_its_order(tmp_path, imported_tensorflow):
     from tensorflow.core.util.event_pb2 import SessionLog
     from tensorflow.python.summary.summary_iterator import summary_iterator
 

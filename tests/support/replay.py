@@ -145,10 +145,10 @@ def _begun(recording: Recording, place: Path, given: Mapping[str, Any]) -> tuple
     """The state at its start, made from a checkpoint on disk as any run with --init-from makes it."""
     import torch
 
-    from electra_convert.checkpoint import open_path
     from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.prepare import prepare
     from electra_convert.pretraining.progress import Silent
+    from electra_convert.pretraining.starting.start import opened
     from electra_convert.pretraining.train_state import begin, make_state
 
     write_bundle(place / "model.ckpt-0", recording.start)
@@ -157,10 +157,10 @@ def _begun(recording: Recording, place: Path, given: Mapping[str, Any]) -> tuple
     options = PretrainOptions(
         init_from=place, vocab=FIXTURES / "vocab.txt", cache=place / "cache", log_steps=1, **given
     )
-    with open_path(place) as start:
+    with opened(None, options) as start:
         preparation = prepare([place / "corpus.txt"], options, start, None, Silent())
         state = make_state(preparation, torch.device("cpu"), options.compile)
-        begin(state, start, False, preparation.settings, options, Silent())
+        begin(state, preparation.start, preparation.settings, options, Silent())
     return state, preparation.settings, options
 
 

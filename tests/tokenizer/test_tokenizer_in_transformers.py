@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,37 +62,26 @@ def found(folder):
         "verbatim": [dict(verbatim(text)) for text in texts],
     }
 
-texts, *folders = json.loads(sys.argv[1]), *sys.argv[2:]
+texts, text, together, *folders = json.loads(sys.argv[1])
 # Without Hangul and most ideographs, which make up half of Unicode and differ in nothing.
 codes = [*range(0x4E00), *range(0xA000, 0xAC00), *range(0xD7A4, 0x20000), *range(0x2A6D0, 0xF0000)]
 assigned = [sign for sign in map(chr, codes) if unicodedata.category(sign) not in ("Cn", "Cs")]
-print(json.dumps([found(folder) for folder in folders]))
+ways = [kind.from_pretrained(together).tokenize(text) for kind in (AutoTokenizer, PreTrainedTokenizerFast)]
+print(json.dumps([ways, *(found(folder) for folder in folders)]))
 """
+IDEOGRAPHS = "東京東京 B[link]al+b AL"
 
 
-TOKENIZE = """
-import json, sys
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-text, folder = json.loads(sys.argv[1]), sys.argv[2]
-print(json.dumps([kind.from_pretrained(folder).tokenize(text) for kind in (AutoTokenizer, PreTrainedTokenizerFast)]))
-"""
-
-
-def loaded(folders: Iterable[Path], version: int) -> list[dict[str, Any]]:
+def loaded(together: Path, folders: Iterable[Path], version: int) -> list[Any]:
     """What a transformers of that version, in a process of its own, makes of the folders."""
-    return run_in(version, SCRIPT, GOLDEN["texts"], *folders)
-
-
-def run_in(version: int, script: str, given: object, *folders: Path) -> list[Any]:
-    """Run a script with a transformers of that version, in a process of its own."""
     environment = dict(os.environ)
     if version == 4:
         place = os.environ.get("TRANSFORMERS4")
         if not place:
             pytest.skip("TRANSFORMERS4 names no folder with transformers 4 (make test installs one)")
         environment["PYTHONPATH"] = place
-    command = [sys.executable, "-c", script, json.dumps(given), *map(str, folders)]
+    given = [GOLDEN["texts"], IDEOGRAPHS, *map(str, (together, *folders))]
+    command = [sys.executable, "-c", SCRIPT, json.dumps(given)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -102,12 +92,26 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[bool, bool],
     vocabulary = read_vocabulary(FIXTURES / "tokenizer" / "vocab_multi.txt")
     places = {casing: tmp_path_factory.mktemp("model") for casing in CASINGS}
     for casing, place in places.items():
-        (place / "config.json").write_text('{"model_type": "electra"}')
-        (place / "vocab.txt").write_bytes(vocabulary.raw)
-        settings = TokenizerSettings(*casing)
-        (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, settings))
-        (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, settings, max_length=128))
+        write_tokenizer(place, vocabulary, TokenizerSettings(*casing))
     return places
+
+
+def write_tokenizer(place: Path, vocabulary: Vocabulary, settings: TokenizerSettings) -> None:
+    (place / "config.json").write_text('{"model_type": "electra"}')
+    (place / "vocab.txt").write_bytes(vocabulary.raw)
+    (place / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, settings))
+    (place / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, settings, max_length=128))
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer that keeps ideographs together, and some tokens whole."""
+    place = tmp_path_factory.mktemp("together")
+    pieces = (*SPECIAL_TOKENS, "東京", "##東京", "[link]", "al+", "a", "##l", "b")
+    vocabulary = Vocabulary(pieces, "\n".join(pieces).encode(), place / "vocab.txt")
+    settings = TokenizerSettings(True, True, tokenize_chinese_chars=False, added_tokens=("[link]", "al+"))
+    write_tokenizer(place, vocabulary, settings)
+    return place
 
 
 @pytest.fixture(scope="module", params=[5, 4], ids=["transformers 5", "transformers 4"])
@@ -116,8 +120,13 @@ def version(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="module")
-def found_by_casing(folders: dict[tuple[bool, bool], Path], version: int) -> dict[tuple[bool, bool], dict[str, Any]]:
-    return dict(zip(folders, loaded(folders.values(), version), strict=True))
+def made(folders: dict[tuple[bool, bool], Path], together: Path, version: int) -> list[Any]:
+    return loaded(together, folders.values(), version)
+
+
+@pytest.fixture(scope="module")
+def found_by_casing(folders: dict[tuple[bool, bool], Path], made: list[Any]) -> dict[tuple[bool, bool], Any]:
+    return dict(zip(folders, made[1:], strict=True))
 
 
 @pytest.fixture(params=CASINGS, ids=["uncased", "uncased, accents kept", "cased"])
@@ -161,13 +170,14 @@ def test_texts_are_encoded_as_googles_code_does(way, found, casing, folder):
         assert set(encoding) == {"input_ids", "token_type_ids", "attention_mask"}
 
 
+@cache
+def words_by_google(sign: str, lower_case: bool, strip_accents: bool) -> list[str]:
+    return full_tokenizer.words(f"{sign} a{sign}B 1{sign}.", lower_case, strip_accents)
+
+
 def test_characters_are_treated_otherwise_only_where_the_docs_say_so(found, casing, version):
-    lower_case, strip_accents = casing
-    different = Counter(
-        unicodedata.category(sign)
-        for sign, words in found["words"].items()
-        if words != full_tokenizer.words(f"{sign} a{sign}B 1{sign}.", lower_case, strip_accents)
-    )
+    signs = (sign for sign, words in found["words"].items() if words != words_by_google(sign, *casing))
+    different = Counter(map(unicodedata.category, signs))
     if version == 5:
         assert different == OTHERWISE.get(casing, {**EVERY_CASING, "Mn": 1})
     else:
@@ -183,13 +193,6 @@ def test_a_final_sigma_is_known_to_all_but_transformers_5(found, casing, version
     assert found["sigma"] == [expected]
 
 
-def test_ideographs_are_kept_together_and_added_tokens_are_matched_whole(tmp_path, version):
-    pieces = (*SPECIAL_TOKENS, "東京", "##東京", "[link]", "al+", "a", "##l", "b")
-    vocabulary = Vocabulary(pieces, "\n".join(pieces).encode(), tmp_path / "vocab.txt")
-    settings = TokenizerSettings(True, True, tokenize_chinese_chars=False, added_tokens=("[link]", "al+"))
-    (tmp_path / "config.json").write_text('{"model_type": "electra"}')
-    (tmp_path / "vocab.txt").write_bytes(vocabulary.raw)
-    (tmp_path / "tokenizer.json").write_bytes(encode_tokenizer(vocabulary, settings))
-    (tmp_path / "tokenizer_config.json").write_bytes(encode_tokenizer_config(vocabulary, settings, max_length=128))
-    ways = run_in(version, TOKENIZE, "東京東京 B[link]al+b AL", tmp_path)
+def test_ideographs_are_kept_together_and_added_tokens_are_matched_whole(made):
+    ways, *_ = made
     assert ways == [["東京", "##東京", "b", "[link]", "al+", "b", "a", "##l"]] * 2

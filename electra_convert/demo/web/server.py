@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from electra_convert.demo.model import LoadedModel
-from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.errors import MissingPackageError, OutputError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 HOST = "127.0.0.1"
 
@@ -36,20 +38,20 @@ def listen(port: int) -> Iterator[socket.socket]:
         yield opened
 
 
-def serve(
-    opened: socket.socket, discriminator: LoadedModel, generator: LoadedModel | None, settings: Settings
-) -> None:
-    """Serve the page until Ctrl-C, which comes out as the KeyboardInterrupt that it is.
+def serve(opened: socket.socket, make: Callable[[ThreadPoolExecutor], Starlette]) -> None:
+    """Serve a page until Ctrl-C, which comes out as the KeyboardInterrupt that it is.
+
+    Args:
+        opened: the port.
+        make: makes the application, whose models run in the executor.
 
     Raises:
         MissingPackageError: the packages for it are not installed.
     """
     uvicorn = require_server()
     with ThreadPoolExecutor(1) as executor:
-        # The first pass of a network takes longer than any later one: nobody should wait for it at the first key.
-        discriminator.score("a")
         config = uvicorn.Config(
-            make_app(discriminator, generator, settings, executor),
+            make(executor),
             log_config=None,
             access_log=False,
             lifespan="off",

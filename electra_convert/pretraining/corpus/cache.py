@@ -27,7 +27,7 @@ from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation,
 # Counted up whenever the same input would give other files.
 _SCHEMA = 3
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
-_COUNTED_AT_ONCE = 1 << 24
+_PIECE = 1 << 22  # tokens
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
 
@@ -91,9 +91,17 @@ class Corpus:
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
         """How often each of the ids below a number occurs; reads all of the corpus, piece by piece."""
         counts = np.zeros(vocabulary, np.int64)
-        for start in range(0, len(self._tokens), _COUNTED_AT_ONCE):
-            counts += np.bincount(self._tokens[start : start + _COUNTED_AT_ONCE], minlength=vocabulary)
+        for start in range(0, len(self._tokens), _PIECE):
+            counts += np.bincount(self._tokens[start : start + _PIECE], minlength=vocabulary)
         return counts
+
+    def occurring(self, first: int) -> int:
+        """How many ids from the first up occur; reads all tokens, piece by piece."""
+        found: set[int] = set()
+        for start in range(0, len(self._tokens), _PIECE):
+            tokens = self._tokens[start : start + _PIECE]
+            found.update(np.unique(tokens[tokens >= first]).tolist())
+        return len(found)
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""

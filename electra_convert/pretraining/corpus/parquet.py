@@ -17,6 +17,7 @@ from electra_convert.pretraining.corpus.text import packer_of, unpacked
 
 # Few enough that the longest texts there may be, of which a file may need one alone, fit into memory together.
 _BATCH_ROWS = 64
+_BUFFER = 1 << 20
 _AGAIN = "Copy or download the file again."
 
 
@@ -39,12 +40,11 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
     name, number = str(column), 0
     try:
         with _whole(path, file) as whole:
-            table = pyarrow.parquet.ParquetFile(whole)
+            table = pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER)
             _require_strings(pyarrow, path, table, name)
-            for batch in table.iter_batches(_BATCH_ROWS, columns=[name]):
-                for value in batch.column(0).to_pylist():
-                    number += 1
-                    yield checked_text(value, f"{path}, row {number}", column)
+            for value in _values(table, name):
+                number += 1
+                yield checked_text(value, f"{path}, row {number}", column)
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path} cannot be read as Parquet after row {number}: {reason}", _AGAIN) from error
@@ -58,6 +58,13 @@ def require_column(path: Path, column: Column) -> None:
     """
     with path.open("rb") as file:
         next(parquet_texts(path, file, column), None)
+
+
+def _values(table: Any, name: str) -> Iterator[object]:  # noqa: ANN401 - pyarrow.parquet.ParquetFile
+    """A column, row by row; what was read of a group of rows is held on to until all groups asked for are read."""
+    for group in range(table.num_row_groups):
+        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name], use_threads=False):
+            yield from batch.column(0).to_pylist()
 
 
 @contextmanager

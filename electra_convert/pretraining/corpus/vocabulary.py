@@ -63,10 +63,13 @@ def read_word_pieces(options: TokenizerOptions, stated_lower_case: bool | None) 
         VocabularyError: there is none, or it contradicts an option.
         SourceError: a file is missing or may not be read.
     """
-    place = options.vocab
-    assert place is not None
-    vocabulary = read_vocabulary_at(place)
-    folder = place if place.is_dir() else None
+    assert options.vocab is not None
+    return word_pieces(read_vocabulary_at(options.vocab), options, stated_lower_case)
+
+
+def word_pieces(vocabulary: Vocabulary, options: TokenizerOptions, stated_lower_case: bool | None) -> WordPieces:
+    """A vocabulary, with text made ready for it as read_word_pieces has it; raises VocabularyError."""
+    folder = options.vocab if options.vocab is not None and options.vocab.is_dir() else None
     saved = None if folder is None else tokenizer.casing_of_folder(folder)
     casing = tokenizer.decide_casing(
         options.lower_case, saved if stated_lower_case is None else stated_lower_case, vocabulary

@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "MASKED_LM",
     "NONE",
+    "PAIRED",
     "PRETRAINING",
     "QUESTION_ANSWERING",
     "REGRESSION",
@@ -49,6 +50,8 @@ TASKS: Mapping[str, Head] = {
     "chunk": TOKEN_CLASSIFICATION,
     **dict.fromkeys(("squad", "squadv1", "newsqa", "naturalqs", "triviaqa", "searchqa"), QUESTION_ANSWERING),
 }
+# Those of them whose examples are two texts (finetune/classification/classification_tasks.py).
+PAIRED = frozenset({"mrpc", "mnli", "rte", "qnli", "qqp", "sts"})
 # What a task of another name may be said to be, by the names of transformers' pipelines.
 KINDS: Mapping[str, Head] = {
     "text-classification": SEQUENCE_CLASSIFICATION,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from conftest import FIXTURES
 
-from electra_convert.errors import CorpusError, UsageError
+from electra_convert.errors import CorpusError, MissingPackageError, UsageError
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import corpus_files, parse_column
 
@@ -17,6 +19,7 @@ CSV = 'id,text\n1,"The birds sing."\n2,"The cat\nsleeps."\n3,"The dog runs."\n'
 JSON = '{"id": 1, "content": "The birds sing."}\n{"id": 2, "content": "The cat sleeps."}\n'
 SENTENCES = "1\tThe birds sing.\n2\tThe cat sleeps.\n3\tThe dog runs.\n"
 HEADED = "label\tsentence\n0\tThe birds sing.\n1\tThe cat sleeps.\n"
+ZSTD = pyarrow.Codec("zstd").compress(b"The birds sing.\n", asbytes=True)
 PROSE = "Dogs, cats, birds.\n\nThe birds sing, the dogs bark, the cats sleep.\nIt is spring.\n"
 
 
@@ -113,6 +116,22 @@ def test_a_damaged_table_is_named_with_its_row(place, name, content, column, sai
     with pytest.raises(CorpusError, match=said) as raised:
         list(lines_of_corpus(place(name, content, column)))
     assert hint is None or hint in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["docs.parquet", "docs.txt.zst"])
+def test_what_is_not_installed_is_named_with_the_extra_that_has_it(place, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    content, column = (ZSTD, None) if name.endswith(".zst") else (parquet(text=["The birds sing."]), "text")
+    with pytest.raises(MissingPackageError, match=f"pyarrow is needed to (read|unpack) {name}") as raised:
+        list(lines_of_corpus(place(name, content, column)))
+    assert raised.value.hint == "pip install 'electra-convert[corpora]'"
+
+
+def test_records_have_no_columns(place):
+    record = (FIXTURES / "pretraining" / "tfrecords" / "pretrain_data.tfrecord-0-of-1000").read_bytes()
+    with pytest.raises(CorpusError, match="holds TFRecords, which have no column 'text'"):
+        place("records", record, "text")
 
 
 def test_a_row_that_a_missing_quotation_mark_makes_endless_is_refused(place, monkeypatch):

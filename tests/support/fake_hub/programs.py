@@ -1,5 +1,5 @@
-"""Programs run in forks of one process that has imported all they need, but for huggingface_hub: that reads the
-environment, by which its settings are made, when it is imported."""
+"""Programs run in forks of one process that has imported all they need; huggingface_hub, which makes its settings of
+the environment when it is imported, makes them when the program imports it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
+from importlib import import_module, reload
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 from support.command_line import Ran
 
@@ -24,6 +27,8 @@ PRELOADED = """
     electra_convert.cli.convert electra_convert.cli.card electra_convert.cli.inspect electra_convert.cli.upload
     electra_convert.conversion.convert electra_convert.conversion.inspect electra_convert.hub.download
     electra_convert.hub.upload httpcore2 httpx2 jinja2 rich.console tokenizers tqdm.auto typing_extensions yaml
+    huggingface_hub.constants huggingface_hub.errors huggingface_hub.file_download huggingface_hub.hf_api
+    huggingface_hub.repocard huggingface_hub.utils
 """.split()
 
 
@@ -65,11 +70,39 @@ def programs() -> Iterator[Programs]:
             process.kill()
 
 
+class Put(MetaPathFinder, Loader):
+    """A package that was imported and put by, and is imported once more with settings of the environment it is in."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        names = [name for name in sys.modules if name.partition(".")[0] == package]
+        self.modules = {name: sys.modules.pop(name) for name in names}
+
+    def find_spec(self, name: str, _: object = None, __: ModuleType | None = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if name == self.package else None
+
+    def create_module(self, _: ModuleSpec) -> ModuleType:
+        return self.modules[self.package]
+
+    def exec_module(self, _: ModuleType) -> None:
+        sys.modules.update(self.modules)
+        constants = self.modules[f"{self.package}.constants"]
+        before = dict(vars(constants))
+        reload(constants)
+        for module in self.modules.values():
+            for name in before.keys() & vars(module).keys():
+                if not name.startswith("__") and vars(module)[name] is before[name]:
+                    setattr(module, name, getattr(constants, name))
+        # The functions of the package are methods of one client, which has its settings since it was made.
+        self.modules[f"{self.package}.hf_api"].api.__init__()
+
+
 def serve() -> None:
     for name in PRELOADED:
         with suppress(ImportError):
             import_module(name)
-    assert "huggingface_hub" not in sys.modules
+    sys.meta_path.insert(0, Put("huggingface_hub"))
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
