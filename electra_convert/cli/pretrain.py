@@ -35,7 +35,7 @@ GUIDE = Guide(
     },
     groups={
         "Vocabulary": "vocab train-vocab cased",
-        "The run": "model-size steps epochs batch-size init-from resume overwrite",
+        "The run": "model-size steps batch-size init-from resume overwrite",
         "Output": "export json quiet",
     },
     examples=(
@@ -238,11 +238,11 @@ class TrainingDisplay:
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
         """Move the bar of the steps."""
-        from electra_convert.pretraining.progress import left_text, losses_text
+        from electra_convert.pretraining.progress import step_text
 
-        text = losses_text(losses)
+        text = step_text(step, total, losses)
         if self._bars is None:
-            self._say("Step", f"{step} of {total}: {text}, {left_text(step, total, losses)}")
+            self._say("Step", f"{step} of {total}: {text}")
         self._move("Training", step, total, text)
 
     def evaluating(self, done: int, total: int) -> None:

@@ -102,7 +102,7 @@ class NotebookDisplay(Silent):
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
         """Rewrite how far it is."""
-        self._show("stepped", f"Step {step:,} of {total:,}: {losses_text(losses)}, {left_text(step, total, losses)}")
+        self._show("stepped", f"Step {step:,} of {total:,}: {step_text(step, total, losses)}")
 
     def evaluating(self, done: int, total: int) -> None:
         """Rewrite how far it is."""
@@ -137,13 +137,15 @@ def default_reporter() -> Reporter:
 def losses_text(losses: Mapping[str, float]) -> str:
     """The losses of a step, and how fast it went."""
     shown = [f"{name.removesuffix('_loss')} {losses[name]:.3f}" for name in _LOSSES if name in losses]
-    pace = f"{losses['tokens_per_second']:,.0f} tokens/s, {losses['seconds_per_step']:.2g} s/step"
-    return f"{', '.join(shown)}, {pace}"
+    return f"{', '.join(shown)}, {losses['tokens_per_second']:,.0f} tokens/s"
 
 
-def left_text(step: int, total: int, losses: Mapping[str, float]) -> str:
-    """How long the rest of a run takes at the pace of its last steps."""
-    return f"{duration_text((total - step) * losses['seconds_per_step'])} left"
+def step_text(step: int, total: int, losses: Mapping[str, float]) -> str:
+    """The same, and how long a step and the rest of the run take at the pace of the last steps."""
+    seconds = losses.get("seconds_per_step")
+    if seconds is None:
+        return losses_text(losses)
+    return f"{losses_text(losses)}, {seconds:.2g} s/step, {duration_text((total - step) * seconds)} left"
 
 
 def duration_text(seconds: float) -> str:

@@ -8,14 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.conversion.options import lowers_case, read_added_tokens
-from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
+from electra_convert.errors import (
+    ConfigError,
+    MissingPackageError,
+    TrainingError,
+    arguments_for_options,
+    warn_caller,
+    with_arguments,
+)
 from electra_convert.frameworks import (
     import_accelerate,
     import_matplotlib_figure,
@@ -236,15 +243,21 @@ def pretrain(
         cache=None if cache is None else Path(cache),
     )
     told = _Warning(reporter or default_reporter())
-    return run_pretraining(as_places(corpus), Path(output), options, told)
+    result = run_pretraining(as_places(corpus), Path(output), options, told)
+    notes, warnings = (tuple(map(with_arguments, lines)) for lines in (result.notes, result.warnings))
+    return replace(result, notes=notes, warnings=warnings)
 
 
 class _Warning(Relay):
     """Issues what a reporter is warned of as Python's warnings too."""
 
+    def noticed(self, line: str) -> None:
+        """Tell it, of arguments where it speaks of options."""
+        super().noticed(with_arguments(line))
+
     def warned(self, line: str) -> None:
-        """Tell it, and point at the line that called pretrain."""
-        super().warned(line)
+        """Tell it likewise, and point at the line that called pretrain."""
+        super().warned(with_arguments(line))
         warn_caller(line)
 
 

@@ -15,10 +15,10 @@ from electra_convert.pretraining.options import PretrainOptions, Settings
 # configure_pretraining.py has the first for all sizes, and leaves it to its user to know the second.
 _LARGE_RATE = 2e-4
 _LARGE = 768
-# A run this short has seldom a longer warm-up than this on purpose.
-_SHORT, _WARMUP_SHARE = 100_000, 10
-# More passes than these teach little that fewer do not.
-_MANY_PASSES, _ENOUGH_PASSES = 100, 40
+# A run this short has seldom a longer warm-up than this on purpose, but for trials of a few steps.
+_SHORT, _WARMUP_SHARE, _TRIAL_WARMUP = 100_000, 10, 2
+# More passes than these teach little that fewer do not; they matter where they take many steps.
+_MANY_PASSES, _ENOUGH_PASSES, _MANY_STEPS = 100, 40, 1000
 
 
 def scheduled(findings: Findings, options: PretrainOptions, sequences: int, begins: bool) -> Findings:
@@ -101,13 +101,14 @@ def schedule_warnings(settings: Settings, sequences: int) -> Iterator[str]:
     """What may not be as it is meant about a schedule, with what to do."""
     steps, warmup = settings.num_train_steps, settings.num_warmup_steps
     tenth = max(1, steps // _WARMUP_SHARE)
-    if warmup > tenth and steps <= _SHORT:
+    if warmup >= steps or (warmup > max(_TRIAL_WARMUP, tenth) and steps <= _SHORT):
         long = "is no shorter than" if warmup >= steps else f"takes {warmup / steps:.0%} of"
+        stays = "stays far below" if warmup >= steps else "for so long stays below"
         yield (
-            f"The warm-up of {warmup:,} steps {long} the run of {steps:,}, which for so long stays below its "
-            f"learning rate of {settings.learning_rate:g}: --warmup-steps {tenth} is a tenth of the run."
+            f"The warm-up of {warmup:,} steps {long} the run of {steps:,}: the learning rate {stays} "
+            f"{settings.learning_rate}. --warmup-steps {tenth} would be a tenth of the run."
         )
-    if passes_of(settings, sequences) > _MANY_PASSES:
+    if passes_of(settings, sequences) > _MANY_PASSES and steps >= _MANY_STEPS:
         fewer = steps_of(_ENOUGH_PASSES, sequences, settings.train_batch_size)
         yield (
             f"{passes_of(settings, sequences):,.0f} passes over the corpus teach little that fewer do not, and the "

@@ -13,7 +13,7 @@ from support.pretraining import TINY
 
 from electra_convert import Pretraining, pretrain
 from electra_convert.cli.pretrain import command
-from electra_convert.errors import ConfigError, ElectraWarning, MissingPackageError, UsageError
+from electra_convert.errors import ElectraWarning, MissingPackageError, UsageError
 from electra_convert.pretraining.run import _require_recent, _told
 
 
@@ -76,11 +76,6 @@ def test_arguments_are_the_options_of_the_command():
     [
         ({"export": "torch"}, UsageError, "^export is 'torch', expected tf"),
         ({"cased": True, "uncased": True}, UsageError, "are each other's opposites"),
-        (
-            {"hparams": {"learning_rate": 1}, "learning_rate": 0.5},
-            ConfigError,
-            "learning_rate is 1, an option says 0.5",
-        ),
     ],
 )
 @pytest.mark.slow
