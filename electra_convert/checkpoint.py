@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from electra_convert.errors import UsageError, arguments_for_options
+from electra_convert.errors import NotElectraError, UsageError, arguments_for_options
+from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.locate import Location, locate
+from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.layouts import Choice
@@ -74,6 +76,8 @@ def open_path(
     """Open what is here already, as open_checkpoint does; of a fine-tuned checkpoint with the head of one task, and
     without what a user excludes."""
     locations = locate(path)
+    for location in locations:
+        _refuse_any_architecture(location.folder)
     if generator is not None:
         locations += _generator_locations(locations, generator)
     opened: dict[Location, Source] = {}
@@ -95,6 +99,19 @@ def open_path(
             )
         else:
             yield scheme.read_task(choice, path, locations, open_source).excluding(exclude)
+
+
+def _refuse_any_architecture(folder: Path) -> None:
+    """An encoder with its head in a file beside it is no ELECTRA that any scheme knows."""
+    path = folder / DETECTOR_RECORD
+    if not path.is_file():
+        return
+    encoder = decode_object(path.read_bytes(), str(path)).get("encoder")
+    raise NotElectraError(
+        f"{folder} holds a {encoder} with a discriminator's head beside it ({DETECTOR_FILE}), as pretrain "
+        "--discriminator leaves it; no layout of google-research/electra holds such a model",
+        "transformers loads the encoder as it is, and electra-convert demo runs both.",
+    )
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:

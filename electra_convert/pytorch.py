@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
+from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
 from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import collapse
@@ -40,6 +43,22 @@ def load_folder(
         SourceError: transformers cannot load the folder at all.
     """
     return _from_pretrained(str(folder), import_class(head), precision, ignored, folder=folder)
+
+
+def load_architecture(folder: Path) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
+    """Load a model of the class that its config.json names, as load_folder does; no layer is made up beside it.
+
+    Raises:
+        SourceError: there is no config.json that names a class, or transformers has none of that name.
+    """
+    transformers, path = import_transformers("to load it"), folder / CONFIG_FILE
+    named: Any = decode_object(path.read_bytes(), str(path)).get("architectures") if path.is_file() else None
+    model_class = getattr(transformers, str(named[0]), None) if isinstance(named, list) and named else None
+    if model_class is None:
+        raise SourceError(f"{path} names no class that transformers {transformers.__version__} has")
+    pooler = "add_pooling_layer" in signature(model_class.__init__).parameters
+    without: dict[str, Any] = {"add_pooling_layer": False} if pooler else {}
+    return _from_pretrained(str(folder), model_class, "float32", folder=folder, **without)
 
 
 def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above

@@ -291,7 +291,8 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
         def decide(source: Path, **given: Any) -> tuple[Any, list[str]]:
             told = Relay(Silent())
             cache = tmp_path_factory.getbasetemp() / "tokenised"
-            options = PretrainOptions(**{"init_from": source, "cache": cache, **given})
+            # Models as short as some of these would see little of the corpus.
+            options = PretrainOptions(**{"init_from": source, "cache": cache, "split_long_lines": True, **given})
             start = stack.enter_context(opened(None, options))
             run = prepare([FIXTURES / "corpus" / "english.txt"], options, start, None, told)
             return run, [*told.notes, *told.warnings]

@@ -92,6 +92,15 @@ GUIDE = Guide(
     help="These and all other hparams, as Google's run_pretraining.py takes them.",
 )
 @click.option(
+    "--generator",
+    type=TEXT_OR_FILE,
+    metavar="JSON|FILE",
+    help="The generator's configuration: a config.json of transformers of any architecture, or sizes.",
+)
+@click.option(
+    "--discriminator", type=TEXT_OR_FILE, metavar="JSON|FILE", help="The discriminator's configuration, likewise."
+)
+@click.option(
     "--init-from",
     type=SOURCE,
     metavar="SOURCE",

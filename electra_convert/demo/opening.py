@@ -17,6 +17,7 @@ from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import Labels, configured_labels, find_labels, read_labels
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path
+from electra_convert.demo.architectures import AnyNetwork, folders_of
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import ACTIVATIONS, BESIDE, Architecture, Network, usable_device
 from electra_convert.demo.tasks import TASKS
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
 
+# Of a model that nothing bounds, a window is as long as Google's longest.
+_UNBOUNDED = 512
 _ROLES: tuple[Role, ...] = ("discriminator", "generator")
 _USES = {"discriminator": "tell which tokens were replaced", "generator": "suggest tokens"}
 
@@ -63,6 +66,8 @@ def roles_of(source: str | Path, generator: str | Path | None = None) -> tuple[R
     Raises:
         ElectraConvertError: the source is not an ELECTRA checkpoint.
     """
+    if any_architecture := folders_of(local_source(source)):
+        return tuple(role for role in _ROLES if role in any_architecture)
     with _opened(source, generator, None) as checkpoint:
         return tuple(role for role in _ROLES if role in checkpoint.models)
 
@@ -163,6 +168,8 @@ def load(
 ) -> LoadedModel:
     """open_model, its errors in the words of the command line."""
     place = usable_device(device, role)
+    if any_architecture := folders_of(local_source(source)):
+        return _of_any_architecture(source, role, any_architecture, place)
     with _opened(source, generator, fine_tuned.task) as checkpoint:
         model = _required(checkpoint, role)
         checkpoint.require_mapped()
@@ -175,7 +182,7 @@ def load(
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
         labels = _labels(checkpoint, model, findings, fine_tuned.labels)
         positions = _longest(checkpoint, model, findings)
-    ids = _checked_ids(tokenizer, model)
+    ids = _checked_ids(tokenizer, model.folder, model.sizes.vocabulary)
     if positions < 3:
         raise NamesError(f"{source} has {positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
@@ -191,6 +198,32 @@ def load(
         head=model.head,
         task=model.task,
         notices=(*notices, *electric, *findings.warnings, *([labels.warning] if labels and labels.warning else [])),
+    )
+
+
+def _of_any_architecture(
+    source: str | Path, role: Role, folders: Mapping[Role, Path], device: torch.device
+) -> LoadedModel:
+    """A model that pretrain left behind, of an architecture that transformers runs, with its tokenizer."""
+    if role not in folders:
+        there: Role = next(iter(folders))
+        raise NamesError(
+            f"{source} holds a {there} and no {role}: a {there} cannot {_USES[role]}", "Give the folder of both."
+        )
+    folder = folders[role]
+    tokenizer = _read_tokenizer(folder / TOKENIZER_FILE, tokenizer_files.read_small(folder / TOKENIZER_FILE))
+    network = AnyNetwork(folder, role, device)
+    ids = _checked_ids(tokenizer, folder, network.vocabulary)
+    longest = max_length_of_folder(folder)
+    return LoadedModel(
+        source=as_source(source),
+        role=role,
+        head=PRETRAINING[role],
+        network=network,
+        tokenizer=tokenizer,
+        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        positions=int(longest) if longest else _UNBOUNDED,
+        notices=(),
     )
 
 
@@ -311,8 +344,6 @@ def _tokenizer(
     checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
 ) -> tuple[Tokenizer, tuple[str, ...]]:
     """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
-    from tokenizers import Tokenizer
-
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
     if checkpoint.scheme.described and options.vocab is None and (other := other_tokenizer(model.folder)):
@@ -330,13 +361,19 @@ def _tokenizer(
             # What is wrong with it is then an error, not a notice that there is none.
             options = replace(options, vocab=own)
         data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
+    return _read_tokenizer(path, data), notices
+
+
+def _read_tokenizer(path: Path, data: bytes) -> Tokenizer:
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_buffer(data)
     except Exception as error:
         raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return tokenizer, notices
+    return tokenizer
 
 
 def _made_of_vocabulary(
@@ -357,21 +394,20 @@ def _made_of_vocabulary(
     return data, (*notices, *told, *found.notices, *found.warnings)
 
 
-def _checked_ids(tokenizer: Tokenizer, model: Model) -> dict[str, int]:
+def _checked_ids(tokenizer: Tokenizer, folder: Path, rows: int) -> dict[str, int]:
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
     if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
+            f"the tokenizer of {folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
         )
-    if (highest := max(ids.values())) >= model.sizes.vocabulary:
+    if (highest := max(ids.values())) >= rows:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} has a piece of id {highest}, but the word embedding has "
-            f"{model.sizes.vocabulary} rows",
+            f"the tokenizer of {folder} has a piece of id {highest}, but the word embedding has {rows} rows",
             "This vocabulary belongs to another model.",
         )
     if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
         raise VocabularyError(
-            f"the tokenizer of {model.folder} reads [MASK] as {listing(read.tokens)}, not as one token",
+            f"the tokenizer of {folder} reads [MASK] as {listing(read.tokens)}, not as one token",
             "Give the model's vocabulary with --vocab.",
         )
     return ids

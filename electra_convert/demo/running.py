@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.network import Network
 from electra_convert.demo.text import EncodedText, Piece, Window, encode, windows
 from electra_convert.errors import CorruptFileError
+from electra_convert.schemes.mapping import Role
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +31,21 @@ class Row:
     types: Sequence[int]
 
 
+class Runs(Protocol):
+    """What computes a model's logits: network.Network says of what."""
+
+    role: Role
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def run(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Compute them."""
+
+
 @dataclass(frozen=True, repr=False)
 class Runner:
     """A model that can be run.
@@ -47,7 +62,7 @@ class Runner:
     """
 
     source: str | Path
-    network: Network
+    network: Runs
     tokenizer: Tokenizer
     special: Mapping[str, int]
     positions: int

@@ -32,6 +32,9 @@ ADDED_TOKENS_FILE = "added_tokens.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
 # Variables of a head that transformers has no place for.
 BESIDE_FILE = "answerable_head.safetensors"
+# A discriminator's head beside an encoder of any architecture, and how it computes.
+DETECTOR_FILE = "replaced_token_detection.safetensors"
+DETECTOR_RECORD = "replaced_token_detection.json"
 CONVERSION_FILE = "conversion.json"
 # What pretrain writes in its place; layout, step and hparams stand in it under the same keys.
 TRAINING_FILE = "training.json"

@@ -90,7 +90,7 @@ def write_models(state: TrainState, options: Options, described: Mapping[str, An
         NamesError: a weight is not finite.
         OutputError: it cannot be written.
     """
-    plan = plan_transformers(as_checkpoint(state), state.findings, tuple(state.networks), "safetensors", options, ())
+    plan = _planned(state, options)
     record = _record(state, described)
     files, records = _apart(plan.files)
 
@@ -101,6 +101,12 @@ def write_models(state: TrainState, options: Options, described: Mapping[str, An
 
     models = OutputPlan(plan.containers, files, plan.notices)
     write(models, folder, overwrite=True, finite=True, progress=None, inspect=write_records)
+
+
+def _planned(state: TrainState, options: Options) -> OutputPlan:
+    if state.plan is not None:
+        return state.plan()
+    return plan_transformers(as_checkpoint(state), state.findings, tuple(state.networks), "safetensors", options, ())
 
 
 def write_tensorflow(state: TrainState, options: Options, folder: Path) -> None:
@@ -135,7 +141,7 @@ def _record(state: TrainState, described: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
-        "variant": state.layout.name,
+        "variant": None if state.plan else state.layout.name,
         "step": state.step,
         "hparams": {key: value for key, value in (hparams.given if hparams else {}).items() if key not in LOCATIONS},
         **described,

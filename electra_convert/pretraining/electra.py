@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
@@ -142,7 +143,7 @@ class Electra(Objective):
         maskable = ~torch.isin(ids, self._ignored)
         counts = (maskable.sum(dim=1, keepdim=True) * self.mask_prob).ceil()
         order = torch.rand(ids.shape, device=ids.device).masked_fill(~maskable, -1.0)
-        width = min(ids.shape[1], int(-(-ids.shape[1] * self.mask_prob // 1)))
+        width = ceil(ids.shape[1] * self.mask_prob)
         positions = order.topk(width, dim=1).indices
         weights = torch.arange(width, device=ids.device) < counts
         uniforms = torch.rand((3, *positions.shape), device=ids.device)

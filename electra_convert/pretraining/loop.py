@@ -150,7 +150,9 @@ class _Steps:
     ) -> None:
         electra = Electra(state.networks, settings)
         self._parameters = list(electra.parameters())
-        looked_up = only_looked_up(state.networks.values()) if settings.clip_norm == "per_token" else []
+        # Google's way is that of its own models, whose softmax is known to have the table or not.
+        per_token = settings.clip_norm == "per_token" and state.plan is None
+        looked_up = only_looked_up(state.networks.values()) if per_token else []
         self._token_norms = TokenNorms(looked_up) if looked_up else None
         # As a part of what is prepared its gradient is shared between processes.
         electra.add_module("token_norms", self._token_norms)

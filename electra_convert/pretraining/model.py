@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from electra_convert.frameworks import import_transformers
+from electra_convert.pretraining.architectures import Discriminator, takes_segments
 from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.pretraining.objective import Masked, Objective, Outputs
 from electra_convert.pretraining.options import Settings
@@ -37,10 +38,9 @@ class Tensors(NamedTuple):
         """What both models are given beside ids."""
         return {"attention_mask": self.attention_mask, "token_type_ids": self.segment_ids}
 
-    @property
-    def masked(self) -> Masked:
+    def masked(self, inputs: Mapping[str, torch.Tensor | None]) -> Masked:
         """The batch as the objective takes it."""
-        return Masked(self.input_ids, self.masked_ids, self.positions, self.weights, self.sample, self.inputs)
+        return Masked(self.input_ids, self.masked_ids, self.positions, self.weights, self.sample, inputs)
 
 
 class Electra(Objective):
@@ -60,10 +60,19 @@ class Electra(Objective):
             temperature=settings.temperature,
             disallow_correct=settings.disallow_correct,
         )
+        self._of_any_architecture = any(isinstance(network, Discriminator) for network in networks.values())
+        self._segments = takes_segments(networks)
 
     def forward(self, batch: Tensors) -> Outputs:
         """Predict the masked tokens, sample replacements, and tell them from the originals."""
-        return self.losses(batch.masked)
+        return self.losses(batch.masked(self.inputs_of(batch)))
+
+    def inputs_of(self, batch: Tensors) -> dict[str, torch.Tensor | None]:
+        """What both models are given beside ids: models of any architecture what all have in common."""
+        if not self._of_any_architecture:
+            return batch.inputs
+        mask = None if batch.attention_mask is None else batch.attention_mask[:, 0, 0].long()
+        return {"attention_mask": mask, **({"token_type_ids": batch.segment_ids} if self._segments else {})}
 
 
 def make_networks(configs: Mapping[Role, Mapping[str, Any]], layout: Layout, attention: str) -> dict[Role, nn.Module]:

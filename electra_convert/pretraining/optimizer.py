@@ -20,7 +20,6 @@ _STEP = float(1 << 40)
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-6
 _CLIP_NORM = 1.0
-_NOT_DECAYED = ("LayerNorm", "layer_norm", "bias")
 # AdamW's names of the slots, in the order of SLOT_NAMES.
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -43,9 +42,9 @@ def learning_rate(settings: Settings, step: int) -> float:
     return float(rate)
 
 
-def is_decayed(name: str) -> bool:
-    """Whether weight decay applies to a parameter: to all but layer normalisations and biases."""
-    return not any(part in name for part in _NOT_DECAYED)
+def is_decayed(parameter: torch.nn.Parameter) -> bool:
+    """Whether weight decay applies to a parameter: to all but layer normalisations and biases, which are vectors."""
+    return parameter.ndim > 1
 
 
 def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], weight_decay_rate: float) -> torch.optim.AdamW:
@@ -58,8 +57,8 @@ def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], weight_decay_ra
     Returns:
         The optimiser; its learning rate is 0 until set_learning_rate.
     """
-    decayed = [parameter for name, parameter in parameters.items() if is_decayed(name)]
-    others = [parameter for name, parameter in parameters.items() if not is_decayed(name)]
+    decayed = [parameter for parameter in parameters.values() if is_decayed(parameter)]
+    others = [parameter for parameter in parameters.values() if not is_decayed(parameter)]
     groups = [{"params": decayed, "weight_decay": weight_decay_rate}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, eps=_EPSILON, fused=True)
     for parameter in parameters.values():

@@ -12,6 +12,15 @@ from typing import Any, Literal
 from electra_convert.config.hparams import Hparams, read_hparams
 from electra_convert.config.keys import CLIP_NORMS, IGNORED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
+from electra_convert.pretraining.designs import (
+    Design,
+    Given,
+    completed,
+    hparams_of,
+    of_any_architecture,
+    read_designs,
+)
+from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 ModelSize = Literal["small", "base", "large"]
@@ -50,6 +59,8 @@ class PretrainOptions:
     """
 
     hparams: str | Path | Mapping[str, Any] | None = None
+    generator: Given | None = None
+    discriminator: Given | None = None
     model_size: ModelSize | None = None
     steps: int | None = None
     epochs: float | None = None
@@ -95,6 +106,8 @@ class PretrainOptions:
             )
         if self.init_from is not None and self.train_vocab is not None:
             raise UsageError("--train-vocab does not go with --init-from, whose embeddings have a vocabulary already")
+        if self.init_from is not None and (self.generator is not None or self.discriminator is not None):
+            raise UsageError("--generator and --discriminator make new models, and --init-from has models already")
         alone = next((name for name in _OF_A_START if getattr(self, name) and self.init_from is None), None)
         if alone is not None:
             raise UsageError(f"{_flag(alone)} goes with --init-from")
@@ -156,11 +169,17 @@ class PretrainOptions:
 
     @property
     def given_hparams(self) -> Hparams:
-        """The hparams that the models and the training go by: of --hparams, and of options of their own, which count.
+        """The hparams that the models and the training go by: of --hparams, and of options of their own, which count;
+        configurations that hparams can make among them.
 
         Raises:
-            ConfigError: they are no hparams.
+            ConfigError: they are no hparams, or two of them disagree.
         """
+        hparams, designs = self._own_hparams, read_designs(self.generator, self.discriminator)
+        return hparams if of_any_architecture(designs, hparams) else hparams_of(designs, hparams)
+
+    @property
+    def _own_hparams(self) -> Hparams:
         stated = self.stated_hparams
         kept = {key: value for key, value in stated.given.items() if key not in IGNORED or key in TRAINING}
         given = {**kept, **{key: value for _, key, value in self.shortcuts}}
@@ -174,6 +193,20 @@ class PretrainOptions:
                 )
             given.setdefault("max_seq_length", self.extend_positions)
         return replace(stated, given=given)
+
+    @property
+    def designs(self) -> dict[Role, Design]:
+        """The configurations of models that no hparams make; empty where hparams make them.
+
+        Raises:
+            ConfigError: they are none, do not go with the hparams, or Google's code has no such models to export.
+        """
+        hparams, designs = self._own_hparams, read_designs(self.generator, self.discriminator)
+        if (reason := of_any_architecture(designs, hparams)) is None:
+            return {}
+        if self.export_tf:
+            raise ConfigError(f"--export tf cannot be had: {reason}", "Leave it out.")
+        return completed(designs, hparams)
 
 
 def _flag(name: str) -> str:

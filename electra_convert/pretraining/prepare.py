@@ -6,7 +6,7 @@ Imports no framework, and writes nothing but the cache of the corpus.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
+from electra_convert.pretraining.designs import Design
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.schedule import schedule_notes, schedule_warnings, scheduled
@@ -78,6 +79,15 @@ class Preparation:
         }
 
     @property
+    def designs(self) -> dict[Role, dict[str, Any]]:
+        """The configurations of models of any architecture, as they were given; empty for Google's ELECTRA."""
+        return {
+            role: {key: value.value for key, value in config.values.items()}
+            for role, config in self.findings.configs.items()
+            if "model_type" in config.values
+        }
+
+    @property
     def hparams(self) -> dict[str, Any]:
         """All hparams that were stated."""
         return dict(self.findings.hparams.given) if self.findings.hparams else {}
@@ -91,12 +101,14 @@ class Decided:
         pieces: the vocabulary.
         hparams: all that were stated.
         origins: where each value of each model's configuration came from.
+        designs: the configurations of models of any architecture.
         new_pieces: how many pieces were appended to the vocabulary.
     """
 
     pieces: WordPieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
+    designs: Mapping[Role, Design]
     new_pieces: int
 
 
@@ -122,6 +134,7 @@ def prepare(
     given = options.given_hparams
     hparams = _with_own(run_hparams(given, start, decided.hparams if decided else None))
     training_settings(hparams)
+    designs = options.designs or (decided.designs if decided else {})
     cache, column = options.cache or default_cache(), parse_column(options.text_column)
     _require_vocabulary(options, start, decided)
     new_pieces = decided.new_pieces if decided else 0
@@ -142,11 +155,12 @@ def prepare(
             pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
             hparams = _with_vocabulary(hparams, pieces)
             layout = LAYOUTS[hparams.layout or "default"]
-            findings = _designed_models(hparams, layout)
+            findings = _given_models(designs, hparams) if designs else _designed_models(hparams, layout)
         if decided is not None:
             findings = _with_origins(findings, decided.origins)
         settings = training_settings(hparams)
-        _check_models(settings, findings, start)
+        if not designs:
+            _check_models(settings, findings, start)
         if options.export_tf:
             # Told before a run of days, and not at its end.
             check_expressible(findings.configs, layout)
@@ -199,6 +213,7 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
         "extend_vocabulary": preparation.new_pieces or None,
         "extend_positions": options.extend_positions,
         "reset_optimizer": options.reset_optimizer,
+        **({"models": preparation.designs} if preparation.designs else {}),
         "corpus": _described(preparation.corpus),
         "eval_corpus": preparation.evaluated and _described(preparation.evaluated),
     }
@@ -227,6 +242,14 @@ def _designed_models(hparams: Hparams, layout: Layout) -> Findings:
         values = {**DEFAULTS, **hparams.expected(network.role, layout.shares_config)}
         require_possible(network.role, values, hparams.origin)
         configs[network.role] = Resolved({key: Value(value, "hparams") for key, value in values.items()}, ())
+    return Findings(configs, hparams, {}, ())
+
+
+def _given_models(designs: Mapping[Role, Design], hparams: Hparams) -> Findings:
+    configs: dict[Role, Resolved] = {
+        role: Resolved({key: Value(value, f"--{role}") for key, value in design.items()}, ())
+        for role, design in designs.items()
+    }
     return Findings(configs, hparams, {}, ())
 
 
@@ -357,11 +380,22 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)
+    for line in _stated_sizes(preparation):
+        reporter.noticed(line)
     _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
     if preparation.evaluated is not None:
         _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
     if preparation.start and not preparation.start.is_own:
         _tell_of_rows(preparation, options, reporter)
+
+
+def _stated_sizes(preparation: Preparation) -> Iterator[str]:
+    """A config.json states the size of another vocabulary than the one that new models are made for."""
+    size = len(preparation.pieces.vocabulary)
+    for role, design in preparation.designs.items():
+        stated = design.get("vocab_size", size)
+        if stated != size:
+            yield f"The vocabulary has {size:,} pieces, and so have the models; --{role} states {stated:,}."
 
 
 def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: Reporter) -> None:

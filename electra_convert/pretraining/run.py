@@ -23,6 +23,7 @@ from electra_convert.errors import (
     warn_caller,
     with_arguments,
 )
+from electra_convert.formats.names import DETECTOR_RECORD
 from electra_convert.frameworks import (
     import_accelerate,
     import_matplotlib_figure,
@@ -122,6 +123,8 @@ def pretrain(
     max_length: int | None = None,
     save_steps: int | None = None,
     hparams: str | Path | Mapping[str, Any] | None = None,
+    generator: str | Path | Mapping[str, Any] | None = None,
+    discriminator: str | Path | Mapping[str, Any] | None = None,
     init_from: str | Path | None = None,
     init_generator: str | Path | None = None,
     extend_vocabulary: str | Path | None = None,
@@ -178,6 +181,9 @@ def pretrain(
         max_length: tokens a sequence, special ones included; 128 by default.
         save_steps: steps from one checkpoint to the next; 1,000 by default.
         hparams: all hparams of run_pretraining.py: a dictionary, JSON, or a file that holds it.
+        generator: the generator's configuration: a config.json of transformers, of any architecture that has a masked
+            language model, or sizes such as {"embedding_size": 128, "hidden_size": 64, "num_hidden_layers": 12}.
+        discriminator: the discriminator's, of any architecture that has an encoder.
         init_from: a checkpoint to start from, hf:// addresses included; one with optimiser slots is continued.
         init_generator: a generator to go with the discriminator, or encoder, that init_from is.
         extend_vocabulary: a file of new pieces, or a longer vocabulary, for which rows are added to init_from's.
@@ -206,6 +212,8 @@ def pretrain(
     """
     options = PretrainOptions(
         hparams=hparams,
+        generator=generator,
+        discriminator=discriminator,
         model_size=model_size,
         steps=steps,
         epochs=epochs,
@@ -323,7 +331,7 @@ def _run(
     from electra_convert.pretraining.checkpoints import latest
     from electra_convert.pretraining.loop import evaluate_alone, train
     from electra_convert.pretraining.run_files import RunFiles
-    from electra_convert.pretraining.train_state import begin, make_state
+    from electra_convert.pretraining.train_state import begin, begin_any, make_state
 
     accelerator = _accelerator(options)
     first = bool(accelerator.is_main_process)
@@ -335,7 +343,9 @@ def _run(
         saved, damaged = latest(output / CHECKPOINTS) if options.resume else (None, [])
         for line in damaged:
             told.warned(line)
-        start = stack.enter_context(opened(saved.models if saved else None, options))
+        # A checkpoint of models of any architecture is read once these are made.
+        any_models = saved is not None and (saved.models / "discriminator" / DETECTOR_RECORD).is_file()
+        start = None if any_models else stack.enter_context(opened(saved.models if saved else None, options))
         standing = identity(output) if options.overwrite else None
         if options.resume and first:
             stack.enter_context(locked(output))
@@ -345,8 +355,12 @@ def _run(
         with accelerator.main_process_first():
             preparation = _prepared(places, output, options, start, told, accelerator)
             _check_split(preparation, options, accelerator)
-            state = make_state(preparation, accelerator.device, options.compile)
-            begin(state, preparation.start, preparation.settings, options, told)
+            state = make_state(preparation, accelerator.device, options.compile, options.seed)
+            if preparation.designs:
+                folder, step = (saved.models, saved.step) if saved else (None, 0)
+                begin_any(state, folder, step, preparation.settings, told)
+            else:
+                begin(state, preparation.start, preparation.settings, options, told)
             new = None
             if first and not options.resume:
                 how = _computed(options, accelerator)

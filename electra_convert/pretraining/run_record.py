@@ -79,7 +79,12 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
         tuple(record.get("added_tokens", ())),
     )
     pieces = WordPieces(read_vocabulary(output / VOCABULARY_FILE), settings)
-    return record, Decided(pieces, record["hparams"], record["origins"], record.get("extend_vocabulary") or 0)
+    designs = record.get("models", {})
+    if not isinstance(designs, dict) or not all(isinstance(design, dict) for design in designs.values()):
+        raise CorruptFileError(f"{path} has models of another kind", "It is damaged; --overwrite starts anew.")
+    return record, Decided(
+        pieces, record["hparams"], record["origins"], designs, record.get("extend_vocabulary") or 0
+    )
 
 
 def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:

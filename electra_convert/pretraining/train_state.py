@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,15 @@ import torch
 from torch import nn
 
 from electra_convert.checkpoint import Checkpoint, Model
+from electra_convert.config.hparams import Hparams
 from electra_convert.config.sources import Findings
+from electra_convert.conversion.plan import OutputPlan
 from electra_convert.errors import NamesError, TrainingError
+from electra_convert.pretraining.architectures import make_pair, shared_lines
 from electra_convert.pretraining.batches import weights_seed
 from electra_convert.pretraining.dropout import ATTENTION
 from electra_convert.pretraining.model import config_of, initialise, make_networks, named_weights
+from electra_convert.pretraining.model_folders import plan_folders, restore
 from electra_convert.pretraining.optimizer import make_optimizer, moments_of
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.prepare import Preparation
@@ -44,6 +48,7 @@ class TrainState:
         findings: their configurations, and the hparams of the run.
         step: the global step they are at.
         pending: losses of the last steps, which have not been reported yet.
+        plan: lays out models of any architecture; None where they are Google's ELECTRA.
     """
 
     networks: Mapping[Role, nn.Module]
@@ -52,18 +57,66 @@ class TrainState:
     findings: Findings
     step: int = 0
     pending: Losses = field(default_factory=list)
+    plan: Callable[[], OutputPlan] | None = None
 
 
-def make_state(preparation: Preparation, device: torch.device, compiled: bool) -> TrainState:
-    """Make the models of a run on a device, their weights not yet set, and their optimiser, its moments zero."""
+def make_state(preparation: Preparation, device: torch.device, compiled: bool, seed: int = 0) -> TrainState:
+    """Make the models of a run on a device, and their optimiser, its moments zero.
+
+    Args:
+        preparation: what the run is decided by.
+        device: where it is computed.
+        compiled: whether it is by torch.compile.
+        seed: of the weights of models of any architecture; those of Google's ELECTRA are not set yet.
+    """
     own_dropout = device.type == "cpu" and not compiled
-    networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
+    if preparation.designs:
+        networks = _any_networks(preparation, own_dropout, seed)
+    else:
+        networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
     for network in networks.values():
         network.to(device)
     named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
     optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)
-    return TrainState(networks, optimizer, preparation.layout, preparation.findings)
+    state = TrainState(networks, optimizer, preparation.layout, preparation.findings)
+    if preparation.designs:
+        length = preparation.settings.max_seq_length
+        state.plan = partial(plan_folders, networks, optimizer, preparation.pieces, length)
+    return state
+
+
+def _any_networks(preparation: Preparation, own_dropout: bool, seed: int) -> dict[Role, nn.Module]:
+    return make_pair(
+        preparation.designs,
+        preparation.pieces.vocabulary.ids,
+        preparation.settings.max_seq_length,
+        bool(Hparams(preparation.hparams, "")["untied_generator_embeddings"]),
+        weights_seed(seed),
+        own_dropout,
+    )
+
+
+def begin_any(state: TrainState, saved: Path | None, step: int, settings: Settings, reporter: Reporter) -> None:
+    """Give models of any architecture what they begin with: as they were made, or as a run's checkpoint has them.
+
+    Args:
+        state: as make_state makes it; filled in place.
+        saved: the folder of the checkpoint's models, None for a new run.
+        step: the checkpoint's.
+        settings: the training hparams.
+        reporter: told where it begins.
+
+    Raises:
+        NamesError: the checkpoint's weights are not the state's.
+        CorruptFileError: a tensor failed its container's checks.
+    """
+    for line in shared_lines(state.networks) if saved is None else ():
+        reporter.noticed(line)
+    if saved is not None:
+        restore(saved, state.networks, state.optimizer)
+        state.step = step
+        reporter.noticed(f"The run continues at step {step} of {settings.num_train_steps}.")
 
 
 def begin(

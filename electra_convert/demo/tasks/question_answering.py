@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.demo.network import Network
 from electra_convert.demo.running import Row, Runner
 from electra_convert.demo.scoring import sigmoid
 from electra_convert.demo.tasks.task import Asked, Field, Other, Page, Task, shortened
@@ -179,6 +180,8 @@ def _laid(runner: Runner, asked: Asked) -> tuple[int, EncodedText, tuple[Window,
 
 def _outputs(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
     """Of each row the logits of starts and ends, [length, 2], and that there is no answer."""
+    # No other has a head of a task.
+    assert isinstance(runner.network, Network)
     for batch in runner.batches(rows):
         ends, nones = runner.network.read(*batch)
         runner.checked(ends)
