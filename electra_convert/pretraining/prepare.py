@@ -28,7 +28,7 @@ from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_
 from electra_convert.pretraining.designs import Design
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
-from electra_convert.pretraining.schedule import schedule_notes, schedule_warnings, scheduled
+from electra_convert.pretraining.schedule import scheduled, tell_of_schedule
 from electra_convert.pretraining.starting.models import found_models, pieces_of, require_possible, run_hparams
 from electra_convert.pretraining.starting.rows import extended_pieces, with_pieces, with_positions
 from electra_convert.pretraining.starting.start import Start
@@ -173,19 +173,21 @@ def prepare(
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
             evaluated = open_corpus(files, how, cache, reporter.tokenised)
-    begins = decided is None and (start is None or options.reset_optimizer or start.checkpoint.slot_state == "none")
+    begins = decided is None and _begins_anew(start, options)
     trained_on = len(corpus) - held_apart(len(corpus), options.held_out_share)
-    findings = scheduled(findings, options, trained_on, begins)
+    findings = scheduled(findings, settings, options, trained_on, begins)
     assert findings.hparams is not None
     settings = training_settings(findings.hparams)
     preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated)
     _tell(preparation, given, options, reporter)
     if not options.evaluate_only:
-        for line in schedule_notes(settings, findings, given, options, trained_on):
-            reporter.noticed(line)
-        for line in schedule_warnings(settings, trained_on):
-            reporter.warned(line)
+        tell_of_schedule(settings, findings, given, options, trained_on, reporter)
     return preparation
+
+
+def _begins_anew(start: Start | None, options: PretrainOptions) -> bool:
+    """Whether a run has a schedule of its own, and does not go on with another's."""
+    return start is None or options.reset_optimizer or start.checkpoint.slot_state == "none"
 
 
 def _require_sequence(corpus: Corpus, how: Tokenisation) -> None:

@@ -419,7 +419,7 @@ def _end_told(output: Path) -> Iterator[None]:
         raise
     except NotFiniteError as error:
         last = last_step(output / CHECKPOINTS)
-        anew = "start anew with a lower --learning-rate or a longer --warmup-steps"
+        anew = "start anew with a lower --learning-rate or a longer warm-up"
         raise TrainingError(
             error.message,
             f"The run had no checkpoint yet, so that nothing of it is left; {anew}."
