@@ -43,10 +43,10 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m compileall -q electra_convert
 	touch $@
 
+# electra-pytorch's metadata ask for transformers 3; what it imports is torch alone.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[dev]'
-	# Its metadata ask for transformers 3; what it imports is torch alone.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps electra-pytorch==0.1.2
 	$(BIN)/python -m compileall -q electra_convert
 	touch $@ $(VENV)/.all

@@ -29,6 +29,7 @@ from electra_convert.pretraining.loop import train
 from electra_convert.pretraining.model import initialise, make_networks
 from electra_convert.pretraining.optimizer import make_optimizer
 from electra_convert.pretraining.options import PretrainOptions, training_settings
+from electra_convert.pretraining.tables import use_table
 from electra_convert.pretraining.train_state import TrainState
 from electra_convert.schemes.layouts import LAYOUTS
 
@@ -79,6 +80,9 @@ def own_rate(options: argparse.Namespace, accelerator: object) -> tuple[Callable
     own_dropout = accelerator.device.type == "cpu" and not options.compile
     networks = make_networks(configs, LAYOUTS["default"], ATTENTION if own_dropout else "sdpa")
     initialise(networks, weights_seed(0))
+    if not options.compile:
+        for network in networks.values():
+            use_table(network)
     settings = training_settings(
         Hparams({**hparams.given, "num_train_steps": options.steps, "save_checkpoints_steps": 1 << 30}, "benchmark")
     )

@@ -151,6 +151,11 @@ GUIDE = Guide(
     help="Compute each batch in this many parts, to save memory.",
 )
 @click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    help="Compute each batch in as many parts as keep a process below this, such as 2GB.",
+)
+@click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
@@ -181,12 +186,14 @@ def command(
     export: str | None,
     init_from: str | Path | None,
     time_limit: str | None,
+    memory_limit: str | None,
     init_generator: str | Path | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of PretrainOptions, and hparams
 ) -> None:
     """Pretrain an ELECTRA generator and discriminator on CORPUS, and keep the run in the folder OUTPUT."""
+    from electra_convert.conversion.options import read_size
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.pauses import read_duration
@@ -199,6 +206,7 @@ def command(
         export_tf=export == "tf",
         init_from=None if init_from is None else local_source(init_from),
         time_limit=read_duration(time_limit),
+        memory_limit=read_size(memory_limit),
         init_generator=None if init_generator is None else local_source(init_generator),
         **given,
     )

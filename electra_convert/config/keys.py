@@ -91,8 +91,8 @@ TRAINING: Mapping[str, Any] = {
 
 # Those of pretraining here that Google's code does not know, with their defaults; they are not written where it would
 # read them.
-OWN: Mapping[str, Any] = {"clip_norm": "per_token"}
-_BEFORE_OWN: Mapping[str, Any] = {"clip_norm": "summed"}
+OWN: Mapping[str, Any] = {"clip_norm": "per_token", "sampled_softmax": 0, "sampled_replacements": "full"}
+_BEFORE_OWN: Mapping[str, Any] = {**OWN, "clip_norm": "summed"}
 
 # Those that are true or false.
 SWITCHES = frozenset(
@@ -103,7 +103,11 @@ SWITCHES = frozenset(
 SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
 
 _SWITCH = "true or false"
-CLIP_NORMS = ("per_token", "summed")
+# Those that are one of a few words.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "clip_norm": ("per_token", "summed"),
+    "sampled_replacements": ("full", "candidates"),
+}
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
     "max_position_embeddings type_vocab_size".split()
@@ -194,8 +198,10 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
     if key == "hidden_act":
         known = value is None or (isinstance(value, str) and activation(value) in ACTIVATIONS)
         return "a name (google-research/electra knows gelu, relu, tanh and linear)", known
-    if key == "clip_norm":
-        return " or ".join(CLIP_NORMS), value in CLIP_NORMS
+    if key in CHOICES:
+        return " or ".join(CHOICES[key]), value in CHOICES[key]
+    if key == "sampled_softmax":
+        return "a whole number from 0 up", isinstance(value, int) and number and value >= 0
     if key in _INTEGERS:
         whole = isinstance(value, int) and number and 0 < value < 1 << 31
         return "a positive whole number", whole or (key == "embedding_size" and value is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,16 @@ class AnyNetwork:
                 values = step(values)
             logits = values.squeeze(-1) if self.role == "discriminator" else values
         return np.asarray(logits.float().cpu().numpy())
+
+    def at(
+        self,
+        places: Sequence[int],
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+    ) -> Iterator[NDArray[np.float32]]:
+        """Give the logits at some places of one sequence, all of which transformers computes."""
+        yield from self.run(input_ids, attention_mask, token_type_ids)[0, list(places)]
 
 
 def _step(step: Any, weights: Mapping[str, Any], functions: Any, path: Path) -> Any:  # noqa: ANN401 - of the record

@@ -120,7 +120,7 @@ class LoadedModel(Runner):
     def logits_at(self, text: EncodedText, places: Sequence[int]) -> Iterator[NDArray[np.float32]]:
         """Give the generator's logits, [vocabulary], at some pieces of a text, in their order.
 
-        Window by window: of a long text with many masks, all logits at once fill memory.
+        Piece by piece: of a text with many masks and a large vocabulary, all logits at once fill memory.
         """
         self._require("generator")
         for window in self.windows(text):
@@ -128,7 +128,8 @@ class LoadedModel(Runner):
             inside = [place - window.start + 1 for place in places if window.first <= place < window.last]
             if inside:
                 row = self.row(text.pieces[window.start : window.stop])
-                yield from self.checked(next(self.logits([row]))[inside])
+                [batch] = self.batches([row])
+                yield from map(self.checked, self.network.at(inside, *batch))
 
     def _filled(self, text: str, count: int) -> tuple[Filling, ...]:
         encoded = self.encode(text)

@@ -7,7 +7,7 @@ it to what Google's code computed, and to transformers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -138,6 +138,29 @@ class Network:
             hidden, _, _ = self._encode(input_ids, attention_mask, token_type_ids)
             logits = self._head(hidden)
         return np.asarray(logits.cpu().numpy())
+
+    def at(
+        self,
+        places: Sequence[int],
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+    ) -> Iterator[NDArray[np.float32]]:
+        """Compute the logits at some places of one sequence, one after the other: the head sees nothing else.
+
+        Args:
+            places: which of the sequence's tokens.
+            input_ids: as of run with a batch of one, and so are the others.
+
+        Yields:
+            What run gives at each of the places; [vocabulary] of a generator.
+        """
+        with self._torch.inference_mode():
+            hidden, _, _ = self._encode(input_ids, attention_mask, token_type_ids)
+        for place in places:
+            with self._torch.inference_mode():
+                logits = self._head(hidden[:, place])
+            yield np.asarray(logits[0].cpu().numpy())
 
     def read(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]

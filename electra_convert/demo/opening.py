@@ -169,6 +169,11 @@ def load(
     """open_model, its errors in the words of the command line."""
     place = usable_device(device, role)
     if any_architecture := folders_of(local_source(source)):
+        if (generator, options, hparams, config, fine_tuned) != (None, TokenizerOptions(), None, None, FineTuned()):
+            raise UsageError(
+                f"{source} is as pretrain left it, with a tokenizer and a configuration that no option changes",
+                "Give the model alone, and for which role.",
+            )
         return _of_any_architecture(source, role, any_architecture, place)
     with _opened(source, generator, fine_tuned.task) as checkpoint:
         model = _required(checkpoint, role)

@@ -45,6 +45,15 @@ class Runs(Protocol):
     ) -> NDArray[np.float32]:
         """Compute them."""
 
+    def at(
+        self,
+        places: Sequence[int],
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+    ) -> Iterator[NDArray[np.float32]]:
+        """Compute them at some places of one sequence, one after the other."""
+
 
 @dataclass(frozen=True, repr=False)
 class Runner:

@@ -8,17 +8,18 @@ draw one twice and then mask fewer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.pretraining.candidates import Candidates, draw_candidates
 from electra_convert.pretraining.corpus.cache import Corpus, Inputs
 from electra_convert.pretraining.options import Settings
 
 # Streams of random numbers that one seed gives, kept apart by their first number.
-_HELD_OUT, _ORDER, _TRAINING, _EVALUATION, _DROPOUT, _WEIGHTS = range(6)
+_HELD_OUT, _ORDER, _TRAINING, _EVALUATION, _DROPOUT, _WEIGHTS, _CANDIDATES = range(7)
 # The share of the chosen tokens that become [MASK]; the rest stay and are predicted all the same.
 _REPLACED = 0.85
 _NEVER_MASKED = ("[CLS]", "[SEP]", "[MASK]", "[PAD]")
@@ -53,6 +54,7 @@ class Batch:
         positions: [batch, predictions] int64, the chosen columns; 0 where weights are 0.
         weights: [batch, predictions] float32, 1 for a chosen token and 0 for filling.
         sample: [batch, predictions] float32 in [0, 1), what sampling goes by.
+        candidates: what stands for the vocabulary in the generator's loss; None for all of it.
     """
 
     inputs: Inputs
@@ -60,6 +62,20 @@ class Batch:
     positions: NDArray[np.int64]
     weights: NDArray[np.float32]
     sample: NDArray[np.float32]
+    candidates: Candidates | None = None
+
+    def parts(self, rows: int) -> Iterator[Batch]:
+        """The batch in parts of so many sequences at most."""
+        for first in range(0, len(self.positions), rows):
+            part = slice(first, first + rows)
+            yield Batch(
+                inputs=self.inputs.rows(part),
+                masked_ids=self.masked_ids[part],
+                positions=self.positions[part],
+                weights=self.weights[part],
+                sample=self.sample[part],
+                candidates=self.candidates,
+            )
 
 
 class Batches:
@@ -72,6 +88,7 @@ class Batches:
         seed: what every draw follows from.
         held_out: the share of sequences kept for evaluation.
         evaluated: sequences of their own to evaluate on instead.
+        vocabulary: the rows of the embeddings, where they are more than the pieces.
     """
 
     def __init__(
@@ -82,6 +99,7 @@ class Batches:
         seed: int,
         held_out: float,
         evaluated: Corpus | None = None,
+        vocabulary: int | None = None,
     ) -> None:
         self._corpus, self._ids, self._settings, self._seed = corpus, ids, settings, seed
         count = len(corpus)
@@ -91,8 +109,9 @@ class Batches:
         self._evaluated = corpus if evaluated is None else evaluated
         if evaluated is not None:
             self._held_out = np.arange(len(evaluated), dtype=np.uint32)
+        self._vocabulary = vocabulary or len(ids)
         self._order = lru_cache(maxsize=2)(self._order_of_epoch)
-        self._log_frequencies = lru_cache(maxsize=1)(self._log_frequencies_of)
+        self._candidates = lru_cache(maxsize=2)(self._candidates_of_step)
 
     @property
     def sequences(self) -> tuple[int, int]:
@@ -104,25 +123,17 @@ class Batches:
         """How many batches an evaluation has."""
         return min(self._settings.num_eval_steps, -(-len(self._held_out) // self._settings.eval_batch_size))
 
-    def _log_frequencies_of(self, vocabulary: int) -> NDArray[np.float64]:
+    @cached_property
+    def log_frequencies(self) -> NDArray[np.float64]:
+        """[vocabulary] the log of each token's share among those of the corpus that may be masked.
+
+        Each is counted once more than it occurs. Those that are never masked have 0, as what is everywhere.
+        """
         never = [self._ids[token] for token in _NEVER_MASKED]
-        counts = self._corpus.counts(vocabulary) + 1
+        counts = self._corpus.counts(self._vocabulary) + 1
         counts[never] = 0
         shares = np.where(counts, counts / counts.sum(), 1.0)
         return np.log(shares)
-
-    def log_frequencies(self, vocabulary: int) -> NDArray[np.float64]:
-        """The log of each token's share among those of the corpus that may be masked.
-
-        Each is counted once more than it occurs. Those that are never masked have 0, as what is everywhere.
-
-        Args:
-            vocabulary: how many tokens there are, those of no piece included.
-
-        Returns:
-            [vocabulary], of which the first call reads the whole corpus.
-        """
-        return self._log_frequencies(vocabulary)
 
     def training(self, step: int, part: slice) -> Batch:
         """Part of the train_batch_size sequences of a step; their masks do not depend on the part.
@@ -137,15 +148,21 @@ class Batches:
         epochs, within = np.divmod(places, len(self._training))
         indices = np.array([self._order(int(epoch))[place] for epoch, place in zip(epochs, within, strict=True)])
         inputs = self._corpus.read(indices.astype(np.int64))
-        return mask(inputs, draws.rows(part), self._ids, self._settings)
+        return replace(mask(inputs, draws.rows(part), self._ids, self._settings), candidates=self._candidates(step))
 
     def evaluation(self) -> Iterator[Batch]:
-        """The batches of held-out sequences, the same every time."""
+        """The batches of held-out sequences, the same every time, and all of the vocabulary."""
         size = self._settings.eval_batch_size
         for number in range(self.evaluations):
             indices = self._held_out[number * size : (number + 1) * size].astype(np.int64)
             draws = draw(np.random.default_rng((_EVALUATION, self._seed, number)), len(indices), self._settings)
             yield mask(self._evaluated.read(indices), draws, self._ids, self._settings)
+
+    def _candidates_of_step(self, step: int) -> Candidates | None:
+        if not self._settings.sampled_softmax:
+            return None
+        random = np.random.default_rng((_CANDIDATES, self._seed, step))
+        return draw_candidates(random, self._settings.sampled_softmax, self._vocabulary)
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.uint32]:
         return self._training[_shuffled(len(self._training), (_ORDER, self._seed, epoch))]

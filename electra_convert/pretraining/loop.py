@@ -17,12 +17,14 @@ from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
 from electra_convert.pretraining.google_metrics import Counts, GoogleTally
+from electra_convert.pretraining.memory import resident
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.pauses import ENDS, Pause, Pauses
+from electra_convert.pretraining.sampled_softmax import SharedCandidates
 from electra_convert.pretraining.token_norms import TokenNorms, only_looked_up
 from electra_convert.pretraining.train_state import Losses, TrainState
 
@@ -89,7 +91,7 @@ def train(
                 hooks.report(done, state.pending, watch.pace)
                 state.pending = []
             if saves or last:
-                _evaluate(steps.model, state, batches, settings, accelerator, hooks)
+                _evaluate(steps.model, state, batches, settings, options, accelerator, hooks)
             if saves or last or pause:
                 hooks.save(state)
                 pauses.saved()
@@ -212,6 +214,43 @@ class _Steps:
         return losses
 
 
+def trial(
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401
+) -> Callable[[int], int]:
+    """What computes gradients of some sequences, forgets them, and tells the bytes in use at the most.
+
+    Those after the forward pass, when all that the gradients need is kept, and the gradients, which come last.
+    """
+    electra = Electra(state.networks, settings).train()
+    gradients = sum(int(weight.nbytes) for weight in electra.parameters())
+    device = accelerator.device
+
+    def used(sequences: int) -> int:
+        batch = batches.training(0, slice(0, sequences))
+        # What padding needs beside.
+        tensors = on_device(batch, device)._replace(attention_mask=_mask_of(batch, device))
+        with torch.random.fork_rng(), accelerator.autocast():
+            masked_lm, disc = _summed(electra(tensors), tensors)
+        kept = resident(device) + gradients
+        torch.autograd.backward(settings.gen_weight * masked_lm + settings.disc_weight * disc)
+        electra.zero_grad()
+        return max(kept, resident(device))
+
+    return used
+
+
+def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator: Any) -> int:  # noqa: ANN401
+    """Where a batch is trained on in parts, to save memory, evaluation takes no larger ones."""
+    if options.accumulate == 1:
+        return settings.eval_batch_size
+    part: int = settings.train_batch_size // (accelerator.num_processes * options.accumulate)
+    return part
+
+
 def evaluate_alone(
     state: TrainState,
     batches: Batches,
@@ -226,7 +265,7 @@ def evaluate_alone(
         NotFiniteError: a metric is no finite number.
     """
     model = _Steps(state, settings, options, accelerator).model
-    _evaluate(model, state, batches, settings, accelerator, hooks)
+    _evaluate(model, state, batches, settings, options, accelerator, hooks)
 
 
 def _evaluate(
@@ -234,10 +273,12 @@ def _evaluate(
     state: TrainState,
     batches: Batches,
     settings: Settings,
+    options: PretrainOptions,
     accelerator: Any,  # noqa: ANN401
     hooks: Hooks,
 ) -> None:
-    metrics = evaluate(model, batches, settings, accelerator, hooks.evaluating)
+    at_once = _evaluated_at_once(settings, options, accelerator)
+    metrics = evaluate(model, batches, settings, accelerator, at_once, hooks.evaluating)
     _require_finite(metrics, f"evaluating after step {state.step}")
     hooks.evaluated(state.step, metrics)
 
@@ -247,6 +288,7 @@ def evaluate(
     batches: Batches,
     settings: Settings,
     accelerator: Any,  # noqa: ANN401
+    at_once: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
@@ -258,12 +300,12 @@ def evaluate(
         batches: where the sequences come from.
         settings: the training hparams.
         accelerator: accelerate's Accelerator.
+        at_once: how many sequences are computed together at most.
         progress: is told how many batches of how many have been looked at.
     """
     if not batches.evaluations:
         return {}
-    vocabulary = accelerator.unwrap_model(model).vocabulary
-    log_frequencies = torch.from_numpy(batches.log_frequencies(vocabulary)).to(accelerator.device)
+    log_frequencies = torch.from_numpy(batches.log_frequencies).to(accelerator.device)
     tally, google = Tally(), GoogleTally(settings)
     model.eval()
     with torch.no_grad():
@@ -273,7 +315,7 @@ def evaluate(
                 present = torch.from_numpy(batch.inputs.input_mask).to(accelerator.device)
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
-                    outputs = accelerator.unwrap_model(model)(tensors)
+                    outputs = _in_parts(accelerator.unwrap_model(model), batch, at_once, accelerator.device)
                 tally.add(tensors, outputs, present, log_frequencies)
                 google.add(tensors, outputs, present)
             progress(number + 1, batches.evaluations)
@@ -285,6 +327,12 @@ def evaluate(
     return tally.metrics() | counts.metrics() if tally.predicted else {}
 
 
+def _in_parts(model: torch.nn.Module, batch: Batch, at_once: int, device: torch.device) -> Outputs:
+    """What a pass computes of a batch, of so many sequences at once."""
+    parts = [model(on_device(part, device)) for part in batch.parts(at_once)]
+    return Outputs._make(None if one[0] is None else torch.cat(one) for one in zip(*parts, strict=True))
+
+
 def on_device(batch: Batch, device: torch.device) -> Tensors:
     """Put a batch where it is computed; where there is no padding without a mask, which attention is faster for."""
 
@@ -292,16 +340,22 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         tensor = torch.from_numpy(array)
         return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
+    drawn = batch.candidates
     full = bool(batch.inputs.input_mask.all())
     return Tensors(
         input_ids=there(batch.inputs.input_ids),
         masked_ids=there(batch.masked_ids),
         segment_ids=there(batch.inputs.segment_ids),
-        attention_mask=None if full else there(batch.inputs.input_mask[:, None, None, :]),
+        attention_mask=None if full else _mask_of(batch, device),
         positions=there(batch.positions),
         weights=there(batch.weights),
         sample=there(batch.sample),
+        candidates=None if drawn is None else SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
     )
+
+
+def _mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(batch.inputs.input_mask[:, None, None, :]).to(device, non_blocking=True)
 
 
 def _counts(work: Sequence[Batch], accelerator: Any) -> tuple[float, float]:  # noqa: ANN401

@@ -13,6 +13,8 @@ from electra_convert.pretraining.architectures import Discriminator, takes_segme
 from electra_convert.pretraining.dropout import ATTENTION, attend, use_fast_dropout
 from electra_convert.pretraining.objective import Masked, Objective, Outputs
 from electra_convert.pretraining.options import Settings
+from electra_convert.pretraining.sampled_softmax import SharedCandidates
+from electra_convert.pretraining.tables import has_table
 from electra_convert.schemes.heads import MASKED_LM, PRETRAINING
 from electra_convert.schemes.layouts import Layout
 from electra_convert.schemes.mapping import Role
@@ -20,6 +22,8 @@ from electra_convert.schemes.mapping import Role
 # The two kernels that Google leaves to tf.layers.dense's own initialiser (modeling.BertModel,
 # run_pretraining._get_discriminator_output).
 _GLOROT = ("electra.embeddings_project.weight", "discriminator_predictions.dense_prediction.weight")
+# torch takes five times the memory of what it draws at once: with a million pieces more than all of training does.
+_DRAWN_AT_ONCE = 1 << 24
 
 
 class Tensors(NamedTuple):
@@ -32,6 +36,7 @@ class Tensors(NamedTuple):
     positions: torch.Tensor
     weights: torch.Tensor
     sample: torch.Tensor
+    candidates: SharedCandidates | None = None
 
     @property
     def inputs(self) -> dict[str, torch.Tensor | None]:
@@ -40,7 +45,8 @@ class Tensors(NamedTuple):
 
     def masked(self, inputs: Mapping[str, torch.Tensor | None]) -> Masked:
         """The batch as the objective takes it."""
-        return Masked(self.input_ids, self.masked_ids, self.positions, self.weights, self.sample, inputs)
+        chosen = (self.positions, self.weights, self.sample)
+        return Masked(self.input_ids, self.masked_ids, *chosen, inputs, self.candidates)
 
 
 class Electra(Objective):
@@ -59,6 +65,8 @@ class Electra(Objective):
             vocabulary=config_of(next(iter(networks.values()))).vocab_size,
             temperature=settings.temperature,
             disallow_correct=settings.disallow_correct,
+            replaces_from_candidates=settings.sampled_replacements == "candidates",
+            table_in_place="generator" in networks and has_table(networks["generator"]),
         )
         self._of_any_architecture = any(isinstance(network, Discriminator) for network in networks.values())
         self._segments = takes_segments(networks)
@@ -149,4 +157,6 @@ def _initial(name: str, shape: torch.Size, deviation: float, random: torch.Gener
         return nn.init.xavier_uniform_(values, generator=random)
     if not deviation:
         return values.zero_()
-    return nn.init.trunc_normal_(values, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)
+    for part in torch.split(values.view(-1), _DRAWN_AT_ONCE):
+        nn.init.trunc_normal_(part, std=deviation, a=-2 * deviation, b=2 * deviation, generator=random)
+    return values

@@ -53,6 +53,12 @@ class MaskedLm:
         chosen = outputs.flatten(0, 1).index_select(0, (positions + firsts).flatten())
         return chosen if self._head is None else _first(self._head(inputs_embeds=chosen.unsqueeze(0))).squeeze(0)
 
+    @property
+    def is_projected(self) -> bool:
+        """Whether the projection is a product with a matrix, seen by nobody, that may be computed in other ways."""
+        last = self.projection
+        return type(last) is nn.Linear and not (last._forward_hooks or last._forward_pre_hooks)
+
     def project(self, rows: torch.Tensor) -> torch.Tensor:
         """The logits of what rows gives: [rows, vocabulary]."""
         logits: torch.Tensor = rows if self.projection is None else self.projection(rows)

@@ -6,12 +6,16 @@ It is that of PretrainingModel in run_pretraining.py (google-research/electra, 8
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
+from electra_convert.errors import UsageError
 from electra_convert.pretraining.modules import Detector, MaskedLm
+from electra_convert.pretraining.sampled_softmax import SampledSoftmax, SharedCandidates
+from electra_convert.pretraining.sampling import Drawing, LogitsSoftmax, draw_evenly
+from electra_convert.pretraining.vocabulary_softmax import VocabularySoftmax
 
 
 class Masked(NamedTuple):
@@ -24,6 +28,7 @@ class Masked(NamedTuple):
         weights: [batch, predictions], 1 for a chosen token and 0 for filling.
         sample: [batch, predictions] in [0, 1), what sampling goes by.
         inputs: what both models are given beside ids, by keyword.
+        candidates: what stands for the vocabulary in the generator's loss; None for all of it.
     """
 
     input_ids: torch.Tensor
@@ -32,6 +37,7 @@ class Masked(NamedTuple):
     weights: torch.Tensor
     sample: torch.Tensor
     inputs: Mapping[str, Any]
+    candidates: SharedCandidates | None = None
 
 
 class Predictions(NamedTuple):
@@ -68,6 +74,18 @@ class Outputs(NamedTuple):
     disc_losses: torch.Tensor | None
 
 
+class Softmax(Protocol):
+    """What a generator says of some rows."""
+
+    losses: torch.Tensor
+
+    def sampled(self, uniforms: torch.Tensor) -> torch.Tensor:
+        """Draw a token for each row by [rows] float32 numbers in [0, 1): [rows] int64."""
+
+    def likeliest(self) -> torch.Tensor:
+        """The likeliest token of each row: [rows] int64."""
+
+
 class Objective(nn.Module):
     """A generator and a discriminator, and the pass through both.
 
@@ -77,6 +95,9 @@ class Objective(nn.Module):
         vocabulary: how many tokens there are; needed without a generator.
         temperature: divides the generator's logits before sampling.
         disallow_correct: whether the generator may not sample the token that was masked.
+        replaces_from_candidates: whether replacements, too, are drawn from candidates where a batch has some.
+        table_in_place: whether the gradient of the generator's projection is added to that of its weight in place, as
+            a tables.Table does.
     """
 
     def __init__(
@@ -87,14 +108,22 @@ class Objective(nn.Module):
         vocabulary: int | None = None,
         temperature: float = 1.0,
         disallow_correct: bool = False,
+        replaces_from_candidates: bool = False,
+        table_in_place: bool = False,
     ) -> None:
         super().__init__()
         # In this order: the last bit of the gradients' norm depends on it.
         self.discriminator, self.generator = discriminator, generator
         self.vocabulary, self.temperature, self.disallow_correct = vocabulary, temperature, disallow_correct
+        self.replaces_from_candidates, self.table_in_place = replaces_from_candidates, table_in_place
         # Views of modules that are registered above: not modules themselves, so that nothing is there twice.
         self.masked_lm = None if generator is None else MaskedLm(generator)
         self.detector = None if discriminator is None else Detector(discriminator)
+
+    @property
+    def drawing(self) -> Drawing:
+        """How replacements are drawn."""
+        return Drawing(self.temperature, self.disallow_correct)
 
     def losses(self, batch: Masked) -> Outputs:
         """Predict the masked tokens, sample replacements, and tell them from the originals."""
@@ -116,63 +145,59 @@ class Objective(nn.Module):
         return batch.input_ids.scatter(1, batch.positions, sampled)
 
     def _predicted(self, batch: Masked, original: torch.Tensor) -> Predictions:
+        targets, uniforms = original.flatten(), batch.sample.flatten()
         if self.masked_lm is None:
-            return self._uniform(original.flatten(), batch.sample.flatten())
+            return self._uniform(targets, uniforms)
         rows = self.masked_lm.rows(batch.masked_ids, batch.positions, batch.inputs)
-        return self.predictions(rows, original.flatten(), batch.sample.flatten())
+        predicted: Predictions = self.predictions(rows, targets, uniforms, batch.candidates)
+        return predicted
 
-    def predictions(self, rows: torch.Tensor, targets: torch.Tensor, uniforms: torch.Tensor) -> Predictions:
+    @torch.compiler.disable  # type: ignore[untyped-decorator] # it is traced in vain: its blocks are many
+    def predictions(
+        self,
+        rows: torch.Tensor,
+        targets: torch.Tensor,
+        uniforms: torch.Tensor,
+        candidates: SharedCandidates | None = None,
+    ) -> Predictions:
         """Project the chosen places to the vocabulary, the only place where that is done.
 
         Args:
             rows: [rows, width], what masked_lm.rows gives: its projection's inputs, or logits where it has none.
             targets: [rows], the tokens that were there.
             uniforms: [rows] in [0, 1), what sampling goes by.
+            candidates: what stands for the vocabulary; None for all of it.
         """
-        assert self.masked_lm is not None
-        log_probs = self.masked_lm.project(rows).float().log_softmax(dim=-1)
-        losses = -log_probs.gather(1, targets.unsqueeze(1)).squeeze(1)
+        if candidates is None:
+            softmax = self._softmax(rows, targets)
+            return Predictions(softmax.losses, softmax.likeliest(), softmax.sampled(uniforms))
+        weight, bias = self._projection()
+        sampled = SampledSoftmax(rows, weight, bias, targets, candidates, self.drawing, self.table_in_place)
         with torch.no_grad():
-            sampled = sample(self._likelihoods(log_probs, targets), uniforms)
-            return Predictions(losses, log_probs.argmax(-1), sampled)
+            replacing: Softmax = sampled if self.replaces_from_candidates else self._softmax(rows, targets)
+            return Predictions(sampled.losses, replacing.likeliest(), replacing.sampled(uniforms))
+
+    def _softmax(self, rows: torch.Tensor, targets: torch.Tensor) -> Softmax:
+        assert self.masked_lm is not None
+        if not self.masked_lm.is_projected:
+            return LogitsSoftmax(self.masked_lm.project(rows), targets, self.drawing)
+        weight, bias = self._projection()
+        return VocabularySoftmax(rows, weight, bias, targets, self.drawing, self.table_in_place)
+
+    def _projection(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        last = None if self.masked_lm is None else self.masked_lm.projection
+        if last is None:
+            raise UsageError(
+                "candidates stand for the rows of a last layer, which this generator does not have apart"
+            )
+        return last.weight, last.bias
 
     def _uniform(self, targets: torch.Tensor, uniforms: torch.Tensor) -> Predictions:
         """Without a generator every token is as likely as any other."""
         assert self.vocabulary is not None
-        log_probs = torch.zeros(targets.numel(), self.vocabulary, device=targets.device)
         losses = torch.full_like(uniforms, self.vocabulary).log()
-        sampled = sample(self._likelihoods(log_probs, targets), uniforms)
+        sampled = draw_evenly(self.vocabulary, targets, uniforms, self.drawing)
         return Predictions(losses, torch.zeros_like(targets), sampled)
-
-    def _likelihoods(self, log_probs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        if self.temperature == 1.0 and not self.disallow_correct:
-            return log_probs.exp()
-        logits = log_probs / self.temperature
-        if self.disallow_correct:
-            # Before the softmax: where the generator is sure, all that is left after it may be zeros.
-            logits.scatter_(1, targets.unsqueeze(1), -torch.inf)
-        return logits.softmax(dim=-1)
-
-
-def sample(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """Draw one column of each row, as likely as its weight.
-
-    One uniform number and a cumulative sum a row; Google's code draws noise for every column instead.
-
-    Args:
-        weights: [rows, columns] float32, from 0 up; each row has one above 0.
-        uniforms: [rows] float32 in [0, 1).
-
-    Returns:
-        [rows] int64; a column of weight 0 is never drawn.
-    """
-    heights = weights.cumsum(dim=-1)
-    total = heights[:, -1]
-    # The product may round up to the total, beyond which there is no column.
-    below = torch.nextafter(total, torch.zeros_like(total))
-    drawn = torch.searchsorted(heights, torch.minimum(uniforms * total, below).unsqueeze(1), right=True)
-    # Of a model that has diverged every height is NaN; the loss tells of it, not an index out of range.
-    return drawn.squeeze(1).clamp(max=weights.shape[1] - 1)
 
 
 def disc_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

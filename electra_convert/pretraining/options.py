@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.config.hparams import Hparams, read_hparams
-from electra_convert.config.keys import CLIP_NORMS, IGNORED, TRAINING, check_keys
+from electra_convert.config.keys import CHOICES, IGNORED, TRAINING, check_keys
 from electra_convert.errors import ConfigError, UsageError
 from electra_convert.pretraining.designs import (
     Design,
@@ -26,6 +26,7 @@ from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 ModelSize = Literal["small", "base", "large"]
 Precision = Literal["float32", "bfloat16"]
 ClipNorm = Literal["per_token", "summed"]
+Replacements = Literal["full", "candidates"]
 # Options that stand for an hparam each.
 _HPARAMS: Mapping[str, str] = {
     "model_size": "model_size",
@@ -37,13 +38,13 @@ _HPARAMS: Mapping[str, str] = {
     "save_steps": "save_checkpoints_steps",
 }
 _HELD_OUT = 0.01
-_LEAST = {"accumulate": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
+_LEAST = {"accumulate": 1, "memory_limit": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
 # What goes with a checkpoint to start from.
 _OF_A_START = ("reset_optimizer", "init_generator", "extend_vocabulary", "extend_positions")
 # The settings of run_pretraining.py --hparams '{"debug": true}', where nothing else is given.
 _DEBUG = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
-# Counts that may be zero: no warm-up, no evaluation, every checkpoint kept.
-_FROM_ZERO = frozenset({"num_warmup_steps", "num_eval_steps", "keep_checkpoint_max"})
+# Counts that may be zero: no warm-up, no evaluation, every checkpoint kept, no candidates.
+_FROM_ZERO = frozenset({"num_warmup_steps", "num_eval_steps", "keep_checkpoint_max", "sampled_softmax"})
 _POSITIVE = frozenset({"learning_rate", "temperature", "mask_prob"})
 # Larger numbers overflow somewhere: steps in float64, rates and weights in float32.
 _TOO_LARGE = 1e12
@@ -91,6 +92,7 @@ class PretrainOptions:
     evaluate_only: bool = False
     accumulate: int = 1
     time_limit: float | None = None
+    memory_limit: int | None = None
     precision: Precision = "float32"
     compile: bool = False
     log_steps: int = 20
@@ -236,6 +238,8 @@ class Settings:
         weight_decay_rate: the decoupled decay of all but norms and biases.
         clip_norm: how the gradient of embeddings that are only looked up counts in the norm that all are clipped to:
             per_token, as on CPUs and GPUs in Google's code, or summed over the tokens, as on TPUs.
+        sampled_softmax: how many candidates stand for the vocabulary in the generator's loss; 0 for all of it.
+        sampled_replacements: full where replacements are drawn from the whole vocabulary even so, or candidates.
         num_warmup_steps: the rate is multiplied by step / this, while that is below 1.
         num_train_steps: where the rate reaches zero and training ends.
         train_batch_size: sequences an optimiser step, over all processes together.
@@ -256,6 +260,8 @@ class Settings:
     lr_decay_power: float
     weight_decay_rate: float
     clip_norm: ClipNorm
+    sampled_softmax: int
+    sampled_replacements: Replacements
     num_warmup_steps: int
     num_train_steps: int
     train_batch_size: int
@@ -281,6 +287,11 @@ def training_settings(hparams: Hparams) -> Settings:
     if hparams["uniform_generator"] and not hparams["electra_objective"]:
         raise ConfigError(
             f"{hparams.origin}: uniform_generator without electra_objective trains nothing", "Leave one of them out."
+        )
+    if hparams["sampled_softmax"] and hparams["uniform_generator"]:
+        raise ConfigError(
+            f"{hparams.origin}: sampled_softmax is about a generator's loss, and uniform_generator trains none",
+            "Leave one of them out.",
         )
     debug = _DEBUG if hparams["debug"] else {}
     values = {name: hparams.given.get(name, debug.get(name, hparams[name])) for name in _KINDS}
@@ -310,8 +321,10 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     number = whole or (isinstance(value, float) and isfinite(value))
     if _KINDS[name] is bool:
         fits, expected = isinstance(value, bool), "true or false"
+    elif name == "sampled_softmax" and value == 1:
+        return "0, or a whole number from 2 up"
     elif _KINDS[name] is str:
-        return None if value in CLIP_NORMS else " or ".join(CLIP_NORMS)
+        return None if value in CHOICES[name] else " or ".join(CHOICES[name])
     elif _KINDS[name] is int:
         least = 0 if name in _FROM_ZERO else 5 if name == "max_seq_length" else 1
         fits, expected = whole and value >= least, f"a whole number from {least} up"
@@ -325,5 +338,5 @@ def _expected_instead(name: str, value: Any) -> str | None:  # noqa: ANN401 - JS
     return None if fits else expected
 
 
-_TYPES: Mapping[str, type] = {"float": float, "int": int, "bool": bool, "ClipNorm": str}
+_TYPES: Mapping[str, type] = {"float": float, "int": int, "bool": bool, "ClipNorm": str, "Replacements": str}
 _KINDS = {field.name: _TYPES[str(field.type)] for field in fields(Settings)}

@@ -21,6 +21,7 @@ from electra_convert.pretraining.batches import held_apart
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
+from electra_convert.pretraining.corpus.frequencies import order_of_frequency
 from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
@@ -41,6 +42,8 @@ _SEGMENTS = 2
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
 _MUCH_TRIMMED = 0.2
+# Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
+_SORTED = 0.3
 # And sequences that are less than so full.
 _LITTLE_FILLED = 0.5
 
@@ -293,6 +296,12 @@ def _check_models(settings: Settings, findings: Findings, start: Start | None) -
         ConfigError: names the value.
     """
     for role, config in findings.configs.items():
+        if settings.sampled_softmax > config["vocab_size"]:
+            raise ConfigError(
+                f"sampled_softmax is {settings.sampled_softmax}, more than the {config['vocab_size']} pieces of the "
+                "vocabulary",
+                "Leave it out, or draw fewer candidates: thousands are usual for a hundred thousand pieces.",
+            )
         positions = config["max_position_embeddings"]
         if settings.max_seq_length > positions:
             raise ConfigError(
@@ -389,6 +398,19 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
     if preparation.start and not preparation.start.is_own:
         _tell_of_rows(preparation, options, reporter)
+    settings = preparation.settings
+    if settings.sampled_softmax:
+        _tell_of_candidates(preparation, reporter)
+
+
+def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:
+    followed = order_of_frequency(preparation.corpus.counts(len(preparation.pieces.vocabulary)))
+    if followed < _SORTED:
+        reporter.warned(
+            "The vocabulary is not sorted by frequency, as sampled_softmax supposes: its order and the corpus's "
+            f"have a rank correlation of {followed:.2f}. Frequent pieces are seldom candidates then; leave "
+            "sampled_softmax out, or give a vocabulary with the most frequent pieces first."
+        )
 
 
 def _stated_sizes(preparation: Preparation) -> Iterator[str]:

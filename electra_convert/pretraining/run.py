@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from electra_convert.conversion.options import lowers_case, read_added_tokens
+from electra_convert.conversion.options import lowers_case, read_added_tokens, read_size
 from electra_convert.errors import (
     ConfigError,
     MissingPackageError,
@@ -137,6 +137,7 @@ def pretrain(
     held_out: float | None = None,
     eval_corpus: str | Path | None = None,
     accumulate: int = 1,
+    memory_limit: int | str | None = None,
     precision: Precision = "float32",
     compile: bool = False,
     evaluate_only: bool = False,
@@ -197,6 +198,7 @@ def pretrain(
             eval_corpus.
         eval_corpus: another corpus to evaluate on.
         accumulate: compute each batch in so many parts, to take less memory.
+        memory_limit: compute each batch in as many parts as keep a process below this: bytes, or text such as "2GB".
         precision: of matrix products; weights and optimiser stay float32.
         compile: compile the model with torch.compile.
         evaluate_only: train nothing, and evaluate what init_from or resume finds.
@@ -242,6 +244,7 @@ def pretrain(
         held_out=held_out,
         eval_corpus=None if eval_corpus is None else as_source(eval_corpus),
         accumulate=accumulate,
+        memory_limit=read_size(memory_limit),
         precision=precision,
         compile=compile,
         evaluate_only=evaluate_only,
@@ -361,11 +364,17 @@ def _run(
                 begin_any(state, folder, step, preparation.settings, told)
             else:
                 begin(state, preparation.start, preparation.settings, options, told)
+            if first and options.memory_limit is not None:
+                options = _within_memory(options.memory_limit, state, preparation, output, options, accelerator, told)
             new = None
             if first and not options.resume:
                 how = _computed(options, accelerator)
                 fill = partial(write_run, preparation=preparation, options=options, computed=how)
                 new = stack.enter_context(begun(output, standing, fill))
+        options = _as_the_first(options, accelerator)
+        if options.resume:
+            for line in changed(read_run(output)[0], _computed(options, accelerator)):
+                told.warned(line)
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
         batches, settings = _batches(preparation, options), preparation.settings
@@ -471,8 +480,6 @@ def _prepared(
     record, decided = read_run(output)
     if options.resume:
         require_same_tokenizer(record, decided.pieces, options)
-        for line in changed(record, _computed(options, accelerator)):
-            reporter.warned(line)
     preparation = prepare(places, options, start, decided, reporter)
     require_same(record, preparation, options)
     return preparation
@@ -481,6 +488,7 @@ def _prepared(
 def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # noqa: ANN401
     return {
         "accumulate": options.accumulate,
+        **({} if options.memory_limit is None else {"memory_limit": options.memory_limit}),
         "compile": options.compile,
         "processes": accelerator.num_processes,
         "device": accelerator.device.type,
@@ -491,7 +499,48 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     ids = preparation.pieces.vocabulary.ids
     settings, share = preparation.settings, options.held_out_share
-    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated)
+    rows = None if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
+    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, rows)
+
+
+def _within_memory(
+    limit: int,
+    state: Any,  # noqa: ANN401 - TrainState, which imports torch
+    preparation: Preparation,
+    output: Path,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401
+    reporter: Reporter,
+) -> PretrainOptions:
+    """The options with as many parts as the limit of memory takes; those that the run began with where it is resumed.
+
+    Raises:
+        TrainingError: even the smallest parts take more.
+    """
+    from electra_convert.pretraining.loop import trial
+    from electra_convert.pretraining.memory import gigabytes, most_within, resident
+
+    settings = preparation.settings
+    before = read_run(output)[0]["computed"] if options.resume else {}
+    share = settings.train_batch_size // accelerator.num_processes
+    if before.get("memory_limit") == limit:
+        parts = before["accumulate"]
+    else:
+        used = trial(state, _batches(preparation, options), settings, options, accelerator)
+        sizes = [size for size in range(1, share + 1) if not share % size and share // size >= options.accumulate]
+        parts = share // most_within(limit, sizes, used, resident(accelerator.device))
+    told = f"Each batch is computed in {parts} parts" if parts > 1 else "Batches are computed whole"
+    reporter.noticed(f"{told}, {share // parts} sequences at a time, to stay below {gigabytes(limit)}.")
+    return replace(options, accumulate=parts)
+
+
+def _as_the_first(options: PretrainOptions, accelerator: Any) -> PretrainOptions:  # noqa: ANN401
+    """The options with as many parts as the first process computes, which alone has tried how many fit."""
+    if options.memory_limit is None or accelerator.num_processes == 1:
+        return options
+    parts = [options.accumulate]
+    import_accelerate("to share what fits").utils.broadcast_object_list(parts)
+    return replace(options, accumulate=parts[0])
 
 
 def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401

@@ -26,6 +26,7 @@ from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.prepare import Preparation
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.starting.start import Start
+from electra_convert.pretraining.tables import use_table
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import Layout
@@ -76,6 +77,8 @@ def make_state(preparation: Preparation, device: torch.device, compiled: bool, s
         networks = make_networks(preparation.configs, preparation.layout, ATTENTION if own_dropout else "sdpa")
     for network in networks.values():
         network.to(device)
+        if not compiled and not preparation.designs:
+            use_table(network)
     named = {f"{role}.{name}": one for role, network in networks.items() for name, one in network.named_parameters()}
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named.items())}
     optimizer = make_optimizer(dict(reversed(once.values())), preparation.settings.weight_decay_rate)

@@ -54,6 +54,16 @@ def test_probabilities_are_the_sigmoid_of_what_google_recorded(pairs, name, orig
     assert ((found > median) == (expected > median))[scored].all()
 
 
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_logits_at_a_few_places_are_those_of_all_of_them(pairs, name):
+    golden = np.load(FIXTURES / name / "golden.npz")
+    model = opened(name, pairs, "pair", "generator")
+    row = [np.asarray(golden[key][:1], np.int64) for key in ("gen_ids", "input_mask", "segment_ids")]
+    places = [5, 1, 9]
+    found = np.stack(list(model.network.at(places, *row)))
+    np.testing.assert_allclose(found, run(model, *row)[0, places], rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_generator_says_at_masks_what_google_recorded(pairs, name, origin):

@@ -13,7 +13,14 @@ from support.pretraining import pretrain_until_killed, start
 
 from electra_convert import convert, inspect, open_model
 from electra_convert.cli import main
-from electra_convert.errors import ConfigError, CorruptFileError, NamesError, NotElectraError, TrainingError
+from electra_convert.errors import (
+    ConfigError,
+    CorruptFileError,
+    NamesError,
+    NotElectraError,
+    TrainingError,
+    UsageError,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -167,6 +174,12 @@ def test_the_demo_opens_a_generator_alone_and_corrupts_with_a_pair(kept, tmp_pat
         open_model(tmp_path / "generator")
     main(["demo", str(run.model), SENTENCE, "--corrupt", "50%", "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("option", [{"cased": True}, {"vocab": FIXTURES / "vocab.txt"}, {"hparams": {"debug": True}}])
+def test_no_option_changes_how_such_a_model_is_read(kept, option):
+    with pytest.raises(UsageError, match="is as pretrain left it, with a tokenizer and a configuration"):
+        open_model(kept("bert").model, **option)
 
 
 def test_a_head_that_computes_otherwise_is_refused(kept, tmp_path):

@@ -38,7 +38,7 @@ def test_sizes_make_the_models_that_hparams_would(tmp_path, given):
 @pytest.mark.parametrize("width", [1, 3, 100, 255, 257])
 def test_any_width_and_depth_of_a_generator_comes_out_as_it_was_given(layers, width):
     sizes = {"hidden_size": width * 3, "num_hidden_layers": layers}
-    options = PretrainOptions(generator=sizes, discriminator={"hidden_size": 768, "num_hidden_layers": 11})
+    options = PretrainOptions(generator=sizes, discriminator={"hidden_size": 12288, "num_hidden_layers": 11})
     assert expected(options, "generator").items() >= sizes.items()
     assert options.designs == {}
 

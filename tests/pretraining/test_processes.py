@@ -33,6 +33,7 @@ PLAIN = {
 
 # The embeddings that the generator does not share are measured token by token, each process its own tokens.
 UNTIED = {**PLAIN, "untied_generator_embeddings": True}
+SAMPLED = {**PLAIN, "sampled_softmax": 200}
 
 
 def reports(output: Path) -> list[dict]:
@@ -68,15 +69,16 @@ def require_like_one(output: Path, alone: Path) -> None:
     assert sorted(path.name for path in (output / "model").iterdir()) == ["discriminator", "generator"]
 
 
-def test_two_processes_have_the_losses_of_one(kept_run, two):
-    output, arguments = two(UNTIED)
+@pytest.mark.parametrize("hparams", [UNTIED, SAMPLED], ids=["untied", "sampled"])
+def test_two_processes_have_the_losses_of_one(kept_run, two, hparams):
+    output, arguments = two(hparams)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     processes = [start(pretrain_as_one_of_two, rank, port, arguments) for rank in range(2)]
     for process in processes:
         process.join(240)
     assert [process.exitcode for process in processes] == [0, 0]
-    require_like_one(output, kept_run(hparams=UNTIED, log_steps=1))
+    require_like_one(output, kept_run(hparams=hparams, log_steps=1))
 
 
 @pytest.mark.long
@@ -95,9 +97,10 @@ def test_two_processes_that_accelerate_launches_have_the_losses_of_one(kept_run,
     require_like_one(output, kept_run(hparams=PLAIN, log_steps=1))
 
 
-def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained, kept_run):
-    whole = kept_run(hparams=PLAIN, log_steps=1)
-    parts = pretrained("parts", hparams=PLAIN, log_steps=1, accumulate=4)
+@pytest.mark.parametrize("hparams", [PLAIN, SAMPLED], ids=["plain", "sampled"])
+def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained, kept_run, hparams):
+    whole = kept_run(hparams=hparams, log_steps=1)
+    parts = pretrained("parts", hparams=hparams, log_steps=1, accumulate=4)
     require_alike(reports(parts.output), reports(whole))
 
 

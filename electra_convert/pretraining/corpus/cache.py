@@ -75,6 +75,10 @@ class Inputs:
     input_mask: NDArray[np.bool_]
     segment_ids: NDArray[np.int64]
 
+    def rows(self, part: slice) -> Inputs:
+        """Some of the sequences."""
+        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part])
+
 
 class Corpus:
     """The sequences of a corpus, in files that are mapped and never read as a whole."""

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import FIXTURES
@@ -87,16 +88,19 @@ def test_the_code_of_every_card_runs_as_it_stands(pair, monkeypatch, capsys):
     for number, folder in enumerate(folders):
         write_card(folder, language=["ko"] * (number % 2))
     assert "The tokenizer's files are not here" in (pair / "bare" / "README.md").read_text()
-    said = {}
+    said, scopes = {}, {folder.name: dict[str, Any]() for folder in folders}
     for folder in folders:
         monkeypatch.chdir(folder)
-        exec(snippet_of(folder), {})
+        exec(snippet_of(folder), scopes[folder.name])
         said[folder.name] = capsys.readouterr().out
     for name in ("discriminator", "generator"):
         assert re.search(r"\S +[01]\.\d{3}\n", said[name])
     assert "torch.Size" in said["ElectraModel"]
     for name in ("ElectraForSequenceClassification", "ElectraForTokenClassification"):
         assert "'score'" in said[name]
+    reader = scopes["ElectraForQuestionAnswering"]
+    answer = slice(reader["start"], reader["end"] + 1)
+    assert set(reader["inputs"].sequence_ids(0)[answer]) == {1}, "an answer is a span of the passage"
 
 
 @pytest.mark.parametrize(
