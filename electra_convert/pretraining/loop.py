@@ -17,7 +17,6 @@ from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
 from electra_convert.pretraining.google_metrics import Counts, GoogleTally
-from electra_convert.pretraining.memory import resident
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
@@ -190,7 +189,7 @@ class _Steps:
     def _differentiated(self, batch: Batch, predictions: float, present: float) -> torch.Tensor:
         """Add a part's gradients to the others'; gives its share of both losses."""
         tensors = on_device(batch, self._accelerator.device)
-        masked_lm, disc = _summed(self.model(tensors), tensors)
+        masked_lm, disc = summed(self.model(tensors), tensors)
         masked_lm, disc = masked_lm / predictions, disc / present
         total = self._settings.gen_weight * masked_lm + self._settings.disc_weight * disc
         # Gradients are averaged over processes; the losses are shares of one sum over the whole batch.
@@ -212,35 +211,6 @@ class _Steps:
         for number, row in enumerate(losses):
             _require_finite(dict(zip(LOSSES, row, strict=True)), f"step {first + number}")
         return losses
-
-
-def trial(
-    state: TrainState,
-    batches: Batches,
-    settings: Settings,
-    options: PretrainOptions,
-    accelerator: Any,  # noqa: ANN401
-) -> Callable[[int], int]:
-    """What computes gradients of some sequences, forgets them, and tells the bytes in use at the most.
-
-    Those after the forward pass, when all that the gradients need is kept, and the gradients, which come last.
-    """
-    electra = Electra(state.networks, settings).train()
-    gradients = sum(int(weight.nbytes) for weight in electra.parameters())
-    device = accelerator.device
-
-    def used(sequences: int) -> int:
-        batch = batches.training(0, slice(0, sequences))
-        # What padding needs beside.
-        tensors = on_device(batch, device)._replace(attention_mask=_mask_of(batch, device))
-        with torch.random.fork_rng(), accelerator.autocast():
-            masked_lm, disc = _summed(electra(tensors), tensors)
-        kept = resident(device) + gradients
-        torch.autograd.backward(settings.gen_weight * masked_lm + settings.disc_weight * disc)
-        electra.zero_grad()
-        return max(kept, resident(device))
-
-    return used
 
 
 def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator: Any) -> int:  # noqa: ANN401
@@ -346,7 +316,7 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
         input_ids=there(batch.inputs.input_ids),
         masked_ids=there(batch.masked_ids),
         segment_ids=there(batch.inputs.segment_ids),
-        attention_mask=None if full else _mask_of(batch, device),
+        attention_mask=None if full else mask_of(batch, device),
         positions=there(batch.positions),
         weights=there(batch.weights),
         sample=there(batch.sample),
@@ -354,7 +324,8 @@ def on_device(batch: Batch, device: torch.device) -> Tensors:
     )
 
 
-def _mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
+def mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
+    """The attention mask of a batch on a device, [batch, 1, 1, length], true where there is a token."""
     return torch.from_numpy(batch.inputs.input_mask[:, None, None, :]).to(device, non_blocking=True)
 
 
@@ -368,7 +339,7 @@ def _counts(work: Sequence[Batch], accelerator: Any) -> tuple[float, float]:  # 
     return predictions, present
 
 
-def _summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+def summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
     """Both losses summed over the tokens that count."""
     masked_lm = (outputs.masked_lm_losses * tensors.weights).sum()
     if outputs.disc_losses is None:

@@ -35,6 +35,7 @@ from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import locked
 from electra_convert.pretraining.batches import Batches
 from electra_convert.pretraining.corpus.places import Place, as_places
+from electra_convert.pretraining.memory import gigabytes, peak
 from electra_convert.pretraining.obeyed import obeyed
 from electra_convert.pretraining.options import (
     ModelSize,
@@ -332,6 +333,7 @@ def _run(
     places: Sequence[Place], output: Path, options: PretrainOptions, notes: Sequence[str], reporter: Reporter
 ) -> Pretraining:
     from electra_convert.pretraining.checkpoints import latest
+    from electra_convert.pretraining.fitting import as_the_first, estimated, within_memory
     from electra_convert.pretraining.loop import evaluate_alone, train
     from electra_convert.pretraining.run_files import RunFiles
     from electra_convert.pretraining.train_state import begin, begin_any, make_state
@@ -364,27 +366,34 @@ def _run(
                 begin_any(state, folder, step, preparation.settings, told)
             else:
                 begin(state, preparation.start, preparation.settings, options, told)
+            batches, settings = _batches(preparation, options), preparation.settings
             if first and options.memory_limit is not None:
-                options = _within_memory(options.memory_limit, state, preparation, output, options, accelerator, told)
+                before = read_run(output)[0]["computed"] if options.resume else {}
+                options = within_memory(
+                    options.memory_limit, state, batches, settings, options, before, accelerator, told
+                )
             new = None
             if first and not options.resume:
                 how = _computed(options, accelerator)
                 fill = partial(write_run, preparation=preparation, options=options, computed=how)
                 new = stack.enter_context(begun(output, standing, fill))
-        options = _as_the_first(options, accelerator)
+        options = as_the_first(options, accelerator)
         if options.resume:
             for line in changed(read_run(output)[0], _computed(options, accelerator)):
                 told.warned(line)
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
-        batches, settings = _batches(preparation, options), preparation.settings
         with _end_told(output):
             if options.evaluate_only:
                 evaluate_alone(state, batches, settings, options, accelerator, files)
-            else:
+            elif state.step < settings.num_train_steps:
                 _tell_of_precision(options, accelerator, told)
+                if first:
+                    taken = estimated(state, batches, settings, options, accelerator)
+                    told.noticed(f"Training takes about {gigabytes(taken)} of memory.")
                 with pauses:
                     pause = train(state, batches, settings, options, accelerator, files, pauses)
+                told.noticed(f"It has taken {gigabytes(peak(accelerator.device))} of memory at the most.")
                 if pause is not None:
                     deliver(pause)
                     told.noticed(
@@ -501,46 +510,6 @@ def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     settings, share = preparation.settings, options.held_out_share
     rows = None if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
     return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, rows)
-
-
-def _within_memory(
-    limit: int,
-    state: Any,  # noqa: ANN401 - TrainState, which imports torch
-    preparation: Preparation,
-    output: Path,
-    options: PretrainOptions,
-    accelerator: Any,  # noqa: ANN401
-    reporter: Reporter,
-) -> PretrainOptions:
-    """The options with as many parts as the limit of memory takes; those that the run began with where it is resumed.
-
-    Raises:
-        TrainingError: even the smallest parts take more.
-    """
-    from electra_convert.pretraining.loop import trial
-    from electra_convert.pretraining.memory import gigabytes, most_within, resident
-
-    settings = preparation.settings
-    before = read_run(output)[0]["computed"] if options.resume else {}
-    share = settings.train_batch_size // accelerator.num_processes
-    if before.get("memory_limit") == limit:
-        parts = before["accumulate"]
-    else:
-        used = trial(state, _batches(preparation, options), settings, options, accelerator)
-        sizes = [size for size in range(1, share + 1) if not share % size and share // size >= options.accumulate]
-        parts = share // most_within(limit, sizes, used, resident(accelerator.device))
-    told = f"Each batch is computed in {parts} parts" if parts > 1 else "Batches are computed whole"
-    reporter.noticed(f"{told}, {share // parts} sequences at a time, to stay below {gigabytes(limit)}.")
-    return replace(options, accumulate=parts)
-
-
-def _as_the_first(options: PretrainOptions, accelerator: Any) -> PretrainOptions:  # noqa: ANN401
-    """The options with as many parts as the first process computes, which alone has tried how many fit."""
-    if options.memory_limit is None or accelerator.num_processes == 1:
-        return options
-    parts = [options.accumulate]
-    import_accelerate("to share what fits").utils.broadcast_object_list(parts)
-    return replace(options, accumulate=parts[0])
 
 
 def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401
