@@ -103,8 +103,6 @@ def estimated(
     """The bytes that a process is expected to take at the most while it trains."""
     share = settings.train_batch_size // (accelerator.num_processes * options.accumulate)
     step = expected(share, trial(state, batches, settings, options, accelerator))
+    weights = {parameter for group in state.optimizer.param_groups for parameter in group["params"]}
     # Moments that are still zero have a place, but no memory yet.
-    moments = (
-        moment for parameter in state.optimizer.state for moment in moments_of(state.optimizer, parameter).values()
-    )
-    return step if state.step else step + sum(int(moment.nbytes) for moment in moments)
+    return step if state.step else step + len(SLOT_NAMES) * sum(int(weight.nbytes) for weight in weights)
