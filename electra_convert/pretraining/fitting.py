@@ -16,6 +16,7 @@ from electra_convert.pretraining.model import Electra
 from electra_convert.pretraining.options import PretrainOptions, Settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.train_state import TrainState
+from electra_convert.schemes.mapping import SLOT_NAMES
 
 
 def trial(
