@@ -12,7 +12,7 @@ _NEAR_UNIFORM, _NEAR_ENTROPY = 0.98, 0.99
 # Where a discriminator has learnt anything, it is above this before its warm-up ends: frequencies alone give 0.7.
 _CHANCE = 0.55
 # Steps after the warm-up: as many a loss may stay where it began, and as few tell nothing yet.
-_LONG, _TOO_FEW = 50, 20
+_LONG, _TOO_FEW = 50, 40
 # Rates of small models that collapsed have been seen to learn when they were lowered by this, to the paper's at most.
 _LOWER, _USUAL = 3, 5e-4
 

@@ -52,7 +52,7 @@ def test_a_discriminator_that_learns_however_slowly_is_not_warned_of(watched, me
     assert warnings == []
 
 
-@pytest.mark.parametrize(("begins", "step"), [(0, 40), (0, 69), (990, 1000)])
+@pytest.mark.parametrize(("begins", "step"), [(0, 40), (0, 89), (990, 1000)])
 def test_what_has_hardly_been_trained_is_not_called_collapsed(watched, begins, step):
     watch, warnings = watched(begins=begins)
     watch.evaluated(step, COLLAPSED)
