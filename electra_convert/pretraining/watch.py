@@ -33,7 +33,7 @@ class Watch:
         # What is learnt is learnt from here on.
         self._from = max(begins, settings.num_warmup_steps)
         self._step, self._metrics = begins, dict[str, float]()
-        self._told = set[str]()
+        self._told = dict[str, int]()
 
     def reported(self, step: int, losses: Mapping[str, float]) -> None:
         """Look at the means of the losses since the last report."""
@@ -52,9 +52,9 @@ class Watch:
     def ended(self) -> None:
         """Look back at a run that is over."""
         share = self._metrics.get("replaced_share")
-        if self._is_collapsed:
+        if self._is_collapsed and self._told.get("collapsed") != self._step:
             self._warn(f"The run has ended, and {self._about_collapse()}")
-        elif self._trained_enough and share and self._metrics["disc_recall"] == 0:
+        elif not self._is_collapsed and self._trained_enough and share and self._metrics["disc_recall"] == 0:
             self._warn(
                 "The discriminator calls no token replaced (disc_recall 0): it tells them apart to a disc_auc of "
                 f"{self._metrics['disc_auc']:.2f}, but holds none for replaced rather than not. Train it longer, or "
@@ -84,7 +84,7 @@ class Watch:
         return (
             f"{what}A learning rate of {settings.learning_rate:g} after a warm-up of {settings.num_warmup_steps:,} "
             f"steps is too much for these models, which seldom recover: start anew, with --learning-rate "
-            f"{min(settings.learning_rate / _LOWER, _USUAL):.1g} or a longer --warmup-steps."
+            f"{min(settings.learning_rate / _LOWER, _USUAL):.1g} or a longer warm-up."
         )
 
     def _about_generator(self, loss: float) -> str:
@@ -102,7 +102,7 @@ class Watch:
 
     def _tell_once(self, kind: str, line: str) -> None:
         if kind not in self._told:
-            self._told.add(kind)
+            self._told[kind] = self._step
             self._warn(line)
 
 

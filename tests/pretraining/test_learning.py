@@ -29,7 +29,7 @@ SHORT = {
     "train_batch_size": 16,
     "num_train_steps": 60,
     "num_warmup_steps": 6,
-    "learning_rate": 5e-3,
+    "learning_rate": 2e-3,
     "save_checkpoints_steps": 100,
 }
 # Of a corpus with a planted order; the generator's guesses are made rough (temperature), so that many are wrong.

@@ -40,7 +40,7 @@ def test_a_collapse_is_told_at_the_first_evaluation_that_shows_it_and_at_the_end
     first, last = warnings
     assert first.startswith("At step 1,000 the discriminator tells nothing apart: disc_auc is 0.50")
     assert "A learning rate of 0.001 after a warm-up of 400 steps" in first
-    assert "--learning-rate 0.0003 or a longer --warmup-steps" in first
+    assert "--learning-rate 0.0003 or a longer warm-up." in first
     assert last.startswith("The run has ended, and the discriminator tells nothing apart")
 
 
@@ -64,6 +64,13 @@ def test_a_run_that_recovers_ends_without_a_warning(watched):
     watch, warnings = watched()
     watch.evaluated(500, COLLAPSED)
     watch.evaluated(1000, LEARNT)
+    watch.ended()
+    assert len(warnings) == 1
+
+
+def test_a_collapse_that_only_the_last_evaluation_shows_is_told_once(watched):
+    watch, warnings = watched()
+    watch.evaluated(1000, COLLAPSED)
     watch.ended()
     assert len(warnings) == 1
 
