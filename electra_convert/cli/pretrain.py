@@ -52,7 +52,19 @@ GUIDE = Guide(
 @click.option(
     "--vocab", type=PATH, metavar="FILE|FOLDER", help="Use this vocabulary: a vocab.txt, or a tokenizer's folder."
 )
-@click.option("--train-vocab", type=int, metavar="SIZE", help="Train a vocabulary of this many pieces on the corpus.")
+@click.option("--train-vocab", type=int, metavar="SIZE", help="Train a vocabulary of this many tokens on the corpus.")
+@click.option(
+    "--tokenizer",
+    metavar="KIND|FOLDER",
+    help="wordpiece, the default; whitespace, where each word between spaces is a token, such as the id of an item; "
+    "characters, as of proteins; or a folder with any tokenizer.json, taken as it is.",
+)
+@click.option(
+    "--words-file",
+    type=PATH,
+    metavar="FILE",
+    help="The words of a script without spaces, one on each line, for the hparam whole_word_masking.",
+)
 @tokenizer_options
 @click.option(
     "--text-column",

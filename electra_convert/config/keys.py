@@ -91,18 +91,28 @@ TRAINING: Mapping[str, Any] = {
 
 # Those of pretraining here that Google's code does not know, with their defaults; they are not written where it would
 # read them.
-OWN: Mapping[str, Any] = {"clip_norm": "per_token", "sampled_softmax": 0, "sampled_replacements": "full"}
+OWN: Mapping[str, Any] = {
+    "clip_norm": "per_token",
+    "sampled_softmax": 0,
+    "sampled_replacements": "full",
+    "tokenizer": "wordpiece",
+    "max_word_length": 200,
+    "whole_word_masking": False,
+}
+# What runs did that are older than one of these.
 _BEFORE_OWN: Mapping[str, Any] = {**OWN, "clip_norm": "summed"}
 
 # Those that are true or false.
 SWITCHES = frozenset(
     "do_lower_case debug electra_objective electric_objective uniform_generator two_tower_generator "
-    "untied_generator_embeddings untied_generator disallow_correct do_train do_eval use_tpu".split()
+    "untied_generator_embeddings untied_generator disallow_correct do_train do_eval use_tpu "
+    "whole_word_masking".split()
 )
 # Switches as a widespread tutorial writes them. In Google's code any text is true.
 SPELT_OUT: Mapping[str, bool] = {"true": True, "false": False}
 
 _SWITCH = "true or false"
+TOKENIZERS = ("wordpiece", "whitespace", "characters")
 # Those that are one of a few words.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "clip_norm": ("per_token", "summed"),
@@ -110,7 +120,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 _INTEGERS = frozenset(
     "vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
-    "max_position_embeddings type_vocab_size".split()
+    "max_position_embeddings type_vocab_size max_word_length".split()
 )
 _NUMBERS = frozenset(
     "generator_layers generator_hidden_size hidden_dropout_prob attention_probs_dropout_prob "
@@ -202,6 +212,8 @@ def _kind(key: str, value: Any) -> tuple[str, bool]:  # noqa: ANN401 - JSON valu
         return " or ".join(CHOICES[key]), value in CHOICES[key]
     if key == "sampled_softmax":
         return "a whole number from 0 up", isinstance(value, int) and number and value >= 0
+    if key == "tokenizer":
+        return f"{', '.join(TOKENIZERS)} or a folder", isinstance(value, str) and bool(value)
     if key in _INTEGERS:
         whole = isinstance(value, int) and number and 0 < value < 1 << 31
         return "a positive whole number", whole or (key == "embedding_size" and value is None)

@@ -110,12 +110,13 @@ class LoadedModel(Runner):
         """
         if not 0 <= start < end <= len(text):
             raise TextError(f"the text has no characters {start} to {end}: it has {len(text)}")
-        encoded = self.encode(f"{text[:start]}{_MASK}{text[end:]}")
+        mask = self.spelt[_MASK]
+        encoded = self.encode(f"{text[:start]}{mask}{text[end:]}")
         place = next((place for place in self._masks(encoded) if encoded.pieces[place].start == start), None)
         if place is None:
-            raise TextError(f"a [MASK] in place of characters {start} to {end} of the text is not read as one")
+            raise TextError(f"a {mask} in place of characters {start} to {end} of the text is not read as one")
         logits = next(self.logits_at(encoded, [place]))
-        return likeliest_words(self.tokenizer, logits, frozenset(self.special), count)
+        return likeliest_words(self.tokenizer, logits, frozenset(self.spelt.values()), count)
 
     def logits_at(self, text: EncodedText, places: Sequence[int]) -> Iterator[NDArray[np.float32]]:
         """Give the generator's logits, [vocabulary], at some pieces of a text, in their order.
@@ -135,7 +136,8 @@ class LoadedModel(Runner):
         encoded = self.encode(text)
         masks = self._masks(encoded)
         if not masks:
-            raise TextError("the text has no [MASK] for the generator to fill", "Write [MASK] in place of a word.")
+            mask = self.spelt[_MASK]
+            raise TextError(f"the text has no {mask} for the generator to fill", f"Write {mask} in place of a word.")
         return tuple(
             Filling(encoded.pieces[place].start, encoded.pieces[place].end, likeliest(self.tokenizer, logits, count))
             for place, logits in zip(masks, self.logits_at(encoded, masks), strict=True)

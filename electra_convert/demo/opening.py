@@ -38,7 +38,7 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.coverage import check
 from electra_convert.tokenizer.folder import max_length_of_folder
-from electra_convert.tokenizer.kinds import other_tokenizer
+from electra_convert.tokenizer.kinds import code_of_folder, other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_casing,
@@ -49,6 +49,7 @@ from electra_convert.tokenizer.of_checkpoint import (
     saved_in,
     segment_of,
 )
+from electra_convert.tokenizer.saved import read_saved_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -180,23 +181,24 @@ def load(
         checkpoint.require_mapped()
         require_tied(checkpoint.path, model)
         findings = gather(checkpoint, hparams_text(hparams), Path(config) if config is not None else None)
-        tokenizer, notices = _tokenizer(checkpoint, model, findings, options)
+        tokenizer, names, notices = _tokenizer(checkpoint, model, findings, options)
         with naming(checkpoint.path):
             weights = {name: weight.read_float32() for name, weight in model.weights.items()}
             weights |= _beside(model)
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
         labels = _labels(checkpoint, model, findings, fine_tuned.labels)
         positions = _longest(checkpoint, model, findings)
-    ids = _checked_ids(tokenizer, model.folder, model.sizes.vocabulary)
+    ids = _checked_ids(tokenizer, names, model.folder, model.sizes.vocabulary)
     if positions < 3:
         raise NamesError(f"{source} has {positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
         source=as_source(source),
         network=Network(_architecture(checkpoint, model, findings), weights, place),
         tokenizer=tokenizer,
-        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        special={token: ids[own] for token, own in names.items()},
+        spelt=names,
         positions=positions,
-        segment=min(next(iter(tokenizer.encode("[MASK]").type_ids), 0), model.sizes.types - 1),
+        segment=min(next(iter(tokenizer.encode(names["[MASK]"]).type_ids), 0), model.sizes.types - 1),
         labels=labels.names if labels else (),
         problem_type=findings.bases.get(role, {}).get("problem_type"),
         role=role,
@@ -216,9 +218,10 @@ def _of_any_architecture(
             f"{source} holds a {there} and no {role}: a {there} cannot {_USES[role]}", "Give the folder of both."
         )
     folder = folders[role]
-    tokenizer = _read_tokenizer(folder / TOKENIZER_FILE, tokenizer_files.read_small(folder / TOKENIZER_FILE))
+    saved = read_saved_tokenizer(folder)
+    tokenizer, names = _read_tokenizer(folder / TOKENIZER_FILE, saved.files[TOKENIZER_FILE]), saved.special
     network = AnyNetwork(folder, role, device)
-    ids = _checked_ids(tokenizer, folder, network.vocabulary)
+    ids = _checked_ids(tokenizer, names, folder, network.vocabulary)
     longest = max_length_of_folder(folder)
     return LoadedModel(
         source=as_source(source),
@@ -226,7 +229,8 @@ def _of_any_architecture(
         head=PRETRAINING[role],
         network=network,
         tokenizer=tokenizer,
-        special={token: ids[token] for token in tokenizer_files.SPECIAL_TOKENS},
+        special={token: ids[own] for token, own in names.items()},
+        spelt=names,
         positions=int(longest) if longest else _UNBOUNDED,
         notices=(),
     )
@@ -347,16 +351,25 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
 
 def _tokenizer(
     checkpoint: Checkpoint, model: Model, findings: Findings, options: TokenizerOptions
-) -> tuple[Tokenizer, tuple[str, ...]]:
-    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it."""
+) -> tuple[Tokenizer, Mapping[str, str], tuple[str, ...]]:
+    """A transformers model's own tokenizer.json as it is; else one made of the vocabulary, as convert makes it.
+
+    Returns:
+        The tokenizer, how it spells each of ELECTRA's special tokens, and what is to be said of it.
+    """
     path = model.folder / TOKENIZER_FILE
     notices: tuple[str, ...] = ()
-    if checkpoint.scheme.described and options.vocab is None and (other := other_tokenizer(model.folder)):
+    names: Mapping[str, str] = {token: token for token in tokenizer_files.SPECIAL_TOKENS}
+    other = other_tokenizer(model.folder) if checkpoint.scheme.described and options.vocab is None else None
+    if other and (options.make_one or not path.is_file() or code_of_folder(model.folder)):
         raise VocabularyError(
             f"{model.folder}: its tokenizer is {other}, which is not run here; ELECTRA's would give other tokens",
             "Use the model in transformers; or give a vocabulary of ELECTRA's kind with --vocab.",
         )
-    if checkpoint.scheme.described and not options.make_one and path.is_file():
+    if other:
+        saved = read_saved_tokenizer(model.folder)
+        data, names = saved.files[TOKENIZER_FILE], saved.special
+    elif checkpoint.scheme.described and not options.make_one and path.is_file():
         data = tokenizer_files.read_small(path)
         found = findings_of_folder(model.folder)
         notices = (*found.notices, *found.warnings)
@@ -366,7 +379,7 @@ def _tokenizer(
             # What is wrong with it is then an error, not a notice that there is none.
             options = replace(options, vocab=own)
         data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
-    return _read_tokenizer(path, data), notices
+    return _read_tokenizer(path, data), names, notices
 
 
 def _read_tokenizer(path: Path, data: bytes) -> Tokenizer:
@@ -399,9 +412,9 @@ def _made_of_vocabulary(
     return data, (*notices, *told, *found.notices, *found.warnings)
 
 
-def _checked_ids(tokenizer: Tokenizer, folder: Path, rows: int) -> dict[str, int]:
+def _checked_ids(tokenizer: Tokenizer, names: Mapping[str, str], folder: Path, rows: int) -> dict[str, int]:
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    if missing := [token for token in tokenizer_files.SPECIAL_TOKENS if token not in ids]:
+    if missing := [token for token in names.values() if token not in ids]:
         raise VocabularyError(
             f"the tokenizer of {folder} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
         )
@@ -410,9 +423,10 @@ def _checked_ids(tokenizer: Tokenizer, folder: Path, rows: int) -> dict[str, int
             f"the tokenizer of {folder} has a piece of id {highest}, but the word embedding has {rows} rows",
             "This vocabulary belongs to another model.",
         )
-    if (read := tokenizer.encode("[MASK]", add_special_tokens=False)).ids != [ids["[MASK]"]]:
+    mask = names["[MASK]"]
+    if (read := tokenizer.encode(mask, add_special_tokens=False)).ids != [ids[mask]]:
         raise VocabularyError(
-            f"the tokenizer of {folder} reads [MASK] as {listing(read.tokens)}, not as one token",
+            f"the tokenizer of {folder} reads {mask} as {listing(read.tokens)}, not as one token",
             "Give the model's vocabulary with --vocab.",
         )
     return ids

@@ -64,6 +64,7 @@ class Runner:
         network: runs it, in PyTorch.
         tokenizer: its tokenizer, without truncation and padding.
         special: the id of each special token: [PAD], [UNK], [CLS], [SEP], [MASK].
+        spelt: what the tokenizer calls each of them: <mask>, for instance.
         positions: the longest input, [CLS] and [SEP] included.
         segment: the token type that its tokenizer gives a text, and the first of two.
         labels: what its classes are called, by id; empty where it has none.
@@ -74,6 +75,7 @@ class Runner:
     network: Runs
     tokenizer: Tokenizer
     special: Mapping[str, int]
+    spelt: Mapping[str, str]
     positions: int
     segment: int = 0
     labels: tuple[str, ...] = ()
@@ -90,7 +92,7 @@ class Runner:
         Raises:
             TextError: nothing is left of the text, it is too long, or is no text.
         """
-        return encode(self.tokenizer, frozenset(self.special), text)
+        return encode(self.tokenizer, frozenset(self.spelt.values()), text)
 
     def windows(self, text: EncodedText, taken: int = 0) -> tuple[Window, ...]:
         """Lay windows over a text, of which something else takes places beside [CLS] and one [SEP]."""

@@ -2,7 +2,8 @@
 
 The same for a seed, however a run is split up or interrupted. Masking is that of mask in pretrain/pretrain_helpers.py
 (google-research/electra, 8a46635), with one deviation: positions are drawn without replacement, where Google's may
-draw one twice and then mask fewer.
+draw one twice and then mask fewer. Whole words are masked as in google-research/bert, within the same number of
+tokens.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from electra_convert.pretraining.options import Settings
 _HELD_OUT, _ORDER, _TRAINING, _EVALUATION, _DROPOUT, _WEIGHTS, _CANDIDATES = range(7)
 # The share of the chosen tokens that become [MASK]; the rest stay and are predicted all the same.
 _REPLACED = 0.85
+# Sequences that are looked at where all would take too long.
+_LOOKED_AT = 1000
 _NEVER_MASKED = ("[CLS]", "[SEP]", "[MASK]", "[PAD]")
 
 
@@ -192,18 +195,89 @@ def mask(inputs: Inputs, draws: Draws, ids: Mapping[str, int], settings: Setting
     Returns:
         The batch; a sequence without any token that may be masked has none.
     """
-    never = np.array([ids[token] for token in _NEVER_MASKED])
-    candidates = inputs.input_mask & ~np.isin(inputs.input_ids, never)
+    candidates = _candidates(inputs, ids)
     counts = np.minimum(_wanted(inputs, settings), candidates.sum(axis=1))
     order = np.where(candidates, draws.order[:, : candidates.shape[1]], np.inf)
     width = min(settings.max_predictions_per_seq, order.shape[1])
-    chosen = np.argsort(order, axis=1, kind="stable")[:, :width]
+    if settings.whole_word_masking:
+        chosen, counts = _whole_words(order, _words_begin(inputs, candidates), counts, width)
+    else:
+        chosen = np.argsort(order, axis=1, kind="stable")[:, :width]
     weights = np.arange(width) < counts[:, None]
     positions = np.where(weights, chosen, 0)
     masked_ids = inputs.input_ids.copy()
     rows, columns = np.nonzero(weights & (draws.replace[:, :width] < _REPLACED))
     masked_ids[rows, positions[rows, columns]] = ids["[MASK]"]
     return Batch(inputs, masked_ids, positions, weights.astype(np.float32), draws.sample[:, :width])
+
+
+def _candidates(inputs: Inputs, ids: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Which tokens may be masked, [batch, length]."""
+    never = np.array([ids[token] for token in _NEVER_MASKED])
+    may: NDArray[np.bool_] = inputs.input_mask & ~np.isin(inputs.input_ids, never)
+    return may
+
+
+def share_in_long_words(corpus: Corpus, ids: Mapping[str, int], settings: Settings) -> float:
+    """The share of the tokens of a corpus that stand in words of more tokens than are masked of their sequence, so
+    that they never are; of a thousand of its sequences where it has more."""
+    inputs = corpus.read(np.unique(np.linspace(0, len(corpus) - 1, min(len(corpus), _LOOKED_AT)).astype(np.int64)))
+    candidates = _candidates(inputs, ids)
+    begins = _words_begin(inputs, candidates)
+    within = 0
+    for row, wanted in enumerate(_wanted(inputs, settings)):
+        lengths = np.bincount(np.cumsum(begins[row])[candidates[row]])
+        within += int(lengths[lengths > wanted].sum())
+    return within / max(1, int(candidates.sum()))
+
+
+def _words_begin(inputs: Inputs, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where words begin, [batch, length]: at tokens that continue nothing, and behind what is never masked."""
+    assert inputs.continues is not None  # a corpus that is masked by words knows them
+    behind = np.pad(candidates[:, :-1], ((0, 0), (1, 0)))
+    return candidates & ~(inputs.continues & behind)
+
+
+def _whole_words(
+    order: NDArray[np.float32], begins: NDArray[np.bool_], wanted: NDArray[np.int64], width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose words in the order of their first tokens, passing over those of more tokens than are still wanted
+    (create_masked_lm_predictions in create_pretraining_data.py, google-research/bert, eedf571).
+
+    Args:
+        order: [batch, length], infinite where nothing may be chosen.
+        begins: [batch, length], where words begin.
+        wanted: [batch], how many tokens are to be chosen at most.
+        width: how many columns there are to fill.
+
+    Returns:
+        The columns that were chosen, [batch, width], and how many in each sequence, [batch].
+    """
+    chosen = np.zeros((len(order), width), np.int64)
+    counts = np.zeros(len(order), np.int64)
+    for row, room in enumerate(wanted):
+        starts = np.flatnonzero(begins[row])
+        words = np.cumsum(begins[row])[np.isfinite(order[row])] - 1
+        lengths = np.bincount(words, minlength=len(starts))
+        columns = [
+            start + place
+            for start, length in _fitting(starts, lengths, np.argsort(order[row, starts], kind="stable"), int(room))
+            for place in range(length)
+        ]
+        chosen[row, : len(columns)], counts[row] = columns, len(columns)
+    return chosen, counts
+
+
+def _fitting(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64], ranked: NDArray[np.int64], room: int
+) -> Iterator[tuple[int, int]]:
+    """The first words by their rank that there is room for: where each begins, and how long it is."""
+    for start, length in zip(starts[ranked].tolist(), lengths[ranked].tolist(), strict=True):
+        if length <= room:
+            room -= length
+            yield start, length
+        if not room:
+            return
 
 
 def _wanted(inputs: Inputs, settings: Settings) -> NDArray[np.int64]:

@@ -30,13 +30,14 @@ from electra_convert.formats.names import (
     VOCABULARY_FILE,
 )
 from electra_convert.pretraining.architectures import Discriminator, config_of, positions_of, takes_segments
-from electra_convert.pretraining.corpus.vocabulary import WordPieces
+from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.optimizer import moments_of
 from electra_convert.schemes.heads.replaced_token_detection import REPLACED_TOKEN_DETECTION
 from electra_convert.schemes.mapping import Role
 from electra_convert.tensors.spec import DTYPES, Sink, Tensor, TensorSpec, stream_bytes
 from electra_convert.tensors.weight import Weight
 from electra_convert.tokenizer.encode import encode_tokenizer, encode_tokenizer_config
+from electra_convert.tokenizer.saved import SavedTokenizer
 
 Values = Mapping[str, torch.Tensor]
 # transformers looks for it before it loads a file.
@@ -50,7 +51,7 @@ _COMPUTES = (
 
 
 def plan_folders(
-    networks: Mapping[Role, nn.Module], optimizer: torch.optim.AdamW, pieces: WordPieces, length: int
+    networks: Mapping[Role, nn.Module], optimizer: torch.optim.AdamW, pieces: Pieces, length: int
 ) -> OutputPlan:
     """Lay out a folder of each model, with the optimiser's moments.
 
@@ -145,14 +146,24 @@ def _detector_record(network: Discriminator) -> bytes:
     return (json.dumps(record, indent=2) + "\n").encode()
 
 
-def _tokenizer_files(pieces: WordPieces, length: int, segments: bool) -> dict[str, bytes]:
-    config = json.loads(encode_tokenizer_config(pieces.vocabulary, pieces.settings, length))
-    if not segments:
-        config["model_input_names"].remove("token_type_ids")
+def _tokenizer_files(pieces: Pieces, length: int, segments: bool) -> dict[str, bytes]:
+    files = _files_of(pieces, length)
+    config = json.loads(files[TOKENIZER_CONFIG_FILE])
+    inputs = config.get("model_input_names", [])
+    if segments or "token_type_ids" not in inputs:
+        return files
+    config["model_input_names"] = [name for name in inputs if name != "token_type_ids"]
+    return {**files, TOKENIZER_CONFIG_FILE: (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()}
+
+
+def _files_of(pieces: Pieces, length: int) -> dict[str, bytes]:
+    if isinstance(pieces, SavedTokenizer):
+        return pieces.with_max_length(length)
+    assert isinstance(pieces, WordPieces)  # there are no others
     return {
         VOCABULARY_FILE: pieces.vocabulary.raw,
         TOKENIZER_FILE: encode_tokenizer(pieces.vocabulary, pieces.settings),
-        TOKENIZER_CONFIG_FILE: (json.dumps(config, indent=2, sort_keys=True) + "\n").encode(),
+        TOKENIZER_CONFIG_FILE: encode_tokenizer_config(pieces.vocabulary, pieces.settings, length),
     }
 
 

@@ -36,6 +36,7 @@ _HPARAMS: Mapping[str, str] = {
     "learning_rate": "learning_rate",
     "max_length": "max_seq_length",
     "save_steps": "save_checkpoints_steps",
+    "tokenizer": "tokenizer",
 }
 _HELD_OUT = 0.01
 _LEAST = {"accumulate": 1, "memory_limit": 1, "log_steps": 1, "seed": 0, "train_vocab": 6, "extend_positions": 1}
@@ -76,6 +77,8 @@ class PretrainOptions:
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
+    tokenizer: str | Path | None = None
+    words_file: Path | None = None
     text_column: str | int | None = None
     one_sentence_per_line: bool = False
     split_long_lines: bool = False
@@ -135,15 +138,15 @@ class PretrainOptions:
                 raise UsageError(f"{_flag(name)} is {value}, expected {expected}")
         check_keys({key: value for _, key, value in self.shortcuts}, "the options")
 
-    @property
-    def tokenizer(self) -> TokenizerOptions:
-        """Those that are about the tokenizer."""
+    def tokenizer_options(self, hparams: Hparams) -> TokenizerOptions:
+        """Those that are about a WordPiece tokenizer, and what hparams say of it."""
         return TokenizerOptions(
             vocab=self.vocab,
             lower_case=self.lower_case,
             strip_accents=self.strip_accents,
             tokenize_chinese_chars=self.tokenize_chinese_chars,
             added_tokens=self.added_tokens,
+            max_word_length=hparams["max_word_length"],
         )
 
     @property
@@ -156,7 +159,11 @@ class PretrainOptions:
     @property
     def shortcuts(self) -> list[tuple[str, str, Any]]:
         """The hparams that were given as options of their own: the option, the hparam and its value."""
-        given = [(_flag(name), key, getattr(self, name)) for name, key in _HPARAMS.items()]
+        values = {name: getattr(self, name) for name in _HPARAMS}
+        given = [
+            (_flag(name), key, str(values[name]) if isinstance(values[name], Path) else values[name])
+            for name, key in _HPARAMS.items()
+        ]
         return [(flag, key, value) for flag, key, value in given if value is not None]
 
     @property
@@ -248,6 +255,7 @@ class Settings:
         max_seq_length: tokens a sequence, special ones included.
         save_checkpoints_steps: steps from one checkpoint to the next.
         keep_checkpoint_max: how many of the last checkpoints are kept; 0 for all.
+        whole_word_masking: whether all tokens of a word are masked together.
     """
 
     gen_weight: float
@@ -270,6 +278,7 @@ class Settings:
     max_seq_length: int
     save_checkpoints_steps: int
     keep_checkpoint_max: int
+    whole_word_masking: bool
 
 
 def training_settings(hparams: Hparams) -> Settings:

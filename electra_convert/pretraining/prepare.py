@@ -16,32 +16,39 @@ from electra_convert.config.hparams import Hparams
 from electra_convert.config.keys import OWN
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
-from electra_convert.errors import ConfigError, CorpusError, UsageError, VocabularyError, counted
-from electra_convert.pretraining.batches import held_apart
+from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError, counted
+from electra_convert.formats.names import VOCABULARY_FILE
+from electra_convert.pretraining.batches import held_apart, share_in_long_words
 from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
-from electra_convert.pretraining.corpus.documents import lines_of_corpus
-from electra_convert.pretraining.corpus.files import CorpusFile, parse_column
+from electra_convert.pretraining.corpus.files import parse_column
 from electra_convert.pretraining.corpus.frequencies import order_of_frequency
 from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.vocabulary import WordPieces, read_word_pieces, train_word_pieces
+from electra_convert.pretraining.corpus.unknown import WITHOUT_LONG_WORDS, told_of_long_words
+from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
+from electra_convert.pretraining.corpus.whole_words import Words, read_words
 from electra_convert.pretraining.designs import Design
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.schedule import scheduled, tell_of_schedule
-from electra_convert.pretraining.starting.models import found_models, pieces_of, require_possible, run_hparams
+from electra_convert.pretraining.starting.models import found_models, require_possible, run_hparams
 from electra_convert.pretraining.starting.rows import extended_pieces, with_pieces, with_positions
 from electra_convert.pretraining.starting.start import Start
+from electra_convert.pretraining.tokens import chosen_pieces, pieces_of, require_vocabulary, with_kind
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import check_size
+from electra_convert.tokenizer.of_checkpoint import lacking_in_google
+from electra_convert.tokenizer.saved import SavedTokenizer
 
 _SEGMENTS = 2
 # A larger share of pieces that the vocabulary lacks than this is worth a word.
 _MANY_UNKNOWN = 0.05
 # So is a larger share of tokens that are cut off.
 _MUCH_TRIMMED = 0.2
+# Words that can never be masked as a whole, where they are more than this share, are most likely none.
+_MOSTLY_LONG = 0.5
 # Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
 _SORTED = 0.3
 # And sequences that are less than so full.
@@ -61,21 +68,23 @@ class Preparation:
         start: what the weights are taken from; None where all are new.
         new_pieces: how many pieces were appended to the vocabulary when the run began.
         evaluated: those of a corpus of its own to evaluate on, or None.
+        words: what words are, where they are masked as a whole, or None.
     """
 
     settings: Settings
     layout: Layout
     findings: Findings
-    pieces: WordPieces
+    pieces: Pieces
     corpus: Corpus
     start: Start | None
     new_pieces: int
     evaluated: Corpus | None = None
+    words: Words | None = None
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
         """The configuration of each model for transformers' ElectraConfig."""
-        pad = self.pieces.vocabulary.ids["[PAD]"]
+        pad = self.pieces.special_ids["[PAD]"]
         return {
             role: {**{key: value.value for key, value in config.values.items()}, "pad_token_id": pad}
             for role, config in self.findings.configs.items()
@@ -106,13 +115,15 @@ class Decided:
         origins: where each value of each model's configuration came from.
         designs: the configurations of models of any architecture.
         new_pieces: how many pieces were appended to the vocabulary.
+        words: what words are, where they are masked as a whole, or None.
     """
 
-    pieces: WordPieces
+    pieces: Pieces
     hparams: Mapping[str, Any]
     origins: Mapping[str, Mapping[str, str]]
     designs: Mapping[Role, Design]
     new_pieces: int
+    words: Words | None = None
 
 
 def prepare(
@@ -139,7 +150,9 @@ def prepare(
     training_settings(hparams)
     designs = options.designs or (decided.designs if decided else {})
     cache, column = options.cache or default_cache(), parse_column(options.text_column)
-    _require_vocabulary(options, start, decided)
+    if decided is None:
+        require_vocabulary(hparams, options, start is not None)
+    words = _words(hparams, options, decided)
     new_pieces = decided.new_pieces if decided else 0
     with brought(places, column, cache, reporter) as files:
         if start is not None:
@@ -150,13 +163,14 @@ def prepare(
                 pieces, new_pieces = extended_pieces(start, hparams, options)
             else:
                 pieces = pieces_of(start.checkpoint, hparams, options)
+            findings = replace(findings, hparams=with_kind(findings.hparams or hparams, pieces))
             start, findings = _extended(start, given, findings, pieces, new_pieces, options)
             notice = _require_rows(start, pieces)
             if notice is not None and decided is None:
-                pieces = replace(pieces, notices=(notice, *pieces.notices))
+                reporter.noticed(notice)
         else:
-            pieces = decided.pieces if decided else _chosen_pieces(files, hparams, options)
-            hparams = _with_vocabulary(hparams, pieces)
+            pieces = decided.pieces if decided else chosen_pieces(files, hparams, options)
+            hparams = _with_vocabulary(with_kind(hparams, pieces), pieces)
             layout = LAYOUTS[hparams.layout or "default"]
             findings = _given_models(designs, hparams) if designs else _designed_models(hparams, layout)
         if decided is not None:
@@ -168,10 +182,12 @@ def prepare(
             # Told before a run of days, and not at its end.
             check_expressible(findings.configs, layout)
         how = Tokenisation(
-            pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines
+            pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines, words
         )
         corpus = open_corpus(files, how, cache, reporter.tokenised)
     _require_sequence(corpus, how)
+    if words is not None:
+        _require_words(corpus, pieces, settings, words, reporter)
     evaluated = None
     if options.eval_corpus is not None:
         with brought([options.eval_corpus], column, cache, reporter) as files:
@@ -181,7 +197,7 @@ def prepare(
     findings = scheduled(findings, settings, options, trained_on, begins)
     assert findings.hparams is not None
     settings = training_settings(findings.hparams)
-    preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated)
+    preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated, words)
     _tell(preparation, given, options, reporter)
     if not options.evaluate_only:
         tell_of_schedule(settings, findings, given, options, trained_on, reporter)
@@ -199,6 +215,23 @@ def _require_sequence(corpus: Corpus, how: Tokenisation) -> None:
             f"the corpus has {tokens} tokens, less than one sequence of {how.max_length}",
             "Give more text, or a shorter max_seq_length in --hparams.",
         )
+
+
+def _require_words(corpus: Corpus, pieces: Pieces, settings: Settings, words: Words, reporter: Reporter) -> None:
+    """Refuse to mask whole words where most are too long to be, as where nothing tells them apart.
+
+    Raises:
+        CorpusError: most of the corpus would never be masked.
+    """
+    share = share_in_long_words(corpus, pieces.special_ids, settings)
+    told = f"{share:.0%} of the tokens stand in words of more tokens than are masked of a sequence, and never are"
+    instead = f"separate words by spaces{'' if words.listed else ', or list them with --words-file FILE'}"
+    if share > _MOSTLY_LONG:
+        raise CorpusError(
+            f"whole_word_masking: {told}", f"Of a script without spaces, {instead}; or leave whole_word_masking out."
+        )
+    if share > _MANY_UNKNOWN:
+        reporter.warned(f"{told}. Of a script without spaces, {instead}.")
 
 
 def default_cache() -> Path:
@@ -271,12 +304,12 @@ def _with_origins(findings: Findings, origins: Mapping[str, Mapping[str, str]]) 
 
 
 def _extended(
-    start: Start, given: Hparams, findings: Findings, pieces: WordPieces, new_pieces: int, options: PretrainOptions
+    start: Start, given: Hparams, findings: Findings, pieces: Pieces, new_pieces: int, options: PretrainOptions
 ) -> tuple[Start, Findings]:
     """Give what a run starts from the rows that are asked for; a checkpoint of the run itself has them."""
     if start.is_own:
         return start, findings
-    if new_pieces:
+    if new_pieces and isinstance(pieces, WordPieces):
         start, findings = with_pieces(start, findings, pieces, new_pieces)
         for stated in _stated_rows(given):
             if stated != start.rows:
@@ -322,7 +355,30 @@ def _check_models(settings: Settings, findings: Findings, start: Start | None) -
 # The vocabulary
 
 
-def _with_vocabulary(hparams: Hparams, pieces: WordPieces) -> Hparams:
+def _words(hparams: Hparams, options: PretrainOptions, decided: Decided | None) -> Words | None:
+    """What words are, where whole ones are masked.
+
+    Raises:
+        UsageError: words are listed, and none is masked as a whole.
+        VocabularyError: the list is none.
+    """
+    if not hparams["whole_word_masking"]:
+        if options.words_file is not None:
+            raise UsageError(
+                "--words-file lists the words that are masked as a whole, and whole_word_masking is not true",
+                "Give --hparams '{\"whole_word_masking\": true}' with it.",
+            )
+        return None
+    known = decided.words if decided is not None else None
+    if options.words_file is None:
+        return known or Words()
+    given = read_words(options.words_file)
+    if known is not None and known.listed != given.listed:
+        raise TrainingError(f"{options.words_file} does not list the words that the run began with", "Leave it out.")
+    return known or given
+
+
+def _with_vocabulary(hparams: Hparams, pieces: Pieces) -> Hparams:
     """State the vocabulary's size, which Google's code must be told; stated sizes must fit."""
     stated = _stated_rows(hparams)
     for rows in stated:
@@ -334,7 +390,7 @@ def _stated_rows(hparams: Hparams) -> list[int]:
     return [given["vocab_size"] for given in (hparams.given, hparams.overrides) if "vocab_size" in given]
 
 
-def _require_rows(start: Start, pieces: WordPieces) -> str | None:
+def _require_rows(start: Start, pieces: Pieces) -> str | None:
     """Refuse a vocabulary that is not that of a checkpoint's rows; gives what is said of rows without a piece."""
     more = len(pieces.vocabulary) - start.rows
     if more > 0 and all(pieces.vocabulary.pieces[start.rows :]):
@@ -347,44 +403,19 @@ def _require_rows(start: Start, pieces: WordPieces) -> str | None:
     return _require_size(pieces, start.rows, "Give the vocabulary that the checkpoint was trained with.")
 
 
-def _require_size(pieces: WordPieces, rows: int, hint: str) -> str | None:
+def _require_size(pieces: Pieces, rows: int, hint: str) -> str | None:
     try:
         return check_size(pieces.vocabulary, rows, False)
     except VocabularyError as error:
         raise VocabularyError(error.message, hint if len(pieces.vocabulary) < rows else error.hint) from error
 
 
-def _require_vocabulary(options: PretrainOptions, start: Start | None, decided: Decided | None) -> None:
-    """Refuse to do without one before a corpus is downloaded."""
-    if all(given is None for given in (start, decided, options.vocab, options.train_vocab)):
-        raise UsageError(
-            "no vocabulary to tokenise with",
-            "Borrow one with --vocab, or train one on the corpus with --train-vocab SIZE.",
-        )
-
-
-def _chosen_pieces(files: Sequence[CorpusFile], hparams: Hparams, options: PretrainOptions) -> WordPieces:
-    stated = hparams["do_lower_case"]
-    if options.train_vocab is None:
-        return read_word_pieces(options.tokenizer, stated)
-    if recorded := next((file.path for file in files if file.kind == "TFRecords"), None):
-        raise CorpusError(
-            f"{recorded} holds TFRecords, whose text is tokenised already", "Give their vocabulary: --vocab."
-        )
-    lower_case = stated if options.lower_case is None else options.lower_case
-    tokenizer = replace(options.tokenizer, lower_case=lower_case)
-    return train_word_pieces(lambda: lines_of_corpus(files), options.train_vocab, tokenizer)
-
-
 # What a reader should know
 
 
 def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, reporter: Reporter) -> None:
-    tokenizer = preparation.pieces.settings
-    if options.export_tf and (tokenizer.added_tokens or not tokenizer.tokenize_chinese_chars):
-        reporter.noticed(
-            "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
-        )
+    if options.export_tf and (told := _lacking_in_google(preparation.pieces)) is not None:
+        reporter.noticed(told)
     for line in preparation.start.told if preparation.start else ():
         reporter.noticed(line)
     for line in (*given.warnings, *preparation.findings.warnings, *preparation.pieces.warnings):
@@ -393,9 +424,9 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         reporter.noticed(line)
     for line in _stated_sizes(preparation):
         reporter.noticed(line)
-    _tell_of_corpus("The corpus", preparation.corpus, options, reporter)
+    _tell_of_corpus("The corpus", preparation.corpus, preparation.pieces, options, reporter)
     if preparation.evaluated is not None:
-        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, options, reporter)
+        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, preparation.pieces, options, reporter)
     if preparation.start and not preparation.start.is_own:
         _tell_of_rows(preparation, options, reporter)
     settings = preparation.settings
@@ -435,7 +466,18 @@ def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: 
         )
 
 
-def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporter: Reporter) -> None:
+def _lacking_in_google(pieces: Pieces) -> str | None:
+    """What is said of a tokenizer that Google's code does not have; None where it has it."""
+    if not isinstance(pieces, WordPieces):
+        return lacking_in_google(isinstance(pieces, SavedTokenizer) and VOCABULARY_FILE in pieces.files)
+    settings = pieces.settings
+    usual = settings.tokenize_chinese_chars and settings.longest_word == OWN["max_word_length"]
+    if usual and not settings.added_tokens:
+        return None
+    return "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
+
+
+def _tell_of_corpus(name: str, corpus: Corpus, pieces: Pieces, options: PretrainOptions, reporter: Reporter) -> None:
     record = corpus.record
     reporter.noticed(f"{name} has {record.tokens:,} tokens in {record.sequences:,} sequences.")
     if record.lost.tokens:
@@ -451,8 +493,14 @@ def _tell_of_corpus(name: str, corpus: Corpus, options: PretrainOptions, reporte
             f"{name} fills its sequences to {filled:.0%}, since its documents are short: if they need not be kept "
             "apart, as sentences on lines or rows of their own, --one-sentence-per-line packs them together."
         )
+    if record.lost.overlong_words:
+        tell = reporter.warned if record.lost.overlong_words > _MANY_UNKNOWN * record.letters else reporter.noticed
+        told_of = told_of_long_words(record.lost.overlong_words, record.letters, pieces)
+        tell(f"{name} becomes [UNK] in part: {told_of}. {WITHOUT_LONG_WORDS}")
     if record.unknown > _MANY_UNKNOWN * record.tokens:
         reporter.warned(
             f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
             "be the corpus's."
         )
+    elif record.unknown and not isinstance(pieces, WordPieces):
+        reporter.noticed(f"{record.unknown / record.tokens:.1%} of the tokens are [UNK].")

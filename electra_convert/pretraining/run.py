@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from electra_convert.conversion.options import lowers_case, read_added_tokens, read_size
+from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path, read_size
 from electra_convert.errors import (
     ConfigError,
     MissingPackageError,
@@ -112,6 +112,8 @@ def pretrain(
     strip_accents: bool | None = None,
     tokenize_chinese_chars: bool | None = None,
     added_tokens: str | Path | Sequence[str] | None = None,
+    tokenizer: str | Path | None = None,
+    words_file: str | Path | None = None,
     text_column: str | int | None = None,
     one_sentence_per_line: bool = False,
     split_long_lines: bool = False,
@@ -164,12 +166,15 @@ def pretrain(
         output: the folder of the run, with its checkpoints, reports and models.
         reporter: told how the run goes; by default a display in a notebook, and nobody elsewhere.
         vocab: a vocab.txt, or a tokenizer's folder, to borrow the vocabulary of.
-        train_vocab: train a vocabulary of so many pieces on the corpus.
+        train_vocab: train a vocabulary of so many tokens on the corpus.
         cased: whether the tokenizer keeps upper case; by default the hparams decide, or else the vocabulary.
         uncased: the opposite of cased, for those who would rather say it so.
         strip_accents: whether the tokenizer strips accents; by default whenever it lower-cases.
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default it is, as in Google's code.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
+        tokenizer: "wordpiece", the default; "whitespace", each word between spaces a token; "characters"; or the
+            folder of a tokenizer of any kind, which is taken as it is.
+        words_file: a file with a word on each line, of a script without spaces, for the hparam whole_word_masking.
         text_column: the column of JSON lines, CSV, TSV and Parquet that holds the text: a name, or a number from 1
             where there is no header.
         one_sentence_per_line: blank lines and rows end no document.
@@ -231,6 +236,8 @@ def pretrain(
         strip_accents=strip_accents,
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=read_added_tokens(added_tokens),
+        tokenizer=tokenizer,
+        words_file=read_path("words-file", words_file),
         text_column=text_column,
         one_sentence_per_line=one_sentence_per_line,
         split_long_lines=split_long_lines,
@@ -506,9 +513,10 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
 
 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
-    ids = preparation.pieces.vocabulary.ids
+    ids = preparation.pieces.special_ids
     settings, share = preparation.settings, options.held_out_share
-    rows = None if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
+    known = len(preparation.pieces.vocabulary)
+    rows = known if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
     return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, rows)
 
 

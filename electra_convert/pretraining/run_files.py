@@ -10,13 +10,14 @@ import torch
 from electra_convert.conversion.options import Options
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining import checkpoints
+from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.loop import LOSSES, Pace
 from electra_convert.pretraining.optimizer import learning_rate
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Preparation, described
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_evaluation
-from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, Start
+from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, TOKENIZER, Start
 from electra_convert.pretraining.train_state import Losses, TrainState
 from electra_convert.pretraining.watch import Watch
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -51,19 +52,7 @@ class RunFiles:
         self._output, self._settings, self._new = output, preparation.settings, new
         self._accelerator, self._reporter = accelerator, reporter
         self._described = described(preparation, options)
-        settings = preparation.pieces.settings
-        # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
-        self._conversion = Options(
-            tokenizer=TokenizerOptions(
-                vocab=output / VOCABULARY_FILE,
-                lower_case=settings.lower_case,
-                strip_accents=settings.strips,
-                tokenize_chinese_chars=None if settings.tokenize_chinese_chars else False,
-                added_tokens=settings.added_tokens or None,
-                pad_vocab=True,
-            ),
-            optimizer=True,
-        )
+        self._conversion = Options(tokenizer=_tokenizer(output, preparation.pieces), optimizer=True)
         self._discriminates = "discriminator" in preparation.configs
         self._log = MetricsLog(output, step) if accelerator.is_main_process else None
         # Of a run that is finished nothing is evaluated again.
@@ -122,3 +111,20 @@ class RunFiles:
     def _settle(self) -> None:
         if self._new is not None:
             self._new.settle()
+
+
+def _tokenizer(output: Path, pieces: Pieces) -> TokenizerOptions:
+    """How the tokenizer of a run is written beside its models."""
+    if not isinstance(pieces, WordPieces):
+        return TokenizerOptions(kept=output / TOKENIZER)
+    settings = pieces.settings
+    # A vocabulary shorter than the embeddings was accepted, with a notice, when the run began.
+    return TokenizerOptions(
+        vocab=output / VOCABULARY_FILE,
+        lower_case=settings.lower_case,
+        strip_accents=settings.strips,
+        tokenize_chinese_chars=None if settings.tokenize_chinese_chars else False,
+        added_tokens=settings.added_tokens or None,
+        max_word_length=settings.longest_word,
+        pad_vocab=True,
+    )

@@ -16,6 +16,8 @@ from electra_convert.pretraining.prepare import default_cache
 
 RUN_FILE = "run.json"
 CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"
+# What a run keeps of a tokenizer that is no WordPiece, and of a list of words.
+TOKENIZER, WORDS = "tokenizer", "words.txt"
 
 
 def require_place(places: Sequence[Place], output: Path, options: PretrainOptions) -> None:
@@ -48,6 +50,7 @@ def _require_apart(places: Sequence[Place], output: Path, options: PretrainOptio
     local = [place for place in (*places, options.eval_corpus) if isinstance(place, Path)]
     read = [("corpus", place) for place in local]
     read += [("vocabulary", options.vocab)] if options.vocab else []
+    read += [("list of words", options.words_file)] if options.words_file else []
     read += [("vocabulary", options.extend_vocabulary)] if options.extend_vocabulary else []
     read += [("checkpoint", place) for place in (options.init_from, options.init_generator) if place]
     for what, path in (*read, ("cache", cache)):

@@ -18,6 +18,7 @@ from electra_convert.conversion.plan import OutputPlan
 from electra_convert.errors import NamesError, TrainingError
 from electra_convert.pretraining.architectures import make_pair, shared_lines
 from electra_convert.pretraining.batches import weights_seed
+from electra_convert.pretraining.corpus.vocabulary import Pieces
 from electra_convert.pretraining.dropout import ATTENTION
 from electra_convert.pretraining.model import config_of, initialise, make_networks, named_weights
 from electra_convert.pretraining.model_folders import plan_folders, restore
@@ -89,10 +90,16 @@ def make_state(preparation: Preparation, device: torch.device, compiled: bool, s
     return state
 
 
+def _ids_by_name(pieces: Pieces) -> dict[str, int]:
+    """The id of each token, special ones by ELECTRA's names."""
+    special = {row: name for name, row in pieces.special_ids.items()}
+    return {special.get(row, piece or f"[{row}]"): row for row, piece in enumerate(pieces.vocabulary.pieces)}
+
+
 def _any_networks(preparation: Preparation, own_dropout: bool, seed: int) -> dict[Role, nn.Module]:
     return make_pair(
         preparation.designs,
-        preparation.pieces.vocabulary.ids,
+        _ids_by_name(preparation.pieces),
         preparation.settings.max_seq_length,
         bool(Hparams(preparation.hparams, "")["untied_generator_embeddings"]),
         weights_seed(seed),

@@ -274,7 +274,7 @@ def check(vocabulary: Vocabulary, settings: TokenizerSettings, remedies: bool = 
     if found.warnings and remedies and (better := _better(vocabulary, settings, coverage)) is not None:
         found = Findings(found.notices, (f"{found.warnings[0]} {better}", *found.warnings[1:]))
     notices = [*found.notices, *_dotted_capital(vocabulary, settings)]
-    if coverage.long:
+    if coverage.long and settings.longest_word == LONGEST_WORD:
         notices.append(
             f"{len(coverage.long)} pieces of {vocabulary.path.name} are longer than {_LONGEST_IN_TRANSFORMERS_5} "
             f"characters ({_examples(coverage.long)}): the tokenizer that transformers 5 builds makes [UNK] of such "
@@ -305,7 +305,7 @@ def check_kept(vocabulary: Vocabulary, data: bytes) -> Findings:
 
 
 def _made(vocabulary: Vocabulary, settings: TokenizerSettings) -> Coverage:
-    return measure(vocabulary, splitting(settings), LONGEST_WORD, settings.added_tokens)
+    return measure(vocabulary, splitting(settings), settings.longest_word, settings.added_tokens)
 
 
 def _kept(vocabulary: Vocabulary, data: bytes) -> Coverage | None:

@@ -49,12 +49,14 @@ class TokenizerSettings:
         strip_accents: whether accents are stripped; only done when lower-casing, as in Google's code.
         tokenize_chinese_chars: whether each ideograph is a word of its own, as in Google's code.
         added_tokens: pieces that are matched whole, as they are written, before anything else is done.
+        longest_word: a word of more characters is [UNK]; 200 in Google's code.
     """
 
     lower_case: bool
     strip_accents: bool
     tokenize_chinese_chars: bool = True
     added_tokens: tuple[str, ...] = ()
+    longest_word: int = LONGEST_WORD
 
     @property
     def strips(self) -> bool:
@@ -68,7 +70,7 @@ def encode_tokenizer(vocabulary: Vocabulary, settings: TokenizerSettings, segmen
 
     ids = vocabulary.ids
     tokenizer = splitting(settings)
-    tokenizer.model = models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
+    tokenizer.model = models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=settings.longest_word)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"[CLS]:{segment} $A:{segment} [SEP]:{segment}",
         pair=f"[CLS]:{segment} $A:{segment} [SEP]:{segment} $B:1 [SEP]:1",
@@ -121,6 +123,7 @@ def encode_tokenizer_config(
     """
     ids = vocabulary.ids
     added = sorted({*SPECIAL_TOKENS, *settings.added_tokens}, key=ids.__getitem__)
+    unusual = settings.longest_word != LONGEST_WORD
     config = {
         "added_tokens_decoder": {str(ids[token]): _added_token(token) for token in added},
         "clean_up_tokenization_spaces": True,
@@ -129,8 +132,8 @@ def encode_tokenizer_config(
         "model_max_length": max_length,
         "strip_accents": settings.strips,
         "tokenize_chinese_chars": settings.tokenize_chinese_chars,
-        # Another than 0 stands in tokenizer.json alone, which ELECTRA's own class would rebuild without it.
-        "tokenizer_class": "PreTrainedTokenizerFast" if segment else ELECTRA.tokenizer_class,
+        # Others than Google's stand in tokenizer.json alone, which ELECTRA's own class would rebuild without them.
+        "tokenizer_class": "PreTrainedTokenizerFast" if segment or unusual else ELECTRA.tokenizer_class,
         **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()

@@ -21,8 +21,8 @@ from electra_convert.tokenizer.vocabulary import (
 
 _WAY_OUT = "Put the model's vocab.txt into the folder, or give it with --vocab."
 ANOTHER_KIND = (
-    "Google's code knows WordPiece alone. convert --no-tokenizer leaves it out; pretrain --train-vocab "
-    "SIZE trains a WordPiece vocabulary."
+    "Google's code knows WordPiece alone. convert --no-tokenizer leaves it out; pretrain --tokenizer FOLDER trains "
+    "with it as it is, and --train-vocab SIZE with a WordPiece vocabulary of its own."
 )
 
 

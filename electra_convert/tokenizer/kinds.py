@@ -27,9 +27,8 @@ def other_tokenizer(folder: Path) -> str | None:
         CorruptFileError: a download left something else in a file's place.
     """
     settings, config = _object(folder / TOKENIZER_CONFIG_FILE), _object(folder / CONFIG_FILE)
-    for said in (settings, config):
-        if code := _by_code(said.get("auto_map")):
-            return code
+    if code := code_of_folder(folder):
+        return code
     named = settings.get("tokenizer_class") or config.get("tokenizer_class")
     kind = named.removesuffix("Fast") if isinstance(named, str) else ""
     if kind and kind not in _WORDPIECE | _BY_FILE:
@@ -40,6 +39,12 @@ def other_tokenizer(folder: Path) -> str | None:
         return f"{type_} (of {TOKENIZER_FILE})"
     pieces = sorted(path.name for path in folder.iterdir() if SENTENCEPIECE.fullmatch(path.name))
     return f"SentencePiece ({listing(pieces)})" if pieces and not kind and not type_ else None
+
+
+def code_of_folder(folder: Path) -> str | None:
+    """The class of a folder's tokenizer that comes with code of its own; None where it is transformers'."""
+    said = (_object(folder / TOKENIZER_CONFIG_FILE), _object(folder / CONFIG_FILE))
+    return next((code for one in said if (code := _by_code(one.get("auto_map")))), None)
 
 
 def _by_code(auto_map: object) -> str | None:

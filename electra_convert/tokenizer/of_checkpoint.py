@@ -19,7 +19,12 @@ from electra_convert.formats.names import (
 from electra_convert.schemes.models import Checkpoint, Model
 from electra_convert.tokenizer.casing import Casing, decide_casing
 from electra_convert.tokenizer.coverage import NONE, Findings, check, check_kept
-from electra_convert.tokenizer.encode import TokenizerSettings, encode_tokenizer, encode_tokenizer_config
+from electra_convert.tokenizer.encode import (
+    LONGEST_WORD,
+    TokenizerSettings,
+    encode_tokenizer,
+    encode_tokenizer_config,
+)
 from electra_convert.tokenizer.folder import (
     ANOTHER_KIND,
     SavedSettings,
@@ -29,6 +34,7 @@ from electra_convert.tokenizer.folder import (
     settings_of_folder,
 )
 from electra_convert.tokenizer.kinds import never_split_of_folder, other_tokenizer
+from electra_convert.tokenizer.saved import read_saved_tokenizer
 from electra_convert.tokenizer.vocabulary import (
     Vocabulary,
     check_size,
@@ -60,6 +66,8 @@ class TokenizerOptions:
         tokenize_chinese_chars: whether each ideograph is a word of its own.
         added_tokens: pieces matched whole before anything else, or a file with one on each line.
         no_tokenizer: make none, and carry the vocabulary as it is.
+        max_word_length: how many characters a word may have before it is [UNK]; 200 in Google's code.
+        kept: a folder with a tokenizer of any kind, which the model has as it is.
     """
 
     vocab: Path | None = None
@@ -69,6 +77,8 @@ class TokenizerOptions:
     tokenize_chinese_chars: bool | None = None
     added_tokens: Path | tuple[str, ...] | None = None
     no_tokenizer: bool = False
+    max_word_length: int | None = None
+    kept: Path | None = None
 
     def __post_init__(self) -> None:
         if self.no_tokenizer and replace(self, vocab=None, no_tokenizer=False).make_one:
@@ -119,6 +129,9 @@ def tokenizer_files(
     """
     if options.no_tokenizer:
         return _carried(checkpoint, model, options)
+    if options.kept is not None:
+        saved = read_saved_tokenizer(options.kept)
+        return TokenizerFiles(saved.with_max_length(model.sizes.positions), {}, saved.special_ids["[PAD]"], ())
     other = other_tokenizer(model.folder) if checkpoint.scheme.described else None
     if other and options.vocab is None:
         _require_unchanged(model, other, options)
@@ -188,6 +201,8 @@ def google_vocabulary(
         carried = _carried(checkpoint, model, options)
         casing = find_casing(checkpoint, model, None, hparams, options)
         return GoogleVocabulary(carried.files, casing.lower_case if casing else None, carried.notices)
+    if options.kept is not None:
+        return _kept_for_google(options.kept)
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
     casing = find_casing(checkpoint, model, vocabulary, hparams, options)
     if vocabulary is None or casing is None:
@@ -198,6 +213,24 @@ def google_vocabulary(
         told += _without_place(settings_of_folder(folder), casing.lower_case)
     findings = Findings((*told, *found.notices), found.warnings)
     return GoogleVocabulary({VOCABULARY_FILE: vocabulary.raw}, casing.lower_case, notices, findings)
+
+
+def _kept_for_google(folder: Path) -> GoogleVocabulary:
+    """What of a tokenizer of any kind goes to Google's code: vocab.txt at most."""
+    saved = read_saved_tokenizer(folder)
+    files = {name: data for name, data in saved.files.items() if name == VOCABULARY_FILE}
+    return GoogleVocabulary(files, casing_of_folder(folder), (lacking_in_google(bool(files)),))
+
+
+def lacking_in_google(has_vocabulary: bool) -> str:
+    """What is said of a tokenizer that Google's code does not have."""
+    written = (
+        f"{VOCABULARY_FILE} names the ids all the same" if has_vocabulary else f"no {VOCABULARY_FILE} is written"
+    )
+    return (
+        "Google's code does not have this tokenizer: its WordPiece splits words at punctuation and ideographs, and "
+        f"gives other tokens of the same text; {written}."
+    )
 
 
 def _without_place(saved: SavedSettings, lower_case: bool) -> list[str]:
@@ -281,7 +314,8 @@ def find_settings(
     added = tuple(token for token in saved.added_tokens if token in vocabulary.ids)
     if options.added_tokens is not None:
         added = read_added_tokens(options.added_tokens, vocabulary)
-    return TokenizerSettings(casing.lower_case, strips is not False, splits is not False, added)
+    longest = LONGEST_WORD if options.max_word_length is None else options.max_word_length
+    return TokenizerSettings(casing.lower_case, strips is not False, splits is not False, added, longest)
 
 
 def saved_in(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> Path | None:

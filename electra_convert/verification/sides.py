@@ -24,6 +24,7 @@ from electra_convert.schemes.heads import TASKS, Head
 from electra_convert.schemes.layouts import Choice, Task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
+from electra_convert.tokenizer.kinds import code_of_folder, other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
@@ -32,6 +33,8 @@ from electra_convert.tokenizer.of_checkpoint import (
     tokenizer_files,
     vocabulary_files,
 )
+from electra_convert.tokenizer.saved import read_saved_tokenizer
+from electra_convert.tokenizer.vocabulary import read_small
 from electra_convert.verification.inputs import Limits, Specials
 from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import SideReport
@@ -401,12 +404,26 @@ def find_specials(sides: Sequence[Side], role: Role) -> Specials:
     for side in sides:
         try:
             model = side.checkpoint.models[role]
-            vocabulary, _ = find_vocabulary(side.checkpoint, model, TokenizerOptions(pad_vocab=True))
+            ids = _special_ids(side.checkpoint, model)
         except ElectraConvertError:
             continue
-        if vocabulary is not None:
-            return Specials(*(vocabulary.ids[token] for token in _SPECIALS))
+        if ids is not None:
+            return Specials(*(ids[token] for token in _SPECIALS))
     return Specials()
+
+
+def _special_ids(checkpoint: Checkpoint, model: Model) -> Mapping[str, int] | None:
+    """The ids of a model's special tokens by ELECTRA's names; None where it has no vocabulary."""
+    if _by_file(checkpoint, model):
+        return read_saved_tokenizer(model.folder).special_ids
+    vocabulary, _ = find_vocabulary(checkpoint, model, TokenizerOptions(pad_vocab=True))
+    return None if vocabulary is None else vocabulary.ids
+
+
+def _by_file(checkpoint: Checkpoint, model: Model) -> bool:
+    """Whether a model's tokenizer is another than ELECTRA's, and its tokenizer.json there."""
+    described = checkpoint.scheme.described and (model.folder / TOKENIZER_FILE).is_file()
+    return described and other_tokenizer(model.folder) is not None and code_of_folder(model.folder) is None
 
 
 def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
@@ -422,6 +439,8 @@ def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
         if side.findings is None:
             continue
         model = side.checkpoint.models[role]
+        if _by_file(side.checkpoint, model):
+            return Tokenizer.from_str(read_small(model.folder / TOKENIZER_FILE).decode())
         files = tokenizer_files(side.checkpoint, model, side.findings.hparams, TokenizerOptions())
         if TOKENIZER_FILE in files.files:
             return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())

@@ -149,7 +149,7 @@ def test_another_corpus_is_evaluated_on_as_a_whole(told, tmp_path):
 
 
 def test_a_vocabulary_that_is_not_the_corpuses_is_warned_of(tmp_path):
-    (tmp_path / "text.txt").write_text("鳥が歌う庭 the bird\n" * 50)
+    (tmp_path / "text.txt").write_text("鳥が歌う庭 the bird does sing\n" * 50)
     notes = Notes()
     options = PretrainOptions(vocab=FIXTURES / "vocab.txt", max_length=32, steps=10, cache=tmp_path / "c")
     prepare([tmp_path / "text.txt"], options, None, None, notes)

@@ -13,7 +13,7 @@ from support.pretraining import TINY
 
 from electra_convert import Pretraining, pretrain
 from electra_convert.cli.pretrain import command
-from electra_convert.errors import ElectraWarning, MissingPackageError, UsageError
+from electra_convert.errors import ConfigError, ElectraWarning, MissingPackageError, UsageError
 from electra_convert.pretraining.run import _require_recent, _told
 
 
@@ -76,6 +76,7 @@ def test_arguments_are_the_options_of_the_command():
     [
         ({"export": "torch"}, UsageError, "^export is 'torch', expected tf"),
         ({"cased": True, "uncased": True}, UsageError, "are each other's opposites"),
+        ({"hparams": {"warmup_proportion": 0.1}}, ConfigError, "warmup_proportion is an hparam of fine-tuning"),
     ],
 )
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -23,9 +23,11 @@ from electra_convert.pretraining.corpus.files import CorpusFile
 from electra_convert.pretraining.corpus.losses import require_kept
 from electra_convert.pretraining.corpus.packing import Losses
 from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation, make_builder, sequences_of
+from electra_convert.pretraining.corpus.unknown import require_known
+from electra_convert.pretraining.corpus.whole_words import CONTINUES
 
 # Counted up whenever the same input would give other files.
-_SCHEMA = 3
+_SCHEMA = 4
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
 _PIECE = 1 << 22  # tokens
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
@@ -69,22 +71,27 @@ class Inputs:
         input_ids: [batch, length] int64, padded at the end.
         input_mask: [batch, length] bool, true where there is a token.
         segment_ids: [batch, length] int64, 0 or 1.
+        continues: [batch, length] bool, true where a token continues the word of the one before it; None where words
+            are not known.
     """
 
     input_ids: NDArray[np.int64]
     input_mask: NDArray[np.bool_]
     segment_ids: NDArray[np.int64]
+    continues: NDArray[np.bool_] | None = None
 
     def rows(self, part: slice) -> Inputs:
         """Some of the sequences."""
-        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part])
+        continues = None if self.continues is None else self.continues[part]
+        return Inputs(self.input_ids[part], self.input_mask[part], self.segment_ids[part], continues)
 
 
 class Corpus:
     """The sequences of a corpus, in files that are mapped and never read as a whole."""
 
-    def __init__(self, folder: Path, record: CorpusRecord, max_length: int) -> None:
+    def __init__(self, folder: Path, record: CorpusRecord, max_length: int, knows_words: bool = False) -> None:
         self.record = record
+        self._knows_words = knows_words
         self.max_length = max_length
         self._tokens = np.memmap(folder / _TOKENS, record.dtype, "r", shape=(record.tokens,))
         self._examples = np.memmap(folder / _EXAMPLES, _EXAMPLE, "r", shape=(record.sequences,))
@@ -95,17 +102,22 @@ class Corpus:
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
         """How often each of the ids below a number occurs; reads all of the corpus, piece by piece."""
         counts = np.zeros(vocabulary, np.int64)
-        for start in range(0, len(self._tokens), _PIECE):
-            counts += np.bincount(self._tokens[start : start + _PIECE], minlength=vocabulary)
+        for ids in self._pieces():
+            counts += np.bincount(ids, minlength=vocabulary)
         return counts
 
     def occurring(self, first: int) -> int:
         """How many ids from the first up occur; reads all tokens, piece by piece."""
         found: set[int] = set()
+        for ids in self._pieces():
+            found.update(np.unique(ids[ids >= first]).tolist())
+        return len(found)
+
+    def _pieces(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        """All ids, piece by piece, without what is known of words."""
         for start in range(0, len(self._tokens), _PIECE):
             tokens = self._tokens[start : start + _PIECE]
-            found.update(np.unique(tokens[tokens >= first]).tolist())
-        return len(found)
+            yield tokens & ~np.uint32(CONTINUES) if self._knows_words else tokens
 
     def read(self, indices: NDArray[np.int64]) -> Inputs:
         """Read sequences by their numbers, in any order, padded with zeros as Google's are."""
@@ -119,7 +131,10 @@ class Corpus:
             lengths[row], firsts[row] = end - start, self._examples[index]["first"]
         places = np.arange(self.max_length)
         present = places < lengths
-        return Inputs(ids, present, (present & (places >= firsts)).astype(np.int64))
+        segments = (present & (places >= firsts)).astype(np.int64)
+        if not self._knows_words:
+            return Inputs(ids, present, segments)
+        return Inputs(ids & ~CONTINUES, present, segments, (ids & CONTINUES) > 0)
 
 
 def open_corpus(files: Sequence[CorpusFile], how: Tokenisation, cache: Path, progress: Progress | None) -> Corpus:
@@ -139,14 +154,14 @@ def open_corpus(files: Sequence[CorpusFile], how: Tokenisation, cache: Path, pro
             if not folder.exists():
                 raise
     record = _read_record(folder, key)
-    return Corpus(folder, record, how.max_length)
+    return Corpus(folder, record, how.max_length, how.words is not None)
 
 
 def _key(files: Sequence[CorpusFile], how: Tokenisation) -> str:
     with ThreadPoolExecutor() as pool:
         hashes = pool.map(sha256_of_file, [file.path for file in files])
     contents = [[file.kind, file.column, content] for file, content in zip(files, hashes, strict=True)]
-    cuts = [how.max_length, how.documents_end, how.splits_long_lines]
+    cuts = [how.max_length, how.documents_end, how.splits_long_lines, how.words and how.words.fingerprint]
     return hashlib.sha256(json.dumps([_SCHEMA, how.pieces.definition, cuts, contents]).encode()).hexdigest()
 
 
@@ -170,8 +185,8 @@ def _read_record(folder: Path, key: str) -> CorpusRecord:
 
 def _make(folder: Path, key: str, files: Sequence[CorpusFile], how: Tokenisation, progress: Progress | None) -> None:
     builder = make_builder(how)
-    unknown_id = how.pieces.vocabulary.ids["[UNK]"]
-    dtype = np.dtype("<u2" if len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
+    unknown_id = how.pieces.special_ids.get("[UNK]", -1)
+    dtype = np.dtype("<u2" if how.words is None and len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
     sequences = tokens = unknown = 0
     with new_folder(folder, overwrite=False) as place:
         with ExitStack() as stack:
@@ -179,13 +194,14 @@ def _make(folder: Path, key: str, files: Sequence[CorpusFile], how: Tokenisation
             example_file = stack.enter_context((place / _EXAMPLES).open("wb"))
             for example in sequences_of(files, how, builder, progress):
                 sequences, tokens = sequences + 1, tokens + len(example.ids)
-                unknown += example.ids.count(unknown_id)
+                unknown += example.ids.count(unknown_id) + example.ids.count(unknown_id | CONTINUES)
                 token_file.write(np.array(example.ids, dtype).tobytes())
                 example_file.write(np.array((tokens, example.first), _EXAMPLE).tobytes())
         if not sequences:
             named = listing((str(file.path) for file in files), 4)
             raise CorpusError(f"the corpus has no text: {named}", "Give files with something in them.")
         require_kept(builder.losses, tokens)
+        require_known(builder.losses.overlong_words, builder.letters, unknown, tokens - 2 * sequences, how.pieces)
         losses = asdict(builder.losses)
         checksums = {name: checksum_of_file(place / name) for name in (_TOKENS, _EXAMPLES)}
         record = CorpusRecord(key, sequences, tokens, unknown, builder.letters, losses, dtype.str, checksums)

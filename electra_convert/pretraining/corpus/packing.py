@@ -51,12 +51,15 @@ class Losses:
         letters: how many characters they stand for: of a line, the same share as of its tokens.
         long_tokens: those of the tokens that no sequence has room for, since their line is longer than one.
         long_letters: the same in characters.
+        overlong_words: how many characters stand in words that are longer than the tokenizer takes: not cut off, but
+            [UNK].
     """
 
     tokens: int = 0
     letters: int = 0
     long_tokens: int = 0
     long_letters: int = 0
+    overlong_words: int = 0
 
     def add(self, lines: Sequence[Line], lost: int, room: int) -> None:
         """Count tokens that are cut off the end of a segment.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
@@ -23,7 +23,9 @@ from electra_convert.pretraining.corpus.long_lines import Encode, fitting, sente
 from electra_convert.pretraining.corpus.packing import Example, ExampleBuilder, Line, WholeLines
 from electra_convert.pretraining.corpus.text import opened
 from electra_convert.pretraining.corpus.tfrecords import read_tfrecords
-from electra_convert.pretraining.corpus.vocabulary import WordPieces, encoder
+from electra_convert.pretraining.corpus.unknown import LongWords
+from electra_convert.pretraining.corpus.vocabulary import Pieces, encoder
+from electra_convert.pretraining.corpus.whole_words import Marker, Words, marked
 
 Progress = Callable[[int, int], None]
 _PACKING_SEED = 20200323
@@ -40,17 +42,19 @@ class Tokenisation:
         max_length: tokens a sequence.
         documents_end: whether blank lines and rows end them; otherwise files alone do.
         splits_long_lines: whether lines are split so that no text is cut off; otherwise it is, as in Google's code.
+        words: what words are, where their tokens are masked together; None where each is masked alone.
     """
 
-    pieces: WordPieces
+    pieces: Pieces
     max_length: int
     documents_end: bool
     splits_long_lines: bool = False
+    words: Words | None = None
 
 
 def make_builder(how: Tokenisation) -> ExampleBuilder:
     """Make what packs the lines of a corpus: with the same draws whatever --seed is, so that runs share a cache."""
-    ids = how.pieces.vocabulary.ids
+    ids = how.pieces.special_ids
     builder = WholeLines if how.splits_long_lines else ExampleBuilder
     return builder(how.max_length, ids["[CLS]"], ids["[SEP]"], random.Random(_PACKING_SEED))
 
@@ -100,7 +104,12 @@ def read_examples(path: Path) -> Iterator[Example]:
 
 
 def _recorded(files: Sequence[Path], how: Tokenisation) -> Iterator[Example]:
-    rows = len(how.pieces.vocabulary)
+    rows, continuing = len(how.pieces.vocabulary), how.pieces.continuing
+    if how.words is not None and continuing is None:
+        raise CorpusError(
+            f"{files[0]} holds TFRecords, in which nothing tells where words end with this tokenizer",
+            "Give the text, or leave whole_word_masking out.",
+        )
     for path in files:
         for example in read_examples(path):
             if len(example.ids) > how.max_length or max(example.ids) >= rows or min(example.ids) < 0:
@@ -109,19 +118,22 @@ def _recorded(files: Sequence[Path], how: Tokenisation) -> Iterator[Example]:
                     f"max_seq_length is {how.max_length}, the vocabulary has {rows} pieces",
                     "Give the max_seq_length and the vocabulary that the records were made with.",
                 )
-            yield example
+            yield (
+                example if how.words is None else replace(example, ids=marked(example.ids, continuing or frozenset()))
+            )
 
 
 def _packed(
     files: Sequence[CorpusFile], builder: ExampleBuilder, how: Tokenisation, progress: Progress | None
 ) -> Iterator[Example]:
-    encode = encoder(how.pieces.definition)
+    encode = encoder(how.pieces.definition, None if how.words is None else Marker(how.words))
+    long_words = LongWords(how.pieces)
     total = sum(file.path.stat().st_size for file in files)
     done = 0
     for file in files:
         size = file.path.stat().st_size
         with opened(file.path) as stream:
-            for lines in _tokenised(read_documents(file, stream), encode, builder):
+            for lines in _tokenised(read_documents(file, stream), encode, builder, long_words):
                 for line in lines:
                     ended = not line.letters and how.documents_end
                     example = builder.finish() if ended else builder.add(line) if line.ids else None
@@ -139,27 +151,36 @@ def _read(stream: IO[bytes], size: int) -> int:
     return size if stream.closed else min(stream.tell(), size)
 
 
-def _tokenised(lines: Iterable[str], encode: Encode, builder: ExampleBuilder) -> Iterator[list[Line]]:
+def _tokenised(
+    lines: Iterable[str], encode: Encode, builder: ExampleBuilder, long_words: LongWords
+) -> Iterator[list[Line]]:
     """Lines with their ids, block by block; the next block is tokenised while this one is looked at."""
     room = builder.room if isinstance(builder, WholeLines) else None
     blocks = _blocks(lines)
     block = next(blocks, None)
     with ThreadPoolExecutor(1) as pool:
         while block:
-            working = pool.submit(_lines, block, encode, room)
+            working = pool.submit(_lines, block, encode, room, long_words)
             following = next(blocks, None)
-            yield working.result()
+            tokenised, letters = working.result()
+            builder.losses.overlong_words += letters
+            yield tokenised
             block = following
 
 
-def _lines(block: list[str], encode: Encode, room: int | None) -> list[Line]:
-    """The lines of a block, those that there is no room for in parts."""
+def _lines(block: list[str], encode: Encode, room: int | None, long_words: LongWords) -> tuple[list[Line], int]:
+    """The lines of a block, those that there is no room for in parts, and the letters in words that are too long."""
     if room is None:
-        return [Line(ids, len(line)) for line, ids in zip(block, _encoded(block, encode), strict=True)]
+        whole = _encoded(block, encode)
+        return [Line(ids, len(line)) for line, ids in zip(block, whole, strict=True)], long_words.letters(
+            block, whole
+        )
     # A line of so many words is split in any case, and need not be tokenised as a whole before.
     parts = [part for line in block for part in (sentences(line) if line.count(" ") > room else [line])]
-    encoded = zip(parts, _encoded(parts, encode), strict=True)
-    return [line for part, ids in encoded for line in fitting(part, ids, encode, room)]
+    encoded = _encoded(parts, encode)
+    letters = long_words.letters(parts, encoded)
+    pairs = zip(parts, encoded, strict=True)
+    return [line for part, ids in pairs for line in fitting(part, ids, encode, room)], letters
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:

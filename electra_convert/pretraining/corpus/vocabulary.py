@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from electra_convert import tokenizer
 from electra_convert.errors import VocabularyError
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining.corpus.long_lines import Encode
+from electra_convert.pretraining.corpus.whole_words import Marker
 from electra_convert.tokenizer import SPECIAL_TOKENS, TokenizerSettings, Vocabulary
 from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.encode import LONGEST_WORD
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_settings, read_vocabulary_at
 from electra_convert.tokenizer.vocabulary import decode_vocabulary
 
@@ -24,6 +28,47 @@ if TYPE_CHECKING:
 # configure_pretraining.py lower-cases where it is not told.
 _GOOGLE_LOWER_CASE = True
 _LARGEST_ALPHABET = 6000  # enough for Chinese; a stray character beyond it becomes [UNK]
+# The trainer keeps every word that it has seen: of text without spaces, which is all of it, 32 bytes a letter.
+MOST_LETTERS = 100_000_000
+
+
+class Pieces(Protocol):
+    """The role of a tokenizer that a corpus is tokenised with."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its tokens."""
+        ...
+
+    @property
+    def special_ids(self) -> Mapping[str, int]:
+        """The id of each special token, by ELECTRA's name; [UNK] may be missing."""
+        ...
+
+    @property
+    def definition(self) -> str:
+        """The tokenizer as tokenizer.json, to which special tokens in a text are text."""
+        ...
+
+    @property
+    def longest_word(self) -> int | None:
+        """How many characters a word may have before it is [UNK]; None for any."""
+        ...
+
+    @property
+    def continuing(self) -> frozenset[int] | None:
+        """The ids of pieces that stand within a word; None where no mark tells."""
+        ...
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a reader should know."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may well not be as it was meant."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +86,22 @@ class WordPieces:
     settings: TokenizerSettings
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def special_ids(self) -> Mapping[str, int]:
+        """The id of each special token."""
+        ids = self.vocabulary.ids
+        return {token: ids[token] for token in SPECIAL_TOKENS}
+
+    @property
+    def longest_word(self) -> int:
+        """How many characters a word may have before it becomes [UNK]."""
+        return self.settings.longest_word
+
+    @property
+    def continuing(self) -> frozenset[int]:
+        """The ids of pieces that stand within a word."""
+        return frozenset(row for row, piece in enumerate(self.vocabulary.pieces) if piece.startswith("##"))
 
     @property
     def definition(self) -> str:
@@ -106,10 +167,13 @@ def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: To
     lower = _GOOGLE_LOWER_CASE if options.lower_case is None else options.lower_case
     empty = decode_vocabulary("".join(f"{token}\n" for token in SPECIAL_TOKENS).encode(), Path(VOCABULARY_FILE))
     settings = TokenizerSettings(
-        lower, options.strip_accents is not False, options.tokenize_chinese_chars is not False
+        lower,
+        options.strip_accents is not False,
+        options.tokenize_chinese_chars is not False,
+        longest_word=LONGEST_WORD if options.max_word_length is None else options.max_word_length,
     )
     trained = Tokenizer.from_str(WordPieces(empty, settings).definition)
-    alphabet, beginnings = _alphabet(trained, lines(), size // 4)
+    alphabet, beginnings, seen = _alphabet(trained, lines(), size // 4)
     if not alphabet:
         raise VocabularyError(
             "the corpus has no text that a vocabulary could be trained on", "Give files with something in them."
@@ -131,31 +195,47 @@ def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: To
         limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    trained.train_from_iterator(lines(), trainer)
+    every = -(-seen // MOST_LETTERS)
+    trained.train_from_iterator(islice(lines(), None, None, every), trainer)
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
     vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path(VOCABULARY_FILE))
-    short = f"The corpus gives {len(pieces)} pieces, not the {size} that were asked for."
-    return WordPieces(vocabulary, settings, (short,) if len(pieces) != size else ())
+    told = (
+        [f"The corpus gives {len(pieces)} pieces, not the {size} that were asked for."] if len(pieces) != size else []
+    )
+    if every > 1:
+        told.append(f"The vocabulary was trained on one line in {every} of the corpus, {seen // every:,} letters.")
+    return WordPieces(vocabulary, settings, tuple(told))
 
 
-def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str]]:
-    """The commonest characters of a text, sorted, and those of them that can stand within a word."""
+def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str], int]:
+    """The commonest characters of a text, sorted, those of them that can stand within a word, and its length."""
     counts: Counter[str] = Counter()
     for line in lines:
         counts.update(tokenizer.normalizer.normalize_str(line))
     ranked = sorted((letter for letter in counts if not letter.isspace()), key=lambda one: (-counts[one], one))
     kept = sorted(ranked[: max(1, min(most, _LARGEST_ALPHABET))])
     within = {one for one in kept if len(tokenizer.pre_tokenizer.pre_tokenize_str(f"a{one}a")) == 1}
-    return (kept if ranked else []), within
+    return (kept if ranked else []), within, counts.total()
 
 
-def encoder(definition: str) -> Encode:
-    """What tokenises many lines at once by WordPieces.definition, on all cores, without special tokens."""
+def encoder(definition: str, marker: Marker | None = None) -> Encode:
+    """What tokenises many lines at once by Pieces.definition, on all cores, without special tokens.
+
+    Args:
+        marker: marks the tokens that continue a word, where words are to be known.
+    """
     from tokenizers import Tokenizer
 
     made = Tokenizer.from_str(definition)
+    if marker is not None:
+        return partial(_marked, made, marker)
 
     def encode(lines: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in made.encode_batch_fast(lines, add_special_tokens=False)]
 
     return encode
+
+
+def _marked(made: Tokenizer, marker: Marker, lines: list[str]) -> list[list[int]]:
+    encodings = made.encode_batch(lines, add_special_tokens=False)
+    return [marker.mark(line, encoding) for line, encoding in zip(lines, encodings, strict=True)]

@@ -299,7 +299,7 @@ def _same(one: Model, other: Model, name: str) -> bool:
 def pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> WordPieces:
     """The vocabulary that a checkpoint has, or that is given for it, of any length; raises VocabularyError."""
     if options.vocab is not None:
-        return read_word_pieces(options.tokenizer, hparams["do_lower_case"])
+        return read_word_pieces(options.tokenizer_options(hparams), hparams["do_lower_case"])
     model = next(iter(start.models.values()))
     vocabulary = read_vocabulary_of(start, model, TokenizerOptions())
     if vocabulary is None:
@@ -312,8 +312,8 @@ def checkpoint_pieces(
 ) -> WordPieces:
     """A vocabulary, with text made ready for it as a checkpoint's own files say; raises VocabularyError."""
     model = next(iter(start.models.values()))
-    casing = find_casing(start, model, vocabulary, hparams, options.tokenizer)
+    casing = find_casing(start, model, vocabulary, hparams, options.tokenizer_options(hparams))
     assert casing is not None  # a vocabulary always speaks for one
-    saved = saved_in(start, model, options.tokenizer)
-    settings = find_settings(vocabulary, casing, options.tokenizer, saved)
+    saved = saved_in(start, model, options.tokenizer_options(hparams))
+    settings = find_settings(vocabulary, casing, options.tokenizer_options(hparams), saved)
     return checked_pieces(vocabulary, casing, settings)

@@ -53,7 +53,7 @@ def extended_pieces(start: Start, hparams: Hparams, options: PretrainOptions) ->
     place = options.extend_vocabulary
     assert place is not None
     model = next(iter(start.checkpoint.models.values()))
-    old = read_vocabulary_of(start.checkpoint, model, options.tokenizer)
+    old = read_vocabulary_of(start.checkpoint, model, options.tokenizer_options(hparams))
     whole = _whole_vocabulary(place)
     if whole is None:
         if old is None:
@@ -69,7 +69,7 @@ def extended_pieces(start: Start, hparams: Hparams, options: PretrainOptions) ->
     if options.vocab is None:
         pieces = checkpoint_pieces(start.checkpoint, vocabulary, hparams, options)
     else:
-        pieces = word_pieces(vocabulary, options.tokenizer, hparams["do_lower_case"])
+        pieces = word_pieces(vocabulary, options.tokenizer_options(hparams), hparams["do_lower_case"])
     require_producible(replace(vocabulary, path=place), pieces.settings, new)
     return replace(pieces, notices=(*notices, *pieces.notices)), len(new)
 

@@ -63,8 +63,8 @@ def test_long_lines_are_tokenised_in_parts_and_give_the_same_sequences(tmp_path,
     whole = opened(tmp_path / "long.txt", tmp_path / "whole", pieces)
     longest = []
 
-    def encoding(definition):
-        encode = encoder(definition)
+    def encoding(definition, marker):
+        encode = encoder(definition, marker)
         return lambda block: longest.append(max(map(len, block))) or encode(block)
 
     monkeypatch.setattr(sequences, "encoder", encoding)
