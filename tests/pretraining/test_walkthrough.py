@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def blocks(document: str) -> list[tuple[str, str]]:
 
 def shortened(arguments: list[str]) -> list[str]:
     """A hundredth of the steps, of a few sequences each; an option that is given twice counts the second time."""
-    given = dict(zip(arguments, arguments[1:], strict=False))
+    given = dict(pairwise(arguments))
     steps = int(given.get("--steps", 100))
     if arguments[0] != "pretrain" or steps > LONGEST:
         return arguments
@@ -58,7 +59,7 @@ def followed_shortly(document: str) -> str:
 
 
 def followed(document: str, folder: Path) -> str:
-    """What a reader is told who types what is written; but a hundred steps of the tutorial teach as little of less."""
+    """What a reader is told who types what is written; the tutorial's steps teach as little of less."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     printed = ""
     for language, text in blocks(document):
@@ -99,7 +100,7 @@ def test_the_recipes_run_in_fewer_steps(folder):
 
 @pytest.mark.long
 def test_the_recipes_print_what_they_show(folder):
-    """The endings of verbs that Esperanto's generator offers for a time, and words that are frequent, by what is said."""
+    """Marks, the endings that a generator offers for a time, and which words look rare, as the text says."""
     printed = followed("pretraining-recipes.md", folder)
     for line in shown():
         assert line in printed.splitlines()
