@@ -13,9 +13,9 @@ from pathlib import Path
 # The command line's options that take no value.
 SWITCHES = frozenset(
     """
-    allow-nonfinite cased check compile create-pr dry-run include-optimizer include-pickles keep-custom-code
-    one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume save
-    split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
+    allow-nonfinite cased check compile create-pr dry-run evaluate-only include-optimizer include-pickles
+    keep-custom-code one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume
+    save split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
     """.split()
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.
@@ -101,6 +101,18 @@ class TrainingError(ElectraConvertError):
 
 class UsageError(ElectraConvertError):
     """Options that do not go together."""
+
+
+class SavedRunInterrupt(KeyboardInterrupt):
+    """A signal ended a run, which was saved first.
+
+    Attributes:
+        status: the exit status of a process that the signal ended, as shells have it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
 
 
 class ElectraWarning(UserWarning):

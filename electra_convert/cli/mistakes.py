@@ -40,7 +40,7 @@ def told(error: BaseException) -> tuple[str, str | None, int]:
     if isinstance(error, ElectraConvertError):
         return error.message, _with_similar(error), 2 if isinstance(error, UsageError) else 1
     if isinstance(error, KeyboardInterrupt):
-        code = 1 if isinstance(error, Terminated) else _INTERRUPTED
+        code = 1 if isinstance(error, Terminated) else getattr(error, "status", _INTERRUPTED)
         return "interrupted", " ".join(getattr(error, "__notes__", ())) or None, code
     if isinstance(error, MemoryError):
         return "out of memory", None, 1

@@ -85,11 +85,16 @@ GUIDE = Guide(
     "--model-size", type=click.Choice(["small", "base", "large"]), help="The discriminator's size; small by default."
 )
 @click.option("--steps", type=int, help="The length of the whole run (num_train_steps); 1,000,000 by default.")
+@click.option("--epochs", type=float, help="The length of the whole run in passes over CORPUS, in place of --steps.")
 @click.option("--warmup-steps", type=int, help="The length of the warm-up (num_warmup_steps); 10,000 by default.")
 @click.option(
     "--batch-size", type=int, help="Sequences a step, in all processes together (train_batch_size); 128 by default."
 )
-@click.option("--learning-rate", type=float, help="The highest learning rate; 0.0005 by default.")
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="The highest learning rate; by default that of the paper: 0.0005 for small models, 0.0002 for larger ones.",
+)
 @click.option("--max-length", type=int, help="The length of a sequence in tokens (max_seq_length); 128 by default.")
 @click.option("--save-steps", type=int, help="Steps between checkpoints (save_checkpoints_steps); 1,000 by default.")
 @click.option(
@@ -170,6 +175,14 @@ GUIDE = Guide(
     help="The precision of matrix products; weights and optimiser stay float32.",
 )
 @click.option("--compile", is_flag=True, help="Compile the model with torch.compile.")
+@click.option(
+    "--evaluate-only", is_flag=True, help="Train nothing: evaluate what --init-from or --resume finds, and end."
+)
+@click.option(
+    "--time-limit",
+    metavar="TIME",
+    help="Save the run and end after this long, such as 90m or 2h; --resume continues it.",
+)
 @click.option("--log-steps", type=int, default=20, show_default=True, help="Steps between reports.")
 @click.option(
     "--cache",
@@ -184,6 +197,7 @@ def command(
     cased: bool | None,
     export: str | None,
     init_from: str | Path | None,
+    time_limit: str | None,
     memory_limit: str | None,
     init_generator: str | Path | None,
     as_json: bool,
@@ -194,6 +208,7 @@ def command(
     from electra_convert.conversion.options import read_size
     from electra_convert.hub.download import local_source
     from electra_convert.pretraining.options import PretrainOptions
+    from electra_convert.pretraining.pauses import read_duration
     from electra_convert.pretraining.prepare import default_cache
     from electra_convert.pretraining.run import run_pretraining
 
@@ -202,6 +217,7 @@ def command(
         lower_case=None if cased is None else not cased,
         export_tf=export == "tf",
         init_from=None if init_from is None else local_source(init_from),
+        time_limit=read_duration(time_limit),
         memory_limit=read_size(memory_limit),
         init_generator=None if init_generator is None else local_source(init_generator),
         **given,
@@ -251,12 +267,16 @@ class TrainingDisplay:
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
         """Move the bar of the steps."""
-        from electra_convert.pretraining.progress import losses_text
+        from electra_convert.pretraining.progress import step_text
 
-        text = losses_text(losses)
+        text = step_text(step, total, losses)
         if self._bars is None:
             self._say("Step", f"{step} of {total}: {text}")
         self._move("Training", step, total, text)
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Move the bar of the evaluation."""
+        self._move("Evaluating", done, total, "")
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Print the metrics of the held-out sequences."""
@@ -296,6 +316,7 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
         "model": str(result.model),
         "tensorflow": None if result.tensorflow is None else str(result.tensorflow),
         "step": result.step,
+        "finished": result.finished,
         "metrics": result.metrics,
         "notices": result.notes,
         "warnings": result.warnings,
@@ -305,7 +326,7 @@ def pretraining_fields(result: Pretraining) -> dict[str, Any]:
 def pretraining_text(result: Pretraining) -> str:
     """What `pretrain` prints."""
     lines = [
-        f"Trained to step {result.step}.",
+        f"{'Evaluated at' if result.evaluated_only else 'Trained to'} step {result.step}.",
         *table([(f"{value:.4f}", name) for name, value in result.metrics.items()]),
     ]
     written = [

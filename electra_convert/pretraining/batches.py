@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ class Batches:
     ) -> None:
         self._corpus, self._ids, self._settings, self._seed = corpus, ids, settings, seed
         count = len(corpus)
-        kept = min(count - 1, max(1, round(count * held_out))) if held_out else 0
+        kept = held_apart(count, held_out)
         shuffled = _shuffled(count, (_HELD_OUT, seed))
         self._held_out, self._training = np.sort(shuffled[:kept]), shuffled[kept:]
         self._evaluated = corpus if evaluated is None else evaluated
@@ -120,6 +120,23 @@ class Batches:
     def sequences(self) -> tuple[int, int]:
         """How many sequences are trained on, and how many are held out."""
         return len(self._training), len(self._held_out)
+
+    @property
+    def evaluations(self) -> int:
+        """How many batches an evaluation has."""
+        return min(self._settings.num_eval_steps, -(-len(self._held_out) // self._settings.eval_batch_size))
+
+    @cached_property
+    def log_frequencies(self) -> NDArray[np.float64]:
+        """[vocabulary] the log of each token's share among those of the corpus that may be masked.
+
+        Each is counted once more than it occurs. Those that are never masked have 0, as what is everywhere.
+        """
+        never = [self._ids[token] for token in _NEVER_MASKED]
+        counts = self._corpus.counts(self._vocabulary) + 1
+        counts[never] = 0
+        shares = np.where(counts, counts / counts.sum(), 1.0)
+        return np.log(shares)
 
     def training(self, step: int, part: slice) -> Batch:
         """Part of the train_batch_size sequences of a step; their masks do not depend on the part.
@@ -139,7 +156,7 @@ class Batches:
     def evaluation(self) -> Iterator[Batch]:
         """The batches of held-out sequences, the same every time, and all of the vocabulary."""
         size = self._settings.eval_batch_size
-        for number in range(min(self._settings.num_eval_steps, -(-len(self._held_out) // size))):
+        for number in range(self.evaluations):
             indices = self._held_out[number * size : (number + 1) * size].astype(np.int64)
             draws = draw(np.random.default_rng((_EVALUATION, self._seed, number)), len(indices), self._settings)
             yield mask(self._evaluated.read(indices), draws, self._ids, self._settings)
@@ -152,6 +169,11 @@ class Batches:
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.uint32]:
         return self._training[_shuffled(len(self._training), (_ORDER, self._seed, epoch))]
+
+
+def held_apart(sequences: int, share: float) -> int:
+    """How many of so many sequences are held out: at least one where any are, and not all."""
+    return min(sequences - 1, max(1, round(sequences * share))) if share else 0
 
 
 def draw(random: np.random.Generator, batch_size: int, settings: Settings) -> Draws:

@@ -16,12 +16,12 @@ from electra_convert.errors import TrainingError
 from electra_convert.frameworks import import_accelerate
 from electra_convert.pretraining.batches import Batch, Batches, dropout_seed
 from electra_convert.pretraining.google_metrics import Counts, GoogleTally
-from electra_convert.pretraining.memory import resident
 from electra_convert.pretraining.metrics import Tally, merged
 from electra_convert.pretraining.model import Electra, Tensors
 from electra_convert.pretraining.objective import Outputs
 from electra_convert.pretraining.optimizer import clip_gradients, learning_rate, set_learning_rate
 from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.pauses import ENDS, Pause, Pauses
 from electra_convert.pretraining.sampled_softmax import SharedCandidates
 from electra_convert.pretraining.token_norms import TokenNorms, only_looked_up
 from electra_convert.pretraining.train_state import Losses, TrainState
@@ -30,11 +30,25 @@ from electra_convert.pretraining.train_state import Losses, TrainState
 LOSSES = ("masked_lm_loss", "disc_loss", "gradient_norm")
 
 
+class NotFiniteError(TrainingError):
+    """A loss, a gradient or a metric is no finite number."""
+
+
+class Pace(NamedTuple):
+    """How fast steps are computed."""
+
+    tokens_per_second: float
+    seconds_per_step: float
+
+
 class Hooks(Protocol):
     """What happens between steps; all processes call all of it."""
 
-    def report(self, step: int, losses: Losses, tokens_per_second: float) -> None:
+    def report(self, step: int, losses: Losses, pace: Pace) -> None:
         """The losses of the steps since the last report, one row of LOSSES a step."""
+
+    def evaluating(self, done: int, total: int) -> None:
+        """So many batches of held-out sequences have been looked at."""
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """The metrics of the held-out sequences."""
@@ -50,33 +64,55 @@ def train(
     options: PretrainOptions,
     accelerator: Any,  # noqa: ANN401 - accelerate.Accelerator
     hooks: Hooks,
-) -> None:
-    """Train from the step that a state is at to the last.
+    pauses: Pauses,
+) -> Pause | None:
+    """Train from the step that a state is at to the last, or to where the run is to pause.
+
+    Returns:
+        Why it ends before the last step, saved and with reports yet to come; None where it does not.
 
     Raises:
-        TrainingError: a loss, a gradient or a metric is no finite number; nothing has been saved since.
+        NotFiniteError: a loss, a gradient or a metric is no finite number; nothing has been saved since.
     """
     steps = _Steps(state, settings, options, accelerator)
-    began, tokens = time.perf_counter(), torch.zeros(())
+    watch = _Stopwatch()
     with torch.random.fork_rng():
         for step, work in _prepared_ahead(state.step, batches, settings, options, accelerator):
-            tokens = tokens + steps.take(step, work)
+            watch.count(steps.take(step, work))
             state.step = done = step + 1
             reports, saves = done % options.log_steps == 0, done % settings.save_checkpoints_steps == 0
             last = done == settings.num_train_steps
-            if reports or saves or last:
+            pause = None if last else pauses.due(accelerator)
+            if reports or saves or last or pause:
                 state.pending += steps.read(done)
             if reports or last:
-                hooks.report(done, state.pending, float(tokens) / (time.perf_counter() - began))
+                hooks.report(done, state.pending, watch.pace)
                 state.pending = []
             if saves or last:
-                at_once = _evaluated_at_once(settings, options, accelerator)
-                metrics = evaluate(steps.model, batches, settings, accelerator, at_once)
-                _require_finite(metrics, f"evaluating after step {done}")
-                hooks.evaluated(done, metrics)
+                _evaluate(steps.model, state, batches, settings, options, accelerator, hooks)
+            if saves or last or pause:
                 hooks.save(state)
-            if reports or saves:
-                began, tokens = time.perf_counter(), torch.zeros(())
+                pauses.saved()
+            if pause in ENDS:
+                return pause
+            if reports or saves or pause:
+                watch = _Stopwatch()
+    return None
+
+
+class _Stopwatch:
+    """Counts steps and their tokens from when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._steps, self._tokens = time.perf_counter(), 0, torch.zeros(())
+
+    def count(self, tokens: torch.Tensor) -> None:
+        self._steps, self._tokens = self._steps + 1, self._tokens + tokens
+
+    @property
+    def pace(self) -> Pace:
+        seconds = time.perf_counter() - self._began
+        return Pace(float(self._tokens) / seconds, seconds / self._steps)
 
 
 class _Part(NamedTuple):
@@ -165,7 +201,7 @@ class _Steps:
     def _differentiated(self, part: Tensors, predictions: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Add a part's gradients to the others'; gives its share of both losses."""
         tensors = part.to(self._accelerator.device)
-        masked_lm, disc = _summed(self.model(tensors), tensors)
+        masked_lm, disc = summed(self.model(tensors), tensors)
         masked_lm, disc = masked_lm / predictions, disc / present
         total = self._settings.gen_weight * masked_lm + self._settings.disc_weight * disc
         # Gradients are averaged over processes; the losses are shares of one sum over the whole batch.
@@ -189,35 +225,6 @@ class _Steps:
         return losses
 
 
-def trial(
-    state: TrainState,
-    batches: Batches,
-    settings: Settings,
-    options: PretrainOptions,
-    accelerator: Any,  # noqa: ANN401
-) -> Callable[[int], int]:
-    """What computes gradients of some sequences, forgets them, and tells the bytes in use at the most.
-
-    Those after the forward pass, when all that the gradients need is kept, and the gradients, which come last.
-    """
-    electra = Electra(state.networks, settings).train()
-    gradients = sum(int(weight.nbytes) for weight in electra.parameters())
-    device = accelerator.device
-
-    def used(sequences: int) -> int:
-        batch = batches.training(0, slice(0, sequences))
-        # What padding needs beside.
-        tensors = on_device(batch, device)._replace(attention_mask=_mask_of(batch).to(device))
-        with torch.random.fork_rng(), accelerator.autocast():
-            masked_lm, disc = _summed(electra(tensors), tensors)
-        kept = resident(device) + gradients
-        torch.autograd.backward(settings.gen_weight * masked_lm + settings.disc_weight * disc)
-        electra.zero_grad()
-        return max(kept, resident(device))
-
-    return used
-
-
 def _evaluated_at_once(settings: Settings, options: PretrainOptions, accelerator: Any) -> int:  # noqa: ANN401
     """Where a batch is trained on in parts, to save memory, evaluation takes no larger ones."""
     if options.accumulate == 1:
@@ -237,11 +244,24 @@ def evaluate_alone(
     """Evaluate a state as it is, and train nothing.
 
     Raises:
-        TrainingError: a metric is no finite number.
+        NotFiniteError: a metric is no finite number.
     """
+    model = _Steps(state, settings, options, accelerator).model
+    _evaluate(model, state, batches, settings, options, accelerator, hooks)
+
+
+def _evaluate(
+    model: torch.nn.Module,
+    state: TrainState,
+    batches: Batches,
+    settings: Settings,
+    options: PretrainOptions,
+    accelerator: Any,  # noqa: ANN401
+    hooks: Hooks,
+) -> None:
     at_once = _evaluated_at_once(settings, options, accelerator)
-    metrics = evaluate(_Steps(state, settings, options, accelerator).model, batches, settings, accelerator, at_once)
-    _require_finite(metrics, f"evaluating at step {state.step}")
+    metrics = evaluate(model, batches, settings, accelerator, at_once, hooks.evaluating)
+    _require_finite(metrics, f"evaluating after step {state.step}")
     hooks.evaluated(state.step, metrics)
 
 
@@ -251,6 +271,7 @@ def evaluate(
     settings: Settings,
     accelerator: Any,  # noqa: ANN401
     at_once: int,
+    progress: Callable[[int, int], None],
 ) -> dict[str, float]:
     """Look at the held-out sequences, which the processes share; no metrics where nothing is held out.
 
@@ -262,7 +283,11 @@ def evaluate(
         settings: the training hparams.
         accelerator: accelerate's Accelerator.
         at_once: how many sequences are computed together at most.
+        progress: is told how many batches of how many have been looked at.
     """
+    if not batches.evaluations:
+        return {}
+    log_frequencies = torch.from_numpy(batches.log_frequencies).to(accelerator.device)
     tally, google = Tally(), GoogleTally(settings)
     model.eval()
     with torch.no_grad():
@@ -273,8 +298,9 @@ def evaluate(
                 # The wrapped model would wait for processes that have one batch fewer.
                 with accelerator.autocast():
                     outputs = _in_parts(accelerator.unwrap_model(model), batch, at_once, accelerator.device)
-                tally.add(tensors, outputs, present)
+                tally.add(tensors, outputs, present, log_frequencies)
                 google.add(tensors, outputs, present)
+            progress(number + 1, batches.evaluations)
     model.train()
     counts = google.counts
     if accelerator.num_processes > 1:
@@ -307,7 +333,7 @@ def _on_host(batch: Batch, device: torch.device) -> Tensors:
         input_ids=here(batch.inputs.input_ids),
         masked_ids=here(batch.masked_ids),
         segment_ids=here(batch.inputs.segment_ids),
-        attention_mask=None if full else here(_mask_of(batch)),
+        attention_mask=None if full else here(batch.inputs.input_mask[:, None, None, :]),
         positions=here(batch.positions),
         weights=here(batch.weights),
         sample=here(batch.sample),
@@ -315,8 +341,9 @@ def _on_host(batch: Batch, device: torch.device) -> Tensors:
     )
 
 
-def _mask_of(batch: Batch) -> torch.Tensor:
-    return torch.from_numpy(batch.inputs.input_mask[:, None, None, :])
+def mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
+    """The attention mask of a batch on a device, [batch, 1, 1, length], true where there is a token."""
+    return torch.from_numpy(batch.inputs.input_mask[:, None, None, :]).to(device, non_blocking=True)
 
 
 def _counts(work: Sequence[_Part], accelerator: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401
@@ -328,7 +355,7 @@ def _counts(work: Sequence[_Part], accelerator: Any) -> tuple[torch.Tensor, torc
     return predictions, present
 
 
-def _summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+def summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
     """Both losses summed over the tokens that count."""
     masked_lm = (outputs.masked_lm_losses * tensors.weights).sum()
     if outputs.disc_losses is None:
@@ -341,8 +368,4 @@ def _summed(outputs: Outputs, tensors: Tensors) -> tuple[torch.Tensor, torch.Ten
 def _require_finite(values: Mapping[str, float], what: str) -> None:
     if not all(map(isfinite, values.values())):
         told = ", ".join(f"{name} {value}" for name, value in values.items())
-        raise TrainingError(
-            f"{what} went wrong: {told}",
-            "The run's checkpoints are from before it. Start from one of them (--init-from) with a lower "
-            "learning_rate, or start anew with a longer warm-up.",
-        )
+        raise NotFiniteError(f"{what} went wrong: {told}")

@@ -1,4 +1,4 @@
-"""How many sequences of a batch are computed together, so that a process stays within a limit of memory: tried out.
+"""The memory of a process, and how many sequences of a batch are computed together within a limit of it: tried out.
 
 Steps of one sequence, then of more and more, are computed and thrown away, as long as what the ones before took says
 that they fit.
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _KEPT_FREE = 0.05
 # A step may take so much more than two smaller ones let expect.
 _UNEXPECTED = 0.1
+# By steps of this many sequences larger ones are estimated.
+_FEW = 4
 _STATM = Path("/proc/self/statm")
 
 
@@ -32,8 +34,8 @@ def resident(device: torch.device) -> int:
         return torch.cuda.max_memory_reserved(device)
     if _STATM.is_file():
         return int(_STATM.read_text().split()[1]) * resource.getpagesize()
-    # Without a way to ask for what is used now, the most that ever was; in bytes on macOS.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    # Without a way to ask for what is used now, the most that ever was.
+    return peak(device)
 
 
 def most_within(limit: int, sizes: list[int], used: Callable[[int], int], now: int) -> int:
@@ -68,6 +70,30 @@ def most_within(limit: int, sizes: list[int], used: Callable[[int], int], now: i
             break
         before, size, taken = (size, taken), larger, found
     return size
+
+
+def expected(sequences: int, used: Callable[[int], int]) -> int:
+    """The bytes that a step of so many sequences takes at the most, by steps of fewer.
+
+    Args:
+        sequences: of the step.
+        used: as most_within takes it.
+
+    >>> expected(64, lambda size: 100 + 200 * size)
+    12900
+    """
+    few = min(sequences, _FEW)
+    # The first step of a process takes what later ones find there.
+    one, found = used(1), used(few)
+    return found + max(0, found - one) * (sequences - few) // max(1, few - 1)
+
+
+def peak(device: torch.device) -> int:
+    """The most bytes that were ever in use, as resident counts them."""
+    if device.type == "cuda":
+        return resident(device)
+    # In bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def gigabytes(count: int) -> str:

@@ -64,6 +64,9 @@ def obeyed(options: PretrainOptions) -> tuple[PretrainOptions, tuple[str, ...]]:
     stated = options.stated_hparams
     _refuse(stated)
     notes = [*_overridden(stated, options)]
+    if options.epochs is not None and "num_train_steps" in stated.given:
+        steps = shown(stated.given["num_train_steps"])
+        notes.append(f"{stated.origin} says num_train_steps is {steps}; --epochs is what counts.")
     for key, obey in _RULES.items():
         if key in stated.given and stated.given[key] is not None:
             options, note = obey(options, stated.given[key], stated.origin)

@@ -65,6 +65,7 @@ class PretrainOptions:
     discriminator: Given | None = None
     model_size: ModelSize | None = None
     steps: int | None = None
+    epochs: float | None = None
     warmup_steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -93,6 +94,7 @@ class PretrainOptions:
     eval_corpus: str | Path | None = None
     evaluate_only: bool = False
     accumulate: int = 1
+    time_limit: float | None = None
     memory_limit: int | None = None
     precision: Precision = "float32"
     compile: bool = False
@@ -116,6 +118,10 @@ class PretrainOptions:
             raise UsageError(f"{_flag(alone)} goes with --init-from")
         if self.resume and self.overwrite:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
+        if self.epochs is not None and not 0 < self.epochs < _TOO_LARGE:
+            raise UsageError(f"--epochs is {self.epochs}, expected a positive number of passes over the corpus")
+        if self.epochs is not None and self.steps is not None:
+            raise UsageError("--epochs and --steps both say how long the run is: give one of them")
         if self.precision not in ("float32", "bfloat16"):
             raise UsageError(f"--precision is {self.precision!r}, expected float32 or bfloat16")
         if self.held_out is not None and not 0 <= self.held_out < 1:

@@ -19,7 +19,7 @@ from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError, counted
 from electra_convert.formats.names import VOCABULARY_FILE
-from electra_convert.pretraining.batches import share_in_long_words
+from electra_convert.pretraining.batches import held_apart, share_in_long_words
 from electra_convert.pretraining.corpus.cache import Corpus, accept, open_corpus, require_usable
 from electra_convert.pretraining.corpus.files import parse_column
 from electra_convert.pretraining.corpus.frequencies import order_of_frequency
@@ -32,6 +32,7 @@ from electra_convert.pretraining.corpus.whole_words import Words, read_words
 from electra_convert.pretraining.designs import Design
 from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.schedule import scheduled, tell_of_schedule
 from electra_convert.pretraining.starting.models import found_models, require_possible, run_hparams
 from electra_convert.pretraining.starting.rows import extended_pieces, with_pieces, with_positions
 from electra_convert.pretraining.starting.start import Start
@@ -80,6 +81,11 @@ class Preparation:
     new_pieces: int
     evaluated: Corpus | None = None
     words: Words | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many tokens the models know: designs for other architectures leave it to the vocabulary."""
+        return len(self.pieces.vocabulary) if self.designs else next(iter(self.configs.values()))["vocab_size"]
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
@@ -196,9 +202,21 @@ def prepare(
         if words is not None:
             _require_words(corpus, pieces, settings, words, reporter)
         evaluated = open_corpus(other_files, how, cache, reporter.tokenised, check) if other_files else None
+    begins = decided is None and _begins_anew(start, options)
+    trained_on = len(corpus) - held_apart(len(corpus), options.held_out_share)
+    findings = scheduled(findings, settings, options, trained_on, begins)
+    assert findings.hparams is not None
+    settings = training_settings(findings.hparams)
     preparation = Preparation(settings, layout, findings, pieces, corpus, start, new_pieces, evaluated, words)
     _tell(preparation, given, options, reporter)
+    if not options.evaluate_only:
+        tell_of_schedule(settings, findings, given, options, trained_on, reporter)
     return preparation
+
+
+def _begins_anew(start: Start | None, options: PretrainOptions) -> bool:
+    """Whether a run has a schedule of its own, and does not go on with another's."""
+    return start is None or options.reset_optimizer or start.checkpoint.slot_state == "none"
 
 
 def _require_sequence(corpus: Corpus, how: Tokenisation) -> None:
@@ -425,11 +443,6 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
     settings = preparation.settings
     if settings.sampled_softmax:
         _tell_of_candidates(preparation, reporter)
-    if settings.num_warmup_steps >= settings.num_train_steps:
-        reporter.warned(
-            f"The warm-up of {settings.num_warmup_steps:,} steps is no shorter than the run of "
-            f"{settings.num_train_steps:,}: the learning rate stays far below {settings.learning_rate}."
-        )
 
 
 def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:

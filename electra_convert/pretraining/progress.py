@@ -16,7 +16,10 @@ class Reporter(Protocol):
         """So many bytes of the corpus are tokenised."""
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
-        """A step is done; losses has masked_lm_loss, disc_loss and tokens_per_second where they are known."""
+        """A step is done; losses has masked_lm_loss, disc_loss, tokens_per_second and seconds_per_step."""
+
+    def evaluating(self, done: int, total: int) -> None:
+        """So many batches of the held-out sequences have been looked at."""
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """The held-out sequences have been looked at; no metrics where there are none."""
@@ -35,6 +38,9 @@ class Silent:
         """Pass over it."""
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
+        """Pass over it."""
+
+    def evaluating(self, done: int, total: int) -> None:
         """Pass over it."""
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -62,6 +68,10 @@ class Relay:
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
         """Hand it on."""
         self._reporter.stepped(step, total, losses)
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Hand it on."""
+        self._reporter.evaluating(done, total)
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Hand it on."""
@@ -92,7 +102,11 @@ class NotebookDisplay(Silent):
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
         """Rewrite how far it is."""
-        self._show("stepped", f"Step {step:,} of {total:,}: {losses_text(losses)}")
+        self._show("stepped", f"Step {step:,} of {total:,}: {step_text(step, total, losses)}")
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Rewrite how far it is."""
+        self._show("stepped", f"Evaluating: {done / max(total, 1):.0%}")
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Rewrite how good the models are."""
@@ -124,6 +138,27 @@ def losses_text(losses: Mapping[str, float]) -> str:
     """The losses of a step, and how fast it went."""
     shown = [f"{name.removesuffix('_loss')} {losses[name]:.3f}" for name in _LOSSES if name in losses]
     return f"{', '.join(shown)}, {losses['tokens_per_second']:,.0f} tokens/s"
+
+
+def step_text(step: int, total: int, losses: Mapping[str, float]) -> str:
+    """The same, and how long a step and the rest of the run take at the pace of the last steps."""
+    seconds = losses.get("seconds_per_step")
+    if seconds is None:
+        return losses_text(losses)
+    return f"{losses_text(losses)}, {seconds:.2g} s/step, {duration_text((total - step) * seconds)} left"
+
+
+def duration_text(seconds: float) -> str:
+    """A time as people read it, in its two largest units.
+
+    >>> [duration_text(one) for one in (4.2, 125, 7260, 200_000)]
+    ['4 s', '2 min 05 s', '2 h 01 min', '2 d 07 h']
+    """
+    whole = round(seconds)
+    for size, name, part, least in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // part:02d} {least}"
+    return f"{whole} s"
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:

@@ -30,12 +30,32 @@ _STEP, _FILE_VERSION, _SUMMARY, _SESSION_LOG = 2, 3, 5, 7
 _VALUE, _TAG = 1, 1
 _SIMPLE_VALUE = b"\x15"  # 2, a float
 _STATUS, _START = 1, 1
+# What is drawn: a title, the unit, and reports of either kind with what each is.
 _PANELS = (
-    ("masked_lm_loss", "generator loss"),
-    ("disc_loss", "discriminator loss"),
-    ("disc_auc", "discriminator AUC (held out)"),
-    ("learning_rate", "learning rate"),
+    (
+        "Generator: masked_lm_loss",
+        "nats a token",
+        (
+            ("train", "masked_lm_loss", "trained on"),
+            ("eval", "masked_lm_loss", "held out"),
+            ("eval", "frequency_masked_lm_loss", "frequency alone"),
+        ),
+    ),
+    (
+        "Discriminator: disc_loss",
+        "nats a token",
+        (("train", "disc_loss", "trained on"), ("eval", "disc_loss", "held out")),
+    ),
+    (
+        "Discriminator: disc_auc",
+        "area under the ROC curve (0.5 is chance)",
+        (("eval", "disc_auc", "held out"), ("eval", "frequency_auc", "frequency alone")),
+    ),
+    ("Learning rate", "rate of a step", (("train", "learning_rate", "rate"),)),
 )
+_STYLES = {"trained on": "C0", "rate": "C0", "held out": "C1", "frequency alone": "C7"}
+# Where points are no more than these, each is marked.
+_FEW = 40
 
 
 class MetricsLog:
@@ -150,20 +170,44 @@ def draw_curves(folder: Path) -> None:
     """
     figures = import_matplotlib_figure("to draw the curves")
     rows = read_metrics(folder / _METRICS)
-    figure = figures.Figure(figsize=(10, 6.5), layout="constrained")
-    for place, (name, title) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
-        for kind, style in (("train", "-"), ("eval", "o--")):
-            points = [(row["step"], row[name]) for row in rows if row["kind"] == kind and row.get(name) is not None]
-            if points:
-                place.plot(*zip(*points, strict=True), style, label="trained on" if kind == "train" else "held out")
-        place.set_title(title)
-        place.set_xlabel("step")
-        place.grid(alpha=0.3)
-        if place.lines:
-            place.legend()
+    panels = [panel for panel in _PANELS if any(_points(rows, kind, name) for kind, name, _ in panel[2])]
+    across, down = min(2, len(panels)) or 1, -(-len(panels) // 2) or 1
+    figure = figures.Figure(figsize=(5.5 * across, 3.75 * down), layout="constrained")
+    last = max((row["step"] for row in rows), default=0)
+    figure.suptitle(f"Pretraining of {folder.resolve().name}, up to step {last:,}")
+    for number, (title, unit, curves) in enumerate(panels, 1):
+        place = figure.add_subplot(down, across, number)
+        for kind, name, label in curves:
+            _draw(place, _points(rows, kind, name), label)
+        _label(place, title, unit, last)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     replace_file(folder / _CURVES, picture.getvalue())
+
+
+def _points(rows: list[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
+    return [(row["step"], row[name]) for row in rows if row["kind"] == kind and row.get(name) is not None]
+
+
+def _draw(place: Any, points: list[tuple[int, float]], label: str) -> None:  # noqa: ANN401 - matplotlib's Axes
+    if points:
+        marker = "o" if len(points) <= _FEW else None
+        dashed = "--" if label == "frequency alone" else "-"
+        steps, values = zip(*points, strict=True)
+        place.plot(steps, values, dashed, color=_STYLES[label], marker=marker, markersize=4, label=label)
+
+
+def _label(place: Any, title: str, unit: str, last: int) -> None:  # noqa: ANN401 - matplotlib's Axes
+    place.set_title(title)
+    place.set_xlabel("step")
+    place.set_ylabel(unit)
+    # From the beginning, so that few reports stand where they belong.
+    place.set_xlim(0, last * 1.03)
+    place.xaxis.get_major_locator().set_params(integer=True)
+    place.ticklabel_format(axis="y", useOffset=False)
+    place.grid(alpha=0.3)
+    if len(place.lines) > 1:
+        place.legend()
 
 
 def _line(row: Mapping[str, Any]) -> str:

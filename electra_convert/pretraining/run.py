@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path, read_size
-from electra_convert.errors import ConfigError, MissingPackageError, TrainingError, arguments_for_options, warn_caller
+from electra_convert.errors import (
+    ConfigError,
+    MissingPackageError,
+    TrainingError,
+    arguments_for_options,
+    warn_caller,
+    with_arguments,
+)
 from electra_convert.formats.names import DETECTOR_RECORD
 from electra_convert.frameworks import (
     import_accelerate,
@@ -28,6 +35,7 @@ from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import locked
 from electra_convert.pretraining.batches import Batches
 from electra_convert.pretraining.corpus.places import Place, as_places
+from electra_convert.pretraining.memory import gigabytes, peak
 from electra_convert.pretraining.obeyed import obeyed
 from electra_convert.pretraining.options import (
     ModelSize,
@@ -35,7 +43,9 @@ from electra_convert.pretraining.options import (
     PretrainOptions,
     exports_tensorflow,
 )
+from electra_convert.pretraining.pauses import Pauses, deliver, read_duration
 from electra_convert.pretraining.prepare import Preparation, prepare
+from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
 from electra_convert.pretraining.progress import Relay, Reporter, Silent, default_reporter
 from electra_convert.pretraining.run_folder import (
     CHECKPOINTS,
@@ -69,6 +79,8 @@ class Pretraining:
         notes: what a reader may want to know.
         warnings: what may not be as it was meant.
         is_main_process: whether this is the first of the processes that trained, which wrote it.
+        finished: whether that is its last step; a run that is out of time can be resumed.
+        evaluated_only: whether nothing was trained.
     """
 
     output: Path
@@ -79,6 +91,8 @@ class Pretraining:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     is_main_process: bool = True
+    finished: bool = True
+    evaluated_only: bool = False
 
     def __repr__(self) -> str:
         shown = [f"{name} {self.metrics[name]:.3f}" for name in _SHOWN if name in self.metrics]
@@ -105,6 +119,7 @@ def pretrain(
     split_long_lines: bool = False,
     model_size: ModelSize | None = None,
     steps: int | None = None,
+    epochs: float | None = None,
     warmup_steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -128,6 +143,8 @@ def pretrain(
     memory_limit: int | str | None = None,
     precision: Precision = "float32",
     compile: bool = False,
+    evaluate_only: bool = False,
+    time_limit: float | str | None = None,
     log_steps: int = 20,
     cache: str | Path | None = None,
 ) -> Pretraining:
@@ -164,9 +181,10 @@ def pretrain(
         split_long_lines: split lines that are longer than a sequence, so that no text is cut off.
         model_size: the discriminator's size; small by default.
         steps: the length of the whole run in optimiser steps; 1,000,000 by default.
+        epochs: the length of the whole run in passes over the corpus, in place of steps; may be a fraction.
         warmup_steps: the length of the warm-up in steps; 10,000 by default.
         batch_size: sequences a step, in all processes together; 128 by default.
-        learning_rate: the highest rate; 0.0005 by default.
+        learning_rate: the highest rate; by default the paper's: 0.0005 for small models, 0.0002 for larger ones.
         max_length: tokens a sequence, special ones included; 128 by default.
         save_steps: steps from one checkpoint to the next; 1,000 by default.
         hparams: all hparams of run_pretraining.py: a dictionary, JSON, or a file that holds it.
@@ -189,6 +207,8 @@ def pretrain(
         memory_limit: compute each batch in as many parts as keep a process below this: bytes, or text such as "2GB".
         precision: of matrix products; weights and optimiser stay float32.
         compile: compile the model with torch.compile.
+        evaluate_only: train nothing, and evaluate what init_from or resume finds.
+        time_limit: save the run and end after this long: seconds, or text such as "2h"; resume continues it.
         log_steps: steps from one report of the losses to the next.
         cache: the folder of tokenised corpora; by default in the user's cache folder.
 
@@ -204,6 +224,7 @@ def pretrain(
         discriminator=discriminator,
         model_size=model_size,
         steps=steps,
+        epochs=epochs,
         warmup_steps=warmup_steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -234,20 +255,28 @@ def pretrain(
         memory_limit=read_size(memory_limit),
         precision=precision,
         compile=compile,
+        evaluate_only=evaluate_only,
+        time_limit=read_duration(time_limit),
         log_steps=log_steps,
         export_tf=exports_tensorflow(export),
         cache=None if cache is None else Path(cache),
     )
     told = _Warning(reporter or default_reporter())
-    return run_pretraining(as_places(corpus), Path(output), options, told)
+    result = run_pretraining(as_places(corpus), Path(output), options, told)
+    notes, warnings = (tuple(map(with_arguments, lines)) for lines in (result.notes, result.warnings))
+    return replace(result, notes=notes, warnings=warnings)
 
 
 class _Warning(Relay):
     """Issues what a reporter is warned of as Python's warnings too."""
 
+    def noticed(self, line: str) -> None:
+        """Tell it, of arguments where it speaks of options."""
+        super().noticed(with_arguments(line))
+
     def warned(self, line: str) -> None:
-        """Tell it, and point at the line that called pretrain."""
-        super().warned(line)
+        """Tell it likewise, and point at the line that called pretrain."""
+        super().warned(with_arguments(line))
         warn_caller(line)
 
 
@@ -264,6 +293,7 @@ def run_pretraining(
     rank = int(os.environ.get("RANK", "0"))
     if not rank:
         require_place(places, output, options)
+    share_processor()
     require_packages("pretrain", "to pretrain", "torch", "transformers", "accelerate", "matplotlib")
     import_torch("to pretrain")
     _require_recent(import_transformers("to pretrain").__version__)
@@ -310,6 +340,7 @@ def _run(
     places: Sequence[Place], output: Path, options: PretrainOptions, notes: Sequence[str], reporter: Reporter
 ) -> Pretraining:
     from electra_convert.pretraining.checkpoints import latest
+    from electra_convert.pretraining.fitting import as_the_first, estimated, within_memory
     from electra_convert.pretraining.loop import evaluate_alone, train
     from electra_convert.pretraining.run_files import RunFiles
     from electra_convert.pretraining.train_state import begin, begin_any, make_state
@@ -317,6 +348,7 @@ def _run(
     accelerator = _accelerator(options)
     first = bool(accelerator.is_main_process)
     told = Relay(reporter if first else Silent())
+    pauses = Pauses(options.time_limit, told.noticed)
     for line in notes:
         told.noticed(line)
     with ExitStack() as stack:
@@ -341,25 +373,40 @@ def _run(
                 begin_any(state, folder, step, preparation.settings, told)
             else:
                 begin(state, preparation.start, preparation.settings, options, told)
+            batches, settings = _batches(preparation, options), preparation.settings
             if first and options.memory_limit is not None:
-                options = _within_memory(options.memory_limit, state, preparation, output, options, accelerator, told)
+                before = read_run(output)[0]["computed"] if options.resume else {}
+                options = within_memory(
+                    options.memory_limit, state, batches, settings, options, before, accelerator, told
+                )
             new = None
             if first and not options.resume:
                 how = _computed(options, accelerator)
                 fill = partial(write_run, preparation=preparation, options=options, computed=how)
                 new = stack.enter_context(begun(output, standing, fill))
-        options = _as_the_first(options, accelerator)
+        options = as_the_first(options, accelerator)
         if options.resume:
             for line in changed(read_run(output)[0], _computed(options, accelerator)):
                 told.warned(line)
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
-        batches = _batches(preparation, options)
-        with _interruption_told(output):
+        with _end_told(output):
             if options.evaluate_only:
-                evaluate_alone(state, batches, preparation.settings, options, accelerator, files)
-            else:
-                train(state, batches, preparation.settings, options, accelerator, files)
+                evaluate_alone(state, batches, settings, options, accelerator, files)
+            elif state.step < settings.num_train_steps:
+                _tell_of_precision(options, accelerator, told)
+                if first:
+                    taken = estimated(state, batches, settings, options, accelerator)
+                    told.noticed(f"Training takes about {gigabytes(taken)} of memory.")
+                with pauses:
+                    pause = train(state, batches, settings, options, accelerator, files, pauses)
+                told.noticed(f"It has taken {gigabytes(peak(accelerator.device))} of memory at the most.")
+                if pause is not None:
+                    deliver(pause)
+                    told.noticed(
+                        f"The time is up: the run is saved at step {state.step:,} of {settings.num_train_steps:,}, "
+                        "and --resume continues it from there."
+                    )
         files.finish(state, options.export_tf)
     return Pretraining(
         output=output,
@@ -370,12 +417,23 @@ def _run(
         notes=tuple(told.notes),
         warnings=tuple(told.warnings),
         is_main_process=first,
+        finished=state.step == settings.num_train_steps,
+        evaluated_only=options.evaluate_only,
     )
 
 
+def _tell_of_precision(options: PretrainOptions, accelerator: Any, reporter: Reporter) -> None:  # noqa: ANN401
+    """A run that is resumed has its precision."""
+    slow = options.precision == "float32" and accelerator.device.type == "cpu" and not options.resume
+    if slow and multiplies_in_bfloat16():
+        reporter.noticed("This processor multiplies in bfloat16: --precision bfloat16 is nearly twice as fast.")
+
+
 @contextmanager
-def _interruption_told(output: Path) -> Iterator[None]:
+def _end_told(output: Path) -> Iterator[None]:
+    """Say of a run that does not go on what is left of it."""
     from electra_convert.pretraining.checkpoints import last_step
+    from electra_convert.pretraining.loop import NotFiniteError
 
     try:
         yield
@@ -384,6 +442,16 @@ def _interruption_told(output: Path) -> Iterator[None]:
         kept = "The run had no checkpoint yet." if last is None else f"--resume continues the run from step {last}."
         interrupt.add_note(kept)
         raise
+    except NotFiniteError as error:
+        last = last_step(output / CHECKPOINTS)
+        anew = "start anew with a lower --learning-rate or a longer warm-up"
+        raise TrainingError(
+            error.message,
+            f"The run had no checkpoint yet, so that nothing of it is left; {anew}."
+            if last is None
+            else f"The run's checkpoints, the last of step {last}, are from before it. Start from one of them "
+            f"(--init-from) with a lower --learning-rate, or {anew}.",
+        ) from error
 
 
 def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
@@ -447,49 +515,7 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     ids = preparation.pieces.special_ids
     settings, share = preparation.settings, options.held_out_share
-    known = len(preparation.pieces.vocabulary)
-    rows = known if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
-    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, rows)
-
-
-def _within_memory(
-    limit: int,
-    state: Any,  # noqa: ANN401 - TrainState, which imports torch
-    preparation: Preparation,
-    output: Path,
-    options: PretrainOptions,
-    accelerator: Any,  # noqa: ANN401
-    reporter: Reporter,
-) -> PretrainOptions:
-    """The options with as many parts as the limit of memory takes; those that the run began with where it is resumed.
-
-    Raises:
-        TrainingError: even the smallest parts take more.
-    """
-    from electra_convert.pretraining.loop import trial
-    from electra_convert.pretraining.memory import gigabytes, most_within, resident
-
-    settings = preparation.settings
-    before = read_run(output)[0]["computed"] if options.resume else {}
-    share = settings.train_batch_size // accelerator.num_processes
-    if before.get("memory_limit") == limit:
-        parts = before["accumulate"]
-    else:
-        used = trial(state, _batches(preparation, options), settings, options, accelerator)
-        sizes = [size for size in range(1, share + 1) if not share % size and share // size >= options.accumulate]
-        parts = share // most_within(limit, sizes, used, resident(accelerator.device))
-    told = f"Each batch is computed in {parts} parts" if parts > 1 else "Batches are computed whole"
-    reporter.noticed(f"{told}, {share // parts} sequences at a time, to stay below {gigabytes(limit)}.")
-    return replace(options, accumulate=parts)
-
-
-def _as_the_first(options: PretrainOptions, accelerator: Any) -> PretrainOptions:  # noqa: ANN401
-    """The options with as many parts as the first process computes, which alone has tried how many fit."""
-    if options.memory_limit is None or accelerator.num_processes == 1:
-        return options
-    parts = [options.accumulate]
-    import_accelerate("to share what fits").utils.broadcast_object_list(parts)
-    return replace(options, accumulate=parts[0])
+    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, preparation.rows)
 
 
 def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401

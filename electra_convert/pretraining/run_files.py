@@ -11,7 +11,7 @@ from electra_convert.conversion.options import Options
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining import checkpoints
 from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
-from electra_convert.pretraining.loop import LOSSES
+from electra_convert.pretraining.loop import LOSSES, Pace
 from electra_convert.pretraining.optimizer import learning_rate
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.prepare import Preparation, described
@@ -19,6 +19,7 @@ from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_evaluation
 from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, TOKENIZER, Start
 from electra_convert.pretraining.train_state import Losses, TrainState
+from electra_convert.pretraining.watch import Watch
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 
@@ -56,17 +57,26 @@ class RunFiles:
         self._log = MetricsLog(output, step) if accelerator.is_main_process else None
         # Of a run that is finished nothing is evaluated again.
         self.metrics = last_evaluation(output) if accelerator.is_main_process else {}
+        vocabulary = preparation.rows if "generator" in preparation.configs else None
+        # A run that is resumed has begun before.
+        self._watch = Watch(preparation.settings, vocabulary, step if new else 0, reporter.warned)
+        self._watch.evaluated(step, self.metrics)
 
-    def report(self, step: int, losses: Losses, tokens_per_second: float) -> None:
+    def report(self, step: int, losses: Losses, pace: Pace) -> None:
         """Write down the means of the losses since the last report."""
         means = torch.tensor(losses, dtype=torch.float64).mean(0).tolist()
         values = dict(zip(LOSSES, means, strict=True)) | {"learning_rate": learning_rate(self._settings, step - 1)}
         if not self._discriminates:
             del values["disc_loss"]
-        values["tokens_per_second"] = tokens_per_second
+        values |= pace._asdict()
         if self._log is not None:
             self._log.write("train", step, values)
         self._reporter.stepped(step, self._settings.num_train_steps, values)
+        self._watch.reported(step, values)
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Show how far an evaluation is."""
+        self._reporter.evaluating(done, total)
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """Write down the metrics of the held-out sequences."""
@@ -74,6 +84,7 @@ class RunFiles:
         if self._log is not None and metrics:
             self._log.write("eval", step, metrics)
         self._reporter.evaluated(step, metrics)
+        self._watch.evaluated(step, metrics)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint."""
@@ -85,6 +96,8 @@ class RunFiles:
 
     def finish(self, state: TrainState, export_tf: bool) -> None:
         """Write the models, the TensorFlow checkpoint where it is wanted, and the curves."""
+        if state.step == self._settings.num_train_steps:
+            self._watch.ended()
         if self._accelerator.is_main_process:
             checkpoints.write_models(state, self._conversion, self._described, self._output / MODEL)
             if export_tf:

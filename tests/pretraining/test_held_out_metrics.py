@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -30,16 +32,22 @@ def test_the_metrics_of_a_batch_that_can_be_counted_by_hand():
         disc_losses=torch.tensor([[1.0, 1.0, 2.0, 4.0], [3.0, 3.0, 3.0, 99.0]]),
     )
     tally = Tally()
-    tally.add(batch, outputs, present)
+    # Shares of 1/2, 1/8 and so on; special tokens and those that are never replaced have all.
+    shares = torch.tensor([1, 1, 1, 1, 1, 1 / 16, 1 / 8, 1 / 2, 1 / 4, 1 / 8], dtype=torch.float64)
+    tally.add(batch, outputs, present, shares.log())
     expected = {
         "masked_lm_loss": 3.0,
         "masked_lm_accuracy": 2 / 3,
+        "frequency_masked_lm_loss": (1 + 2 + 3) * log(2) / 3,
         "sampled_masked_lm_accuracy": 1 / 3,
         "disc_loss": (2.0 + 3.0) / 2,
         "disc_accuracy": 5 / 7,
         "disc_precision": 1 / 2,
         "disc_recall": 1 / 2,
         "disc_auc": (5 + 4) / 10,
+        # The discriminator sees [CLS] 7 6 [SEP] and [CLS] 5 [SEP]: 6 and 5 are the rarest.
+        "frequency_auc": 1.0,
+        "replaced_share": 2 / 7,
     }
     assert tally.metrics() == pytest.approx(expected)
     assert merged([tally, Tally()]).metrics() == pytest.approx(expected)

@@ -41,10 +41,12 @@ def test_a_notebook_shows_a_few_lines_that_are_rewritten():
         "Note: The corpus has 12 tokens.\nStep 20 of 1,000: masked_lm 5.250, disc 0.500, 12,346 tokens/s"
     )
     shown.evaluated(20, {"disc_auc": 0.75, "google/disc_auc": 0.625})
-    shown.stepped(40, 1000, {**LOSSES, "disc_loss": 0.25})
+    shown.evaluating(1, 4)
+    assert cell.shown.endswith("\nEvaluating: 25%")
+    shown.stepped(40, 1000, {**LOSSES, "disc_loss": 0.25, "seconds_per_step": 0.125})
     assert cell.shown.splitlines()[1:] == [
         "Held out at step 20: disc_auc 0.750",
-        "Step 40 of 1,000: masked_lm 5.250, disc 0.250, 12,346 tokens/s",
+        "Step 40 of 1,000: masked_lm 5.250, disc 0.250, 12,346 tokens/s, 0.12 s/step, 2 min 00 s left",
     ]
 
 
@@ -70,7 +72,8 @@ def test_a_relay_hands_on_all_it_is_told_and_keeps_notes_and_warnings():
             return lambda *given: told.append((name, *given))
 
     relay = Relay(Listener())
-    calls = [("tokenised", 1, 2), ("stepped", 1, 2, LOSSES), ("evaluated", 1, {}), ("noticed", "a"), ("warned", "b")]
+    calls = [("tokenised", 1, 2), ("stepped", 1, 2, LOSSES), ("evaluating", 1, 2), ("evaluated", 1, {})]
+    calls += [("noticed", "a"), ("warned", "b")]
     for name, *given in calls:
         getattr(relay, name)(*given)
     assert told == calls

@@ -51,3 +51,33 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(OutputError, match=r"events\.out\.tfevents\.\d+\.step-0 cannot be written: No space left"):
         events.write(1, {"train/disc_loss": 1.0})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("reports", "panels"), [(0, 0), (1, 2), (2, 4)])
+def test_curves_have_a_title_and_units_and_only_what_is_known(tmp_path, monkeypatch, reports, panels):
+    """After one report of the generator's, and after one of both."""
+    from matplotlib.figure import Figure
+
+    from electra_convert.pretraining.reports import MetricsLog, draw_curves
+
+    drawn = []
+    genuine = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda *given, **more: (drawn.append(given[0]), genuine(*given, **more))[1]
+    )
+    log = MetricsLog(tmp_path, 0)
+    for step in range(20, 20 + 20 * reports, 20):
+        log.write("train", step, {"masked_lm_loss": 5.0, "learning_rate": 1e-3})
+    if reports == 2:
+        log.write("eval", 40, {"disc_loss": 0.4, "disc_auc": 0.6, "frequency_auc": 0.5})
+    draw_curves(tmp_path)
+    [figure] = drawn
+    assert figure.get_suptitle() == f"Pretraining of {tmp_path.name}, up to step {20 * reports}"
+    assert len(figure.axes) == panels
+    for place in figure.axes:
+        assert place.get_title()
+        assert place.get_xlabel() == "step"
+        assert place.get_ylabel()
+        # A single point is seen by its marker.
+        assert all(line.get_marker() == "o" for line in place.lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import FIXTURES
-from support.pretraining import TINY, pretrain_until_killed, start
+from support.pretraining import TINY, pretrain_until_killed, pretrain_until_signalled, start
 
 from electra_convert import pretrain
 from electra_convert.checkpoint import open_checkpoint
@@ -37,7 +38,8 @@ def killed(
 
 def reports(output: Path) -> list[dict]:
     rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+    timed = {"tokens_per_second", "seconds_per_step"}
+    return [{key: value for key, value in row.items() if key not in timed} for row in rows]
 
 
 def models(output: Path) -> dict[str, bytes]:
@@ -74,6 +76,80 @@ def test_a_run_killed_anywhere_ends_as_one_that_was_not(pretrained, kept_run, tm
     pretrained("killed", log_steps=1, resume=True, cache=tmp_path / "cache")
     assert models(place) == models(whole)
     assert reports(place) == reports(whole)
+
+
+def signalled(place: Path, number: int, step: int, **options: str) -> int:
+    """Run the command up to a signal, as the fixture would; gives its exit status."""
+    given = {"vocab": FIXTURES / "vocab.txt", "hparams": json.dumps(TINY), "log-steps": 1, "held-out": 0.1, **options}
+    arguments = [f"--{name}={value}" for name, value in given.items()]
+    arguments += [f"--cache={place.parent / 'cache'}"]
+    process = start(
+        pretrain_until_signalled, number, step, ["pretrain", str(FIXTURES / "corpus"), str(place), *arguments]
+    )
+    process.join(240)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_loses_no_step_and_the_run_ends_as_one_that_was_not_stopped(
+    pretrained, kept_run, tmp_path, number, status
+):
+    whole = kept_run(log_steps=1)
+    place, step = tmp_path / "stopped", random.randint(1, 10)
+    assert signalled(place, number, step) == status
+    # The signal came while a step was reported; the one after it was finished.
+    assert (place / "checkpoints" / f"step-{step + 1}").is_dir()
+    assert not (place / "model").exists()
+    result = pretrained("stopped", log_steps=1, resume=True, cache=tmp_path / "cache")
+    assert f"The run of model continues at step {step + 1} of 12." in result.notes
+    assert models(place) == models(whole)
+    assert reports(place) == reports(whole)
+
+
+def test_a_signal_in_python_is_an_interrupt_that_says_how_to_go_on(pretrained, kept_run):
+    class Interrupting(Silent):
+        def stepped(self, step: int, total: int, losses: dict[str, float]) -> None:
+            if step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            pretrained(reporter=Interrupting(), log_steps=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert raised.value.__notes__ == ["--resume continues the run from step 3."]
+    result = pretrained(log_steps=1, resume=True)
+    assert models(result.output) == models(kept_run(log_steps=1))
+
+
+def test_a_run_whose_time_is_up_is_saved_and_goes_on_where_it_was(pretrained, kept_run):
+    """A limit that is over before the first step: each of the parts computes one."""
+    whole = kept_run()
+    result = pretrained(time_limit="0.001s")
+    assert (result.step, result.finished) == (1, False)
+    assert (
+        "The time is up: the run is saved at step 1 of 12, and resume=True continues it from there." in result.notes
+    )
+    assert (result.model / "discriminator").is_dir()
+    assert pretrained(resume=True, time_limit=1e-3).step == 2
+    result = pretrained(resume=True)
+    assert (result.step, result.finished) == (12, True)
+    assert models(result.output) == models(whole)
+    assert reports(result.output) == reports(whole)
+
+
+def test_a_run_is_saved_every_quarter_of_an_hour_whatever_its_steps_are(pretrained, kept_run, monkeypatch):
+    from electra_convert.pretraining import pauses
+
+    whole = kept_run()
+    monkeypatch.setattr(pauses, "_SAVED_EVERY", 0.0)
+    result = pretrained()
+    found = {path.name for path in (result.output / "checkpoints").iterdir()}
+    assert found == {f"step-{step}" for step in (8, 9, 10, 11, 12)}
+    assert models(result.output) == models(whole)
+    assert reports(result.output) == reports(whole)
 
 
 def test_reports_that_span_a_checkpoint_are_the_same_after_resuming(pretrained, kept_run, tmp_path):
@@ -247,12 +323,23 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint_before(
         genuine(optimizer, float("inf") if next(steps) == 8 else rate)
 
     monkeypatch.setattr(loop, "set_learning_rate", exploding)
-    with pytest.raises(TrainingError, match="step 9 went wrong: masked_lm_loss nan"):
+    with pytest.raises(TrainingError, match="step 9 went wrong: masked_lm_loss nan") as raised:
         pretrained(held_out=0.0)
     found = list((tmp_path / "run" / "checkpoints").iterdir())
     assert [path.name for path in found] == ["step-5"]
+    assert "The run's checkpoints, the last of step 5, are from before it." in raised.value.hint
     with open_checkpoint(found[0] / "model") as checkpoint:
         assert checkpoint.step == 5
+
+
+def test_where_a_loss_is_no_number_before_the_first_checkpoint_it_is_said_that_there_is_none(pretrained, tmp_path):
+    with pytest.raises(TrainingError, match=r"went wrong: .*nan") as raised:
+        pretrained(hparams={**TINY, "num_warmup_steps": 0, "learning_rate": 1e11})
+    assert raised.value.hint == (
+        "The run had no checkpoint yet, so that nothing of it is left; start anew with a lower learning_rate= or a "
+        "longer warm-up."
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_that_evaluates_to_no_number_is_not_kept(pretrained, monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -123,3 +124,12 @@ def test_a_warning_that_is_made_an_error_ends_a_run_before_it_begins(short, tmp_
     with pytest.raises(ElectraWarning, match="The warm-up of 4 steps"):
         short()
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_tells_what_it_takes_before_and_after(short):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElectraWarning)
+        notes = "\n".join(short().notes)
+    before, after = (re.search(f"{said} ([0-9.]+) GB of memory", notes) for said in ("takes about", "has taken"))
+    assert float(before[1]) == pytest.approx(float(after[1]), rel=0.5)

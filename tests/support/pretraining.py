@@ -59,6 +59,24 @@ def pretrain_until_killed(
     pretrain(corpus, output, Killer(), **options)
 
 
+def pretrain_until_signalled(number: int, step: int, arguments: list[str]) -> None:
+    """Run the command, and be sent a signal as soon as a step is shown."""
+    import torch
+
+    from electra_convert.cli import main
+    from electra_convert.cli.pretrain import TrainingDisplay
+
+    def stepped(_self: TrainingDisplay, shown: int, _total: int, _losses: Mapping[str, float]) -> None:
+        if shown == step:
+            signal.raise_signal(number)
+
+    TrainingDisplay.stepped = stepped  # type: ignore[method-assign]
+    torch.set_num_threads(1)
+    # A process of multiprocessing inherits what its parent ignores.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    main(arguments)
+
+
 def pretrain_as_one_of_two(rank: int, port: int, arguments: list[str]) -> None:
     """Run the command as accelerate and torchrun start it, in one of two processes."""
     import torch

@@ -1,0 +1,35 @@
+"""What is read of a processor, and how its threads wait."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model name\t: x\nflags\t\t: fpu avx512f avx512_bf16 sse\n", True),
+        ("flags : fpu amx_bf16\nflags : fpu\n", True),
+        ("Features\t: fp asimd bf16\n", True),
+        ("flags\t\t: fpu avx512f\n", False),
+        ("model name\t: avx512_bf16\n", False),
+        (None, False),
+    ],
+)
+def test_a_processor_that_multiplies_in_bfloat16_says_so(tmp_path, text, expected):
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    assert multiplies_in_bfloat16(tmp_path / "cpuinfo") is expected
+
+
+def test_threads_that_wait_sleep_unless_it_is_said_otherwise(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    share_processor()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    share_processor()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
