@@ -44,7 +44,7 @@ def place(tmp_path):
     ("name", "content", "kind", "hint"),
     [
         ("docs.csv", CSV, "CSV", "--text-column text. Its columns are id, text"),
-        ("docs.CSV.gz", gzip.compress(CSV.encode()), "CSV", "--text-column text"),
+        ("docs.CSV.gz", gzip.compress(CSV.encode(), mtime=0), "CSV", "--text-column text"),
         ("docs.txt", CSV, "CSV", "--text-column text"),
         ("docs.txt", CSV.replace(",", ";"), "CSV", "--text-column text"),
         ("one_column.csv", "text\nThe birds sing.\n", "CSV", "--text-column text"),
@@ -53,7 +53,7 @@ def place(tmp_path):
         ("eng_news_2020_1M-sentences.txt", SENTENCES, "TSV", "--text-column 2. Columns are counted from 1"),
         ("docs.jsonl", JSON, "JSON lines", "--text-column content. Its columns are id, content"),
         ("docs.json", JSON, "JSON lines", "--text-column content"),
-        ("docs.ndjson.gz", gzip.compress(JSON.encode()), "JSON lines", "--text-column content"),
+        ("docs.ndjson.gz", gzip.compress(JSON.encode(), mtime=0), "JSON lines", "--text-column content"),
         ("docs.txt", JSON, "JSON lines", "--text-column content"),
         ("docs", f'{{"text": "{"long " * 20_000}"}}\n', "JSON lines", "--text-column text"),
         ("docs.parquet", parquet(text=["The birds sing."]), "Parquet", "--text-column text"),
