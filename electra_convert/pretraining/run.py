@@ -515,9 +515,7 @@ def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # 
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     ids = preparation.pieces.special_ids
     settings, share = preparation.settings, options.held_out_share
-    known = len(preparation.pieces.vocabulary)
-    rows = known if preparation.designs else next(iter(preparation.configs.values()))["vocab_size"]
-    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, rows)
+    return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, preparation.rows)
 
 
 def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401

@@ -57,7 +57,7 @@ class RunFiles:
         self._log = MetricsLog(output, step) if accelerator.is_main_process else None
         # Of a run that is finished nothing is evaluated again.
         self.metrics = last_evaluation(output) if accelerator.is_main_process else {}
-        vocabulary = preparation.configs["generator"]["vocab_size"] if "generator" in preparation.configs else None
+        vocabulary = preparation.rows if "generator" in preparation.configs else None
         # A run that is resumed has begun before.
         self._watch = Watch(preparation.settings, vocabulary, step if new else 0, reporter.warned)
         self._watch.evaluated(step, self.metrics)

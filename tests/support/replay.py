@@ -215,6 +215,9 @@ class _Seen:
         """Keep the losses."""
         self._rows += losses
 
+    def evaluating(self, done: int, total: int) -> None:
+        """Pass over it."""
+
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """Pass over it."""
 
