@@ -48,8 +48,8 @@ ORDER = {
     "generator_hidden_size": 0.5,
     "max_seq_length": 32,
     "train_batch_size": 32,
-    "num_train_steps": 750,
-    "num_warmup_steps": 75,
+    "num_train_steps": 1000,
+    "num_warmup_steps": 100,
     "learning_rate": 2e-3,
     "save_checkpoints_steps": 1000,
 }
