@@ -315,8 +315,12 @@ def _sentences(request: Request) -> list[Sentence]:
         data, name = sys.stdin.buffer.read(), "standard input"
     else:
         data, name = request.file.read_bytes(), str(request.file)
+    if request.question is None:
+        return read_lines(data, name)
+    if request.file is None and not data.strip():
+        raise _nothing_given(request)
     # What a question is answered from is one passage, however many lines it has.
-    return read_lines(data, name) if request.question is None else [read_text(data, name)]
+    return [read_text(data, name)]
 
 
 def _nothing_given(request: Request) -> UsageError:

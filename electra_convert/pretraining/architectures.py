@@ -69,7 +69,9 @@ def make_pair(
     with torch.random.fork_rng(), quiet_transformers(import_transformers("to pretrain")):
         torch.manual_seed(seed)
         encoder = _made("discriminator", designs["discriminator"], ids, "AutoModel")
+        _require_encoder("discriminator", encoder)
         generator = _made("generator", designs["generator"], ids, "AutoModelForMaskedLM")
+        _require_encoder("generator", getattr(generator, generator.base_model_prefix, generator))
         networks: dict[Role, nn.Module] = {"discriminator": Discriminator(encoder), "generator": generator}
     if not untied:
         share_embeddings(encoder, generator)
@@ -109,6 +111,20 @@ def _made(role: Role, design: Design, ids: Mapping[str, int], auto: str) -> Any:
         told = " ".join(str(error).split())[:300]
         why = f"{type(error).__name__}: {told}"
         raise ConfigError(f"--{role} is nothing that transformers makes a model of: {why}") from error
+
+
+def _require_encoder(role: Role, model: Any) -> None:  # noqa: ANN401 - transformers.PreTrainedModel
+    """Refuse what does not make one hidden state of each token, as halves of a translator and readers of images."""
+    config = model.config
+    if (
+        config.is_encoder_decoder
+        or not isinstance(getattr(config, "hidden_size", None), int)
+        or next(iter(inspect.signature(model.forward).parameters)) != "input_ids"
+    ):
+        raise ConfigError(
+            f"--{role} is of the architecture {config.model_type!r}, which is no encoder of tokens",
+            "Give one with an encoder alone, such as bert, modernbert or deberta-v2.",
+        )
 
 
 def share_embeddings(encoder: Any, generator: Any) -> bool:  # noqa: ANN401 - transformers.PreTrainedModel

@@ -104,6 +104,8 @@ class Electra(Objective):
         if discr_dim > 0:
             discriminator = TokenHead(Hidden(discriminator, discr_layer), discr_dim)
         super().__init__(generator, discriminator, temperature=temperature)
+        # electra-pytorch's order: the states that it saved of optimisers go by the numbers of parameters.
+        self._modules["discriminator"] = self._modules.pop("discriminator")
         self.num_tokens = num_tokens
         self.mask_prob, self.replace_prob, self.random_token_prob = mask_prob, replace_prob, random_token_prob
         self.mask_token_id, self.pad_token_id = mask_token_id, pad_token_id

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -105,15 +104,27 @@ class _Stopwatch:
     """Counts steps and their tokens from when it is made."""
 
     def __init__(self) -> None:
-        self._began, self._steps, self._tokens = time.perf_counter(), 0, 0.0
+        self._began, self._steps, self._tokens = time.perf_counter(), 0, torch.zeros(())
 
-    def count(self, tokens: float) -> None:
+    def count(self, tokens: torch.Tensor) -> None:
         self._steps, self._tokens = self._steps + 1, self._tokens + tokens
 
     @property
     def pace(self) -> Pace:
         seconds = time.perf_counter() - self._began
-        return Pace(self._tokens / seconds, seconds / self._steps)
+        return Pace(float(self._tokens) / seconds, seconds / self._steps)
+
+
+class _Part(NamedTuple):
+    """A part of a step's batch in memory that a GPU copies from, with the tokens to be predicted, and all tokens."""
+
+    tensors: Tensors
+    predictions: float
+    present: float
+
+
+def _part(batch: Batch, device: torch.device) -> _Part:
+    return _Part(_on_host(batch, device), float(batch.weights.sum()), float(batch.inputs.input_mask.sum()))
 
 
 def _prepared_ahead(
@@ -122,14 +133,15 @@ def _prepared_ahead(
     settings: Settings,
     options: PretrainOptions,
     accelerator: Any,  # noqa: ANN401
-) -> Iterator[tuple[int, list[Batch]]]:
+) -> Iterator[tuple[int, list[_Part]]]:
     """Each step with this process's share of its batch, in parts; the next is made while a step is computed."""
     parts = options.accumulate
     share = settings.train_batch_size // (accelerator.num_processes * parts)
     firsts = [(accelerator.process_index * parts + part) * share for part in range(parts)]
 
-    def prepared(step: int) -> list[Batch]:
-        return [batches.training(step, slice(first, first + share)) for first in firsts]
+    def prepared(step: int) -> list[_Part]:
+        batch = [batches.training(step, slice(first, first + share)) for first in firsts]
+        return [_part(part, accelerator.device) for part in batch]
 
     with ThreadPoolExecutor(1) as ahead:
         following = ahead.submit(prepared, start)
@@ -163,15 +175,15 @@ class _Steps:
         self._accelerator = accelerator
         self._unread: list[torch.Tensor] = []
 
-    def take(self, step: int, work: Sequence[Batch]) -> float:
-        """Update the state by one step; tells how many tokens that took, over all processes."""
+    def take(self, step: int, work: Sequence[_Part]) -> torch.Tensor:
+        """Update the state by one step; tells how many tokens that took, over all processes, a scalar."""
         accelerator = self._accelerator
         predictions, present = _counts(work, accelerator)
         losses = torch.zeros(len(LOSSES), device=accelerator.device)
-        for number, batch in enumerate(work):
+        for number, part in enumerate(work):
             torch.manual_seed(dropout_seed(self._seed, step, accelerator.process_index, number))
             with accelerator.no_sync(self.model) if number < len(work) - 1 else nullcontext():
-                losses[:2] += self._differentiated(batch, predictions, present)
+                losses[:2] += self._differentiated(part.tensors, predictions, present)
         losses[2] = self._clipped() / accelerator.num_processes
         set_learning_rate(self._optimizer, learning_rate(self._settings, step))
         self._optimizer.step()
@@ -186,9 +198,9 @@ class _Steps:
         norm = self._token_norms.take(self._accelerator.num_processes)
         return clip_gradients(self._parameters, self._token_norms.weights, norm)
 
-    def _differentiated(self, batch: Batch, predictions: float, present: float) -> torch.Tensor:
+    def _differentiated(self, part: Tensors, predictions: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Add a part's gradients to the others'; gives its share of both losses."""
-        tensors = on_device(batch, self._accelerator.device)
+        tensors = part.to(self._accelerator.device)
         masked_lm, disc = summed(self.model(tensors), tensors)
         masked_lm, disc = masked_lm / predictions, disc / present
         total = self._settings.gen_weight * masked_lm + self._settings.disc_weight * disc
@@ -304,23 +316,28 @@ def _in_parts(model: torch.nn.Module, batch: Batch, at_once: int, device: torch.
 
 
 def on_device(batch: Batch, device: torch.device) -> Tensors:
-    """Put a batch where it is computed; where there is no padding without a mask, which attention is faster for."""
+    """Put a batch where it is computed."""
+    return _on_host(batch, device).to(device)
 
-    def there(array: NDArray[Any]) -> torch.Tensor:
-        tensor = torch.from_numpy(array)
-        return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+def _on_host(batch: Batch, device: torch.device) -> Tensors:
+    """A batch in memory that a device copies from; without a mask, which costs time, where there is no padding."""
+
+    def here(values: NDArray[Any] | torch.Tensor) -> torch.Tensor:
+        tensor = torch.as_tensor(values)
+        return tensor.pin_memory() if device.type == "cuda" else tensor
 
     drawn = batch.candidates
     full = bool(batch.inputs.input_mask.all())
     return Tensors(
-        input_ids=there(batch.inputs.input_ids),
-        masked_ids=there(batch.masked_ids),
-        segment_ids=there(batch.inputs.segment_ids),
-        attention_mask=None if full else mask_of(batch, device),
-        positions=there(batch.positions),
-        weights=there(batch.weights),
-        sample=there(batch.sample),
-        candidates=None if drawn is None else SharedCandidates(there(drawn.ids), drawn.tries, drawn.vocabulary),
+        input_ids=here(batch.inputs.input_ids),
+        masked_ids=here(batch.masked_ids),
+        segment_ids=here(batch.inputs.segment_ids),
+        attention_mask=None if full else here(batch.inputs.input_mask[:, None, None, :]),
+        positions=here(batch.positions),
+        weights=here(batch.weights),
+        sample=here(batch.sample),
+        candidates=None if drawn is None else SharedCandidates(here(drawn.ids), drawn.tries, drawn.vocabulary),
     )
 
 
@@ -329,13 +346,12 @@ def mask_of(batch: Batch, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(batch.inputs.input_mask[:, None, None, :]).to(device, non_blocking=True)
 
 
-def _counts(work: Sequence[Batch], accelerator: Any) -> tuple[float, float]:  # noqa: ANN401
+def _counts(work: Sequence[_Part], accelerator: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401
     """The tokens to be predicted, and all tokens, of a step over all processes; at least 1 each."""
-    here = np.array([[batch.weights.sum(), batch.inputs.input_mask.sum()] for batch in work], np.float32)
-    counts = torch.from_numpy(here).sum(0)
+    counts = torch.tensor([part[1:] for part in work], dtype=torch.float32).sum(0)
     if accelerator.num_processes > 1:
-        counts = accelerator.reduce(counts.to(accelerator.device), "sum")
-    predictions, present = counts.clamp(min=1).tolist()
+        counts = accelerator.reduce(counts.to(accelerator.device, non_blocking=True), "sum")
+    predictions, present = counts.clamp(min=1)
     return predictions, present
 
 

@@ -43,6 +43,14 @@ class Tensors(NamedTuple):
         """What both models are given beside ids."""
         return {"attention_mask": self.attention_mask, "token_type_ids": self.segment_ids}
 
+    def to(self, device: torch.device) -> Tensors:
+        """The batch on another device; from pinned memory nobody waits for it."""
+        moved = [None if one is None else one.to(device, non_blocking=True) for one in self[:-1]]
+        drawn = self.candidates
+        return Tensors._make(
+            [*moved, None if drawn is None else drawn._replace(ids=drawn.ids.to(device, non_blocking=True))]
+        )
+
     def masked(self, inputs: Mapping[str, torch.Tensor | None]) -> Masked:
         """The batch as the objective takes it."""
         chosen = (self.positions, self.weights, self.sample)

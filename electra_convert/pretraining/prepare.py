@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from electra_convert.config.sources import Findings
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError, counted
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining.batches import held_apart, share_in_long_words
-from electra_convert.pretraining.corpus.cache import Corpus, open_corpus
+from electra_convert.pretraining.corpus.cache import Corpus, accept, open_corpus, require_usable
 from electra_convert.pretraining.corpus.files import parse_column
 from electra_convert.pretraining.corpus.frequencies import order_of_frequency
 from electra_convert.pretraining.corpus.losses import told
@@ -80,6 +81,11 @@ class Preparation:
     new_pieces: int
     evaluated: Corpus | None = None
     words: Words | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many tokens the models know: designs for other architectures leave it to the vocabulary."""
+        return len(self.pieces.vocabulary) if self.designs else next(iter(self.configs.values()))["vocab_size"]
 
     @property
     def configs(self) -> dict[Role, dict[str, Any]]:
@@ -161,7 +167,12 @@ def prepare(
         require_vocabulary(hparams, options, start is not None)
     words = _words(hparams, options, decided)
     new_pieces = decided.new_pieces if decided else 0
-    with brought(places, column, cache, reporter) as files:
+    # What is not there is told before hours of tokenising.
+    other_places = [] if options.eval_corpus is None else [options.eval_corpus]
+    with (
+        brought(places, column, cache, reporter) as files,
+        brought(other_places, column, cache, reporter) as other_files,
+    ):
         if start is not None:
             start, layout, findings = found_models(start, given, hparams, options)
             if decided is not None:
@@ -191,14 +202,13 @@ def prepare(
         how = Tokenisation(
             pieces, settings.max_seq_length, not options.one_sentence_per_line, options.split_long_lines, words
         )
-        corpus = open_corpus(files, how, cache, reporter.tokenised)
-    _require_sequence(corpus, how)
-    if words is not None:
-        _require_words(corpus, pieces, settings, words, reporter)
-    evaluated = None
-    if options.eval_corpus is not None:
-        with brought([options.eval_corpus], column, cache, reporter) as files:
-            evaluated = open_corpus(files, how, cache, reporter.tokenised)
+        # A run that is resumed has the sequences it began with, however little they are of the text.
+        check = partial(require_usable, pieces) if decided is None else accept
+        corpus = open_corpus(files, how, cache, reporter.tokenised, check)
+        _require_sequence(corpus, how)
+        if words is not None:
+            _require_words(corpus, pieces, settings, words, reporter)
+        evaluated = open_corpus(other_files, how, cache, reporter.tokenised, check) if other_files else None
     begins = decided is None and _begins_anew(start, options)
     trained_on = len(corpus) - held_apart(len(corpus), options.held_out_share)
     findings = scheduled(findings, settings, options, trained_on, begins)
@@ -265,7 +275,8 @@ def described(preparation: Preparation, options: PretrainOptions) -> Mapping[str
 
 
 def _described(corpus: Corpus) -> Mapping[str, Any]:
-    return {"key": corpus.record.key, "sequences": corpus.record.sequences, "tokens": corpus.record.tokens}
+    record = corpus.record
+    return {"key": record.key, "sequences": record.sequences, "tokens": record.tokens, "crc32c": record.crc32c}
 
 
 # hparams and models

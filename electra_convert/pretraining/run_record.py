@@ -12,6 +12,7 @@ from electra_convert.errors import CorruptFileError, TrainingError
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.output import write_file
+from electra_convert.pretraining.corpus.cache import Corpus
 from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.corpus.whole_words import read_words
 from electra_convert.pretraining.options import PretrainOptions
@@ -125,11 +126,25 @@ def require_same(record: Mapping[str, Any], preparation: Preparation, options: P
     Raises:
         TrainingError: names what differs.
     """
+    corpora = {"corpus": preparation.corpus, "eval_corpus": preparation.evaluated}
     for key, value in described(preparation, options).items():
-        _require_equal(key, record.get(key), value)
+        if not _is_same_corpus(record.get(key), corpora.get(key)):
+            _require_equal(key, record.get(key), value)
     before, now = record["hparams"], preparation.hparams
     for key in sorted({*before, *now}):
         _require_equal(key, before.get(key), now.get(key))
+
+
+def _is_same_corpus(before: object, now: Corpus | None) -> bool:
+    """Whether a corpus has the sequences that were written down, whatever their cache was called then."""
+    if now is None or not isinstance(before, dict):
+        return False
+    record = now.record
+    if (before.get("sequences"), before.get("tokens")) != (record.sequences, record.tokens):
+        return False
+    if "crc32c" in before:
+        return bool(before["crc32c"] == record.crc32c)
+    return before.get("key") in (record.key, now.first_key)
 
 
 def require_same_tokenizer(record: Mapping[str, Any], pieces: Pieces, options: PretrainOptions) -> None:

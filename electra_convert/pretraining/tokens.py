@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.keys import OWN, TOKENIZERS
-from electra_convert.errors import CorpusError, UsageError, VocabularyError
+from electra_convert.errors import CorpusError, SourceError, UsageError, VocabularyError
 from electra_convert.pretraining.corpus.counted import borrowed, count_tokens
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import CorpusFile
@@ -22,8 +23,14 @@ from electra_convert.pretraining.corpus.vocabulary import (
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.starting.models import pieces_of as word_pieces_of
 from electra_convert.tokenizer.kinds import other_tokenizer
-from electra_convert.tokenizer.of_checkpoint import TokenizerOptions, find_vocabulary, read_vocabulary_at
+from electra_convert.tokenizer.of_checkpoint import (
+    TokenizerOptions,
+    find_vocabulary,
+    read_vocabulary_at,
+    read_vocabulary_of,
+)
 from electra_convert.tokenizer.saved import read_saved_tokenizer
+from electra_convert.tokenizer.vocabulary import first_difference
 from electra_convert.tokenizer.whole_tokens import Unit
 
 # What the hparam is in the record of a run whose tokenizer was a folder's.
@@ -130,7 +137,7 @@ def pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> 
     if kind_of(kind) == FOLDER and kind != FOLDER:
         return read_saved_tokenizer(Path(kind))
     if options.vocab is not None:
-        return chosen_pieces((), hparams, options)
+        return _compared(chosen_pieces((), hparams, options), start, options.vocab)
     if start.scheme.described and other_tokenizer(model.folder):
         return read_saved_tokenizer(model.folder)
     if kind not in ("whitespace", "characters"):
@@ -139,3 +146,18 @@ def pieces_of(start: Checkpoint, hparams: Hparams, options: PretrainOptions) -> 
     if vocabulary is None:
         raise VocabularyError(f"{start.path} has no vocabulary to tokenise with", "Give it with --vocab.")
     return borrowed(vocabulary, kind, bool(hparams["do_lower_case"]))
+
+
+def _compared(pieces: Pieces, start: Checkpoint, given: Path) -> Pieces:
+    """A vocabulary that was given, with a warning where the checkpoint's own has other pieces for the same ids."""
+    own = None
+    with suppress(VocabularyError, SourceError):
+        own = read_vocabulary_of(start, next(iter(start.models.values())), TokenizerOptions())
+    told = None if own is None else first_difference(pieces.vocabulary, own)
+    if told is None or own is None or not isinstance(pieces, WordPieces):
+        return pieces
+    line = (
+        f"{given} is not the vocabulary that the checkpoint was trained with, {own.path}: {told}. Its embeddings are "
+        "of other pieces; leave --vocab out to tokenise with its own."
+    )
+    return replace(pieces, warnings=(line, *pieces.warnings))

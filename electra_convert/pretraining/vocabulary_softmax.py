@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from electra_convert.errors import UsageError
 from electra_convert.pretraining.sampling import Drawing, draw, within
 from electra_convert.pretraining.tables import gradient_of
 
@@ -212,6 +213,12 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, losses: torch.Tensor | None, *_: None) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
         if losses is None:
             return (None,) * 7
+        if torch.is_grad_enabled():
+            # log_sums is a constant here, so that it would be a wrong one.
+            raise UsageError(
+                "the generator's loss has no second derivative (create_graph)",
+                "Wrap the generator in a module of your own: its logits are then torch's own, and so is their loss.",
+            )
         hidden, weight, bias, targets, log_sums = ctx.saved_tensors
         in_place = ctx.in_place and weight.requires_grad
         with torch.autocast(hidden.device.type, enabled=False):
@@ -245,11 +252,12 @@ def _sums(projection: Projection, targets: torch.Tensor, drawing: Drawing) -> Su
     of_targets = torch.zeros_like(maxima[:, :1])
     for block, logits in projection.blocks():
         places, inside = within(targets[block.rows], logits, block.columns.start)
-        of_targets[block.rows] += logits.gather(1, places) * inside
+        of_targets[block.rows] += logits.gather(1, places).where(inside, 0.0)
         if not drawing.plain:
             changed = drawing.applied(logits, targets[block.rows], block.columns.start)
             drawn[block.rows, block.number] = changed.logsumexp(dim=1)
-        highest = logits.amax(dim=1, keepdim=True)
+        # Of a block that is all minus infinity, as where a vocabulary is padded, exp would be of NaN.
+        highest = logits.amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).min)
         maxima[block.rows, block.number] = highest.squeeze(1)
         summed = logits.sub_(highest).exp_().sum(dim=1)
         log_sums[block.rows, block.number] = highest.squeeze(1) + summed.log_()

@@ -82,8 +82,8 @@ def _require_task(path: Path, found: Recognition, choice: Choice) -> None:
         there = f"for {listing([task.name for task in found.tasks])}" if found.tasks else "for no task"
         raise NamesError(f"{path} was fine-tuned {there}, not for {choice.task}", "Name one that is there (--task).")
     if task.head is None or choice.kind not in {None, task.head}:
-        asked = f"as {choice.kind.name.replace('_', ' ')}" if choice.kind else "without saying what it is"
-        told = f"{path}: the head of {task.name} cannot be converted {asked}: {reason_left_out(task)}"
+        asked = f" as {choice.kind.name.replace('_', ' ')}" if choice.kind else ""
+        told = f"{path}: the head of {task.name} cannot be converted{asked}: {reason_left_out(task)}"
         raise NamesError(told, "Without --task the encoder converts alone, and what it lacks is said.")
 
 

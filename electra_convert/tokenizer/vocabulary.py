@@ -282,3 +282,10 @@ def read_added_tokens(given: Path | Sequence[str], vocabulary: Vocabulary) -> tu
     if not tokens:
         raise VocabularyError(f"{name}: there are none", "Write one piece of the vocabulary on each line.")
     return tuple(token for token in tokens if token not in SPECIAL_TOKENS)
+
+
+def first_difference(one: Vocabulary, other: Vocabulary) -> str | None:
+    """The first id that two vocabularies have different pieces for, in words; None where one begins the other."""
+    pairs = zip(one.pieces, other.pieces, strict=False)
+    found = next(((number, *pair) for number, pair in enumerate(pairs) if pair[0] != pair[1]), None)
+    return found and f"id {found[0]} is {found[1]!r} in one and {found[2]!r} in the other"

@@ -164,8 +164,9 @@ def test_a_pretrained_model_has_no_use_for_a_question(golden_pair):
         assert said.rstrip().endswith("is a discriminator")
 
 
-def test_a_question_without_a_passage_says_where_it_goes(converted_tasks, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", None)
+@pytest.mark.parametrize("stdin", [None, TextIOWrapper(BytesIO(b"\n"))], ids=["closed", "empty"])
+def test_a_question_without_a_passage_says_where_it_goes(converted_tasks, monkeypatch, stdin):
+    monkeypatch.setattr(sys, "stdin", stdin)
     said = run("demo", converted_tasks["squad_answerable"], "--question", "Who?").refusal(2)
     assert "there is no passage to find the answer in" in said
 

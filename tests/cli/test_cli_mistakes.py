@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from conftest import FIXTURES
 from support.command_line import run, run_program
+
+from electra_convert.schemes.heads import REPLACED_TOKEN_DETECTION
 
 ROOT = FIXTURES.parent
 USAGE = "It goes like this: electra-convert "
@@ -129,8 +132,9 @@ def test_what_is_not_installed_is_named_at_once_with_the_extra_that_has_all_of_i
 
 @pytest.mark.slow
 def test_words_without_quotes_are_texts_of_their_own_which_is_said(monkeypatch):
-    for name in ("_scored", "_sentences"):
-        monkeypatch.setattr(f"electra_convert.cli.demo.{name}", lambda *_: [])
+    discriminator = SimpleNamespace(head=REPLACED_TOKEN_DETECTION)
+    monkeypatch.setattr("electra_convert.cli.demo.Opener.open", lambda *_: discriminator)
+    monkeypatch.setattr("electra_convert.cli.demo._scored", lambda *_: [])
     said = "Note: each argument is a text of its own; put quotes around a sentence with spaces.\n"
     assert run("demo", "model", "the", "quick", "fox").err == said
     assert run("demo", "model", "the quick fox").err == ""

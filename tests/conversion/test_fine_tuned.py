@@ -107,12 +107,21 @@ def test_a_head_under_algebra_is_rounded_as_its_two_variables_are(dtype: str, tm
     assert inspect(tmp_path / "back").layout == inspect(tmp_path / "tf").layout == "fine_tuned"
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("sst", "exactly: all 64 units carry the logits through the gelu (16 pairs a class)."), ("mnli", "16 are zero")],
+)
+def test_units_of_a_classifier_that_learn_nothing_are_counted_where_there_are_any(name, said, tmp_path: Path):
+    result = convert(TUNED / name, tmp_path / "out", vocab=VOCABULARY)
+    assert [line for line in result.notices if said in line]
+
+
 def test_a_reader_with_joint_prediction_converts_as_an_encoder_with_a_warning(tmp_path: Path):
     result = convert(TUNED / "squad_joint", tmp_path / "out", vocab=VOCABULARY)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["ElectraModel"]
     (warning,) = [line for line in result.warnings if "squad" in line]
     assert "joint_prediction" in warning
-    with pytest.raises(NamesError, match=r"head of squad cannot be converted .*joint_prediction"):
+    with pytest.raises(NamesError, match=r"head of squad cannot be converted: .*joint_prediction"):
         convert(TUNED / "squad_joint", tmp_path / "asked", task="squad", vocab=VOCABULARY)
     assert not (tmp_path / "asked").exists()
 

@@ -125,17 +125,18 @@ def test_a_mask_far_into_a_long_text_is_filled(opened_generator):
     assert fill(opened_generator, [f"{LONG} the [MASK] of"], 3)[0][0].start == len(LONG) + 5
 
 
-def test_of_a_long_text_the_logits_of_one_window_are_kept_at_a_time(opened_generator, monkeypatch):
+def test_of_a_long_text_the_logits_of_one_place_are_kept_at_a_time(opened_generator, monkeypatch):
     kept: list[weakref.ref] = []
-    run = Network.run
+    at = Network.at
 
-    def watched(network, *arrays):
-        assert not [one for one in kept if one() is not None]
-        logits = run(network, *arrays)
-        kept.append(weakref.ref(logits))
-        return logits
+    def watched(network, *arguments):
+        for logits in at(network, *arguments):
+            kept.append(weakref.ref(logits))
+            yield logits
+            del logits
+            assert sum(one() is not None for one in kept) <= 1
 
-    monkeypatch.setattr(Network, "run", watched)
+    monkeypatch.setattr(Network, "at", watched)
     corrupt(opened_generator, LONG, 1.0, seed=0)
     assert len(kept) > 3
 

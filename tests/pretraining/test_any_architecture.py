@@ -213,6 +213,8 @@ def test_googles_layouts_have_no_place_for_it(kept, tmp_path, use):
             {"model_type": "gpt2"},
             "architecture 'gpt2', of which .* has no masked language model",
         ),
+        ({"model_type": "bart"}, "^discriminator is of the architecture 'bart', which is no encoder of tokens"),
+        ({"model_type": "vit"}, "^discriminator is of the architecture 'vit', which is no encoder of tokens"),
         (
             {"num_attention_heads": 5},
             "^discriminator is nothing that transformers makes .*: The hidden size",

@@ -176,3 +176,7 @@ def test_records_and_text_mixed(pretrain, tmp_path):
 def test_records_longer_than_the_sequences(pretrain):
     record = (FIXTURES / "pretraining" / "tfrecords" / "pretrain_data.tfrecord-0-of-1000").read_bytes()
     assert "max_seq_length is 16" in pretrain(record, hparams={**TINY, "max_seq_length": 16})
+
+
+def test_a_corpus_to_evaluate_on_that_is_not_there_is_told_before_tokenising(pretrain, tmp_path):
+    assert "nowhere does not exist" in pretrain(TEXT, "--eval-corpus", tmp_path / "nowhere")

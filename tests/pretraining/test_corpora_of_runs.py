@@ -65,3 +65,17 @@ def test_documents_that_are_no_texts_are_refused(pretrained):
     with pytest.raises(CorpusError, match="document 2 of the corpus is a dict, not a text") as raised:
         pretrained(corpus=iter(["The birds sing.", {"text": "The cat sleeps."}]), hparams=SHORT)
     assert 'row["text"] for row in rows' in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("documents", "said"),
+    [
+        (iter([]), "no document of the corpus has any text"),
+        (iter([" ", "\n"]), "no document"),
+        ([], "the corpus is an empty list"),
+    ],
+)
+def test_documents_without_text_are_refused_by_no_name_of_a_file(pretrained, tmp_path, documents, said):
+    with pytest.raises(CorpusError, match=said):
+        pretrained(corpus=documents, hparams=SHORT, cache=tmp_path / "cache")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from support.sampling import chi_squared_limit
 
+from electra_convert.errors import UsageError
+
 pytestmark = pytest.mark.slow
 
 ROWS, VOCABULARY, WIDTH = 70, 331, 16
@@ -113,6 +115,36 @@ def test_what_is_disallowed_is_never_sampled(blocks, layer, temperature):
     softmax = blocks.VocabularySoftmax(*inputs, targets, drawing(temperature=temperature, disallow_correct=True))
     for numbers in (uniforms(ROWS), torch.zeros(ROWS), torch.full((ROWS,), 1 - 2**-24)):
         assert not (softmax.sampled(numbers) == targets).any()
+
+
+def test_columns_that_a_bias_rules_out_change_nothing_though_they_fill_blocks(monkeypatch, layer):
+    import torch
+
+    from electra_convert.pretraining import vocabulary_softmax
+
+    (hidden, weight, _), targets = layer
+    bias = torch.zeros(VOCABULARY)
+    bias[VOCABULARY // 2 :] = -torch.inf
+    monkeypatch.setattr(vocabulary_softmax, "_BLOCK_BYTES", 1 << 9)
+    softmax = vocabulary_softmax.VocabularySoftmax(hidden, weight, bias, targets % (VOCABULARY // 2), drawing())
+    logits = torch.nn.functional.linear(hidden, weight, bias)
+    expected = torch.nn.functional.cross_entropy(logits, targets % (VOCABULARY // 2), reduction="none")
+    torch.testing.assert_close(softmax.losses, expected, rtol=1e-6, atol=2e-6)
+    assert (softmax.sampled(uniforms(ROWS)) < VOCABULARY // 2).all()
+    found, wanted = (gradients(losses, (hidden, weight), torch.ones(ROWS)) for losses in (softmax.losses, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_second_derivative_is_refused(layer):
+    import torch
+
+    from electra_convert.pretraining.vocabulary_softmax import VocabularySoftmax
+
+    inputs, targets = layer
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = VocabularySoftmax(*inputs, targets, drawing()).losses
+    with pytest.raises(UsageError, match="no second derivative"):
+        torch.autograd.grad(losses.sum(), inputs[:1], create_graph=True)
 
 
 def test_what_is_likeliest_has_the_highest_logit(blocks, layer):

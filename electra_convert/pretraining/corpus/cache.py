@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -24,10 +24,13 @@ from electra_convert.pretraining.corpus.losses import require_kept
 from electra_convert.pretraining.corpus.packing import Losses
 from electra_convert.pretraining.corpus.sequences import Progress, Tokenisation, make_builder, sequences_of
 from electra_convert.pretraining.corpus.unknown import require_known
+from electra_convert.pretraining.corpus.vocabulary import Pieces
 from electra_convert.pretraining.corpus.whole_words import CONTINUES
 
 # Counted up whenever the same input would give other files.
 _SCHEMA = 4
+# That of the first runs, which wrote down no checksums of their sequences.
+_FIRST_SCHEMA = 2
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
 _PIECE = 1 << 22  # tokens
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
@@ -87,12 +90,26 @@ class Inputs:
 
 
 class Corpus:
-    """The sequences of a corpus, in files that are mapped and never read as a whole."""
+    """The sequences of a corpus, in files that are mapped and never read as a whole.
 
-    def __init__(self, folder: Path, record: CorpusRecord, max_length: int, knows_words: bool = False) -> None:
+    Attributes:
+        record: what the cache says of them.
+        max_length: how many tokens there may be in one.
+        first_key: what the first version of the cache called the same sequences; None where it had none such.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        record: CorpusRecord,
+        max_length: int,
+        knows_words: bool = False,
+        first_key: str | None = None,
+    ) -> None:
         self.record = record
         self._knows_words = knows_words
         self.max_length = max_length
+        self.first_key = first_key
         self._tokens = np.memmap(folder / _TOKENS, record.dtype, "r", shape=(record.tokens,))
         self._examples = np.memmap(folder / _EXAMPLES, _EXAMPLE, "r", shape=(record.sequences,))
 
@@ -137,32 +154,76 @@ class Corpus:
         return Inputs(ids & ~CONTINUES, present, segments, (ids & CONTINUES) > 0)
 
 
-def open_corpus(files: Sequence[CorpusFile], how: Tokenisation, cache: Path, progress: Progress | None) -> Corpus:
-    """Open the tokenised corpus in a folder of caches, made first where there is none.
+def require_usable(pieces: Pieces, record: CorpusRecord) -> None:
+    """Refuse a corpus most of which would be cut off, or is [UNK].
 
     Raises:
-        CorpusError: the corpus is no text, has none, or most of it would be cut off.
+        CorpusError: says what would be lost.
+    """
+    require_kept(record.lost, record.tokens)
+    words = record.tokens - 2 * record.sequences
+    require_known(record.lost.overlong_words, record.letters, record.unknown, words, pieces)
+
+
+def accept(_: CorpusRecord) -> None:
+    """Any corpus will do."""
+
+
+def open_corpus(
+    files: Sequence[CorpusFile],
+    how: Tokenisation,
+    cache: Path,
+    progress: Progress | None,
+    check: Callable[[CorpusRecord], None] = accept,
+) -> Corpus:
+    """Open the tokenised corpus in a folder of caches, made first where there is none.
+
+    Args:
+        files: the corpus.
+        how: what it is tokenised with.
+        cache: the folder of caches.
+        progress: told how many bytes of how many are tokenised.
+        check: raises where what a cache would hold should not be trained on; no cache is left then.
+
+    Raises:
+        CorpusError: the corpus is no text, or has none.
         CorruptFileError: a file, or the cache, is damaged.
     """
-    key = _key(files, how)
+    hashes = _hashes(files)
+    key = _key(files, hashes, how)
     folder = cache / key[:24]
     if not folder.exists():
         try:
-            _make(folder, key, files, how, progress)
+            _make(folder, key, files, how, progress, check)
         except OutputError:
             # Another run may have made the same meanwhile.
             if not folder.exists():
                 raise
     record = _read_record(folder, key)
-    return Corpus(folder, record, how.max_length, how.words is not None)
+    check(record)
+    return Corpus(folder, record, how.max_length, how.words is not None, _first_key(files, hashes, how))
 
 
-def _key(files: Sequence[CorpusFile], how: Tokenisation) -> str:
+def _hashes(files: Sequence[CorpusFile]) -> list[str]:
     with ThreadPoolExecutor() as pool:
-        hashes = pool.map(sha256_of_file, [file.path for file in files])
+        return list(pool.map(sha256_of_file, [file.path for file in files]))
+
+
+def _key(files: Sequence[CorpusFile], hashes: Sequence[str], how: Tokenisation) -> str:
     contents = [[file.kind, file.column, content] for file, content in zip(files, hashes, strict=True)]
     cuts = [how.max_length, how.documents_end, how.splits_long_lines, how.words and how.words.fingerprint]
-    return hashlib.sha256(json.dumps([_SCHEMA, how.pieces.definition, cuts, contents]).encode()).hexdigest()
+    return _hash([_SCHEMA, how.pieces.definition, cuts, contents])
+
+
+def _first_key(files: Sequence[CorpusFile], hashes: Sequence[str], how: Tokenisation) -> str | None:
+    """The key as the first schema had it, which knew text and TFRecords alone, and cut long lines off."""
+    if how.splits_long_lines or how.words is not None or any(file.column is not None for file in files):
+        return None
+    return _hash([_FIRST_SCHEMA, how.pieces.definition, how.max_length, how.documents_end, hashes])
+
+
+def _hash(settings: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
 
 def _read_record(folder: Path, key: str) -> CorpusRecord:
@@ -183,7 +244,14 @@ def _read_record(folder: Path, key: str) -> CorpusRecord:
     return record
 
 
-def _make(folder: Path, key: str, files: Sequence[CorpusFile], how: Tokenisation, progress: Progress | None) -> None:
+def _make(
+    folder: Path,
+    key: str,
+    files: Sequence[CorpusFile],
+    how: Tokenisation,
+    progress: Progress | None,
+    check: Callable[[CorpusRecord], None],
+) -> None:
     builder = make_builder(how)
     unknown_id = how.pieces.special_ids.get("[UNK]", -1)
     dtype = np.dtype("<u2" if how.words is None and len(how.pieces.vocabulary) <= 1 << 16 else "<u4")
@@ -200,9 +268,8 @@ def _make(folder: Path, key: str, files: Sequence[CorpusFile], how: Tokenisation
         if not sequences:
             named = listing((str(file.path) for file in files), 4)
             raise CorpusError(f"the corpus has no text: {named}", "Give files with something in them.")
-        require_kept(builder.losses, tokens)
-        require_known(builder.losses.overlong_words, builder.letters, unknown, tokens - 2 * sequences, how.pieces)
         losses = asdict(builder.losses)
         checksums = {name: checksum_of_file(place / name) for name in (_TOKENS, _EXAMPLES)}
         record = CorpusRecord(key, sequences, tokens, unknown, builder.letters, losses, dtype.str, checksums)
+        check(record)
         write_file(place / _RECORD, (json.dumps(asdict(record), indent=2) + "\n").encode())

@@ -87,6 +87,11 @@ def parse_column(given: str | int | None) -> Column | None:
 def _files_at(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
+    if place.exists() and not place.is_dir():
+        raise CorpusError(
+            f"{place} is neither a file nor a folder",
+            "A corpus is read several times; write what a pipe gives to a file.",
+        )
     if not place.is_dir():
         meant = similar(place)
         raise CorpusError(f"{place} does not exist", f"Did you mean {meant}?" if meant else _GIVE)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from electra_convert.errors import UsageError, unwritable
+from electra_convert.errors import CorpusError, UsageError, unwritable
 from electra_convert.hub.datasets import Datasets, is_dataset
 from electra_convert.hub.download import as_source
 from electra_convert.pretraining.corpus.files import Column, CorpusFile, corpus_files
@@ -25,7 +25,9 @@ def as_places(corpus: str | Path | Iterable[str | Path]) -> list[Place]:
         return [as_source(corpus)]
     if are_texts(corpus):
         return [Texts(corpus)]
-    return [as_source(place) for place in corpus]
+    if not (places := [as_source(place) for place in corpus]):
+        raise CorpusError("the corpus is an empty list", "Give files, folders or texts.")
+    return list(places)
 
 
 class Listener(Protocol):

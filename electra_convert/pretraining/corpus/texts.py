@@ -10,6 +10,7 @@ from electra_convert.pretraining.corpus.documents import lines_of_document
 
 _LONGEST_NAME = 4096
 _FROM_ROWS = 'Give the texts themselves, such as (row["text"] for row in rows).'
+_ONCE = "Give documents with something in them; what an iterator gives can be had once."
 
 
 class Texts:
@@ -26,17 +27,21 @@ class Texts:
         """Write them down, one after the other, as text in which blank lines end documents.
 
         Raises:
-            CorpusError: one of them is no text.
+            CorpusError: one of them is no text, or there is none in any.
             OutputError: they cannot be written.
         """
+        filled = False
         with path.open("w", encoding="utf-8-sig", newline="\n") as file:
             for number, document in enumerate(self._documents, start=1):
                 lines = [f"{line}\n" for line in lines_of_document(_checked(number, document))]
+                filled = filled or any(map(str.strip, lines))
                 # What gives the documents may fail in the same way, and is to be heard itself.
                 try:
                     file.writelines(lines)
                 except OSError as error:
                     raise unwritable(path, error) from error
+        if not filled:
+            raise CorpusError("no document of the corpus has any text", _ONCE)
 
 
 def _checked(number: int, document: object) -> str:

@@ -14,6 +14,7 @@ from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import read_vocabulary_of_folder
+from electra_convert.tokenizer.vocabulary import first_difference
 
 # Sizes that a discriminator and its generator have in common, in words.
 _SHARED_SIZES = {"vocabulary": "word embeddings", "positions": "positions", "types": "token types"}
@@ -136,11 +137,7 @@ def _require_one_vocabulary(discriminator: Model, generator: Model) -> None:
     one, other = (read_vocabulary_of_folder(model.folder) for model in (discriminator, generator))
     if one is None or other is None or one.pieces == other.pieces:
         return
-    both = list(zip(one.pieces, other.pieces, strict=False))
-    number = next((number for number, pair in enumerate(both) if pair[0] != pair[1]), None)
-    told = f"{len(one)} pieces and {len(other)}"
-    if number is not None:
-        told = f"id {number} is {both[number][0]!r} in one and {both[number][1]!r} in the other"
+    told = first_difference(one, other) or f"{len(one)} pieces and {len(other)}"
     raise VocabularyError(
         f"{one.path} and {other.path} are different vocabularies: {told}",
         "A discriminator judges the very tokens that its generator puts in; take two models with one vocabulary.",

@@ -44,7 +44,6 @@ class Head:
             in a file beside the model.
         labels: how many labels it always has, or None where any number.
         problem_type: what config.json states as such, or None.
-        pipeline: transformers' pipeline for it, or None.
         segment: the token type that every real token is given, as Google's code does in its task.
         outputs: what its class in transformers answers with, by the names of the fields.
         repeated: a parameter that transformers repeats in some files; it must equal the word embeddings, and is never
@@ -62,7 +61,6 @@ class Head:
     beside: tuple[str, ...] = ()
     labels: int | None = None
     problem_type: str | None = None
-    pipeline: str | None = None
     segment: int = 0
     outputs: tuple[str, ...] = ("logits",)
     repeated: str | None = None

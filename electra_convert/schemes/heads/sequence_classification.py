@@ -50,10 +50,13 @@ class Pairs:
 
     def remark(self, labels: int, hidden: int) -> str:
         """How many units do what."""
-        copies, spare = copies_of(labels, hidden), spare_units(labels, hidden)
+        copies = copies_of(labels, hidden)
+        spare = hidden - 2 * labels * copies
+        which = f"of {hidden} units, {hidden - spare}" if spare else f"all {hidden} units"
+        rest = f", {spare} are zero and get no gradient in further training" if spare else ""
         return (
-            f"Google's one dense layer is two here, exactly: of {hidden} units, {hidden - spare} carry the logits "
-            f"through the gelu ({copies} pairs a class), {spare} are zero and get no gradient in further training."
+            f"Google's one dense layer is two here, exactly: {which} carry the logits through the gelu ({copies} "
+            f"pairs a class){rest}."
         )
 
     def backward(self, weights: Mapping[str, Weight]) -> dict[str, Weight] | None:
@@ -75,11 +78,6 @@ def copies_of(labels: int, hidden: int) -> int:
     """How often each pair of units is repeated; 0 where there is no room for one pair a class."""
     room = hidden // (2 * labels)
     return 1 << (room.bit_length() - 1) if room else 0
-
-
-def spare_units(labels: int, hidden: int) -> int:
-    """How many units of transformers' dense layer carry nothing, and get no gradient in further training."""
-    return hidden - 2 * labels * copies_of(labels, hidden)
 
 
 def _paired(values: Array, copies: int, rows: int) -> Array:
@@ -132,7 +130,6 @@ SEQUENCE_CLASSIFICATION = Head(
     algebra=Pairs(),
     made=_MADE,
     problem_type="single_label_classification",
-    pipeline="text-classification",
 )
 REGRESSION = Head(
     "regression",
@@ -143,5 +140,4 @@ REGRESSION = Head(
     made=_MADE,
     labels=1,
     problem_type="regression",
-    pipeline="text-classification",
 )

@@ -12,6 +12,5 @@ TOKEN_CLASSIFICATION = Head(
     "discriminator",
     "ForTokenClassification",
     rules=dense("task_specific/{task}/dense", "classifier", "hidden", "labels"),
-    pipeline="token-classification",
     segment=1,
 )

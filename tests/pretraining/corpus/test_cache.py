@@ -59,7 +59,6 @@ def test_a_cache_holds_what_packing_the_lines_gives(tmp_path, pieces):
 def test_long_lines_are_tokenised_in_parts_and_give_the_same_sequences(tmp_path, pieces, monkeypatch):
     lines = list(lines_of_corpus(corpus_files([CORPUS])))
     (tmp_path / "long.txt").write_text("\n".join([" ".join(lines[:200]), "", lines[200], " ".join(lines[201:])]))
-    monkeypatch.setattr(caches, "require_kept", lambda *_: None)
     whole = opened(tmp_path / "long.txt", tmp_path / "whole", pieces)
     longest = []
 

@@ -33,3 +33,10 @@ def test_what_is_neither_file_nor_folder_is_refused_unless_hidden(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CorpusError, match="pipe is neither a file nor a folder"):
         corpus_files([tmp_path])
+
+
+def test_a_pipe_is_told_apart_from_what_is_not_there(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CorpusError, match="pipe is neither a file nor a folder") as raised:
+        corpus_files([tmp_path / "pipe"])
+    assert raised.value.hint == "A corpus is read several times; write what a pipe gives to a file."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from conftest import FIXTURES
 
 from electra_convert.errors import CorpusError
-from electra_convert.pretraining.corpus.cache import open_corpus
+from electra_convert.pretraining.corpus.cache import open_corpus, require_usable
 from electra_convert.pretraining.corpus.files import corpus_files
 from electra_convert.pretraining.corpus.sequences import Tokenisation
 from electra_convert.pretraining.corpus.vocabulary import read_word_pieces, train_word_pieces
@@ -18,7 +20,9 @@ PROSE = "the birds sing and the cat sleeps"
 def opened(tmp_path, text, pieces, split=False):
     (tmp_path / "text.txt").write_text(text)
     how = Tokenisation(pieces, 32, True, split)
-    return open_corpus(corpus_files([tmp_path / "text.txt"]), how, tmp_path / "cache", None)
+    return open_corpus(
+        corpus_files([tmp_path / "text.txt"]), how, tmp_path / "cache", None, partial(require_usable, pieces)
+    )
 
 
 def trained(text, longest=200):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from conftest import FIXTURES
@@ -148,3 +149,15 @@ def test_a_generator_alone_is_refused_with_the_ways_there_are(decided, pairs):
 def test_a_discriminator_is_not_trained_as_a_masked_language_model(decided, discriminator):
     with pytest.raises(TrainingError, match="holds no generator, which electra_objective false trains alone"):
         decided(discriminator, hparams={"electra_objective": False})
+
+
+def test_a_vocabulary_in_another_order_than_the_checkpoints_own_is_warned_of(decided, discriminator, tmp_path):
+    own = FIXTURES / "vocab.txt"
+    pieces = own.read_text().splitlines()
+    source = shutil.copytree(discriminator, tmp_path / "discriminator")
+    shutil.copy(own, source / "vocab.txt")
+    (tmp_path / "other.txt").write_text("\n".join([*pieces[:200], *pieces[200:][::-1]]) + "\n")
+    _, told = decided(source, vocab=tmp_path / "other.txt")
+    [line] = [line for line in told if "is not the vocabulary that the checkpoint was trained with" in line]
+    assert f"id 200 is {pieces[-1]!r} in one and {pieces[200]!r} in the other" in line
+    assert not any("is not the vocabulary" in line for line in decided(source, vocab=own)[1])
