@@ -106,6 +106,13 @@ class Preparation:
         }
 
     @property
+    def rows(self) -> int:
+        """How many tokens the models know, those of no piece included."""
+        if self.designs:
+            return len(self.pieces.vocabulary)
+        return int(next(iter(self.configs.values()))["vocab_size"])
+
+    @property
     def hparams(self) -> dict[str, Any]:
         """All hparams that were stated."""
         return dict(self.findings.hparams.given) if self.findings.hparams else {}

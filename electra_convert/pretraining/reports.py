@@ -202,7 +202,7 @@ def _label(place: Any, title: str, unit: str, last: int) -> None:  # noqa: ANN40
     place.set_xlabel("step")
     place.set_ylabel(unit)
     # From the beginning, so that few reports stand where they belong.
-    place.set_xlim(0, last * 1.03)
+    place.set_xlim(0, max(1, last) * 1.03)
     place.xaxis.get_major_locator().set_params(integer=True)
     place.ticklabel_format(axis="y", useOffset=False)
     place.grid(alpha=0.3)

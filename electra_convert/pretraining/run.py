@@ -395,7 +395,7 @@ def _run(
                 evaluate_alone(state, batches, settings, options, accelerator, files)
             elif state.step < settings.num_train_steps:
                 _tell_of_precision(options, accelerator, told)
-                if first:
+                if first and options.memory_limit is None:
                     taken = estimated(state, batches, settings, options, accelerator)
                     told.noticed(f"Training takes about {gigabytes(taken)} of memory.")
                 with pauses:

@@ -238,7 +238,7 @@ def test_where_padding_has_positions_sequences_begin_after_it(pretrained):
 def test_a_vocabulary_of_another_size_than_the_configuration_states_is_told(pretrained):
     given = {role: {**design, "vocab_size": 30522} for role, design in designs("bert").items()}
     run = pretrained(hparams={**TRAINING, "num_train_steps": 1}, **given)
-    assert "The vocabulary has 1,500 pieces, and so have the models; --generator states 30,522." in run.notes
+    assert "The vocabulary has 1,500 pieces, and so have the models; generator states 30,522." in run.notes
     config = json.loads((run.model / "generator" / "config.json").read_text())
     assert (config["vocab_size"], config["pad_token_id"]) == (1500, 0)
 

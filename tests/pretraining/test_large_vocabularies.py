@@ -104,19 +104,19 @@ def test_where_even_one_sequence_does_not_fit_that_is_said():
 @pytest.mark.slow
 def test_a_run_within_a_limit_says_its_parts_and_goes_on_with_them(pretrained, monkeypatch, tmp_path):
     """A step takes a gigabyte for each sequence, as it is told."""
-    from electra_convert.pretraining import loop
+    from electra_convert.pretraining import fitting
 
     def take_a_gigabyte_each(*_):
         return lambda sequences: sequences * 10**9
 
-    monkeypatch.setattr(loop, "trial", take_a_gigabyte_each)
+    monkeypatch.setattr(fitting, "trial", take_a_gigabyte_each)
     given = {"memory_limit": "5GB", "held_out": 0.0}
     first = pretrained(**given)
     assert "Each batch is computed in 2 parts, 4 sequences at a time, to stay below 5.00 GB." in first.notes
     assert json.loads((first.output / "run.json").read_text())["computed"]["accumulate"] == 2
     before = weights(first.output)
     shutil.rmtree(first.output / "checkpoints" / "step-12")
-    monkeypatch.setattr(loop, "trial", lambda *_: pytest.fail("what is known is tried again"))
+    monkeypatch.setattr(fitting, "trial", lambda *_: pytest.fail("what is known is tried again"))
     again = pretrained(**given, resume=True)
     assert not again.warnings
     assert weights(again.output) == before
