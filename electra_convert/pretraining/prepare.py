@@ -83,11 +83,6 @@ class Preparation:
     words: Words | None = None
 
     @property
-    def rows(self) -> int:
-        """How many tokens the models know: designs for other architectures leave it to the vocabulary."""
-        return len(self.pieces.vocabulary) if self.designs else next(iter(self.configs.values()))["vocab_size"]
-
-    @property
     def configs(self) -> dict[Role, dict[str, Any]]:
         """The configuration of each model for transformers' ElectraConfig."""
         pad = self.pieces.special_ids["[PAD]"]
