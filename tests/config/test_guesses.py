@@ -108,7 +108,7 @@ def test_a_switch_written_as_text_is_read_as_it_reads(golden_copy, switch: str):
     assert f'{switch} "False", a text; it is taken for false' in line
 
 
-@pytest.mark.parametrize("key", ["optimizer", "saved_model", "tokenizer_type", "xyz"])
+@pytest.mark.parametrize("key", ["optimizer", "saved_model", "label_type", "xyz"])
 def test_a_name_is_offered_only_where_it_is_near(golden_copy, key: str):
     source = golden_copy()
     assert "Did you mean" not in run("inspect", source, "--hparams", json.dumps({key: 1})).err
