@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import click
 
+from electra_convert.cli.guide import HELP
 from electra_convert.cli.mistakes import DEBUG, Terminated, told
 from electra_convert.cli.printing import print_message
 from electra_convert.version import __version__
@@ -88,7 +89,7 @@ def _terminate(*_: object) -> NoReturn:
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": HELP, "max_content_width": 100},
     epilog="electra-convert COMMAND --help shows what a command takes, with examples.",
 )
 @click.version_option(__version__, prog_name="electra-convert")

@@ -11,6 +11,7 @@ import click
 
 _WIDEST = 24  # of what has its explanation beside it, and not below
 _ALL = "electra_convert.help_all"
+HELP = ("-h", "--help")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class GuidedCommand(click.Command):
     """A command with a guide."""
 
     def __init__(self, *args: Any, guide: Guide, **kwargs: Any) -> None:  # noqa: ANN401 - click.Command's own
+        # Said of each: click keeps the option that it makes first, which of a command by itself would have one name.
+        kwargs.setdefault("context_settings", {"help_option_names": HELP})
         super().__init__(*args, **kwargs)
         self.guide = guide
 

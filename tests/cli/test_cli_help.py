@@ -177,6 +177,12 @@ def test_help_shows_about_ten_options_in_groups_and_help_all_every_one(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_by_itself_keeps_both_names_of_its_help(name):
+    context = command(name).make_context(name, [], resilient_parsing=True)
+    assert command(name).get_help_option_names(context) == ["-h", "--help"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_guide_names_options_that_there_are_and_shows_examples_that_parse(name):
     guide, known = command(name).guide, {long_name(one) for one in command(name).params}
     assert set(" ".join(guide.groups.values()).split()) <= known
