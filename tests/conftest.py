@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["support.browser", "support.fake_hub.fixtures", "support.order", "support.skips", "pytester"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # A shared machine may stall for seconds; and what CI tries must not differ from one run to the next.
 settings.register_profile(
     "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))

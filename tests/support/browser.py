@@ -63,9 +63,12 @@ def look(driver, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None
 
 def until(driver, condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait until a condition holds."""
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(driver, seconds, poll_frequency=0.05).until(lambda _: condition())
+    # A page that is answered puts elements in the place of those that were just found.
+    waiting = WebDriverWait(driver, seconds, 0.05, ignored_exceptions=[StaleElementReferenceException])
+    waiting.until(lambda _: condition())
 
 
 @contextmanager
