@@ -18,15 +18,12 @@ from electra_convert.config.keys import OWN
 from electra_convert.config.resolve import DEFAULTS, Resolved, Value
 from electra_convert.config.sources import Findings
 from electra_convert.errors import ConfigError, CorpusError, TrainingError, UsageError, VocabularyError, counted
-from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining.batches import held_apart, share_in_long_words
 from electra_convert.pretraining.corpus.cache import Corpus, accept, open_corpus, require_usable
 from electra_convert.pretraining.corpus.files import parse_column
-from electra_convert.pretraining.corpus.frequencies import order_of_frequency
-from electra_convert.pretraining.corpus.losses import told
 from electra_convert.pretraining.corpus.places import Place, brought
+from electra_convert.pretraining.corpus.remarks import MANY_UNKNOWN, tell_of_corpus, tell_of_order
 from electra_convert.pretraining.corpus.sequences import Tokenisation
-from electra_convert.pretraining.corpus.unknown import WITHOUT_LONG_WORDS, told_of_long_words
 from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.corpus.whole_words import Words, read_words
 from electra_convert.pretraining.designs import Design
@@ -36,24 +33,14 @@ from electra_convert.pretraining.schedule import scheduled, tell_of_schedule
 from electra_convert.pretraining.starting.models import found_models, require_possible, run_hparams
 from electra_convert.pretraining.starting.rows import extended_pieces, with_pieces, with_positions
 from electra_convert.pretraining.starting.start import Start
-from electra_convert.pretraining.tokens import chosen_pieces, pieces_of, require_vocabulary, with_kind
+from electra_convert.pretraining.tokens import chosen_pieces, lacking_of, pieces_of, require_vocabulary, with_kind
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import check_size
-from electra_convert.tokenizer.of_checkpoint import lacking_in_google
-from electra_convert.tokenizer.saved import SavedTokenizer
 
 _SEGMENTS = 2
-# A larger share of pieces that the vocabulary lacks than this is worth a word.
-_MANY_UNKNOWN = 0.05
-# So is a larger share of tokens that are cut off.
-_MUCH_TRIMMED = 0.2
 # Words that can never be masked as a whole, where they are more than this share, are most likely none.
 _MOSTLY_LONG = 0.5
-# Ids that follow the frequency of their pieces less than this, by rank correlation, are not sorted by it.
-_SORTED = 0.3
-# And sequences that are less than so full.
-_LITTLE_FILLED = 0.5
 
 
 @dataclass(frozen=True)
@@ -242,7 +229,7 @@ def _require_words(corpus: Corpus, pieces: Pieces, settings: Settings, words: Wo
         raise CorpusError(
             f"whole_word_masking: {told}", f"Of a script without spaces, {instead}; or leave whole_word_masking out."
         )
-    if share > _MANY_UNKNOWN:
+    if share > MANY_UNKNOWN:
         reporter.warned(f"{told}. Of a script without spaces, {instead}.")
 
 
@@ -427,7 +414,7 @@ def _require_size(pieces: Pieces, rows: int, hint: str) -> str | None:
 
 
 def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, reporter: Reporter) -> None:
-    if options.export_tf and (told := _lacking_in_google(preparation.pieces)) is not None:
+    if options.export_tf and (told := lacking_of(preparation.pieces)) is not None:
         reporter.noticed(told)
     for line in preparation.start.told if preparation.start else ():
         reporter.noticed(line)
@@ -437,24 +424,14 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         reporter.noticed(line)
     for line in _stated_sizes(preparation):
         reporter.noticed(line)
-    _tell_of_corpus("The corpus", preparation.corpus, preparation.pieces, options, reporter)
+    packs = options.one_sentence_per_line
+    tell_of_corpus("The corpus", preparation.corpus, preparation.pieces, packs, reporter)
     if preparation.evaluated is not None:
-        _tell_of_corpus("The corpus to evaluate on", preparation.evaluated, preparation.pieces, options, reporter)
+        tell_of_corpus("The corpus to evaluate on", preparation.evaluated, preparation.pieces, packs, reporter)
     if preparation.start and not preparation.start.is_own:
         _tell_of_rows(preparation, options, reporter)
-    settings = preparation.settings
-    if settings.sampled_softmax:
-        _tell_of_candidates(preparation, reporter)
-
-
-def _tell_of_candidates(preparation: Preparation, reporter: Reporter) -> None:
-    followed = order_of_frequency(preparation.corpus.counts(len(preparation.pieces.vocabulary)))
-    if followed < _SORTED:
-        reporter.warned(
-            "The vocabulary is not sorted by frequency, as sampled_softmax supposes: its order and the corpus's "
-            f"have a rank correlation of {followed:.2f}. Frequent pieces are seldom candidates then; leave "
-            "sampled_softmax out, or give a vocabulary with the most frequent pieces first."
-        )
+    if preparation.settings.sampled_softmax:
+        tell_of_order(preparation.corpus, preparation.pieces, reporter)
 
 
 def _stated_sizes(preparation: Preparation) -> Iterator[str]:
@@ -477,43 +454,3 @@ def _tell_of_rows(preparation: Preparation, options: PretrainOptions, reporter: 
             f"Sequences are {length} tokens long, so that the positions from {length} up to "
             f"{options.extend_positions - 1} learn nothing: --max-length makes sequences longer."
         )
-
-
-def _lacking_in_google(pieces: Pieces) -> str | None:
-    """What is said of a tokenizer that Google's code does not have; None where it has it."""
-    if not isinstance(pieces, WordPieces):
-        return lacking_in_google(isinstance(pieces, SavedTokenizer) and VOCABULARY_FILE in pieces.files)
-    settings = pieces.settings
-    usual = settings.tokenize_chinese_chars and settings.longest_word == OWN["max_word_length"]
-    if usual and not settings.added_tokens:
-        return None
-    return "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
-
-
-def _tell_of_corpus(name: str, corpus: Corpus, pieces: Pieces, options: PretrainOptions, reporter: Reporter) -> None:
-    record = corpus.record
-    reporter.noticed(f"{name} has {record.tokens:,} tokens in {record.sequences:,} sequences.")
-    if record.lost.tokens:
-        share = record.lost.tokens / (record.tokens + record.lost.tokens)
-        tell = reporter.warned if share > _MUCH_TRIMMED else reporter.noticed
-        tell(
-            f"{name} is cut off where Google's code cuts it: {told(record.lost, record.tokens)}. --split-long-lines "
-            "keeps all of it."
-        )
-    filled = record.tokens / (record.sequences * corpus.max_length)
-    if filled < _LITTLE_FILLED and not options.one_sentence_per_line:
-        reporter.warned(
-            f"{name} fills its sequences to {filled:.0%}, since its documents are short: if they need not be kept "
-            "apart, as sentences on lines or rows of their own, --one-sentence-per-line packs them together."
-        )
-    if record.lost.overlong_words:
-        tell = reporter.warned if record.lost.overlong_words > _MANY_UNKNOWN * record.letters else reporter.noticed
-        told_of = told_of_long_words(record.lost.overlong_words, record.letters, pieces)
-        tell(f"{name} becomes [UNK] in part: {told_of}. {WITHOUT_LONG_WORDS}")
-    if record.unknown > _MANY_UNKNOWN * record.tokens:
-        reporter.warned(
-            f"{record.unknown / record.tokens:.0%} of the tokens are [UNK]: the vocabulary, or its casing, may not "
-            "be the corpus's."
-        )
-    elif record.unknown and not isinstance(pieces, WordPieces):
-        reporter.noticed(f"{record.unknown / record.tokens:.1%} of the tokens are [UNK].")

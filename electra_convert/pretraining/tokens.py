@@ -11,6 +11,7 @@ from electra_convert.checkpoint import Checkpoint
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.keys import OWN, TOKENIZERS
 from electra_convert.errors import CorpusError, SourceError, UsageError, VocabularyError
+from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.pretraining.corpus.counted import borrowed, count_tokens
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import CorpusFile
@@ -26,10 +27,11 @@ from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
+    lacking_in_google,
     read_vocabulary_at,
     read_vocabulary_of,
 )
-from electra_convert.tokenizer.saved import read_saved_tokenizer
+from electra_convert.tokenizer.saved import SavedTokenizer, read_saved_tokenizer
 from electra_convert.tokenizer.vocabulary import first_difference
 from electra_convert.tokenizer.whole_tokens import Unit
 
@@ -161,3 +163,14 @@ def _compared(pieces: Pieces, start: Checkpoint, given: Path) -> Pieces:
         "of other pieces; leave --vocab out to tokenise with its own."
     )
     return replace(pieces, warnings=(line, *pieces.warnings))
+
+
+def lacking_of(pieces: Pieces) -> str | None:
+    """What is said of a tokenizer that Google's code does not have; None where it has it."""
+    if not isinstance(pieces, WordPieces):
+        return lacking_in_google(isinstance(pieces, SavedTokenizer) and VOCABULARY_FILE in pieces.files)
+    settings = pieces.settings
+    usual = settings.tokenize_chinese_chars and settings.longest_word == OWN["max_word_length"]
+    if usual and not settings.added_tokens:
+        return None
+    return "Google's code has no place for how this tokenizer splits texts; it splits them by its own rules."
