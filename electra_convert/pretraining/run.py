@@ -9,14 +9,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path, read_size
 from electra_convert.errors import (
-    ConfigError,
     MissingPackageError,
     TrainingError,
     arguments_for_options,
@@ -45,6 +43,7 @@ from electra_convert.pretraining.options import (
 )
 from electra_convert.pretraining.pauses import Pauses, deliver, read_duration
 from electra_convert.pretraining.prepare import Preparation, prepare
+from electra_convert.pretraining.processes import accelerator_of, check_split, computed_by
 from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
 from electra_convert.pretraining.progress import Relay, Reporter, Silent, default_reporter
 from electra_convert.pretraining.run_folder import (
@@ -61,7 +60,6 @@ from electra_convert.pretraining.starting.start import Start, opened
 _TRANSFORMERS = 5
 # What the short form of a result tells of its metrics.
 _SHOWN = ("masked_lm_loss", "disc_auc")
-_PATIENCE = timedelta(days=2)
 # What gloo and NCCL say where another process has ended.
 _PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
@@ -345,7 +343,7 @@ def _run(
     from electra_convert.pretraining.run_files import RunFiles
     from electra_convert.pretraining.train_state import begin, begin_any, make_state
 
-    accelerator = _accelerator(options)
+    accelerator = accelerator_of(options)
     first = bool(accelerator.is_main_process)
     told = Relay(reporter if first else Silent())
     pauses = Pauses(options.time_limit, told.noticed)
@@ -366,7 +364,7 @@ def _run(
         # Nothing is written before all is known to fit; the other processes read what the first one writes.
         with accelerator.main_process_first():
             preparation = _prepared(places, output, options, start, told, accelerator)
-            _check_split(preparation, options, accelerator)
+            check_split(preparation, options, accelerator)
             state = make_state(preparation, accelerator.device, options.compile, options.seed)
             if preparation.designs:
                 folder, step = (saved.models, saved.step) if saved else (None, 0)
@@ -381,12 +379,12 @@ def _run(
                 )
             new = None
             if first and not options.resume:
-                how = _computed(options, accelerator)
+                how = computed_by(options, accelerator)
                 fill = partial(write_run, preparation=preparation, options=options, computed=how)
                 new = stack.enter_context(begun(output, standing, fill))
         options = as_the_first(options, accelerator)
         if options.resume:
-            for line in changed(read_run(output)[0], _computed(options, accelerator)):
+            for line in changed(read_run(output)[0], computed_by(options, accelerator)):
                 told.warned(line)
         state.pending = saved.pending if saved else []
         files = RunFiles(output, preparation, options, accelerator, told, new, state.step)
@@ -454,34 +452,6 @@ def _end_told(output: Path) -> Iterator[None]:
         ) from error
 
 
-def _accelerator(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
-    accelerate = import_accelerate("to pretrain")
-    distributed = accelerate.DistributedDataParallelKwargs(gradient_as_bucket_view=True)
-    # The others wait for the first process while it tokenises; their patience ends after minutes by default.
-    patience = accelerate.InitProcessGroupKwargs(timeout=_PATIENCE)
-    # Of a run before in the same process, whose precision may have been another.
-    accelerate.state.AcceleratorState._reset_state()
-    # Accumulating and compiling are options here; what accelerate's environment says of them would come on top.
-    accelerator = accelerate.Accelerator(
-        mixed_precision="bf16" if options.precision == "bfloat16" else "no",
-        gradient_accumulation_plugin=accelerate.utils.GradientAccumulationPlugin(num_steps=1),
-        dynamo_backend="no",
-        kwargs_handlers=[distributed, patience],
-    )
-    _require_whole_copies(accelerator.distributed_type.value)
-    return accelerator
-
-
-def _require_whole_copies(distribution: str) -> None:
-    """Refuse ways of distributing a run (accelerate's DistributedType) in which a process does not hold all weights,
-    or computes by other steps."""
-    if distribution != "NO" and not distribution.startswith("MULTI_"):
-        raise ConfigError(
-            f"accelerate is configured for {distribution}; here every process trains a copy of the whole models",
-            "Choose multi-GPU in `accelerate config`, or give `accelerate launch --multi_gpu`.",
-        )
-
-
 def _prepared(
     places: Sequence[Place],
     output: Path,
@@ -501,28 +471,7 @@ def _prepared(
     return preparation
 
 
-def _computed(options: PretrainOptions, accelerator: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {
-        "accumulate": options.accumulate,
-        **({} if options.memory_limit is None else {"memory_limit": options.memory_limit}),
-        "compile": options.compile,
-        "processes": accelerator.num_processes,
-        "device": accelerator.device.type,
-        "threads": import_torch("to pretrain").get_num_threads(),
-    }
-
-
 def _batches(preparation: Preparation, options: PretrainOptions) -> Batches:
     ids = preparation.pieces.special_ids
     settings, share = preparation.settings, options.held_out_share
     return Batches(preparation.corpus, ids, settings, options.seed, share, preparation.evaluated, preparation.rows)
-
-
-def _check_split(preparation: Preparation, options: PretrainOptions, accelerator: Any) -> None:  # noqa: ANN401
-    size, parts = preparation.settings.train_batch_size, accelerator.num_processes * options.accumulate
-    if size % parts:
-        raise ConfigError(
-            f"a batch of {size} sequences cannot be split evenly among {accelerator.num_processes} processes with "
-            f"{options.accumulate} parts each",
-            f"train_batch_size counts the sequences of all processes; make it a multiple of {parts}.",
-        )

@@ -106,12 +106,12 @@ def test_a_batch_in_parts_has_the_losses_of_one_as_a_whole(pretrained, kept_run,
 
 def test_accelerates_environment_changes_nothing_that_is_an_option_here(monkeypatch):
     from electra_convert.pretraining.options import PretrainOptions
-    from electra_convert.pretraining.run import _accelerator
+    from electra_convert.pretraining.processes import accelerator_of
 
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
     monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    accelerator = _accelerator(PretrainOptions())
+    accelerator = accelerator_of(PretrainOptions())
     assert accelerator.gradient_accumulation_steps == 1
     assert accelerator.state.dynamo_plugin.backend.value == "NO"
     assert accelerator.mixed_precision == "no"
@@ -121,7 +121,7 @@ def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeyp
     import accelerate
 
     from electra_convert.pretraining.options import PretrainOptions
-    from electra_convert.pretraining.run import _accelerator
+    from electra_convert.pretraining.processes import accelerator_of
 
     asked = {}
 
@@ -130,14 +130,14 @@ def test_processes_wait_for_the_one_that_tokenises_however_long_it_takes(monkeyp
         return SimpleNamespace(distributed_type=SimpleNamespace(value="MULTI_GPU"))
 
     monkeypatch.setattr(accelerate, "Accelerator", make)
-    _accelerator(PretrainOptions())
+    accelerator_of(PretrainOptions())
     [patience] = [handler.timeout for handler in asked["kwargs_handlers"] if hasattr(handler, "timeout")]
     assert patience > timedelta(hours=24)
 
 
 @pytest.mark.parametrize("distribution", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA"])
 def test_processes_that_do_not_hold_whole_models_are_refused(distribution):
-    from electra_convert.pretraining.run import _require_whole_copies
+    from electra_convert.pretraining.processes import _require_whole_copies
 
     _require_whole_copies("MULTI_GPU")
     _require_whole_copies("NO")
