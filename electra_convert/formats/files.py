@@ -37,6 +37,8 @@ _FLUSH_EVERY = 1 << 27
 _CHECKED_AT_ONCE = 1 << 22
 # Any other failure to reserve space means that the file system cannot; writing will show what it can.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# The largest there are name every tensor of a model in some hundred bytes each.
+LARGEST_SMALL_FILE = 1 << 24
 # What is looked at to tell a file from what a download may leave in its place, and what that begins with.
 _START_BYTES = 64
 _PLACEHOLDERS = (
@@ -328,6 +330,29 @@ def checksum_of_file(path: Path) -> str:
         for piece in file.pieces(memoryview(bytearray(_CHECKED_AT_ONCE)), 0, file.size):
             checksum = crc32c(piece, checksum)
     return f"{checksum:08x}"
+
+
+def small_bytes(path: Path) -> bytes:
+    """The bytes of a file that people and programs write by the kilobyte: configurations, records, states.
+
+    Raises:
+        OSError: it cannot be read, or is larger than any such file.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_SMALL_FILE + 1)
+    if len(content) > LARGEST_SMALL_FILE:
+        raise OSError(errno.EFBIG, f"it is longer than {LARGEST_SMALL_FILE >> 20} MB")
+    return content
+
+
+def small_text(path: Path) -> str:
+    """The same as text in UTF-8.
+
+    Raises:
+        OSError: as small_bytes.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    return small_bytes(path).decode()
 
 
 def sha256_of_file(path: Path, *others: Hash) -> str:

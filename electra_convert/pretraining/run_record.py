@@ -9,7 +9,7 @@ from typing import Any
 
 from electra_convert.config.keys import check_keys, recorded_by_run
 from electra_convert.errors import CorruptFileError, TrainingError
-from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.output import write_file
 from electra_convert.pretraining.corpus.cache import Corpus
@@ -102,7 +102,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
         VocabularyError: vocab.txt is damaged.
     """
     path = output / RUN_FILE
-    record: dict[str, Any] = decode_object(path.read_bytes(), str(path))
+    record: dict[str, Any] = read_object(path)
     for key in ("hparams", "computed", "origins"):
         if not isinstance(record.get(key), dict):
             raise CorruptFileError(f"{path} has no {key}", "It is damaged; --overwrite starts anew.")

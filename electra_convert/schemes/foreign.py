@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from electra_convert.formats.files import small_bytes
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import CONFIG_FILE
 
 # Telltale parts of names, the more particular first.
@@ -66,8 +67,8 @@ def model_type_beside(folder: Path) -> str | None:
     """The model_type that a folder's config.json states; None where it states none, or cannot be read."""
     path = folder / CONFIG_FILE
     try:
-        config = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_CONFIG else None
-    except (OSError, ValueError, RecursionError):
+        config = decode_json(small_bytes(path))
+    except (OSError, ValueError):
         return None
     stated = config.get("model_type") if isinstance(config, dict) else None
     return stated if isinstance(stated, str) else None

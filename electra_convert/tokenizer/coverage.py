@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.errors import VocabularyError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.tokenizer.encode import LONGEST_WORD, TokenizerSettings, splitting
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, require_word_pieces
 
@@ -312,7 +313,7 @@ def _kept(vocabulary: Vocabulary, data: bytes) -> Coverage | None:
     from tokenizers import Tokenizer
 
     try:
-        made: dict[str, Any] = json.loads(data)
+        made: dict[str, Any] = decode_json(data)
         model = {**made["model"], "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}
         if model.get("type", "WordPiece") != "WordPiece":
             return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.errors import VocabularyError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, kind_of
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, read_small
 
@@ -153,8 +154,8 @@ def _read(data: bytes, path: Path) -> Tokenizer:
 
 def _object(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Any]:
     try:
-        value = json.loads(files.get(name, b"{}"))
-    except (ValueError, RecursionError) as error:
+        value = decode_json(files.get(name, b"{}"))
+    except ValueError as error:
         raise VocabularyError(f"{folder / name} is not JSON: {error}", "Copy or save it again.") from error
     if not isinstance(value, dict):
         raise VocabularyError(f"{folder / name} is not a JSON object", "Copy or save it again.")

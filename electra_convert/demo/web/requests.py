@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.demo.web.batching import FullError
 from electra_convert.errors import ElectraConvertError, TextError
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.pages import page_file
 
 if TYPE_CHECKING:
@@ -140,8 +140,8 @@ async def _body(request: Request) -> Fields:
                 f"The text is far longer than the {LONGEST_TYPED:,} characters this page takes.",
             )
     try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        given = decode_json(bytes(data))
+    except ValueError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not JSON.") from error
     if not isinstance(given, dict):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not a JSON object.")

@@ -30,6 +30,9 @@ _GOOGLE_LOWER_CASE = True
 _LARGEST_ALPHABET = 6000  # enough for Chinese; a stray character beyond it becomes [UNK]
 # The trainer keeps every word that it has seen: of text without spaces, which is all of it, 32 bytes a letter.
 MOST_LETTERS = 100_000_000
+# Longer ones teach no vocabulary anything, even where a run is told to take them.
+_LONGEST_TRAINED_ON = 1000
+_CUT_AT = 1 << 14
 
 
 class Pieces(Protocol):
@@ -196,7 +199,8 @@ def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: To
         show_progress=False,
     )
     every = -(-seen // MOST_LETTERS)
-    trained.train_from_iterator(islice(lines(), None, None, every), trainer)
+    kept = partial(_without_long_words, trained, min(settings.longest_word, _LONGEST_TRAINED_ON))
+    trained.train_from_iterator(map(kept, islice(lines(), None, None, every)), trainer)
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
     vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path(VOCABULARY_FILE))
     told = (
@@ -205,6 +209,21 @@ def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: To
     if every > 1:
         told.append(f"The vocabulary was trained on one line in {every} of the corpus, {seen // every:,} letters.")
     return WordPieces(vocabulary, settings, tuple(told))
+
+
+def _without_long_words(tokenizer: Tokenizer, longest: int, line: str) -> str:
+    """A line without the words that are [UNK] in any case: to train on one takes the square of its length."""
+    runs = line.split()
+    if max(map(len, runs), default=0) <= longest:
+        return line
+    # A run without spaces may be words that punctuation parts, or that the tokenizer does, as in Chinese.
+    parts = (run[start : start + _CUT_AT] for run in runs for start in range(0, len(run), _CUT_AT))
+    return " ".join(
+        word
+        for part in parts
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(part))
+        if len(word) <= longest
+    )
 
 
 def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str], int]:
