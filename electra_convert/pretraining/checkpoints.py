@@ -194,7 +194,14 @@ def _checked(place: Path, step: int) -> Saved:
             raise TrainingError(f"{name} has {_difference(found, expected)}")
     if state["step"] != step:
         raise TrainingError(f"its state is that of step {state['step']}")
+    if not _are_losses(state["pending"]):
+        raise TrainingError(f"{_STATE} holds losses that are none")
     return Saved(place / MODEL, step, state["pending"])
+
+
+def _are_losses(pending: object) -> bool:
+    rows = pending if isinstance(pending, list) else [None]
+    return all(isinstance(row, list) and all(type(loss) in (int, float) for loss in row) for row in rows)
 
 
 def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

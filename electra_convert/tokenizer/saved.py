@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from electra_convert.errors import VocabularyError, listing
 from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, kind_of
+from electra_convert.tokenizer.definition import parse_tokenizer
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, read_small
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _ROLES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "[SEP]": (("sep_token", "eos_token"), ("[SEP]", "<sep>", "</s>")),
     "[MASK]": (("mask_token",), ("[MASK]", "<mask>")),
 }
+# Sixteen times what the largest vocabularies have.
+_MOST_PIECES = 1 << 22
 _SAVE_AGAIN = "AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER) of transformers writes one."
 # A noncharacter, which no text has: what begins with it is never matched.
 _NEVER = "\ufdd0"
@@ -119,7 +122,7 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
     Raises:
         VocabularyError: as read_saved_tokenizer.
     """
-    tokenizer = _read(files[TOKENIZER_FILE], folder / TOKENIZER_FILE)
+    tokenizer = parse_tokenizer(files[TOKENIZER_FILE], folder / TOKENIZER_FILE)
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
     config = _object(files, TOKENIZER_CONFIG_FILE, folder)
     if config.get("auto_map"):
@@ -139,17 +142,10 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
 def _vocabulary(ids: Mapping[str, int], path: Path) -> Vocabulary:
     """The tokens by their ids; of an id that none has, ""."""
     names = {index: piece for piece, index in ids.items()}
+    if max(names) >= _MOST_PIECES:
+        raise VocabularyError(f"{path} has a token of the id {max(names)}, which no model has an embedding for")
     pieces = tuple(names.get(index, "") for index in range(max(names) + 1))
     return Vocabulary(pieces, b"", path)
-
-
-def _read(data: bytes, path: Path) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_str(data.decode())
-    except Exception as error:  # tokenizers has no class of its own for its errors
-        raise VocabularyError(f"{path} cannot be read: {error}", "Copy or save it again.") from error
 
 
 def _object(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _head(path: Path) -> str:
     try:
         with opened(path) as file:
             head = unpacked(path, file).read(_HEAD)
-    except (OSError, EOFError):
+    except OSError:
         return ""
     text = head.decode("utf-8-sig", errors="replace")
     return (text.rpartition("\n")[0] or text) if len(head) == _HEAD else text

@@ -45,7 +45,7 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
             for value in _values(table, name):
                 number += 1
                 yield checked_text(value, f"{path}, row {number}", column)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path} cannot be read as Parquet after row {number}: {reason}", _AGAIN) from error
 

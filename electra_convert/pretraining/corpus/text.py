@@ -99,7 +99,10 @@ class _Unpacking(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        data = self._stream.read(len(view))
+        try:
+            data = self._stream.read(len(view))
+        except (EOFError, zlib.error) as error:
+            raise OSError(str(error)) from error
         self._left -= len(data)
         if self._left < 0:
             raise CorpusError(
@@ -135,8 +138,8 @@ def read_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
     except UnicodeDecodeError as error:
         found = f"byte {error.object[error.start]:#04x} is not UTF-8 ({error.reason})"
         raise CorpusError(f"{path}, line {number}: {found}", _remedy(path, error)) from error
-    except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise CorpusError(f"{path} cannot be read after line {number}: {reason}", "Copy the file again.") from error
 
 
