@@ -112,6 +112,22 @@ def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
         print_message("Warning", line)
 
 
+def show_log() -> None:
+    """Have what the package logs, such as what is about to be downloaded, said on standard error."""
+    import logging  # where it is needed: --help imports nothing that it can do without
+
+    class Told(logging.Handler):
+        """Says a record as a message."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            print_message("Note", record.getMessage())
+
+    logger = logging.getLogger("electra_convert")
+    logger.setLevel(logging.INFO)
+    if not any(type(handler).__name__ == Told.__name__ for handler in logger.handlers):
+        logger.addHandler(Told())
+
+
 @contextmanager
 def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Show how far a transfer is: yields what is told how many bytes of how many, None where nothing is shown."""

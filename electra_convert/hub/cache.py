@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ class Snapshot:
         try:
             self._storage.mkdir(parents=True, exist_ok=True)
             self._mark.touch()
+            self._forget_listing()
             free = shutil.disk_usage(self._storage).free
         except OSError as error:
             raise HubError(
@@ -56,6 +58,14 @@ class Snapshot:
                 f"{size / 1e9:,.1f} GB are to be downloaded, and {self._cache} has room for {free / 1e9:,.1f} GB",
                 "Make room, or set HF_HOME to a folder on a larger disk.",
             )
+
+    def _forget_listing(self) -> None:
+        """Remove a listing that another program keeps if it names blobs by paths: the library would make them."""
+        kept = self._storage / "trees" / f"{self.folder.name}.json"
+        if kept.is_file():
+            named = re.findall(r'"lfs_sha256":\s*"((?:[^"\\]|\\.)*)"', kept.read_text("utf-8", "replace"))
+            if not all(re.fullmatch("[0-9a-f]{64}", name) for name in named):
+                kept.unlink()
 
     def check(self, files: Mapping[str, RemoteFile]) -> None:
         """Hold files that came against what the Hub states of them.

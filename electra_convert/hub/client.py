@@ -76,6 +76,10 @@ class Hub:
         """Allow what is asked next to bring files of these sizes, in bytes."""
         self._guard.await_files(sizes)
 
+    def stop(self) -> None:
+        """Have every transfer end that is under way."""
+        self._guard.stop()
+
     def fail(self, doing: str, error: Exception) -> NoReturn:
         """Raise an error in plain words; one that is no failure of the Hub or the network stays what it is.
 

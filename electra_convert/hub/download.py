@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +41,8 @@ from electra_convert.hub.cache import Snapshot
 from electra_convert.hub.client import Hub, Tell
 
 _LOG = logging.getLogger(__name__)
+_AT_ONCE = 8  # as many as huggingface_hub
+
 Kind = Literal["model", "dataset"]
 SCHEME = "hf://"
 # Where the Hub keeps any data set as Parquet files.
@@ -171,7 +174,7 @@ def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
 
 
 def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> None:
-    """Refuse a `checkpoint` file that names a checkpoint elsewhere on this machine, as if it were the repository's."""
+    """Refuse a `checkpoint` file that names a checkpoint elsewhere on this machine."""
     for name in names:
         if name.rpartition("/")[2] != STATE_FILE:
             continue
@@ -248,21 +251,25 @@ def _is_too_large(name: str, size: int) -> bool:
 
 def cached_files(source: str, address: Address) -> list[str]:
     """What the cache holds of a revision; the files themselves say it, whoever put them there."""
+    folder = _cached_folder(source, address)
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+
+
+def _cached_folder(source: str, address: Address) -> Path:
     library: Any = import_huggingface_hub("to read from the Hub")
     try:
-        folder = Path(
+        return Path(
             library.snapshot_download(
                 address.repo_id, repo_type=address.kind, revision=address.revision, local_files_only=True
             )
         )
     except library.errors.IncompleteSnapshotError as error:
-        folder = Path(error.snapshot_path)
+        return Path(error.snapshot_path)
     except library.errors.LocalEntryNotFoundError as error:
         raise SourceError(
             f"{source} is not in huggingface_hub's cache, and HF_HUB_OFFLINE is set",
             "Unset HF_HUB_OFFLINE once to download it.",
         ) from error
-    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
 def download_files(hub: Hub, source: str, address: Address, names: list[str], there: Listing | None) -> Path:
@@ -278,11 +285,7 @@ def download_files(hub: Hub, source: str, address: Address, names: list[str], th
     """
     library: Any = import_huggingface_hub("to read from the Hub")
     if there is None:
-        folder = Path(
-            library.snapshot_download(
-                address.repo_id, repo_type=address.kind, revision=address.revision, local_files_only=True
-            )
-        )
+        folder = _cached_folder(source, address)
         snapshot = Snapshot(folder.parents[2], folder.parents[1].name, folder.name)
     else:
         repository = "--".join([f"{address.kind}s", *address.repo_id.split("/")])
@@ -298,17 +301,20 @@ def download_files(hub: Hub, source: str, address: Address, names: list[str], th
 
 
 def _bring(hub: Hub, source: str, address: Address, snapshot: Snapshot, files: Mapping[str, RemoteFile]) -> None:
-    library: Any = import_huggingface_hub("to read from the Hub")
+    def fetch(name: str) -> None:
+        # By the commit: of a branch the library would ask once more what it stands for, and believe any answer. And
+        # file by file: snapshot_download makes paths of what a listing states before anything can look at it.
+        hub.api.hf_hub_download(address.repo_id, name, repo_type=address.kind, revision=snapshot.folder.name)
 
     def download() -> None:
-        library.snapshot_download(
-            address.repo_id,
-            repo_type=address.kind,
-            # The commit, not the branch: the library would ask again what it stands for, and believe any answer.
-            revision=snapshot.folder.name,
-            allow_patterns=[glob.escape(name) for name in files],
-            token=hub.api.token,
-        )
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for done in [pool.submit(copy_context().run, fetch, name) for name in files]:
+                    done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                hub.stop()
+                raise
 
     if files:
         size = sum(file.size for file in files.values())

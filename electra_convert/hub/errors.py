@@ -173,6 +173,8 @@ def _of_answer(chain: list[BaseException]) -> Failure | None:
         if isinstance(cause, ValueError) and str(cause).startswith(_REFUSED_FILES):
             said = shortened(str(cause).removeprefix(_REFUSED_FILES))
             return Failure(f"the Hub does not take a file: {said}", "Storage and its limits are on the billing page.")
+        if type(cause).__name__ in {"FileMetadataError", "LocalEntryNotFoundError"}:
+            return Failure("what answers is no Hub: it states no commit or no hash of a file", _NO_HUB)
         if isinstance(cause, OSError) and str(cause).startswith(_WRONG_SIZE):
             return Failure("a file is not as large as the Hub states", "Run the same command again.", transient=True)
         if isinstance(cause, _MISREAD) and _within_library(cause):

@@ -36,6 +36,10 @@ class Guard:
         """Allow a request, with all that it is made of, as many bytes as any."""
         self._left = self._budget
 
+    def stop(self) -> None:
+        """Allow nothing more of the request."""
+        self._left = -1
+
     def install(self, library: Any) -> None:  # noqa: ANN401 - huggingface_hub
         """Have the library's clients watched, also those that it makes after an error."""
         # Nothing public tells which factory a program has set, and it is to stay in use.
