@@ -114,7 +114,7 @@ def metadata_options(command: Command) -> Command:
 
 
 def prepare_hub(quiet: bool) -> None:
-    """Keep what is said of downloads, and huggingface_hub's bars, for a terminal; it reads this when it is imported."""
+    """Keep what is said of downloads, and huggingface_hub's bars, for a terminal; it reads this as it is imported."""
     if quiet or not on_terminal(sys.stderr):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     else:
