@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from electra_convert.cli.printing import on_terminal
+from electra_convert.cli.printing import on_terminal, show_log
 from electra_convert.cli.values import PATH, TEXT_OR_FILE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -114,6 +114,8 @@ def metadata_options(command: Command) -> Command:
 
 
 def prepare_hub(quiet: bool) -> None:
-    """Keep huggingface_hub's progress bars for a terminal; it reads this when it is imported."""
+    """Keep what is said of downloads, and huggingface_hub's bars, for a terminal; it reads this as it is imported."""
     if quiet or not on_terminal(sys.stderr):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    else:
+        show_log()

@@ -10,9 +10,10 @@ from typing import Any
 from electra_convert.errors import ElectraConvertError, HubError, listing
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.answers import Listing
 from electra_convert.hub.card.model_folder import PublishedFile, is_stale
 from electra_convert.hub.client import Hub
-from electra_convert.hub.repository import MAIN, Listing, create_branch, find_pull_request, list_revision
+from electra_convert.hub.repository import MAIN, create_branch, find_pull_request, list_revision
 
 
 @dataclass(frozen=True)
