@@ -62,7 +62,7 @@ def test_a_run_is_resumed_with_the_corpus_that_it_was_evaluated_on(pretrained, d
 
 
 def test_texts_have_no_columns(pretrained, documents):
-    with pytest.raises(UsageError, match="^text_column is 'body', but the corpus is texts"):
+    with pytest.raises(UsageError, match=r"^text_column is 'body', but the corpus is texts"):
         pretrained(corpus=documents, hparams=SHORT, text_column="body")
 
 

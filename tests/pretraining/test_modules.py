@@ -67,8 +67,8 @@ def test_being_taken_apart_leaves_no_trace_in_a_module():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-# transformers itself cannot run a MobileBERT that it made longer.
-@pytest.mark.parametrize(("family", "others", "known"), [model for model in MODELS if model[0] != "MobileBert"])
+# transformers itself cannot run a head whose last layer is no module once it has made that longer.
+@pytest.mark.parametrize(("family", "others", "known"), [model for model in MODELS if model[2] != "head"])
 def test_a_vocabulary_that_is_made_longer_afterwards_is_what_is_computed(family, others, known):
     import torch
 
