@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import resource
 import signal
 import time
 import traceback
@@ -48,6 +49,7 @@ class Tally:
     seconds: float = 0.0
     slowest: float = 0.0
     memory: int = 0
+    memory_before: int = 0
 
 
 def fuzz(reader: Reader, folder: Path, count: int, seed: int, tally: Tally, first: int = 0) -> Iterator[Failure]:
@@ -56,8 +58,10 @@ def fuzz(reader: Reader, folder: Path, count: int, seed: int, tally: Tally, firs
     Before, it reads the whole files, which must be no error; then the system measures its memory.
     """
     files = reader.prepare(folder)
+    changed = ""
     reader.read(folder)
     _reset_peak()
+    tally.memory_before = _peak()
     for number in range(first, first + count):
         if number % _REARMED == 0:
             faulthandler.dump_traceback_later(LONGEST_WAIT, exit=True)
@@ -65,13 +69,15 @@ def fuzz(reader: Reader, folder: Path, count: int, seed: int, tally: Tally, firs
         name = random.choice(list(files))
         original, mutation = files[name]
         data = mutation(random, original)
+        if changed not in ("", name):
+            (folder / changed).write_bytes(files[changed][0])
+        changed = name
         (folder / name).write_bytes(data)
         started = time.process_time()
         what = _outcome(reader, folder, tally)
         took = time.process_time() - started
         tally.seconds += took
         tally.slowest = max(tally.slowest, took)
-        (folder / name).write_bytes(original)
         if what:
             tally.failed += 1
             yield Failure(reader.name, number, what, data)
@@ -80,7 +86,6 @@ def fuzz(reader: Reader, folder: Path, count: int, seed: int, tally: Tally, firs
 
 def _outcome(reader: Reader, folder: Path, tally: Tally) -> str:
     """What went wrong; nothing where all is well."""
-    before = _peak()
     try:
         with _watched(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -98,7 +103,7 @@ def _outcome(reader: Reader, folder: Path, tally: Tally) -> str:
         raise
     except BaseException as error:  # noqa: BLE001 - any other is what is looked for, panics of Rust's too
         return "".join(traceback.format_exception(error)[-6:])
-    taken = _peak() - before
+    taken = _peak() - tally.memory_before
     tally.memory = max(tally.memory, taken)
     if taken <= MOST_MEMORY:
         return ""
@@ -127,5 +132,4 @@ def _reset_peak() -> None:
 
 def _peak() -> int:
     """The largest memory that this process has had, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
