@@ -131,12 +131,18 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
             f"{TOKENIZER_FILE} alone, in a folder of its own, is taken as it is.",
         )
     special = _special(ids, {**_object(files, SPECIAL_TOKENS_FILE, folder), **config}, tokenizer, folder)
+    vocabulary = _vocabulary(ids, folder / TOKENIZER_FILE)
+    if hidden := [own for own in special.values() if vocabulary.pieces[ids[own]] != own]:
+        raise VocabularyError(
+            f"{folder / TOKENIZER_FILE} gives {listing(map(reprlib.repr, hidden))} the id of another token",
+            "Save the tokenizer again.",
+        )
     missing = {_ROLES[name][0][0]: own for name, own in special.items() if not _states(config, name)}
     if missing:
         kept = config or {"tokenizer_class": "PreTrainedTokenizerFast"}
         files = {**files, TOKENIZER_CONFIG_FILE: _as_json({**kept, **missing})}
     notices = _remarks(tokenizer, {ids[special["[CLS]"]], ids[special["[SEP]"]]}, folder)
-    return SavedTokenizer(files, special, _vocabulary(ids, folder / TOKENIZER_FILE), notices)
+    return SavedTokenizer(files, special, vocabulary, notices)
 
 
 def _vocabulary(ids: Mapping[str, int], path: Path) -> Vocabulary:

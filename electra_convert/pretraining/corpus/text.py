@@ -30,8 +30,8 @@ _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UT
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HEAD = 512
 # Text packs to a fifth, tables of the same words to a fiftieth; a bomb to a thousandth.
-_MOST_GROWTH = 200
-_ALWAYS_UNPACKED = 1 << 25
+_MOST_GROWTH = 100
+_ALWAYS_UNPACKED = 1 << 24
 _WHAT_IT_IS = (
     "A corpus is text in UTF-8, JSON lines, CSV, TSV or Parquet, each packed by gzip or zstd or not, or TFRecords of "
     "build_pretraining_dataset.py."
