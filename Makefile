@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 export TRANSFORMERS4 := $(CURDIR)/$(VENV)/transformers4
 PYTEST_ARGS ?=
 
-.PHONY: quickstart test test-long lint types clean
+.PHONY: quickstart test test-long test-pythons fuzz lint types clean
 
 quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against TensorFlow, and look for replaced words.
 	$(BIN)/electra-convert convert fixtures/default quickstart --vocab fixtures/vocab.txt --overwrite
@@ -26,6 +26,15 @@ test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests but th
 
 test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing, for 20 minutes at most.
 	timeout 20m $(PYTEST) -m long $(PYTEST_ARGS)
+
+COUNT ?= 1000000
+SEED ?= 1
+
+fuzz: $(VENV)/.dev  ## Changed files for every reader: COUNT=1000000 of them, from SEED=1; those that fail are kept.
+	PYTHONPATH=tests $(BIN)/python -m support.fuzzing --count $(COUNT) --seed $(SEED) --keep $(VENV)/fuzzing
+
+test-pythons: $(VENV)/.dev  ## The core's tests on every Python from 3.11 up that is at hand, each in an environment of its own.
+	$(BIN)/python .ci/pythons.py $(VENV)/pythons
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

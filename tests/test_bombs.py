@@ -36,7 +36,7 @@ from electra_convert.pretraining.corpus.files import corpus_files
 from electra_convert.pretraining.corpus.vocabulary import train_word_pieces
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 files = corpus_files([Path(sys.argv[2])])
-print(*train_word_pieces(lambda: lines_of_corpus(files), 40, TokenizerOptions()).vocabulary.pieces)
+print(*train_word_pieces(lambda: lines_of_corpus(files), 100, TokenizerOptions()).vocabulary.pieces)
 """
 READ_TOKENIZER = """
 from pathlib import Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from random import Random
 
@@ -54,16 +53,16 @@ def raise_own_error():
 
 
 @pytest.mark.parametrize(
-    ("act", "what"),
+    ("act", "longest", "what"),
     [
-        (raise_key_error, "KeyError: 'weight_map'"),
-        (lambda: time.sleep(0) or [None for _ in iter(int, 1)], "a hang of more than 0.2 seconds"),
-        (lambda: np.ones(200 << 20, np.uint8), "MB of memory"),
+        (raise_key_error, 5, "KeyError: 'weight_map'"),
+        (lambda: [None for _ in iter(int, 1)], 0.2, "a hang of more than 0.2 seconds"),
+        (lambda: np.ones(200 << 20, np.uint8), 5, "MB of memory"),
     ],
     ids=["another exception", "hang", "memory"],
 )
-def test_what_fails_is_found(tmp_path, monkeypatch, act, what):
-    monkeypatch.setattr(running, "LONGEST", 0.2)
+def test_what_fails_is_found(tmp_path, monkeypatch, act, longest, what):
+    monkeypatch.setattr(running, "LONGEST", longest)
     monkeypatch.setattr(running, "MOST_MEMORY", 50 << 20)
     [failure] = islice(fuzz(once_changed(act), tmp_path, 1, SEED, Tally()), 1)
     assert what in failure.what
@@ -110,5 +109,5 @@ def test_changes_lie_behind_right_lengths():
 
 def test_values_of_json_are_changed_in_place():
     value = {"a": [1, {"b": "c"}], "d": 2}
-    assert sum(changed_value(Random(number), value) != value for number in range(100)) > 90
+    assert sum(changed_value(Random(number), value) != value for number in range(100)) > 70
     assert value == {"a": [1, {"b": "c"}], "d": 2}

@@ -56,9 +56,10 @@ def _arrays(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, NDArray
 def _array(content: IO[bytes], nbytes: int) -> NDArray[Any]:
     """An array of as many bytes as its header says; raises ValueError."""
     shape, fortran, dtype = _header(content)
-    count = prod(shape)
-    if dtype.hasobject or len(shape) > _MOST_DIMENSIONS or not all(0 <= length < _LONGEST for length in shape):
+    whole = all(type(length) is int and 0 <= length < _LONGEST for length in shape)
+    if dtype.hasobject or len(shape) > _MOST_DIMENSIONS or not whole:
         raise ValueError("no plain array")
+    count = prod(shape)
     if count * max(dtype.itemsize, 1) > nbytes:
         raise ValueError("fewer bytes than the shape says")
     data = content.read(nbytes)

@@ -653,6 +653,6 @@ READERS = (
     Reader("Parquet", _parquet, _read_corpus("text")),
     Reader("TFRecords", _tfrecords, _read_tfrecords, 0.5),
     Reader("run.json", _run, _read_run, 2),
-    Reader("state.json", _state, _read_state, 0.5),
+    Reader("state.json", _state, _read_state, 0.5, needs_framework=True),
     Reader("metrics.jsonl", _metrics, _read_metrics, 0.3),
 )
