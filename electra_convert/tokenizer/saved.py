@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,9 +133,10 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
         )
     special = _special(ids, {**_object(files, SPECIAL_TOKENS_FILE, folder), **config}, tokenizer, folder)
     vocabulary = _vocabulary(ids, folder / TOKENIZER_FILE)
-    if hidden := [own for own in special.values() if vocabulary.pieces[ids[own]] != own]:
+    uses = Counter(ids.values())
+    if shared := [own for own in special.values() if uses[ids[own]] > 1]:
         raise VocabularyError(
-            f"{folder / TOKENIZER_FILE} gives {listing(map(reprlib.repr, hidden))} the id of another token",
+            f"{folder / TOKENIZER_FILE} gives {listing(map(reprlib.repr, shared))} the id of another token",
             "Save the tokenizer again.",
         )
     missing = {_ROLES[name][0][0]: own for name, own in special.items() if not _states(config, name)}

@@ -1,4 +1,4 @@
-"""A checkpoint of a run whose state has the right checksum and says something else is passed over for an older one."""
+"""A checkpoint of a run whose state has its checksum and says something else is passed over for an older one."""
 
 from __future__ import annotations
 

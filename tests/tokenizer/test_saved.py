@@ -98,8 +98,8 @@ def with_an_unknown_token_around_texts(made):
 
 
 def with_two_tokens_of_one_id(made):
-    made["model"]["vocab"]["another"] = made["model"]["vocab"]["[CLS]"]
-    made["added_tokens"] = [token for token in made["added_tokens"] if token["content"] != "[CLS]"]
+    made["model"]["vocab"]["another"] = made["model"]["vocab"]["<s>"]
+    made["added_tokens"] = [token for token in made["added_tokens"] if token["content"] != "<s>"]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,6 @@ def with_two_tokens_of_one_id(made):
         (with_two_tokens_of_one_id, "gives .* the id of another token"),
     ],
 )
-def test_a_definition_that_the_tokenizers_package_fails_on_or_that_hides_a_token_is_refused(
-    tmp_path, change, message
-):
-    save_bpe(tmp_path)
+def test_a_definition_that_fails_on_texts_or_hides_a_token_is_refused(bpe, change, message):
     with pytest.raises(VocabularyError, match=message):
-        read_saved_tokenizer(changed_definition(tmp_path, change))
+        read_saved_tokenizer(changed_definition(bpe, change))
