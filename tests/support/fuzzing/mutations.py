@@ -152,7 +152,7 @@ def _changed_member(random: Random, value: Any, depth: int) -> Any:
     elif kind == 2:
         changed[key] = value[random.choice(keys)]
     elif kind == 3 and isinstance(value, list):
-        changed *= random.choice((2, 100)) if len(changed) < 1000 else 1
+        changed *= random.choice((2, 100)) if len(repr(changed)) < 10_000 else 1
     else:
         changed[key] = changed_value(random, value[key], depth + 1)
     return changed
