@@ -109,8 +109,7 @@ def open_model(
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default as its files say, or it is.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
         task: of a checkpoint that Google's code fine-tuned: which of several tasks is meant, NAME, or NAME=KIND where
-            the name does not tell what it is; KIND is text-classification, regression, token-classification or
-            question-answering.
+            the name does not tell what it is; KIND is one of those that the help of --task lists.
         labels: what the classes of a fine-tuned model are called: a list, or a file with one a line.
 
     Returns:

@@ -11,7 +11,7 @@ from electra_convert.formats.locate import Location
 from electra_convert.formats.names import METAGRAPH, SAVED_MODEL_FILE
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
-from electra_convert.schemes.heads import KINDS
+from electra_convert.schemes.heads import kinds
 from electra_convert.schemes.layouts import Choice, Network, Recognition, Task, collapse, count_layers, recognise
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Binding, measure
 from electra_convert.schemes.models import (
@@ -95,8 +95,8 @@ def reason_left_out(task: Task) -> str:
             "class of transformers computes that"
         )
     if task.heads:
-        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
-        return f"its variables are those of {listing(kinds)}, which only its name or --task {task.name}=KIND can tell"
+        those = [kind for kind, head in kinds().items() if head in task.heads]
+        return f"its variables are those of {listing(those)}, which only its name or --task {task.name}=KIND can tell"
     layers = sorted({name.split("/")[2] for name in task.variables})
     return f"it has the layers {listing(layers)}, which no head that this tool knows has"
 

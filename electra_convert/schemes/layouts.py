@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from electra_convert.errors import NotElectraError, UsageError
-from electra_convert.schemes.heads import HEADS, KINDS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
+from electra_convert.schemes.heads import HEADS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head, kinds
 from electra_convert.schemes.heads.question_answering import JOINT_LAYER
 from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Binding, Role, RuleTable, Scopes, expand
 from electra_convert.schemes.training_state import Shape, TrainingState, find_training_state
@@ -204,9 +204,9 @@ def read_task(given: str | None) -> Choice | None:
     if given is None:
         return None
     name, said, kind = given.partition("=")
-    if not name or (said and kind not in KINDS):
-        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
-    return Choice(name, KINDS[kind] if said else None)
+    if not name or (said and kind not in kinds()):
+        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(kinds())}.")
+    return Choice(name, kinds()[kind] if said else None)
 
 
 def find_tasks(variables: Set[str], choice: Choice | None = None) -> tuple[Task, ...]:

@@ -10,8 +10,9 @@ from electra_convert.schemes.heads import Head
 from electra_convert.schemes.mapping import stacked
 from electra_convert.schemes.models import Checkpoint, OpenSource, Scheme
 from electra_convert.schemes.transformers import read_models
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import Tensor
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.weight import Weight
 
 # Two dense layers over the same hidden states in Google's code, one of two labels in transformers.
 TOY_HEAD = Head(
