@@ -32,7 +32,7 @@ from electra_convert.errors import (
 from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import reason_left_out
-from electra_convert.schemes.heads import KINDS, PRETRAINING
+from electra_convert.schemes.heads import PRETRAINING, kinds
 from electra_convert.schemes.layouts import Choice, collapse, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
@@ -307,14 +307,14 @@ def _headless(checkpoint: Checkpoint, model: Model, role: Role) -> NamesError:
         )
     if names:
         (task,) = checkpoint.tasks
-        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
+        those = [kind for kind, head in kinds().items() if head in task.heads]
         return NamesError(
             f"{checkpoint.path}: the head of {task.name} cannot be run: {reason_left_out(task)}",
-            f"Say what it is: --task '{task.name}={kinds[0]}', or one of the others." if kinds else None,
+            f"Say what it is: --task '{task.name}={those[0]}', or one of the others." if those else None,
         )
-    if model.head.unmapped:
+    if own := model.head.unmapped or model.head.names:
         return NamesError(
-            f"{checkpoint.path} has a head that the demo does not know: {listing(collapse(model.head.unmapped))}",
+            f"{checkpoint.path} has a head that the demo does not know: {listing(collapse(own))}",
             "transformers runs it, in the class that its config.json names.",
         )
     return NamesError(
@@ -339,7 +339,7 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
     gelu_head = model.role == "generator" and checkpoint.scheme.described
     return Architecture(
         role=model.role,
-        head=model.head.name,
+        head=task.compute if (task := TASKS.get(model.head.name)) else None,
         layers=model.sizes.layers,
         heads=config["num_attention_heads"],
         activation=activation,

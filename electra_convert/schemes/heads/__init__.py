@@ -64,7 +64,7 @@ def kinds() -> dict[str, Head]:
 
 
 def of_class(architecture: str) -> Head | None:
-    """The head, or none at all, with which a model is of a class of transformers; None where it is of no other here."""
+    """The head with which a model is of a class of transformers, no head included; None where none here is."""
     return next((head for head in (*HEADS.values(), NONE) if head.architecture() == architecture), None)
 
 

@@ -1,4 +1,4 @@
-"""Classes, or a number, of a text: one dense layer on [CLS] in Google's code, in transformers two and a gelu between."""
+"""Classes, or a number, of a text: one dense layer on [CLS] in Google's code, in transformers two with a gelu."""
 
 from __future__ import annotations
 
