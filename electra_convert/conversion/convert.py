@@ -271,7 +271,10 @@ def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Opti
     tasks = () if options.task is not None else checkpoint.separate_tasks
     if not tasks:
         return {"": checkpoint}
-    return {name: stack.enter_context(open_path(source, None, Choice(name), options.exclude)) for name in tasks}
+    return {
+        name: stack.enter_context(open_path(source, None, Choice(name, among=tasks), options.exclude))
+        for name in tasks
+    }
 
 
 def _plan_part(

@@ -15,6 +15,7 @@ from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import Labels, configured_labels, find_labels, read_labels
+from electra_convert.config.record import recorded_layout
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path
 from electra_convert.demo.architectures import AnyNetwork, folders_of
@@ -29,7 +30,7 @@ from electra_convert.errors import (
     arguments_for_options,
     listing,
 )
-from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
+from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import reason_left_out
 from electra_convert.schemes.heads import PRETRAINING, kinds
@@ -118,7 +119,8 @@ def open_model(
 
     Raises:
         ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
-        UsageError: the role is none, or PyTorch cannot compute on the device.
+        UsageError: the role is none, or the generator's, and the model was fine-tuned; or PyTorch cannot compute on
+            the device.
         MissingPackageError: PyTorch is not installed.
 
     >>> model = open_model("fixtures/default", vocab="fixtures/vocab.txt")
@@ -285,7 +287,7 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
         there: Role = next(iter(checkpoint.models))
         if checkpoint.models[there].head.name in TASKS:
             task = TASKS[checkpoint.models[there].head.name]
-            raise NamesError(
+            raise UsageError(
                 f"{checkpoint.path} is {task.fine_tuned}, and has no {role} to {_USES[role]}",
                 f"It takes {task.takes}.",
             )
@@ -316,6 +318,13 @@ def _headless(checkpoint: Checkpoint, model: Model, role: Role) -> NamesError:
         return NamesError(
             f"{checkpoint.path} has a head that the demo does not know: {listing(collapse(own))}",
             "transformers runs it, in the class that its config.json names.",
+        )
+    if recorded_layout(model.record) == "fine_tuned":
+        return NamesError(
+            f"{checkpoint.path} is a fine-tuned encoder without the head of its task, which was left out when it was "
+            "converted",
+            f"Its {CONVERSION_FILE} says why. What it was converted from has that head; a new one can be "
+            "fine-tuned on this encoder.",
         )
     return NamesError(
         f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",

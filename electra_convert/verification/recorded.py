@@ -19,7 +19,7 @@ from electra_convert.verification.runners import LOGITS, Stages, answer_name, st
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
 _HIDDEN = "last_hidden"
 # Where what a fine-tuned model answers with is recorded under another name than its own: a reader's ends before any
-# position is masked; of a regression Google's code gives no logits, but predictions.
+# position is masked; where the answer is a number, Google's code gives no logits, but predictions.
 _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "logits": ("logits", "predictions"),
     "start_logits": ("start_logits_unmasked",),

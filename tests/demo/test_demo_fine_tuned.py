@@ -271,6 +271,14 @@ def test_a_reader_that_cannot_be_run_says_why():
         open_model(TUNED / "squad_joint", vocab=VOCABULARY)
 
 
+def test_a_converted_encoder_says_that_its_head_was_left_out(tmp_path: Path):
+    convert(TUNED / "squad_joint", tmp_path / "out", vocab=VOCABULARY)
+    with pytest.raises(NamesError, match="is a fine-tuned encoder without the head of its task, which") as caught:
+        open_model(tmp_path / "out")
+    assert "conversion.json says why" in str(caught.value.hint)
+    assert "joint_prediction" in (tmp_path / "out" / "conversion.json").read_text()
+
+
 def test_a_head_that_nothing_here_computes_is_named(converted_tasks, tmp_path: Path):
     from safetensors.numpy import load_file, save_file
 
@@ -302,7 +310,7 @@ def test_a_model_is_asked_only_what_it_was_fine_tuned_for(converted_tasks, opene
         score(classifier, "a")
     with pytest.raises(NamesError, match="is needed, and this is a discriminator"):
         opened_discriminator.classify("a")
-    with pytest.raises(NamesError, match="is fine-tuned to answer questions, and has no generator"):
+    with pytest.raises(UsageError, match="is fine-tuned to answer questions, and has no generator"):
         open_model(converted_tasks["squad_answerable"], "generator")
     with pytest.raises(UsageError, match="labels names classes"):
         open_model(converted_tasks["squad_answerable"], labels=["a"])

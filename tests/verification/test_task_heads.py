@@ -450,7 +450,7 @@ def test_every_task_is_verified_as_it_is_converted_by_one_process_of_tensorflow(
     monkeypatch.setattr("electra_convert.verification.verify.ReferenceSession", session)
     result = convert(TUNED / "mrpc_chunk", tmp_path / "out", vocab=VOCABULARY, verify=True)
     assert started == [1]
-    assert "mrpc: Left out, a fine-tuned task head: task_specific/chunk/dense/bias" in str(result.notices)
+    assert "Left out" not in str(result.notices)
     for task in ("mrpc", "chunk"):
         parity = json.loads((tmp_path / "out" / task / "parity.json").read_text())
         assert (parity["verdict"], parity["candidate"]["name"]) == ("same", f"out/{task}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from electra_convert.schemes.heads.head import Head, carried, none
 from electra_convert.schemes.heads.masked_lm import MASKED_LM
-from electra_convert.schemes.heads.question_answering import QUESTION_ANSWERING
+from electra_convert.schemes.heads.question_answering import JOINT_LAYER, QUESTION_ANSWERING
 from electra_convert.schemes.heads.replaced_token_detection import REPLACED_TOKEN_DETECTION
 from electra_convert.schemes.heads.sequence_classification import REGRESSION, SEQUENCE_CLASSIFICATION
 from electra_convert.schemes.heads.token_classification import TOKEN_CLASSIFICATION
@@ -14,6 +14,7 @@ from electra_convert.schemes.mapping import Role
 
 __all__ = [
     "HEADS",
+    "JOINT_LAYER",
     "MASKED_LM",
     "NONE",
     "PAIRED",
