@@ -17,6 +17,7 @@ from support.toys import TOY_HEAD, TOY_TASK, toy_answers, toy_class
 from electra_convert import convert, open_model, verify, write_card
 from electra_convert.demo.tasks import TASKS, Asked
 from electra_convert.formats.tf_bundle import open_source
+from electra_convert.frameworks import import_transformers
 from electra_convert.schemes import heads
 from electra_convert.verification.reference import graph
 from electra_convert.verification.reference.session import Answer, ReferenceSession
@@ -86,12 +87,12 @@ class Here(ReferenceSession):
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy head in its three registries, and in transformers."""
-    import transformers
-
     monkeypatch.setitem(heads.HEADS, "toy", TOY_HEAD)
     monkeypatch.setitem(TASKS, "toy", TOY_TASK)
     monkeypatch.setitem(graph.TASK_ANSWERS, "toy", toy_answers)
-    monkeypatch.setattr(transformers, "ElectraForToys", toy_class(), raising=False)
+    made = toy_class()
+    # transformers puts another module in its own place as its classes are imported.
+    monkeypatch.setattr(import_transformers("to be given a class"), made.__name__, made, raising=False)
 
 
 @pytest.fixture
