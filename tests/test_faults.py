@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import FIXTURES
 from support.faults.process import KILL, Commands, Fault, commands
+from support.pretraining import TINY
 
 from electra_convert import convert
 from electra_convert.verification.record import hash_files
@@ -181,6 +183,45 @@ def test_three_hundred_kills_leave_nothing_torn(tried, kind):
 def test_three_hundred_errors_leave_nothing_torn(tried, kind):
     for number in range(60):
         tried(kind, (number + 0.5) / 60, *ERRORS[number % len(ERRORS)])
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory) -> Iterator[Commands]:
+    torch_too = ("torch", "transformers.models.electra.modeling_electra", "accelerate", "matplotlib.figure")
+    with commands(tmp_path_factory.mktemp("training"), *torch_too, "electra_convert.cli.pretrain") as started:
+        yield started
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", [(KILL, False), *ERRORS[:2]], ids=["killed", "error", "full"])
+def test_a_pretraining_run_ends_as_one_that_nothing_happened_to(training, tmp_path, action):
+    hparams = json.dumps({**TINY, "num_train_steps": 6, "save_checkpoints_steps": 2, "keep_checkpoint_max": 2})
+    cache = tmp_path / "cache"
+
+    def command(place: Path, *more: str) -> list[str | Path]:
+        given = ["--hparams", hparams, "--cache", cache, "--device", "cpu", *more, "-q"]
+        return ["pretrain", FIXTURES / "corpus", place / "run", "--vocab", FIXTURES / "vocab.txt", *given]
+
+    whole = tmp_path / "whole"
+    for attempt in ("once", "with its corpus in the cache"):
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.mkdir()
+        ended = training.run(command(whole), whole)
+        assert ended.code == 0, (attempt, ended)
+    expected = tree(whole / "run" / "model")
+    for number in range(6):
+        place = tmp_path / str(number)
+        place.mkdir()
+        fault = Fault(1 + int((number + 0.5) / 6 * ended.calls), *action)
+        faulty = training.run(command(place), place, fault)
+        assert faulty.code == -9 if action[0] == KILL else faulty.code in {0, 1}, faulty
+        assert "unexpected" not in faulty.err, faulty
+        has_checkpoint = any((place / "run" / "checkpoints").glob("step-*"))
+        how = "--resume" if has_checkpoint else "--overwrite"
+        again = training.run(command(place, *([how] if (place / "run").exists() else [])), place)
+        assert again.code == 0, (fault, faulty, again)
+        assert tree(place / "run" / "model") == expected, (fault, faulty)
+        assert not [name for name in tree(place) if ".partial" in name or ".replaced" in name], (fault, tree(place))
 
 
 def test_what_a_killed_run_left_in_a_model_folder_is_never_hashed(run, made, tmp_path):
