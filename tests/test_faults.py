@@ -199,7 +199,7 @@ def test_a_pretraining_run_ends_as_one_that_nothing_happened_to(training, tmp_pa
     cache = tmp_path / "cache"
 
     def command(place: Path, *more: str) -> list[str | Path]:
-        given = ["--hparams", hparams, "--cache", cache, "--device", "cpu", *more, "-q"]
+        given = ["--hparams", hparams, "--cache", cache, *more, "-q"]
         return ["pretrain", FIXTURES / "corpus", place / "run", "--vocab", FIXTURES / "vocab.txt", *given]
 
     whole = tmp_path / "whole"
