@@ -1,6 +1,6 @@
 """Writes requirements.txt from a report of pip's: every file that it would install, by its hash; torch aside.
 
-pip install --dry-run --ignore-installed --report REPORT --constraint constraints.txt '.[dev]' BUILD... makes the report.
+pip install --dry-run --ignore-installed --report REPORT --constraint constraints.txt '.[dev]' makes the report.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-# linux/fs.h and fcntl.h; file systems without it answer EINVAL.
+# linux/fs.h and fcntl.h; file systems without it answer EINVAL, overlays EXDEV for what lies in a layer below.
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
-_CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
+_CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.EXDEV})
 
 
 def exchange(one: Path, other: Path) -> bool:

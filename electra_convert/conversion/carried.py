@@ -114,7 +114,7 @@ def left_behind(checkpoint: Checkpoint, model: Model) -> list[str]:
     read, _ = _read(model.folder, [name for name in _NAMING if (model.folder / name).is_file()])
     code = _Code(beside.get("code", ()), *(_decoded(read.get(name, b"{}")) for name in _NAMING))
     if named := [*code.files, *code.naming]:
-        told.append(f"Left out, code that Google's code does not run, and what names it: {_listed(named)}.")
+        told.append(f"Left out, code that Google's code does not run: {_listed(named)}.")
     return [*told, *_left_out(checkpoint, beside)]
 
 

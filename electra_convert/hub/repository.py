@@ -9,10 +9,10 @@ from typing import Any
 from electra_convert.errors import CardError, HubError
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.answers import Listing, require_commit
+from electra_convert.hub.answers import ADVICE, Listing, require_commit
 from electra_convert.hub.client import Hub
 from electra_convert.hub.download import Address, download_files, list_tree
-from electra_convert.hub.errors import OFFLINE
+from electra_convert.hub.errors import OFFLINE, shortened
 
 MAIN = "main"
 
@@ -45,11 +45,16 @@ def account_name(hub: Hub) -> str:
             "there is no token to upload with",
             f"Log in with `hf auth login`, or set HF_TOKEN to a token of {hub.endpoint}/settings/tokens.",
         )
-    answer: dict[str, Any] = hub.ask("checking the token", hub.api.whoami)
-    role = answer.get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read":
+    answer = hub.ask("checking the token", hub.api.whoami)
+    told: list[Any] = [answer]
+    for key in ("auth", "accessToken", "role"):
+        told.append(told[-1].get(key) if isinstance(told[-1], dict) else None)
+    if told[-1] == "read":
         raise HubError("the token can only read", f"Make one with write access at {hub.endpoint}/settings/tokens.")
-    return str(answer["name"])
+    name = answer.get("name") if isinstance(answer, dict) else None
+    if not isinstance(name, str):
+        raise HubError("the Hub does not say whose token it is", ADVICE)
+    return name
 
 
 def require_valid_card(hub: Hub, text: str, where: str) -> None:
@@ -77,9 +82,9 @@ def _reasons(answer: str) -> str:
     """What the Hub found, out of its JSON; all of the answer where it is none."""
     try:
         found = [str(one["message"]) for one in json.loads(answer)["errors"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = [answer]
-    return " ".join("; ".join(found).split())
+    return shortened("; ".join(found))
 
 
 def visibility(hub: Hub, repo_id: str) -> bool | None:

@@ -99,6 +99,14 @@ def test_a_listing_of_pages_is_held_to_the_same_form(any_hub, generator, tmp_pat
     assert files_outside(any_hub, tmp_path) == before
 
 
+def test_a_mirror_that_states_hashes_in_its_pages_alone_is_read(any_hub, generator):
+    push(any_hub, generator)
+    any_hub.order("edit", "GET", INFO, times=99, edit={"find": '"blobId": "[0-9a-f]+"', "put": '"blobId": null'})
+    assert any_hub.run("inspect", SOURCE, "-q").code == 0
+    any_hub.order("raw", "GET", "/tree/", times=99, body="[]")
+    assert "holds no checkpoint that can be read" in refused(any_hub)
+
+
 def test_a_listing_that_another_program_was_given_is_not_believed(xet_hub, generator, tmp_path):
     push(xet_hub, generator)
     commit = xet_hub.repositories["alice/small"]["refs"]["main"]
@@ -263,6 +271,18 @@ def test_a_listing_that_makes_no_sense_is_told_in_plain_words(hub, body):
     hub.order("raw", "GET", INFO, times=9, body=body)
     refused(hub)
     assert not hub.requests("GET", "/resolve/")
+
+
+@pytest.mark.parametrize("body", ["null", "[]", '{"name": 5, "auth": []}', DEEP], ids=len)
+@pytest.mark.parametrize("path", ["/api/whoami-v2", "/api/models/alice/small", "/api/repos/create", "/preupload/"])
+def test_answers_to_an_upload_that_make_no_sense_are_told_in_plain_words(hub, generator, path, body):
+    for method in ("GET", "POST"):
+        hub.order("raw", method, path, times=99, body=body)
+    ran = hub.run_without_waiting("upload", "alice/small", generator)
+    assert ran.code == 1
+    assert "\nError: " in f"\n{ran.err}"
+    assert "unexpected" not in ran.err
+    assert "Traceback" not in ran.err
 
 
 @pytest.mark.parametrize("place", ["SELF", "/a", "ftp://x/", "http://", "http://127.0.0.1:1/x"])

@@ -134,9 +134,11 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Fields]) -> F
 
 def _require_same_origin(request: Request, hosts: Sequence[str]) -> None:
     """Refuse what a page elsewhere has a browser ask for: it says so itself, in headers that no page can write."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
+    site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    if site not in {"same-origin", "none"} or not (origin is None or _is_of(origin, hosts)):
+    # A proxy may have another name than the page knows of; what browsers that are not old say first needs none.
+    is_own = site in {"same-origin", "none"} if site else origin is None or _is_of(origin, hosts)
+    if not is_own:
         raise RefusedError(HTTPStatus.FORBIDDEN, "This is asked for by another page.")
 
 
