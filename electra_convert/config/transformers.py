@@ -129,6 +129,6 @@ def encode_config(
     }
     try:
         text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"config.json cannot be carried over: {error}", "Take out what no model needs.") from error
     return f"{text}\n".encode()
