@@ -123,6 +123,26 @@ def test_a_corpus_that_zstd_packed_is_refused_too(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (lambda pyarrow: pyarrow.array(["a" * (1 << 28)]), "bytes in its column text, far more than"),
+        (lambda pyarrow: pyarrow.array(["a" * (12 << 20)]).take(pyarrow.array([0] * 60)), "120"),
+        (lambda pyarrow: pyarrow.array(["a"]).take(pyarrow.array(np.zeros(3_000_000, int))), "states 3000000 rows"),
+    ],
+    ids=["one text", "one text many times", "many rows"],
+)
+def test_a_parquet_file_that_grows_a_thousandfold_is_read_in_bounds_or_refused(tmp_path, values, message):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({"text": values(pyarrow)})
+    pyarrow.parquet.write_table(table, tmp_path / "bomb.parquet", compression="zstd", write_statistics=False)
+    del table
+    ran = bounded(tmp_path, READ_CORPUS, tmp_path / "bomb.parquet", "text")
+    assert message in ran.err + ran.out
+
+
+@pytest.mark.parametrize(
     "line",
     [
         b'{"text": ' + b"[" * 100_000,
