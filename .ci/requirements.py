@@ -1,7 +1,4 @@
-"""Writes requirements.txt from a report of pip's: every file that it would install, by its hash; torch aside.
-
-pip install --dry-run --ignore-installed --report REPORT --constraint constraints.txt '.[dev]' makes the report.
-"""
+"""Writes requirements.txt from a report of pip's: every file that it would install, by its hash; torch aside."""
 
 from __future__ import annotations
 
