@@ -12,6 +12,7 @@ from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.keras import KERAS
 from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.models import Checkpoint, Model, Scheme
 from electra_convert.schemes.transformers import TRANSFORMERS
@@ -20,7 +21,7 @@ from electra_convert.tensors.spec import Source
 __all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint", "open_path"]
 
 # Those that names are held against, in this order.
-SCHEMES: tuple[Scheme, ...] = (GOOGLE, TRANSFORMERS)
+SCHEMES: tuple[Scheme, ...] = (KERAS, GOOGLE, TRANSFORMERS)
 
 
 @contextmanager

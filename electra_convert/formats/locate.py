@@ -18,6 +18,7 @@ from electra_convert.formats import tf_bundle
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
+    KERAS_FILE,
     METAGRAPH,
     OPTIMIZER_FILE,
     SAFETENSORS_FILE,
@@ -28,7 +29,7 @@ from electra_convert.formats.names import (
 )
 from electra_convert.tensors.spec import Source
 
-Container = Literal["tensorflow", "safetensors", "torch"]
+Container = Literal["tensorflow", "safetensors", "torch", "hdf5"]
 
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
@@ -37,10 +38,21 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     (f"{SAFETENSORS_FILE}{SHARD_INDEX}", "safetensors"),
     (TORCH_FILE, "torch"),
     (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
+    (KERAS_FILE, "hdf5"),
+    (f"{KERAS_FILE}{SHARD_INDEX}", "hdf5"),
 )
-_SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
+_SUFFIXES: dict[str, Container] = {
+    ".safetensors": "safetensors",
+    ".bin": "torch",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+}
+# What the index of shards lists, by the ending of the files' names within its own.
+_SHARDED: dict[str, Container] = {".bin": "torch", ".h5": "hdf5"}
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
-_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
+_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin, no tf_model.h5"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
 _OLD_TOOLS = (
     "transformers 4.50.3 still loads it ({argument}=True; 4.51 and later leave the model empty): save it there with "
@@ -50,7 +62,6 @@ _UNPACK = "Unpack it, and give the folder or the checkpoint in it."
 _ELSEWHERE = "Look for the checkpoint it was made from."
 # What a model may come in that is not read, and what to do about it; by the ending of the file's name.
 _UNREADABLE = {
-    ".h5": ("a Keras file", _OLD_TOOLS.format(argument="from_tf")),
     ".keras": ("a Keras file", _ELSEWHERE),
     ".msgpack": ("a flax file", _OLD_TOOLS.format(argument="from_flax")),
     ".onnx": ("an ONNX file", _ELSEWHERE),
@@ -98,6 +109,10 @@ def _opener(container: Container) -> Callable[[Path], Source]:
         from electra_convert.formats import safetensors_file
 
         return safetensors_file.open_source
+    if container == "hdf5":
+        from electra_convert.formats import hdf5
+
+        return hdf5.open_source
     from electra_convert.formats import torch_file
 
     return torch_file.open_source
@@ -108,7 +123,7 @@ def locate(path: Path) -> tuple[Location, ...]:
 
     Args:
         path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
-            transformers folder or pair of them, a .safetensors, .bin, .pt or .pth file, or a shard index.
+            transformers folder or pair of them, a .safetensors, .bin, .pt, .pth or .h5 file, or a shard index.
 
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.
@@ -154,7 +169,7 @@ def _at_file(path: Path) -> Location:
     if path.suffix in _SUFFIXES:
         return Location(_SUFFIXES[path.suffix], path, path.parent)
     if path.name.endswith(SHARD_INDEX):
-        container: Container = "torch" if ".bin." in path.name else "safetensors"
+        container = _SHARDED.get(Path(path.name.removesuffix(SHARD_INDEX)).suffix, "safetensors")
         return Location(container, path, path.parent)
     if path.name == SAVED_MODEL_FILE:
         return _in_folder(path.parent)[0]
@@ -248,7 +263,8 @@ def _transformers_in(folder: Path) -> list[Location]:
         notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
-    return [Location("safetensors", path, folder) for path in others]
+    others += sorted(path for path in folder.glob("*.h5") if path.is_file())
+    return [Location(_SUFFIXES[path.suffix], path, folder) for path in others]
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
@@ -326,4 +342,4 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    return name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or name.endswith((BUNDLE_INDEX, SHARD_INDEX))
+    return name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or name.endswith((BUNDLE_INDEX, SHARD_INDEX))

@@ -50,6 +50,11 @@ def advice(names: Iterable[str]) -> str | None:
     return _RESAVE if any(_KERAS.search(name) for name in names) else None
 
 
+def numbered_by_keras(names: Iterable[str]) -> bool:
+    """Whether names are those of Keras 3, which numbers the variables of every layer."""
+    return any(re.search(r"(^|/)vars/\d+$", name) for name in names)
+
+
 def resemblance(names: Iterable[str]) -> str:
     """Complete "it looks like ..." for names that are not ELECTRA's: a model, or else a few of the names."""
     shown = sorted(names)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +178,22 @@ def read_models(
         ConfigError: a conversion.json is damaged.
         CorruptFileError: a file is damaged.
     """
-    parts = [_read_part(location, open_source, translate) for location in locations]
+    parts = [_read_folder(location, open_source, translate) for location in locations]
+    return checkpoint_of(scheme, path, locations, parts)
+
+
+def checkpoint_of(scheme: Scheme, path: Path, locations: Sequence[Location], parts: Sequence[Part]) -> Checkpoint:
+    """A checkpoint of one model, or of a discriminator and a generator.
+
+    Raises:
+        NamesError: both have one role, or their optimiser states are of different steps.
+    """
     models: dict[Role, Model] = {}
     for part in parts:
         if (role := part.model.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
         models[role] = part.model
-    sources = tuple(source for part in parts for source in part.sources)
+    sources = tuple({id(source): source for part in parts for source in part.sources}.values())
     steps = [part.step for part in parts if part.step is not None]
     record = parts[0].model.record
     return Checkpoint(
@@ -206,37 +215,61 @@ def read_models(
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A container's model, with what else of a checkpoint came with it."""
+class Part:
+    """One model, with what else of a checkpoint came with it."""
 
     model: Model
     sources: tuple[Source, ...]
-    step: Tensor | None
-    unmapped: tuple[str, ...]
-    left_out: tuple[str, ...]
-    notices: tuple[str, ...]
+    step: Tensor | None = None
+    unmapped: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
-def _read_part(
+def _read_folder(
     location: Location,
     open_source: OpenSource,
     translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
-) -> _Part:
+) -> Part:
+    """The model of one container, with what this tool lays beside one: its optimiser's state, and more of a head."""
     source = open_source(location)
     beside = _beside(location, open_source)
     weights, unwrapped = _unwrapped(translate(source.tensors))
+    part = read_part(location, source, weights)
+    optimizer = _optimizer(location, open_source)
+    slots = optimizer.tensors if optimizer else {}
+    named = _slots(location.folder / OPTIMIZER_FILE, part.model.mapped, slots)
+    require_floats(location.path, {name: weight.tensor for name, weight in named.items()})
+    kept = {name: Weight(tensor) for name, tensor in beside.tensors.items()} if beside else {}
+    return replace(
+        part,
+        model=replace(part.model, slots=named, beside=kept),
+        sources=tuple(opened for opened in (source, optimizer, beside) if opened),
+        step=slots.get(STEP_NAME),
+        notices=(*unwrapped, *part.notices),
+    )
+
+
+def read_part(location: Location, source: Source, weights: Mapping[str, Weight]) -> Part:
+    """Find the one model that weights are of, by transformers' names of any age.
+
+    Args:
+        location: where they were found.
+        source: the same, opened.
+
+    Raises:
+        SourceError: they are not an ELECTRA model's.
+        NamesError: parameters are missing, or have a shape or dtype that does not fit.
+    """
     with _named_by_type(location):
         state = _recognise(location.path, weights)
         sizes = _sizes(location.path, state, weights)
-    optimizer = _optimizer(location, open_source)
-    slots = optimizer.tensors if optimizer else {}
-    return _Part(
-        model=_model(location, state, sizes, weights, slots, beside),
-        sources=tuple(opened for opened in (source, optimizer, beside) if opened),
-        step=slots.get(STEP_NAME),
+    return Part(
+        model=_model(location, state, sizes, weights),
+        sources=(source,),
         unmapped=tuple(weights[name].tensor.name for name in state.unexpected),
         left_out=tuple(weights[name].tensor.name for name in state.buffers),
-        notices=(*unwrapped, *_notices(location, state)),
+        notices=tuple(_notices(location, state)),
     )
 
 
@@ -314,29 +347,20 @@ def _beside(location: Location, open_source: OpenSource) -> Source | None:
     return open_source(Location("safetensors", path, location.folder)) if path.is_file() else None
 
 
-def _model(
-    location: Location,
-    state: StateDict,
-    sizes: Sizes,
-    stored: Mapping[str, Weight],
-    optimizer: Mapping[str, Tensor],
-    beside: Source | None,
-) -> Model:
+def _model(location: Location, state: StateDict, sizes: Sizes, stored: Mapping[str, Weight]) -> Model:
     weights = _parameters(state, stored)
     head = with_labels(state.head, sizes.labels)
-    slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
-    require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
+    require_floats(location.path, {name: weight.tensor for name, weight in weights.items()})
     record = _record(location.folder)
     return Model(
         role=head.role,
         head=head,
         sizes=sizes,
         weights=weights | {name: stored[state.stored[name]] for name in head.unmapped},
-        slots=slots,
+        slots={},
         folder=location.folder,
         tied=_tied(state, stored, weights),
         record=record,
-        beside={name: Weight(tensor) for name, tensor in beside.tensors.items()} if beside else {},
         task=recorded_task(record) if head.is_of_a_task else "",
     )
 
