@@ -1,7 +1,8 @@
-"""Keras' scheme: the variables of transformers' TFElectra classes, by the names that Keras gives them in every container.
+"""Keras' scheme: the variables of transformers' TFElectra classes, by the names that Keras gives them in any container.
 
 A variable is called MODEL/electra/encoder/layer_._0/attention/self/query/kernel:0. The model's name may carry a counter,
-be the user's own or be missing, and in HDF5 the group of a layer stands before it; what follows is always the same.
+be the user's own or be missing, and in HDF5 the group of a layer stands before it; what follows is always the same
+(modeling_tf_electra.py in transformers 3.0.2 to 4.57.6, and NVIDIA's modeling.py, which was made from it).
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from pathlib import Path
 
 from electra_convert.errors import SourceError, counted, listing
 from electra_convert.formats.locate import Location
+from electra_convert.formats.tf_bundle import BundleSource
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import numbered_by_keras
+from electra_convert.schemes.mapping import WORD_EMBEDDINGS
 from electra_convert.schemes.models import Checkpoint, OpenSource, Scheme
 from electra_convert.schemes.transformers import Part, checkpoint_of, read_part
 from electra_convert.tensors.spec import Source, Tensor
@@ -21,9 +25,9 @@ from electra_convert.tensors.weight import Op, Weight
 
 _SCOPE = "electra"
 _PARTS_OF_ENCODER = frozenset({"embeddings", "embeddings_project", "encoder"})
-_WORD_TABLE = [_SCOPE, "embeddings", "word_embeddings", "weight"]
+_WORD_TABLE = (_SCOPE, "embeddings", "word_embeddings", "weight")
 _LAYER = re.compile(r"layer_\._(0|[1-9][0-9]{0,5})")
-# What the last part of a variable's name is in transformers, and the orientation it has here.
+# What the last part of a variable's name is in transformers, and the op that brings it there.
 _ENDINGS = {
     "kernel": ("weight", Op.TRANSPOSE),
     "bias": ("bias", Op.KEEP),
@@ -32,16 +36,20 @@ _ENDINGS = {
     "weight": ("weight", Op.KEEP),
     "embeddings": ("weight", Op.KEEP),
 }
-# Where Keras keeps an optimiser in HDF5, and what stands before all that is not it.
-_OPTIMIZER_GROUP = "optimizer_weights"
+# What a training keeps: in HDF5 a group of it, in a graph of objects what hangs on variables and on an optimiser.
+_OF_OPTIMIZER = re.compile(r"optimizer_weights/|(.*/)?(\.OPTIMIZER_SLOT|optimizer|opt|_variables)/")
+_STEP_KEY = "step/.ATTRIBUTES/VARIABLE_VALUE"
+_EMBEDDINGS = f"{ELECTRA.prefix}embeddings."
+_ENCODER = f"{ELECTRA.prefix}encoder."
 
 
 @dataclass(frozen=True)
 class _Variable:
-    """A tensor, and the parts of its full name."""
+    """A tensor, the parts of its full name, and what it is called in its container."""
 
     tensor: Tensor
     parts: tuple[str, ...]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,32 @@ class _Place:
 
     def holds(self, variable: _Variable) -> bool:
         """Whether a variable is of the model."""
-        return len(variable.parts) > self.depth and (
-            self.depth == 0 or variable.parts[self.depth - 1] == self.name
-        )
+        parts = variable.parts
+        return len(parts) > self.depth and (self.depth == 0 or parts[self.depth - 1] == self.name)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A variable of a model: its name within it, and the way to the model in a graph of objects."""
+
+    variable: _Variable
+    name: tuple[str, ...]
+    way: str
+
+
+@dataclass(frozen=True)
+class _Half:
+    """What one model of a container is made of.
+
+    Attributes:
+        weights: by transformers' names.
+        tied: pairs of variables that the container holds twice.
+        strange: names in the container that say nothing.
+    """
+
+    weights: Mapping[str, Weight]
+    tied: tuple[tuple[Weight, Weight], ...]
+    strange: tuple[str, ...]
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -63,44 +94,47 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _recognises(names: Collection[str]) -> bool:
-    return any(list(_parts(name)[-4:]) == _WORD_TABLE for name in names)
+    return any(_parts(name)[-len(_WORD_TABLE) :] == _WORD_TABLE for name in names)
 
 
 def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:
-    found = [_read_file(location, open_source(location)) for location in locations]
-    checkpoint = checkpoint_of(KERAS, path, locations, [part for part, _ in found])
-    return replace(checkpoint, warnings=tuple(warning for _, warnings in found for warning in warnings))
+    parts, warnings = [], []
+    for location in locations:
+        read, told = _read_file(location, open_source(location))
+        parts += read
+        warnings += told
+    return replace(checkpoint_of(KERAS, path, locations, parts), warnings=tuple(warnings))
 
 
-def _read_file(location: Location, source: Source) -> tuple[Part, list[str]]:
-    """The model of a container, and warnings of what is not of it."""
+def _read_file(location: Location, source: Source) -> tuple[list[Part], list[str]]:
+    """The models of a container, and warnings of what is not of them."""
     _require_names(location.path, source.tensors)
-    variables = [_Variable(tensor, _parts(name)) for name, tensor in source.tensors.items()]
-    training = [variable for variable in variables if variable.parts[0] == _OPTIMIZER_GROUP]
-    rest = [variable for variable in variables if variable not in training]
-    places = set(_places(rest))
-    own = [(variable, place) for variable in rest for place in places if place.holds(variable)]
-    around = [variable for variable in rest if not any(place.holds(variable) for place in places)]
-    weights, tied, strange = _weights(own)
-    part = read_part(location, source, weights)
-    left_out = [variable.tensor.name for variable in (*training, *around)]
-    part = replace(
-        part,
-        model=replace(part.model, tied=(*part.model.tied, *tied)),
-        unmapped=(*part.unmapped, *strange),
-        left_out=(*part.left_out, *left_out),
-        notices=(*part.notices, *_training_notices(training)),
+    keys = source.keys if isinstance(source, BundleSource) else {}
+    every = [_Variable(tensor, _parts(name), keys.get(name, name)) for name, tensor in source.tensors.items()]
+    training = [variable for variable in every if _OF_OPTIMIZER.match(variable.key)]
+    rest = [variable for variable in every if variable not in training]
+    places = list(dict.fromkeys(_places(rest)))
+    own = {variable.tensor.name: _own(variable, place) for variable in rest for place in places if place.holds(variable)}
+    around = [variable for variable in rest if variable.tensor.name not in own]
+    counters = [variable for variable in around if not variable.tensor.shape and variable.tensor.dtype.kind != "float"]
+    layers = [variable for variable in around if variable not in counters]
+    parts = [_part(location, source, half) for half in _halves(list(own.values()))]
+    parts[0] = replace(
+        parts[0],
+        step=next((variable.tensor for variable in counters if variable.key == _STEP_KEY), None),
+        left_out=(*parts[0].left_out, *(variable.tensor.name for variable in (*training, *around))),
+        notices=(*parts[0].notices, *_notices(training, counters)),
     )
-    return part, _around(around)
+    return parts, _warnings(layers)
 
 
 def _require_names(path: Path, names: Iterable[str]) -> None:
     if numbered_by_keras(names):
         raise SourceError(
-            f"{path} is of Keras 3, which numbers variables (vars/0) in place of naming them, as keras-hub saves its "
-            "ElectraBackbone; this tool does not read it",
-            "keras-hub's presets are Google's models: convert those (hf://google/electra-small-discriminator). One "
-            "that was trained further has to be copied in Python, variable by variable, into transformers' model.",
+            f"{path} numbers its variables (vars/0) instead of naming them, as Keras saves *.weights.h5, and keras-hub "
+            "its ElectraBackbone; this tool does not read that",
+            "A model of transformers: save it again with save_pretrained, or with save_weights('weights.h5'). "
+            "keras-hub's presets are Google's own models: convert those (hf://google/electra-small-discriminator).",
         )
 
 
@@ -114,23 +148,47 @@ def _places(variables: Iterable[_Variable]) -> Iterator[_Place]:
                 break
 
 
-def _weights(
-    own: Iterable[tuple[_Variable, _Place]],
-) -> tuple[dict[str, Weight], list[tuple[Weight, Weight]], list[str]]:
-    """A model's weights by transformers' names; pairs of those that the file holds twice; names that say nothing."""
+def _own(variable: _Variable, place: _Place) -> _Own:
+    name = variable.parts[place.depth :]
+    way, found, _ = f"/{variable.key}".partition(f"/{name[0]}/")
+    return _Own(variable, name, way if found else "")
+
+
+def _halves(own: Sequence[_Own]) -> list[_Half]:
+    """The models of a container: one, unless ways to several encoders lead through its graph.
+
+    A generator that has no embeddings of its own, as in NVIDIA's checkpoints, has those of the other model.
+    """
+    ways = {one.way: [other for other in own if other.way == one.way] for one in own}
+    halves = {way: _half(variables) for way, variables in ways.items()}
+    whole = {way: half for way, half in halves.items() if any(name.startswith(_ENCODER) for name in half.weights)}
+    if len(whole) < 2:
+        return [_half(own)]
+    stray = [one.variable.tensor.name for one in own if one.way not in whole]
+    given = next((half.weights for half in whole.values() if WORD_EMBEDDINGS in half.weights), {})
+    shared = {name: weight for name, weight in given.items() if name.startswith(_EMBEDDINGS)}
+    found = [replace(half, weights=_with(half.weights, shared)) for half in whole.values()]
+    return [replace(found[0], strange=(*found[0].strange, *stray)), *found[1:]]
+
+
+def _with(weights: Mapping[str, Weight], shared: Mapping[str, Weight]) -> Mapping[str, Weight]:
+    has_own = any(name.startswith(_EMBEDDINGS) for name in weights)
+    return weights if has_own else {**weights, **shared}
+
+
+def _half(own: Iterable[_Own]) -> _Half:
     weights: dict[str, Weight] = {}
-    tied = []
-    strange = []
-    for variable, place in own:
-        found = _parameter(variable.parts[place.depth :])
+    tied, strange = [], []
+    for one in own:
+        found = _parameter(one.name)
         if found is None:
-            strange.append(variable.tensor.name)
+            strange.append(one.variable.tensor.name)
             continue
         name, op = found
-        weight = Weight(variable.tensor, op)
+        weight = Weight(one.variable.tensor, op)
         if weights.setdefault(name, weight) is not weight:
             tied.append((weight, weights[name]))
-    return weights, tied, strange
+    return _Half(weights, tuple(tied), tuple(strange))
 
 
 def _parameter(parts: Sequence[str]) -> tuple[str, Op] | None:
@@ -143,20 +201,30 @@ def _parameter(parts: Sequence[str]) -> tuple[str, Op] | None:
     return ".".join([*named, ending]), op
 
 
-def _training_notices(training: Collection[_Variable]) -> list[str]:
-    if not training:
-        return []
-    return [f"Left out, state of Keras' optimiser: {counted(len(training), 'tensor')}."]
+def _part(location: Location, source: Source, half: _Half) -> Part:
+    part = read_part(location, source, half.weights)
+    model = replace(part.model, tied=(*part.model.tied, *half.tied))
+    return replace(part, model=model, unmapped=(*part.unmapped, *half.strange))
 
 
-def _around(variables: Collection[_Variable]) -> list[str]:
+def _notices(training: Collection[_Variable], counters: Collection[_Variable]) -> list[str]:
+    told = []
+    if training:
+        told.append(f"Left out, state of Keras' optimiser: {counted(len(training), 'tensor')}.")
+    if counters:
+        names = listing(sorted(variable.tensor.name for variable in counters))
+        told.append(f"Left out, counters of the training: {names}.")
+    return told
+
+
+def _warnings(layers: Collection[_Variable]) -> list[str]:
     """What is said of layers that a Keras model has around ELECTRA."""
-    if not variables:
+    if not layers:
         return []
-    layers: Mapping[str, None] = dict.fromkeys("/".join(variable.parts[:-1]) for variable in variables)
+    names: Mapping[str, None] = dict.fromkeys("/".join(variable.parts[:-1]) for variable in layers)
     return [
-        f"Left out, layers of the Keras model around ELECTRA: {listing(layers)}. Without them the model has no "
-        "answers of its own."
+        f"Left out, layers of the Keras model around ELECTRA: {listing(names)}. Without them the model has no answers "
+        "of its own."
     ]
 
 
