@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -18,6 +18,7 @@ from electra_convert.formats import tf_bundle
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
+    CONFIG_FILE,
     KERAS_FILE,
     METAGRAPH,
     OPTIMIZER_FILE,
@@ -51,6 +52,8 @@ _SUFFIXES: dict[str, Container] = {
 }
 # What the index of shards lists, by the ending of the files' names within its own.
 _SHARDED: dict[str, Container] = {".bin": "torch", ".h5": "hdf5"}
+# What transformers' save_pretrained(saved_model=True) calls the folder of numbered SavedModels.
+_SAVED_MODELS = "saved_model"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin, no tf_model.h5"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
@@ -188,7 +191,14 @@ def _from_part(path: Path) -> Location:
 
 def _beside(prefix: Path) -> Path:
     is_saved_model = prefix.name == "variables" and (prefix.parent.parent / SAVED_MODEL_FILE).is_file()
-    return prefix.parent.parent if is_saved_model else prefix.parent
+    return _model_of(prefix.parent.parent) if is_saved_model else prefix.parent
+
+
+def _model_of(saved_model: Path) -> Path:
+    """The folder whose files describe a SavedModel: transformers puts one into saved_model/1 of a model's folder."""
+    above = saved_model.parent.parent
+    is_part = saved_model.parent.name == _SAVED_MODELS and (above / CONFIG_FILE).is_file()
+    return above if is_part and not (saved_model / CONFIG_FILE).is_file() else saved_model
 
 
 def _from_state(state: Path, folder: Path) -> Location:
@@ -206,7 +216,7 @@ def _from_unnamed(path: Path) -> Location:
 
 
 def _in_folder(folder: Path) -> tuple[Location, ...]:
-    found = [*_tensorflow_in(folder), *_transformers_in(folder)]
+    found = _alone_in(folder)
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
     if found and pair:
         raise _several(folder, [*found, *pair])
@@ -216,7 +226,18 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
         return tuple(found)
     if pair:
         return _whole_pair(folder, pair)
+    if saved_models := sorted(folder.glob(f"{_SAVED_MODELS}/*/{SAVED_MODEL_FILE}")):
+        return _in_folder(saved_models[-1].parent)
     raise SourceError(f"{folder} holds no checkpoint: {_WANTED}", _about_folder(folder))
+
+
+def _alone_in(folder: Path) -> list[Location]:
+    """The checkpoints in a folder itself; a Keras file made of a TensorFlow checkpoint is passed over for it."""
+    tensorflow, others = _tensorflow_in(folder), _transformers_in(folder)
+    if len(tensorflow) == 1 and others and all(one.container == "hdf5" for one in others):
+        names = listing(one.path.name for one in others)
+        return [replace(tensorflow[0], notice=f"{names} passed over for {tensorflow[0].path.name}.")]
+    return [*tensorflow, *others]
 
 
 def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
@@ -247,7 +268,7 @@ def _latest_first(paths: Iterable[Path]) -> list[Path]:
 
 def _tensorflow_in(folder: Path) -> list[Location]:
     if (folder / SAVED_MODEL_FILE).is_file():
-        return [Location("tensorflow", folder / "variables" / "variables", folder)]
+        return [Location("tensorflow", folder / "variables" / "variables", _model_of(folder))]
     if (folder / STATE_FILE).is_file():
         return [_from_state(folder / STATE_FILE, folder)]
     return [
@@ -263,7 +284,7 @@ def _transformers_in(folder: Path) -> list[Location]:
         notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
-    others += sorted(path for path in folder.glob("*.h5") if path.is_file())
+    others = others or sorted(path for path in folder.glob("*.h5") if path.is_file())
     return [Location(_SUFFIXES[path.suffix], path, folder) for path in others]
 
 
@@ -342,4 +363,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    return name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or name.endswith((BUNDLE_INDEX, SHARD_INDEX))
+    return name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or name.endswith(
+        (BUNDLE_INDEX, SHARD_INDEX)
+    )

@@ -12,6 +12,8 @@ METAGRAPH = ".meta"
 STATE_FILE = "checkpoint"
 SAVED_MODEL_FILE = "saved_model.pb"
 HPARAMS_FILE = "hparams.json"
+# What a run of NVIDIA's TensorFlow 2 pretraining was told.
+RUN_FILE = "pretrain_config.json"
 
 # transformers': weights in one file, or in shards with an index after whose name they are called.
 SAFETENSORS_FILE = "model.safetensors"

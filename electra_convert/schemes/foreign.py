@@ -39,9 +39,8 @@ _TELLTALES = (
 _KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
 _LARGEST_CONFIG = 1 << 20
 _RESAVE = (
-    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that), "
-    "load the tf_model.h5 in transformers 4.50.3 with from_tf=True (4.51 and later leave the model empty), and save "
-    "it there with save_pretrained."
+    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that): "
+    "this tool reads the tf_model.h5."
 )
 
 

@@ -1,14 +1,14 @@
-"""Keras' scheme: the variables of transformers' TFElectra classes, by the names that Keras gives them in any container.
+"""Keras' scheme: the variables of transformers' TFElectra classes, by the names that Keras gives them anywhere.
 
-A variable is called MODEL/electra/encoder/layer_._0/attention/self/query/kernel:0. The model's name may carry a counter,
-be the user's own or be missing, and in HDF5 the group of a layer stands before it; what follows is always the same
+A variable is called MODEL/electra/encoder/layer_._0/attention/self/query/kernel:0. The model's name may carry a
+counter, be the user's own or be missing, and in HDF5 a layer's group stands before it; what follows is always the same
 (modeling_tf_electra.py in transformers 3.0.2 to 4.57.6, and NVIDIA's modeling.py, which was made from it).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,18 +51,19 @@ class _Variable:
     parts: tuple[str, ...]
     key: str
 
+    @property
+    def is_of_optimizer(self) -> bool:
+        """Whether an optimiser keeps it."""
+        return _OF_OPTIMIZER.match(self.key) is not None
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a model's own names begin within full names, and what stands just before that."""
+    @property
+    def is_counter(self) -> bool:
+        """Whether it is one number that is no weight."""
+        return not self.tensor.shape and self.tensor.dtype.kind != "float"
 
-    depth: int
-    name: str
 
-    def holds(self, variable: _Variable) -> bool:
-        """Whether a variable is of the model."""
-        parts = variable.parts
-        return len(parts) > self.depth and (self.depth == 0 or parts[self.depth - 1] == self.name)
+# Where a model's own names begin within full names, and what stands just before that.
+_Place = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -111,19 +112,20 @@ def _read_file(location: Location, source: Source) -> tuple[list[Part], list[str
     _require_names(location.path, source.tensors)
     keys = source.keys if isinstance(source, BundleSource) else {}
     every = [_Variable(tensor, _parts(name), keys.get(name, name)) for name, tensor in source.tensors.items()]
-    training = [variable for variable in every if _OF_OPTIMIZER.match(variable.key)]
-    rest = [variable for variable in every if variable not in training]
-    places = list(dict.fromkeys(_places(rest)))
-    own = {variable.tensor.name: _own(variable, place) for variable in rest for place in places if place.holds(variable)}
+    training = [variable for variable in every if variable.is_of_optimizer]
+    rest = [variable for variable in every if not variable.is_of_optimizer]
+    places = set(_places(rest))
+    own = {one.tensor.name: _own(one, depth) for one in rest for depth in _depths(one, places)}
     around = [variable for variable in rest if variable.tensor.name not in own]
-    counters = [variable for variable in around if not variable.tensor.shape and variable.tensor.dtype.kind != "float"]
-    layers = [variable for variable in around if variable not in counters]
+    counters = [variable for variable in around if variable.is_counter]
+    layers = [variable for variable in around if not variable.is_counter]
     parts = [_part(location, source, half) for half in _halves(list(own.values()))]
+    step = next((variable.tensor for variable in counters if variable.key == _STEP_KEY), None)
     parts[0] = replace(
         parts[0],
-        step=next((variable.tensor for variable in counters if variable.key == _STEP_KEY), None),
+        step=step,
         left_out=(*parts[0].left_out, *(variable.tensor.name for variable in (*training, *around))),
-        notices=(*parts[0].notices, *_notices(training, counters)),
+        notices=(*parts[0].notices, *_notices(training, [one for one in counters if one.tensor is not step])),
     )
     return parts, _warnings(layers)
 
@@ -131,8 +133,8 @@ def _read_file(location: Location, source: Source) -> tuple[list[Part], list[str
 def _require_names(path: Path, names: Iterable[str]) -> None:
     if numbered_by_keras(names):
         raise SourceError(
-            f"{path} numbers its variables (vars/0) instead of naming them, as Keras saves *.weights.h5, and keras-hub "
-            "its ElectraBackbone; this tool does not read that",
+            f"{path} numbers its variables (vars/0) instead of naming them, as Keras saves *.weights.h5 and "
+            "keras-hub its ElectraBackbone; this tool does not read that",
             "A model of transformers: save it again with save_pretrained, or with save_weights('weights.h5'). "
             "keras-hub's presets are Google's own models: convert those (hf://google/electra-small-discriminator).",
         )
@@ -144,12 +146,18 @@ def _places(variables: Iterable[_Variable]) -> Iterator[_Place]:
         parts = variable.parts
         for depth in reversed(range(len(parts) - 1)):
             if parts[depth] == _SCOPE and parts[depth + 1] in _PARTS_OF_ENCODER:
-                yield _Place(depth, parts[depth - 1] if depth else "")
+                yield depth, parts[depth - 1] if depth else ""
                 break
 
 
-def _own(variable: _Variable, place: _Place) -> _Own:
-    name = variable.parts[place.depth :]
+def _depths(variable: _Variable, places: Set[_Place]) -> list[int]:
+    """Where a variable's name within its model begins; nothing where it is of none."""
+    before = ("", *variable.parts[:-1])
+    return [depth for depth, name in enumerate(before) if (depth, name) in places][:1]
+
+
+def _own(variable: _Variable, depth: int) -> _Own:
+    name = variable.parts[depth:]
     way, found, _ = f"/{variable.key}".partition(f"/{name[0]}/")
     return _Own(variable, name, way if found else "")
 
@@ -159,7 +167,9 @@ def _halves(own: Sequence[_Own]) -> list[_Half]:
 
     A generator that has no embeddings of its own, as in NVIDIA's checkpoints, has those of the other model.
     """
-    ways = {one.way: [other for other in own if other.way == one.way] for one in own}
+    ways: dict[str, list[_Own]] = {}
+    for one in own:
+        ways.setdefault(one.way, []).append(one)
     halves = {way: _half(variables) for way, variables in ways.items()}
     whole = {way: half for way, half in halves.items() if any(name.startswith(_ENCODER) for name in half.weights)}
     if len(whole) < 2:
@@ -223,8 +233,8 @@ def _warnings(layers: Collection[_Variable]) -> list[str]:
         return []
     names: Mapping[str, None] = dict.fromkeys("/".join(variable.parts[:-1]) for variable in layers)
     return [
-        f"Left out, layers of the Keras model around ELECTRA: {listing(names)}. Without them the model has no answers "
-        "of its own."
+        f"Left out, layers of the Keras model around ELECTRA: {listing(names)}. Without them the model has no "
+        "answers of its own."
     ]
 
 

@@ -1,5 +1,5 @@
-"""How HDF5 encodes what is said of a file, a group and a dataset; whatever breaks the rules, or goes beyond what Keras
-writes, raises an error of the encoding here, and the reader says where.
+"""How HDF5 encodes what is said of a file, a group and a dataset; whatever breaks the rules, or goes beyond what
+Keras writes, raises an error of the encoding here, and the reader says where.
 
 Source: the HDF5 File Format Specification, version 3.0: superblock versions 0 and 1, B-trees of version 1, object
 headers of version 1. h5py asks the library for these by default (libver="earliest"), whatever its version.
@@ -26,7 +26,7 @@ _INTEGER, _FLOAT = 0, 1
 _SOFT_LINK = 2
 _MOST_DIMENSIONS = 32
 # Of IEEE's formats, and bfloat16: precision, exponent's place and width, mantissa's place and width, bias.
-_FLOATS = {
+_FLOATS: dict[tuple[int, ...], str] = {
     (16, 10, 5, 0, 10, 15): "float16",
     (16, 7, 8, 0, 7, 127): "bfloat16",
     (32, 23, 8, 0, 23, 127): "float32",
@@ -196,7 +196,7 @@ def decode_tree_node(fields: Fields, width: int) -> tuple[int, list[int]]:
 
 
 def decode_symbols(fields: Fields, width: int) -> list[tuple[int, int]]:
-    """Decode what follows the signature of a symbol table node: of each link the place of its name, and an address."""
+    """Decode what follows the signature of a symbol table node: of each link its name's place, and an address."""
     if fields.number(1) != 1:
         raise MalformedError("a symbol table node of an unknown version")
     fields.take(1)

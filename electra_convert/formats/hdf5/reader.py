@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import NoReturn
@@ -157,7 +158,7 @@ class _Walk:
     def require_apart(self) -> None:
         """Refuse datasets that lie in the same bytes."""
         taken = sorted(self._taken)
-        for (_, end, name), (start, _, other) in zip(taken, taken[1:], strict=False):
+        for (_, end, name), (start, _, other) in pairwise(taken):
             if start < end:
                 raise MalformedError(f"{name} and {other} lie in the same bytes")
 
@@ -280,7 +281,7 @@ def _name(names: bytes, start: int) -> str:
     except UnicodeDecodeError as error:
         raise MalformedError(f"the name {names[start:end][:40]!r} is not UTF-8") from error
     if "/" in name or not name.isprintable():
-        raise MalformedError(f"{ascii(name[:40])} cannot be a name")
+        raise MalformedError(f"{name[:40]!a} cannot be a name")
     return name
 
 
