@@ -1,7 +1,7 @@
 """Keras' scheme: the variables of transformers' TFElectra classes, by the names that Keras gives them anywhere.
 
 A variable is called MODEL/electra/encoder/layer_._0/attention/self/query/kernel:0. The model's name may carry a
-counter, be the user's own or be missing, and in HDF5 a layer's group stands before it; what follows is always the same
+counter, be the user's own or be missing, and in HDF5 a layer's group stands before it; what follows is the same
 (modeling_tf_electra.py in transformers 3.0.2 to 4.57.6, and NVIDIA's modeling.py, which was made from it).
 """
 
@@ -36,8 +36,9 @@ _ENDINGS = {
     "weight": ("weight", Op.KEEP),
     "embeddings": ("weight", Op.KEEP),
 }
-# What a training keeps: in HDF5 a group of it, in a graph of objects what hangs on variables and on an optimiser.
-_OF_OPTIMIZER = re.compile(r"optimizer_weights/|(.*/)?(\.OPTIMIZER_SLOT|optimizer|opt|_variables)/")
+# Where an optimiser keeps its state: in HDF5, and in a graph of objects.
+_OPTIMIZER_GROUP = "optimizer_weights"
+_OF_OPTIMIZER = re.compile(r"(.*/)?(\.OPTIMIZER_SLOT|optimizer|opt|_variables)/")
 _STEP_KEY = "step/.ATTRIBUTES/VARIABLE_VALUE"
 _EMBEDDINGS = f"{ELECTRA.prefix}embeddings."
 _ENCODER = f"{ELECTRA.prefix}encoder."
@@ -45,7 +46,7 @@ _ENCODER = f"{ELECTRA.prefix}encoder."
 
 @dataclass(frozen=True)
 class _Variable:
-    """A tensor, the parts of its full name, and what it is called in its container."""
+    """A tensor, the parts of its full name, and the way to it in a graph of objects."""
 
     tensor: Tensor
     parts: tuple[str, ...]
@@ -54,7 +55,7 @@ class _Variable:
     @property
     def is_of_optimizer(self) -> bool:
         """Whether an optimiser keeps it."""
-        return _OF_OPTIMIZER.match(self.key) is not None
+        return self.parts[0] == _OPTIMIZER_GROUP or _OF_OPTIMIZER.match(self.key) is not None
 
     @property
     def is_counter(self) -> bool:
@@ -111,7 +112,7 @@ def _read_file(location: Location, source: Source) -> tuple[list[Part], list[str
     """The models of a container, and warnings of what is not of them."""
     _require_names(location.path, source.tensors)
     keys = source.keys if isinstance(source, BundleSource) else {}
-    every = [_Variable(tensor, _parts(name), keys.get(name, name)) for name, tensor in source.tensors.items()]
+    every = [_Variable(tensor, _parts(name), keys.get(name, "")) for name, tensor in source.tensors.items()]
     training = [variable for variable in every if variable.is_of_optimizer]
     rest = [variable for variable in every if not variable.is_of_optimizer]
     places = set(_places(rest))

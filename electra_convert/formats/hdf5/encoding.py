@@ -18,8 +18,9 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUPERBLOCK_BYTES = 100
 _ALIGNMENT = 8
 
-DATASPACE, DATATYPE, LAYOUT, EXTERNAL_FILES, FILTERS, CONTINUATION, SYMBOL_TABLE = 1, 3, 8, 7, 11, 16, 17
-_LINK_INFO, _LINK = 2, 6
+DATASPACE, DATATYPE, LAYOUT, EXTERNAL_FILES, FILTERS, CONTINUATION = 1, 3, 8, 7, 11, 16
+# A group has the first, or, for a name that is not ASCII, the others.
+SYMBOL_TABLE, LINK_INFO, LINK = 17, 2, 6
 _SHARED = 2  # a flag of a message: its content lies elsewhere
 _COMPACT, _CONTIGUOUS = 0, 1
 _INTEGER, _FLOAT = 0, 1
@@ -119,8 +120,6 @@ def messages(content: bytes) -> Iterator[tuple[int, Fields]]:
         content = fields.take(length)
         if flags & _SHARED and kind in (DATASPACE, DATATYPE, LAYOUT, FILTERS):
             raise UnsupportedError("a part of its description is shared with others")
-        if kind in (_LINK_INFO, _LINK):
-            raise UnsupportedError("its group is of the newer form")
         yield kind, Fields(content)
 
 
@@ -208,3 +207,23 @@ def decode_symbols(fields: Fields, width: int) -> list[tuple[int, int]]:
             raise UnsupportedError("it has a link that is a path")
         found.append((name, address))
     return found
+
+
+def require_links_here(fields: Fields, width: int) -> None:
+    """Refuse a group whose links lie in a heap of their own, as more than eight do where one is not ASCII."""
+    _, flags = fields.number(1), fields.number(1)
+    fields.take(8 * (flags & 1))
+    if fields.number(width) != (1 << (8 * width)) - 1:
+        raise UnsupportedError("it is a group of the newer form")
+
+
+def decode_link(fields: Fields, width: int) -> tuple[bytes, int]:
+    """Decode a link message: a name, and the address of an object."""
+    version, flags = fields.number(1), fields.number(1)
+    if version != 1:
+        raise MalformedError(f"a link of version {version}")
+    if flags & 8 and fields.number(1):
+        raise UnsupportedError("it has a link that is a path")
+    fields.take((8 if flags & 4 else 0) + (1 if flags & 16 else 0))
+    name = fields.take(fields.number(1 << (flags & 3)))
+    return name, fields.number(width)

@@ -3,7 +3,7 @@ everything bounded before it is believed, and nothing read but what one process 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,8 @@ from electra_convert.formats.hdf5.encoding import (
     EXTERNAL_FILES,
     FILTERS,
     LAYOUT,
+    LINK,
+    LINK_INFO,
     OPAQUE,
     SIGNATURE,
     SUPERBLOCK_BYTES,
@@ -31,12 +33,14 @@ from electra_convert.formats.hdf5.encoding import (
     Superblock,
     UnsupportedError,
     decode_dtype,
+    decode_link,
     decode_place,
     decode_shape,
     decode_superblock,
     decode_symbols,
     decode_tree_node,
     messages,
+    require_links_here,
 )
 from electra_convert.formats.names import SHARD_INDEX
 from electra_convert.formats.shards import open_sharded, without_model_name
@@ -149,11 +153,11 @@ class _Walk:
         while waiting:
             name, address = waiting.pop()
             with _naming(self._file.path, name and f"in {name}"):
-                table, description = self._object(address)
-                if table is None:
-                    yield self._dataset(name, description)
+                found = self._messages(address)
+                if found.keys() & {SYMBOL_TABLE, LINK_INFO}:
+                    waiting += reversed([self._named(name, *link) for link in self._links(found)])
                 else:
-                    waiting += reversed([self._named(name, *link) for link in self._links(*table)])
+                    yield self._dataset(name, {kind: fields[0] for kind, fields in found.items()})
 
     def require_apart(self) -> None:
         """Refuse datasets that lie in the same bytes."""
@@ -183,8 +187,8 @@ class _Walk:
             raise MalformedError("what it says of its groups and datasets is longer than of any model")
         return self._file.read(length, address)
 
-    def _object(self, address: int) -> tuple[tuple[int, int] | None, dict[int, Fields]]:
-        """An object header: of a group where its symbol table lies, of a dataset what describes it."""
+    def _messages(self, address: int) -> dict[int, list[Fields]]:
+        """The messages of an object header, by type."""
         if address in self._met:
             raise MalformedError(f"the object at {address} is linked to more than once")
         self._met.add(address)
@@ -194,18 +198,28 @@ class _Walk:
             raise UnsupportedError(f"an object of it has a header of another version ({version})")
         start.take(7)
         blocks = [(address + 16, start.number(4))]
-        found: dict[int, Fields] = {}
+        found: dict[int, list[Fields]] = {}
         for place, length in blocks:
             for kind, fields in messages(self._block(place, length)):
                 if kind == CONTINUATION:
                     blocks.append((fields.number(width), fields.number(width)))
                 else:
-                    found.setdefault(kind, fields)
-        table = found.get(SYMBOL_TABLE)
-        return (None if table is None else (table.number(width), table.number(width))), found
+                    found.setdefault(kind, []).append(fields)
+        return found
 
-    def _links(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
+    def _links(self, found: Mapping[int, Sequence[Fields]]) -> Iterator[tuple[str, int]]:
         """The links of a group: names, and the addresses of objects."""
+        width = self._superblock.width
+        for fields in found.get(LINK_INFO, ()):
+            require_links_here(fields, width)
+        for fields in found.get(LINK, ()):
+            name, address = decode_link(fields, width)
+            yield _decoded(name), address
+        for fields in found.get(SYMBOL_TABLE, ()):
+            yield from self._in_table(fields.number(width), fields.number(width))
+
+    def _in_table(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
+        """The links of a group that has a tree of them, and a heap of their names."""
         width = self._superblock.width
         fields = Fields(self._block(heap, 8 + 3 * width))
         fields.expect(b"HEAP")
@@ -276,11 +290,15 @@ def _name(names: bytes, start: int) -> str:
     end = names.find(b"\0", start, start + _LONGEST_NAME)
     if end <= start:
         raise MalformedError(f"no name ends near byte {start} of the names of a group")
+    return _decoded(names[start:end])
+
+
+def _decoded(stored: bytes) -> str:
     try:
-        name = names[start:end].decode()
+        name = stored.decode()
     except UnicodeDecodeError as error:
-        raise MalformedError(f"the name {names[start:end][:40]!r} is not UTF-8") from error
-    if "/" in name or not name.isprintable():
+        raise MalformedError(f"the name {stored[:40]!r} is not UTF-8") from error
+    if not name or "/" in name or not name.isprintable():
         raise MalformedError(f"{name[:40]!a} cannot be a name")
     return name
 
