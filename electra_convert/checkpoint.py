@@ -116,9 +116,9 @@ def _refuse_any_architecture(folder: Path) -> None:
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:
-    """The first scheme that recognises the names; where none does, the container's own, which says what they are."""
+    """The first scheme that recognises the names; where none does, the most general, which says what they are."""
     possible = [scheme for scheme in SCHEMES if location.container in scheme.containers]
-    return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[0])
+    return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[-1])
 
 
 def _generator_locations(locations: tuple[Location, ...], generator: Path) -> tuple[Location, ...]:

@@ -16,7 +16,7 @@ from electra_convert.errors import SourceError, counted, listing
 from electra_convert.formats.locate import Location
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.foreign import numbered_by_keras
+from electra_convert.schemes.foreign import numbered_by_keras, resemblance
 from electra_convert.schemes.mapping import WORD_EMBEDDINGS
 from electra_convert.schemes.models import Checkpoint, OpenSource, Scheme
 from electra_convert.schemes.transformers import Part, checkpoint_of, read_part
@@ -116,6 +116,11 @@ def _read_file(location: Location, source: Source) -> tuple[list[Part], list[str
     training = [variable for variable in every if variable.is_of_optimizer]
     rest = [variable for variable in every if not variable.is_of_optimizer]
     places = set(_places(rest))
+    if not places:
+        raise SourceError(
+            f"{location.path} is not an ELECTRA model: none of the variables of transformers' TFElectra classes "
+            f"(electra/...) is there; it looks like {resemblance(source.tensors)}"
+        )
     own = {one.tensor.name: _own(one, depth) for one in rest for depth in _depths(one, places)}
     around = [variable for variable in rest if variable.tensor.name not in own]
     counters = [variable for variable in around if variable.is_counter]

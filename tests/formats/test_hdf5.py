@@ -225,7 +225,7 @@ def small(written) -> Path:
 @pytest.mark.parametrize("kept", [0, 1, 8, 50, 99, 500, -8, -1])
 def test_a_file_that_is_cut_short_is_refused(small, kept):
     small.write_bytes(small.read_bytes()[:kept])
-    with pytest.raises(CorruptFileError, match="cut short|not an HDF5 file|is damaged"):
+    with pytest.raises(CorruptFileError, match=r"cut short|not an HDF5 file|is damaged"):
         values_of(small)
 
 
@@ -298,11 +298,13 @@ def test_damaged_files_end_in_one_line_of_error_and_little_memory(tmp_path, coun
     refused = 0
     for _ in range(count):
         path.write_bytes(mutated(chance.choice(seeds), chance))
+        said = ""
         try:
             values_of(path)
         except ElectraConvertError as error:
-            refused += 1
-            assert len(error.message) < 700
-            assert error.message.isprintable()
+            said = error.message
+        refused += bool(said)
+        assert len(said) < 700
+        assert not said or said.isprintable()
     assert refused > count / 3
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
