@@ -20,8 +20,9 @@ from electra_convert.schemes.foreign import numbered_by_keras, resemblance
 from electra_convert.schemes.mapping import WORD_EMBEDDINGS
 from electra_convert.schemes.models import Checkpoint, OpenSource, Scheme
 from electra_convert.schemes.transformers import Part, checkpoint_of, read_part
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import Source, Tensor
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.weight import Weight
 
 _SCOPE = "electra"
 _PARTS_OF_ENCODER = frozenset({"embeddings", "embeddings_project", "encoder"})
