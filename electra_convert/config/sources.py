@@ -179,7 +179,7 @@ def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
 def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
     if not checkpoint.scheme.described:
         return {}
-    paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
+    paths = {role: model.config_path for role, model in checkpoint.models.items()}
     return {role: read_config(path) for role, path in paths.items() if path.is_file()}
 
 

@@ -110,11 +110,12 @@ def role_of_config(config: Mapping[str, Any]) -> Role:
 
 
 def encode_config(
-    architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None
+    architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None, tied: bool = True
 ) -> bytes:
     """Write a config.json in UTF-8 as transformers' save_pretrained lays it out, keys sorted.
 
-    What the one that the model had before says beyond the values is kept.
+    What the one that the model had before says beyond the values is kept. A model that is not tied has an output
+    table of its own.
 
     Raises:
         ConfigError: the config.json before holds what JSON cannot, such as NaN.
@@ -124,7 +125,7 @@ def encode_config(
         "architectures": [architecture],
         "model_type": ELECTRA.model_type,
         "dtype": dtype,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": tied,
     }
     try:
         text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)

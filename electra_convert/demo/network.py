@@ -225,8 +225,9 @@ class Network:
         scope = "generator_predictions"
         wide = self._activate_head(self._dense(f"{scope}.dense", hidden))
         words = self._weights["electra.embeddings.word_embeddings.weight"]
+        table = self._weights.get("generator_lm_head.weight", words)
         bias = self._weights["generator_lm_head.bias"]
-        return self._linear(self._norm(f"{scope}.LayerNorm", wide), words, bias)
+        return self._linear(self._norm(f"{scope}.LayerNorm", wide), table, bias)
 
     def _classify(self, hidden: Values) -> Values:
         """ElectraClassificationHead of transformers, whose activation is gelu whatever the others are."""

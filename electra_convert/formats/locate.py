@@ -39,6 +39,8 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
 )
 _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
+# What trainers save beside the weights of a model under the endings of torch's files.
+_OF_TRAINING = re.compile(r"(optimi[sz]er|opt|scheduler|scaler|rng_state|random_states|training_args)\b.*|rng_state.*")
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
@@ -193,6 +195,8 @@ def _from_unnamed(path: Path) -> Location:
 def _in_folder(folder: Path) -> tuple[Location, ...]:
     found = [*_tensorflow_in(folder), *_transformers_in(folder)]
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
+    if not found and not pair:
+        found = [Location("torch", path, folder) for path in sorted(folder.iterdir()) if _is_pickle(path.name)]
     if found and pair:
         raise _several(folder, [*found, *pair])
     if len(found) > 1:
@@ -225,9 +229,9 @@ def _several(folder: Path, found: list[Location]) -> SourceError:
 
 
 def _latest_first(paths: Iterable[Path]) -> list[Path]:
-    """TensorFlow checkpoints by the step in their names, the highest first; all others as they come."""
-    steps = {path: re.search(r"-(\d{1,18})$", path.name) for path in paths}
-    return sorted(steps, key=lambda path: -int(found[1]) if (found := steps[path]) else 1)
+    """Those with a step, or a part of a run, at the end of their names, the highest first; others as they come."""
+    steps = {path: re.search(r"-(\d{1,18})$|_(\d{1,3}(?:\.\d{1,6})?)%\.pth$", path.name) for path in paths}
+    return sorted(steps, key=lambda path: -float(found[1] or found[2]) if (found := steps[path]) else 1)
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
@@ -249,6 +253,11 @@ def _transformers_in(folder: Path) -> list[Location]:
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
     return [Location("safetensors", path, folder) for path in others]
+
+
+def _is_pickle(name: str) -> bool:
+    """Whether a file may hold a model that a program of one's own saved with torch.save."""
+    return name.endswith((".pt", ".pth")) and not _OF_TRAINING.fullmatch(name)
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
@@ -326,4 +335,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    return name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or name.endswith((BUNDLE_INDEX, SHARD_INDEX))
+    if name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or _is_pickle(name):
+        return True
+    return name.endswith((BUNDLE_INDEX, SHARD_INDEX))

@@ -48,6 +48,7 @@ class SafetensorsSource(Closing):
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     file: ReadFile
+    notices: tuple[str, ...] = ()
     format: str = "safetensors"
 
     def close(self) -> None:

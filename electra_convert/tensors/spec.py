@@ -142,6 +142,10 @@ class Source(Protocol):
     def tensors(self) -> Mapping[str, Tensor]:
         """Every tensor, by name, in the container's order."""
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What in the container was passed over, and is no tensor."""
+
     def close(self) -> None:
         """Release the files."""
 

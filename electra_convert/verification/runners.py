@@ -214,7 +214,8 @@ class TransformersRunner:
             if config.is_file():
                 (folder / config.name).symlink_to(config.absolute())
             else:
-                config_json = encode_config(self.model.head.architecture(), self.values, "float32")
+                named = self.model.head.architecture()
+                config_json = encode_config(named, self.values, "float32", tied=self.model.is_tied)
                 (folder / config.name).write_bytes(config_json)
             try:
                 yield folder
@@ -233,7 +234,8 @@ class InMemoryRunner(TransformersRunner):
     base: Mapping[str, Any]
 
     def _load(self, precision: Precision) -> Any:  # noqa: ANN401 - a torch.nn.Module
-        config = encode_config(self.model.head.architecture(), self.values, precision, self.base)
+        named = self.model.head.architecture()
+        config = encode_config(named, self.values, precision, self.base, self.model.is_tied)
         weights = {file_name(self.model, name): weight for name, weight in self.model.mapped.items()}
         tensors = {name: make_tensor(weight.read(), weight.tensor.dtype) for name, weight in weights.items()}
         return load_tensors(str(self.path), json.loads(config), tensors)
