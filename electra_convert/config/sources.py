@@ -100,7 +100,8 @@ def gather(
         if checkpoint.scheme.described:
             # Such a model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]
-            found += [model_evidence(bases[role])] if role in bases else []
+            origin = model.config_path.relative_to(model.folder).as_posix()
+            found += [model_evidence(bases[role], origin)] if role in bases else []
         else:
             found += _beside(checkpoint, model, layout, attempt)
             said = {key for source in found for key in source.values} | chosen.get(role, _NOTHING).values.keys()

@@ -89,9 +89,9 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
         raise ConfigError(f"{path}: {key} is {json.dumps(value)}, expected {expected}")
 
 
-def model_evidence(config: Mapping[str, Any]) -> Evidence:
+def model_evidence(config: Mapping[str, Any], origin: str = CONFIG_FILE) -> Evidence:
     """What the config.json of a transformers model says of it, its class's defaults included but not stated."""
-    evidence = config_evidence(config, CONFIG_FILE, Rank.BESIDE)
+    evidence = config_evidence(config, origin, Rank.BESIDE)
     return replace(evidence, values={**_MODEL_DEFAULTS, **evidence.values})
 
 

@@ -40,7 +40,7 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
 )
 _SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
 # What trainers save beside the weights of a model under the endings of torch's files.
-_OF_TRAINING = re.compile(r"(optimi[sz]er|opt|scheduler|scaler|rng_state|random_states|training_args)\b.*|rng_state.*")
+_OF_TRAINING = re.compile(r"(optimi[sz]er|opt|scheduler|scaler|training_args)\b.*|(rng_state|random_states).*")
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."

@@ -38,7 +38,7 @@ class _Inert:
 
 @contextmanager
 def inert_classes(torch: ModuleType) -> Iterator[None]:
-    """Have torch.load, which runs no code of a file, pass over objects of harmless classes rather than refuse them."""
+    """Have torch.load, which runs no code of a file, pass over objects of harmless classes, not refuse them."""
     with torch.serialization.safe_globals([(_Inert, name) for name in _INERT]):
         yield
 
@@ -69,7 +69,9 @@ def find_state(torch: ModuleType, path: Path, loaded: object) -> State:
     return State(tensors, (f"{notice}; left out: {listing(left)}." if left else f"{notice}.",))
 
 
-def _within(torch: ModuleType, loaded: Mapping[object, object], depth: int) -> tuple[dict[str, TorchTensor], list[str]]:
+def _within(
+    torch: ModuleType, loaded: Mapping[object, object], depth: int
+) -> tuple[dict[str, TorchTensor], list[str]]:
     """The tensors of the state dicts in a dict, and under which keys they lie."""
     inner = {key: value for key, value in loaded.items() if isinstance(value, dict) and is_name(key)}
     named = next((key for key in _WEIGHTS_KEYS if key in inner), None)

@@ -18,7 +18,6 @@ from electra_convert.formats.safetensors_file import SafetensorsSource
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import stated_beside
 from electra_convert.schemes.heads import SEQUENCE_CLASSIFICATION
-from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import Checkpoint, Model, OpenSource, Scheme
 from electra_convert.schemes.transformers import Part, checkpoint_of, read_part
 from electra_convert.tensors.spec import Source, Tensor
@@ -26,9 +25,10 @@ from electra_convert.tensors.weight import Weight
 
 # simpletransformers has generator_model and discriminator_model, all others the plain words.
 _HALF = re.compile(r"(?P<outer>(?:[\w-]+\.)*?)(?P<half>generator|discriminator)(?:_model)?\.(?P<rest>.+)")
-# What torch's own wrappers put around a module, trainers, lucidrains' adapter of logits, his extractor of hidden states
-# (the first of two modules in a row), and richarddwang's predictor of sentences.
+# What torch's own wrappers put around a module, trainers, lucidrains' adapter of logits and his extractor of hidden
+# states (the first of two modules in a row), and richarddwang's predictor of sentences.
 _EXTRACTOR, _SENTENCES = "0.net.", "base_model."
+_SENTENCE_HEAD = frozenset(("classifier.weight", "classifier.bias"))
 _TORCHS = ("module.", "_orig_mod.")
 _AROUND = (*_TORCHS, "model.", "net.", "network.", "adaptee.", _EXTRACTOR, _SENTENCES)
 _ENCODER = re.compile(
@@ -122,7 +122,7 @@ def _unwrapped(weights: Mapping[str, Weight]) -> _Half:
     others = {name: weight for name, weight in weights.items() if not name.startswith(before)}
     outer = before.removesuffix(_SENTENCES)
     head = {name.removeprefix(outer): weight for name, weight in others.items()}
-    if before.endswith(_SENTENCES) and head.keys() == set(_SENTENCE_HEAD):
+    if before.endswith(_SENTENCES) and head.keys() == _SENTENCE_HEAD:
         return _Half(before, _with_sentence_head(inner, head), {})
     return _Half(before, inner, others)
 
@@ -136,11 +136,15 @@ def _with_sentence_head(encoder: Mapping[str, Weight], head: Mapping[str, Weight
 
 def _completed(halves: Sequence[_Half]) -> list[_Half]:
     """Both halves with the embeddings that they share, where the file holds those of one alone."""
-    shared = {
-        name: weight for half in reversed(halves) for name, weight in half.weights.items() if name.startswith(_EMBEDDINGS)
-    }
-    wrapped = [half for half in halves if any(name.startswith(ELECTRA.prefix) for name in half.weights)]
-    return [replace(half, weights={**shared, **half.weights}) if half in wrapped else half for half in halves]
+    shared: dict[str, Weight] = {}
+    for half in reversed(halves):
+        shared |= {name: weight for name, weight in half.weights.items() if name.startswith(_EMBEDDINGS)}
+    return [
+        replace(half, weights={**shared, **half.weights})
+        if any(name.startswith(ELECTRA.prefix) for name in half.weights)
+        else half
+        for half in halves
+    ]
 
 
 def _part(location: Location, source: Source, half: _Half) -> Part:

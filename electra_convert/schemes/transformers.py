@@ -274,12 +274,13 @@ def read_part(location: Location, source: Source, weights: Mapping[str, Weight],
         state = _recognise(location.path, weights)
         sizes = _sizes(location.path, state, weights)
     model = _model(location, state, sizes, weights, _ties(location) if ties is None else ties)
+    left_out = tuple(weights[name].tensor.name for name in state.buffers)
     return Part(
         model=model,
         sources=(source,),
         unmapped=tuple(weights[name].tensor.name for name in state.unexpected),
-        left_out=tuple(weights[name].tensor.name for name in state.buffers),
-        notices=(*source.notices, *_notices(location, state), *_untied(model)),
+        left_out=left_out,
+        notices=(*source.notices, *_notices(location, left_out), *_untied(model)),
     )
 
 
@@ -385,7 +386,7 @@ def recorded_task(record: Mapping[str, Any] | None) -> str:
 
 
 def _ties(location: Location) -> bool | None:
-    """Whether transformers ties a generator's output table, by the config.json beside it; None where there is none."""
+    """Whether transformers ties a generator's output table, by its config.json; None where there is none."""
     if not (location.folder / CONFIG_FILE).is_file():
         return None
     return stated_beside(location.folder, "tie_word_embeddings") is not False
@@ -439,12 +440,12 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
     return record
 
 
-def _notices(location: Location, state: StateDict) -> list[str]:
+def _notices(location: Location, buffers: Sequence[str]) -> list[str]:
     notices = [location.notice] if location.notice else []
     if (location.folder / ADAPTER_FILE).is_file():
         notices.append(f"Left out, an adapter that is not merged into the weights: {ADAPTER_FILE}.")
-    if state.buffers:
-        notices.append(f"Left out, buffers that hold no weights: {listing(state.buffers)}.")
+    if buffers:
+        notices.append(f"Left out, buffers that hold no weights: {listing(buffers)}.")
     return notices
 
 

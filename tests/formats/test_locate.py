@@ -143,6 +143,17 @@ def test_the_container_goes_by_the_name(tmp_path, name, container):
     assert (location.container, location.path.name) == (container, name)
 
 
+@pytest.mark.parametrize("name", ["electra.pt", "vanilla_11081_100.0%.pth"])
+def test_a_folder_with_one_file_of_torch_is_that_file(tmp_path, name):
+    folder = touch(tmp_path, name, "optimizer.pt", "random_states_0.pth", "notes.txt")
+    assert [location.path.name for location in locate(folder)] == [name]
+
+
+def test_a_file_of_torch_is_passed_over_where_there_is_anything_else(tmp_path):
+    folder = touch(tmp_path, "electra.pt", "weights.safetensors")
+    assert [location.path.name for location in locate(folder)] == ["weights.safetensors"]
+
+
 def test_an_unfinished_save_is_no_checkpoint(tmp_path):
     folder = touch(tmp_path, "m.tempstate123.index", "m_temp_1/part-00000-of-00001.index")
     with pytest.raises(SourceError, match="holds no checkpoint") as error:
@@ -184,6 +195,13 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
         (["model/discriminator/model.safetensors"], "holds no checkpoint", r"give one of these: \S*/model\."),
         (["a/model.safetensors", "b/pytorch_model.bin"], "holds no checkpoint", r"give one of these: \S*/a, \S*/b\."),
         ([".cache/model.safetensors"], "holds no checkpoint", "It holds .cache."),
+        (["optimizer.pt", "rng_state_0.pth", "scheduler.pt"], "holds no checkpoint", "It holds optimizer.pt"),
+        (["checkpoints/pretrain/a.pth"], "holds no checkpoint", r"give one of these: \S*/checkpoints/pretrain\."),
+        (
+            ["v_7_12.5%.pth", "v_7_100.0%.pth", "v_7_50.0%.pth"],
+            r"v_7_100\.0%\.pth, v_7_50\.0%\.pth",
+            r"v_7_100\.0%\.pth",
+        ),
     ],
 )
 def test_a_folder_that_means_nothing_or_too_much_says_what_it_holds(tmp_path, names, message, hint):
