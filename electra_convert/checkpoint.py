@@ -11,6 +11,7 @@ from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.flax import FLAX
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.models import Checkpoint, Model, Scheme
@@ -21,7 +22,7 @@ from electra_convert.tensors.spec import Source
 __all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint", "open_path"]
 
 # Those that names are held against, in this order.
-SCHEMES: tuple[Scheme, ...] = (GOOGLE, TRAINING_PROGRAMS, TRANSFORMERS)
+SCHEMES: tuple[Scheme, ...] = (GOOGLE, FLAX, TRAINING_PROGRAMS, TRANSFORMERS)
 
 
 @contextmanager

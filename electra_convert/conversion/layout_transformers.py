@@ -133,7 +133,7 @@ def _head_notices(model: Model, options: Options) -> list[str]:
 
 def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
     activation = findings.configs[role].values["hidden_act"]
-    if not checkpoint.scheme.described and role == "generator" and activation.value != "gelu":
+    if not checkpoint.scheme.gelu_in_generators and role == "generator" and activation.value != "gelu":
         raise ConfigError(
             f"the generator's hidden_act is {activation.value} ({activation.origin}); transformers computes the "
             "generator's head with gelu whatever the configuration says",

@@ -18,6 +18,7 @@ from electra_convert.formats import tf_bundle
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
+    FLAX_FILE,
     METAGRAPH,
     OPTIMIZER_FILE,
     SAFETENSORS_FILE,
@@ -28,7 +29,7 @@ from electra_convert.formats.names import (
 )
 from electra_convert.tensors.spec import Source
 
-Container = Literal["tensorflow", "safetensors", "torch"]
+Container = Literal["tensorflow", "safetensors", "torch", "msgpack"]
 
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
@@ -37,8 +38,16 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     (f"{SAFETENSORS_FILE}{SHARD_INDEX}", "safetensors"),
     (TORCH_FILE, "torch"),
     (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
+    (FLAX_FILE, "msgpack"),
+    (f"{FLAX_FILE}{SHARD_INDEX}", "msgpack"),
 )
-_SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
+_SUFFIXES: dict[str, Container] = {
+    ".safetensors": "safetensors",
+    ".bin": "torch",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".msgpack": "msgpack",
+}
 # What trainers save beside the weights of a model under the endings of torch's files.
 _OF_TRAINING = re.compile(r"(optimi[sz]er|opt|scheduler|scaler|training_args)\b.*|(rng_state|random_states).*")
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
@@ -48,13 +57,17 @@ _OLD_TOOLS = (
     "transformers 4.50.3 still loads it ({argument}=True; 4.51 and later leave the model empty): save it there with "
     "save_pretrained first."
 )
+_PADDLE = (
+    "Fill transformers' model from paddle.load(path): its names are PaddleNLP's, its dense weights (in, out). "
+    "docs/troubleshooting.md has a script."
+)
 _UNPACK = "Unpack it, and give the folder or the checkpoint in it."
 _ELSEWHERE = "Look for the checkpoint it was made from."
 # What a model may come in that is not read, and what to do about it; by the ending of the file's name.
 _UNREADABLE = {
     ".h5": ("a Keras file", _OLD_TOOLS.format(argument="from_tf")),
     ".keras": ("a Keras file", _ELSEWHERE),
-    ".msgpack": ("a flax file", _OLD_TOOLS.format(argument="from_flax")),
+    ".pdparams": ("a file of Paddle", _PADDLE),
     ".onnx": ("an ONNX file", _ELSEWHERE),
     ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
     ".zip": ("an archive", _UNPACK),
@@ -100,6 +113,10 @@ def _opener(container: Container) -> Callable[[Path], Source]:
         from electra_convert.formats import safetensors_file
 
         return safetensors_file.open_source
+    if container == "msgpack":
+        from electra_convert.formats import msgpack_file
+
+        return msgpack_file.open_source
     from electra_convert.formats import torch_file
 
     return torch_file.open_source
@@ -156,8 +173,9 @@ def _at_file(path: Path) -> Location:
     if path.suffix in _SUFFIXES:
         return Location(_SUFFIXES[path.suffix], path, path.parent)
     if path.name.endswith(SHARD_INDEX):
-        container: Container = "torch" if ".bin." in path.name else "safetensors"
-        return Location(container, path, path.parent)
+        return Location(
+            _SUFFIXES.get(Path(path.name.removesuffix(SHARD_INDEX)).suffix, "safetensors"), path, path.parent
+        )
     if path.name == SAVED_MODEL_FILE:
         return _in_folder(path.parent)[0]
     if path.suffix in _UNREADABLE:
@@ -196,7 +214,8 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
     found = [*_tensorflow_in(folder), *_transformers_in(folder)]
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
     if not found and not pair:
-        found = [Location("torch", path, folder) for path in sorted(folder.iterdir()) if _is_pickle(path.name)]
+        alone = [path for path in sorted(folder.iterdir()) if _may_be_ones_own(path.name) and path.is_file()]
+        found = [Location(_SUFFIXES[path.suffix], path, folder) for path in alone]
     if found and pair:
         raise _several(folder, [*found, *pair])
     if len(found) > 1:
@@ -255,9 +274,9 @@ def _transformers_in(folder: Path) -> list[Location]:
     return [Location("safetensors", path, folder) for path in others]
 
 
-def _is_pickle(name: str) -> bool:
-    """Whether a file may hold a model that a program of one's own saved with torch.save."""
-    return name.endswith((".pt", ".pth")) and not _OF_TRAINING.fullmatch(name)
+def _may_be_ones_own(name: str) -> bool:
+    """Whether a file may hold a model that a program of one's own saved with torch or flax."""
+    return name.endswith((".pt", ".pth", ".msgpack")) and not _OF_TRAINING.fullmatch(name)
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
@@ -335,6 +354,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    if name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or _is_pickle(name):
+    if name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or _may_be_ones_own(name):
         return True
     return name.endswith((BUNDLE_INDEX, SHARD_INDEX))

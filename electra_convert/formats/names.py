@@ -16,6 +16,7 @@ HPARAMS_FILE = "hparams.json"
 # transformers': weights in one file, or in shards with an index after whose name they are called.
 SAFETENSORS_FILE = "model.safetensors"
 TORCH_FILE = "pytorch_model.bin"
+FLAX_FILE = "flax_model.msgpack"
 SHARD_INDEX = ".index.json"
 CONFIG_FILE = "config.json"
 # peft's, which lies beside weights that it is not part of.

@@ -51,6 +51,8 @@ _WEIGHTS = (
     re.compile(r"model\.safetensors\.index\.json|model-\d{5}-of-\d{5}\.safetensors"),
     re.compile(r"pytorch_model\.bin"),
     re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-\d{5}-of-\d{5}\.bin"),
+    re.compile(r"flax_model\.msgpack"),
+    re.compile(r"flax_model\.msgpack\.index\.json|flax_model-\d{5}-of-\d{5}\.msgpack"),
 )
 _TENSORFLOW = re.compile(
     r"checkpoint|[^/]*\.(index|meta|data-\d{5}-of-\d{5})|saved_model\.pb|variables/variables\.[^/]*"

@@ -41,6 +41,7 @@ class Scheme:
         target: the container that it converts to where none is asked for.
         loads: what computes its models as they lie there: Google's graph, transformers' from_pretrained, or nothing
             before they are converted.
+        gelu_in_generators: whether a generator's head is computed with gelu, whatever hidden_act says.
         read_task: as read, for one task of a fine-tuned checkpoint; None in a scheme without tasks.
     """
 
@@ -51,6 +52,7 @@ class Scheme:
     described: bool
     target: Literal["safetensors", "tf"]
     loads: Literal["google", "transformers", "nothing"]
+    gelu_in_generators: bool = True
     read_task: Callable[[Choice, Path, Sequence[Location], OpenSource], Checkpoint] | None = None
 
 

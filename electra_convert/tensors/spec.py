@@ -172,6 +172,15 @@ class Sink(AbstractContextManager["Sink"], Protocol):
         """
 
 
+def fits_an_array(spec: TensorSpec) -> bool:
+    """Whether numpy can have an array of a shape, which a file may state as it likes."""
+    try:
+        np.broadcast_to(np.zeros((), spec.dtype.storage), spec.shape)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
 def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]:
     """Cut a transfer into pieces as long as the scratch space.
 
