@@ -17,7 +17,7 @@ from electra_convert.formats.files import ReadFile
 # A model of 48 layers has some hundred arrays, 8 maps deep, and three times as many with its optimiser's state.
 _MOST_VALUES = 200_000
 _DEEPEST = 32
-_LONGEST_TEXT = 1 << 16
+_LONGEST_TEXT = 1 << 10
 _WINDOW = 1 << 12
 _AGAIN = "Copy or download the file again."
 # By its first byte: how many bytes state the length of what follows.
@@ -147,8 +147,8 @@ class MsgpackReader:
         return decoded, position
 
     def _text(self, length: int, position: int, end: int) -> tuple[Value, int]:
-        if length > _LONGEST_TEXT:
-            raise self.damaged(position, f"it states a text of {length} bytes, longer than any name")
+        if length > _LONGEST_TEXT:  # no name, so that nobody asks what it says
+            return Binary(position, length), self._after(position, length, end)
         try:
             return self._bytes(position, length, end).decode(), position + length
         except UnicodeDecodeError as error:
