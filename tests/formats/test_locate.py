@@ -135,6 +135,9 @@ def test_safetensors_are_preferred_to_a_pickle_and_it_is_said(tmp_path):
         ("pytorch_model.bin.index.json", "torch"),
         ("pytorch_model.bin", "torch"),
         ("electra.pt", "torch"),
+        ("flax_model.msgpack", "msgpack"),
+        ("flax_model.msgpack.index.json", "msgpack"),
+        ("my_state.msgpack", "msgpack"),
         ("weights.safetensors", "safetensors"),
     ],
 )
@@ -170,7 +173,7 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
         ([], "holds no checkpoint", "It is empty."),
         (["notes.txt"], "holds no checkpoint", "It holds notes.txt."),
         (["tf_model.h5"], "holds no checkpoint", "tf_model.h5 is a Keras file, which this tool does not read."),
-        (["flax_model.msgpack"], "holds no checkpoint", "flax_model.msgpack is a flax file"),
+        (["model_state.pdparams"], "holds no checkpoint", "model_state.pdparams is a file of Paddle.*has a script"),
         (["electra_small.zip"], "holds no checkpoint", "electra_small.zip is an archive.*Unpack it"),
         (["a.index", "b.index"], "holds more than one checkpoint: a, b", "Give the one you mean."),
         (["a.index", "model.safetensors"], "more than one checkpoint: a, model.safetensors", "Give the one"),
@@ -231,6 +234,7 @@ def test_a_checkpoint_elsewhere_beside_another_model_is_ambiguous(golden_copy, t
     [
         ("tf_model.h5", "tf_model.h5 is a Keras file"),
         ("electra.onnx", "electra.onnx is an ONNX file"),
+        ("model_state.pdparams", "model_state.pdparams is a file of Paddle, which this tool does not read"),
         ("electra_small.zip", "electra_small.zip is an archive, which this tool does not read"),
         ("optimizer.safetensors", "holds an optimiser's state, not a model"),
         ("vocab.txt", "vocab.txt is not a checkpoint this tool knows"),
