@@ -26,6 +26,7 @@ from electra_convert.formats.names import (
     SHARD_INDEX,
     STATE_FILE,
     TORCH_FILE,
+    is_ones_own,
 )
 from electra_convert.tensors.spec import Source
 
@@ -48,8 +49,6 @@ _SUFFIXES: dict[str, Container] = {
     ".pth": "torch",
     ".msgpack": "msgpack",
 }
-# What trainers save beside the weights of a model under the endings of torch's files.
-_OF_TRAINING = re.compile(r"(optimi[sz]er|opt|scheduler|scaler|training_args)\b.*|(rng_state|random_states).*")
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
@@ -214,7 +213,7 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
     found = [*_tensorflow_in(folder), *_transformers_in(folder)]
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
     if not found and not pair:
-        alone = [path for path in sorted(folder.iterdir()) if _may_be_ones_own(path.name) and path.is_file()]
+        alone = [path for path in sorted(folder.iterdir()) if is_ones_own(path.name) and path.is_file()]
         found = [Location(_SUFFIXES[path.suffix], path, folder) for path in alone]
     if found and pair:
         raise _several(folder, [*found, *pair])
@@ -272,11 +271,6 @@ def _transformers_in(folder: Path) -> list[Location]:
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
     return [Location("safetensors", path, folder) for path in others]
-
-
-def _may_be_ones_own(name: str) -> bool:
-    """Whether a file may hold a model that a program of one's own saved with torch or flax."""
-    return name.endswith((".pt", ".pth", ".msgpack")) and not _OF_TRAINING.fullmatch(name)
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
@@ -354,6 +348,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    if name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or _may_be_ones_own(name):
+    if name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or is_ones_own(name):
         return True
     return name.endswith((BUNDLE_INDEX, SHARD_INDEX))
