@@ -24,6 +24,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -163,8 +164,39 @@ def write_keras(source: Path, target: Path) -> None:
             file[path] = array.T if turned else array
 
 
+def write_flax(source: Path, target: Path) -> None:
+    """Write the weights of a model folder as flax does (flax/serialization.py), kernels turned."""
+    from safetensors.numpy import load_file
+
+    tree: dict[str, Any] = {}
+    for name, array in load_file(source / "model.safetensors").items():
+        *keys, leaf = name.split(".")
+        place = tree
+        for key in keys:
+            place = place.setdefault(key, {})
+        turned = leaf == "weight" and array.ndim == 2 and keys[-1] not in EMBEDDINGS
+        leaf = "kernel" if turned else leaf.replace("weight", "embedding" if array.ndim == 2 else "scale")
+        place[leaf] = np.ascontiguousarray(array.T) if turned else array
+    with (target / "flax_model.msgpack").open("wb") as file:
+        write_msgpack(file, tree)
+
+
+def write_msgpack(file: BinaryIO, value: Any) -> None:  # noqa: ANN401 - maps of maps of arrays
+    """Write maps of arrays, every length in four bytes."""
+    if isinstance(value, dict):
+        file.write(b"\xdf" + len(value).to_bytes(4, "big"))
+        for key, inner in value.items():
+            file.write(b"\xd9" + bytes((len(key),)) + key.encode())
+            write_msgpack(file, inner)
+        return
+    shape = b"".join(b"\xce" + size.to_bytes(4, "big") for size in value.shape)
+    head = b"\x93" + bytes((0x90 | value.ndim,)) + shape + b"\xa7float32\xc6" + value.nbytes.to_bytes(4, "big")
+    file.write(b"\xc9" + (len(head) + value.nbytes).to_bytes(4, "big") + b"\x01" + head)
+    file.write(value.data)
+
+
 # What a model is converted from beside safetensors, and what writes it into a folder.
-CONTAINERS = {"h5": write_keras}
+CONTAINERS = {"h5": write_keras, "flax": write_flax}
 
 
 def compare_containers(folder: Path, size: str, runs: int) -> str:

@@ -11,17 +11,19 @@ from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.flax import FLAX
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.keras import KERAS
 from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.models import Checkpoint, Model, Scheme
+from electra_convert.schemes.training_programs import TRAINING_PROGRAMS
 from electra_convert.schemes.transformers import TRANSFORMERS
 from electra_convert.tensors.spec import Source
 
 __all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint", "open_path"]
 
 # Those that names are held against, in this order.
-SCHEMES: tuple[Scheme, ...] = (KERAS, GOOGLE, TRANSFORMERS)
+SCHEMES: tuple[Scheme, ...] = (KERAS, GOOGLE, FLAX, TRAINING_PROGRAMS, TRANSFORMERS)
 
 
 @contextmanager

@@ -192,6 +192,7 @@ def _beside(checkpoint: Checkpoint, model: Model, used: Collection[str]) -> dict
         for path in _containers(checkpoint)
         if path.is_relative_to(model.folder)
     }
+    read |= {f"{other.config_path.parent.name}/" for other in checkpoint.models.values() if other.config}
     # Of a file that was pointed at the folder may be any: only what is a model's by its name is one's own.
     whole = checkpoint.path.is_dir() or (model.folder / CONFIG_FILE).is_file()
     found: dict[Kind, list[str]] = {}

@@ -19,6 +19,7 @@ from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
     CONFIG_FILE,
+    FLAX_FILE,
     KERAS_FILE,
     METAGRAPH,
     OPTIMIZER_FILE,
@@ -27,10 +28,11 @@ from electra_convert.formats.names import (
     SHARD_INDEX,
     STATE_FILE,
     TORCH_FILE,
+    is_ones_own,
 )
 from electra_convert.tensors.spec import Source
 
-Container = Literal["tensorflow", "safetensors", "torch", "hdf5"]
+Container = Literal["tensorflow", "safetensors", "torch", "hdf5", "msgpack"]
 
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
@@ -41,6 +43,8 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
     (KERAS_FILE, "hdf5"),
     (f"{KERAS_FILE}{SHARD_INDEX}", "hdf5"),
+    (FLAX_FILE, "msgpack"),
+    (f"{FLAX_FILE}{SHARD_INDEX}", "msgpack"),
 )
 _SUFFIXES: dict[str, Container] = {
     ".safetensors": "safetensors",
@@ -49,24 +53,23 @@ _SUFFIXES: dict[str, Container] = {
     ".pth": "torch",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
+    ".msgpack": "msgpack",
 }
-# What the index of shards lists, by the ending of the files' names within its own.
-_SHARDED: dict[str, Container] = {".bin": "torch", ".h5": "hdf5"}
 # What transformers' save_pretrained(saved_model=True) calls the folder of numbered SavedModels.
 _SAVED_MODELS = "saved_model"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin, no tf_model.h5"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
-_OLD_TOOLS = (
-    "transformers 4.50.3 still loads it ({argument}=True; 4.51 and later leave the model empty): save it there with "
-    "save_pretrained first."
+_PADDLE = (
+    "Fill transformers' model from paddle.load(path): its names are PaddleNLP's, its dense weights (in, out). "
+    "docs/troubleshooting.md has a script."
 )
 _UNPACK = "Unpack it, and give the folder or the checkpoint in it."
 _ELSEWHERE = "Look for the checkpoint it was made from."
 # What a model may come in that is not read, and what to do about it; by the ending of the file's name.
 _UNREADABLE = {
     ".keras": ("a Keras file", _ELSEWHERE),
-    ".msgpack": ("a flax file", _OLD_TOOLS.format(argument="from_flax")),
+    ".pdparams": ("a file of Paddle", _PADDLE),
     ".onnx": ("an ONNX file", _ELSEWHERE),
     ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
     ".zip": ("an archive", _UNPACK),
@@ -116,6 +119,10 @@ def _opener(container: Container) -> Callable[[Path], Source]:
         from electra_convert.formats import hdf5
 
         return hdf5.open_source
+    if container == "msgpack":
+        from electra_convert.formats import msgpack_file
+
+        return msgpack_file.open_source
     from electra_convert.formats import torch_file
 
     return torch_file.open_source
@@ -172,8 +179,9 @@ def _at_file(path: Path) -> Location:
     if path.suffix in _SUFFIXES:
         return Location(_SUFFIXES[path.suffix], path, path.parent)
     if path.name.endswith(SHARD_INDEX):
-        container = _SHARDED.get(Path(path.name.removesuffix(SHARD_INDEX)).suffix, "safetensors")
-        return Location(container, path, path.parent)
+        return Location(
+            _SUFFIXES.get(Path(path.name.removesuffix(SHARD_INDEX)).suffix, "safetensors"), path, path.parent
+        )
     if path.name == SAVED_MODEL_FILE:
         return _in_folder(path.parent)[0]
     if path.suffix in _UNREADABLE:
@@ -218,6 +226,9 @@ def _from_unnamed(path: Path) -> Location:
 def _in_folder(folder: Path) -> tuple[Location, ...]:
     found = _alone_in(folder)
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
+    if not found and not pair:
+        alone = [path for path in sorted(folder.iterdir()) if is_ones_own(path.name) and path.is_file()]
+        found = [Location(_SUFFIXES[path.suffix], path, folder) for path in alone]
     if found and pair:
         raise _several(folder, [*found, *pair])
     if len(found) > 1:
@@ -261,9 +272,9 @@ def _several(folder: Path, found: list[Location]) -> SourceError:
 
 
 def _latest_first(paths: Iterable[Path]) -> list[Path]:
-    """TensorFlow checkpoints by the step in their names, the highest first; all others as they come."""
-    steps = {path: re.search(r"-(\d{1,18})$", path.name) for path in paths}
-    return sorted(steps, key=lambda path: -int(found[1]) if (found := steps[path]) else 1)
+    """Those with a step, or a part of a run, at the end of their names, the highest first; others as they come."""
+    steps = {path: re.search(r"-(\d{1,18})$|_(\d{1,3}(?:\.\d{1,6})?)%\.pth$", path.name) for path in paths}
+    return sorted(steps, key=lambda path: -float(found[1] or found[2]) if (found := steps[path]) else 1)
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
@@ -363,6 +374,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    return name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or name.endswith(
-        (BUNDLE_INDEX, SHARD_INDEX)
-    )
+    if name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or is_ones_own(name):
+        return True
+    return name.endswith((BUNDLE_INDEX, SHARD_INDEX))

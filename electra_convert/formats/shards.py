@@ -31,6 +31,11 @@ class ShardedSource(Closing):
     tensors: Mapping[str, Tensor]
     shards: tuple[Source, ...]
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Those of all shards."""
+        return tuple(notice for shard in self.shards for notice in shard.notices)
+
     def close(self) -> None:
         """Close the shards."""
         for shard in self.shards:

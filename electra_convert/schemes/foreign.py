@@ -66,12 +66,11 @@ def resemblance(names: Iterable[str]) -> str:
     return f"something else: its {len(shown)} tensors begin with {', '.join(shown[:3])}"
 
 
-def model_type_beside(folder: Path) -> str | None:
-    """The model_type that a folder's config.json states; None where it states none, or cannot be read."""
+def stated_beside(folder: Path, key: str) -> object:
+    """What a folder's config.json states under a key; None where it states nothing, or cannot be read."""
     path = folder / CONFIG_FILE
     try:
         config = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_CONFIG else None
     except (OSError, ValueError, RecursionError):
         return None
-    stated = config.get("model_type") if isinstance(config, dict) else None
-    return stated if isinstance(stated, str) else None
+    return config.get(key) if isinstance(config, dict) else None

@@ -68,6 +68,7 @@ class Hdf5Source(Closing):
     tensors: dict[str, Tensor]
     file: ReadFile
     format: str = "hdf5"
+    notices: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Close the file."""

@@ -48,6 +48,7 @@ class BundleSource(Closing):
     """
 
     format = "tensorflow"
+    notices: tuple[str, ...] = ()
 
     def __init__(self, prefix: Path, index: Index) -> None:
         self.path = prefix
