@@ -182,6 +182,20 @@ def test_a_pair_of_h5_folders_goes_to_google_as_the_pair_it_was(golden_pair, tmp
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_both_models_in_one_file_are_told_apart_by_their_names(golden_pair, tmp_path):
+    with h5py.File(tmp_path / "both.h5", "w") as file:
+        for role in ROLES:
+            for parameter, values in weights_of(golden_pair / role).items():
+                name = keras_name(parameter)
+                shared = name.startswith("electra/embeddings/")
+                if not shared or role == "generator":
+                    file[f"pretraining/of_{role}/{name}"] = keras_values(parameter, values)
+    convert(tmp_path / "both.h5", tmp_path / "out")
+    for role in ROLES:
+        expected = (golden_pair / role / "model.safetensors").read_bytes()
+        assert (tmp_path / "out" / role / "model.safetensors").read_bytes() == expected
+
+
 def test_embeddings_that_stand_twice_and_are_equal_are_one_table(saved, tmp_path, golden_pair):
     word = "electra/embeddings/word_embeddings/weight:0"
     table = weights_of(golden_pair / "generator")["electra.embeddings.word_embeddings.weight"]
