@@ -41,6 +41,7 @@ _ENDINGS = {
 _OPTIMIZER_GROUP = "optimizer_weights"
 _OF_OPTIMIZER = re.compile(r"(.*/)?(\.OPTIMIZER_SLOT|optimizer|opt|_variables)/")
 _STEP_KEY = "step/.ATTRIBUTES/VARIABLE_VALUE"
+_HEADS_OF_BOTH = frozenset({"discriminator_predictions", "generator_predictions"})
 _EMBEDDINGS = f"{ELECTRA.prefix}embeddings."
 _ENCODER = f"{ELECTRA.prefix}encoder."
 
@@ -70,11 +71,12 @@ _Place = tuple[int, str]
 
 @dataclass(frozen=True)
 class _Own:
-    """A variable of a model: its name within it, and the way to the model in a graph of objects."""
+    """A variable of a model: its name within it, the way to the model in a graph of objects, and the model's name."""
 
     variable: _Variable
     name: tuple[str, ...]
     way: str
+    model: str
 
 
 @dataclass(frozen=True)
@@ -166,26 +168,39 @@ def _depths(variable: _Variable, places: Set[_Place]) -> list[int]:
 def _own(variable: _Variable, depth: int) -> _Own:
     name = variable.parts[depth:]
     way, found, _ = f"/{variable.key}".partition(f"/{name[0]}/")
-    return _Own(variable, name, way if found else "")
+    return _Own(variable, name, way if found else "", variable.parts[depth - 1] if depth else "")
 
 
 def _halves(own: Sequence[_Own]) -> list[_Half]:
-    """The models of a container: one, unless ways to several encoders lead through its graph.
+    """The models of a container: one, unless ways to several encoders lead through its graph, or heads of both
+    models are there, under two names.
 
-    A generator that has no embeddings of its own, as in NVIDIA's checkpoints, has those of the other model.
+    A model that has no embeddings of its own, as in NVIDIA's checkpoints, has those of the other one.
     """
-    ways: dict[str, list[_Own]] = {}
-    for one in own:
-        ways.setdefault(one.way, []).append(one)
-    halves = {way: _half(variables) for way, variables in ways.items()}
-    whole = {way: half for way, half in halves.items() if any(name.startswith(_ENCODER) for name in half.weights)}
+    ways = _grouped((one.way, one) for one in own)
+    if len(_whole(ways)) < 2 and {one.name[0] for one in own} >= _HEADS_OF_BOTH:
+        ways = _grouped((one.model, one) for one in own)
+    whole = _whole(ways)
     if len(whole) < 2:
         return [_half(own)]
-    stray = [one.variable.tensor.name for one in own if one.way not in whole]
+    stray = [one.variable.tensor.name for way, group in ways.items() if way not in whole for one in group]
     given = next((half.weights for half in whole.values() if WORD_EMBEDDINGS in half.weights), {})
     shared = {name: weight for name, weight in given.items() if name.startswith(_EMBEDDINGS)}
     found = [replace(half, weights=_with(half.weights, shared)) for half in whole.values()]
     return [replace(found[0], strange=(*found[0].strange, *stray)), *found[1:]]
+
+
+def _grouped(named: Iterable[tuple[str, _Own]]) -> dict[str, list[_Own]]:
+    groups: dict[str, list[_Own]] = {}
+    for name, one in named:
+        groups.setdefault(name, []).append(one)
+    return groups
+
+
+def _whole(groups: Mapping[str, Sequence[_Own]]) -> dict[str, _Half]:
+    """Of groups of variables those that have an encoder, by their names."""
+    halves = {name: _half(group) for name, group in groups.items()}
+    return {name: half for name, half in halves.items() if any(one.startswith(_ENCODER) for one in half.weights)}
 
 
 def _with(weights: Mapping[str, Weight], shared: Mapping[str, Weight]) -> Mapping[str, Weight]:

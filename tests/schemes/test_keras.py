@@ -182,6 +182,20 @@ def test_a_pair_of_h5_folders_goes_to_google_as_the_pair_it_was(golden_pair, tmp
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_both_models_in_one_file_are_told_apart_by_their_names(golden_pair, tmp_path):
+    with h5py.File(tmp_path / "both.h5", "w") as file:
+        for role in ROLES:
+            for parameter, values in weights_of(golden_pair / role).items():
+                name = keras_name(parameter)
+                shared = name.startswith("electra/embeddings/")
+                if not shared or role == "generator":
+                    file[f"pretraining/of_{role}/{name}"] = keras_values(parameter, values)
+    convert(tmp_path / "both.h5", tmp_path / "out")
+    for role in ROLES:
+        expected = (golden_pair / role / "model.safetensors").read_bytes()
+        assert (tmp_path / "out" / role / "model.safetensors").read_bytes() == expected
+
+
 def test_embeddings_that_stand_twice_and_are_equal_are_one_table(saved, tmp_path, golden_pair):
     word = "electra/embeddings/word_embeddings/weight:0"
     table = weights_of(golden_pair / "generator")["electra.embeddings.word_embeddings.weight"]
@@ -269,6 +283,47 @@ def test_verify_sees_a_square_kernel_that_is_not_the_one(saved, tmp_path, mistak
     report = verify(folder, tmp_path / "out", weights_only=True)
     assert report.verdict == "different"
     assert "attention.self.query.weight" in " ".join(report.reasons)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A model as transformers saved it, and what TensorFlow computed, as verify takes it."""
+    folder = unpacked("pretraining", tmp_path)
+    golden = np.load(folder / "golden.npz")
+    place = tmp_path / "recorded.npz"
+    np.savez(
+        place,
+        disc_ids=golden["input_ids"],
+        input_mask=golden["attention_mask"],
+        segment_ids=golden["token_type_ids"],
+        disc_logits=golden["logits"],
+        disc_hidden=golden["hidden_states"][1:],
+    )
+    return folder, place
+
+
+@pytest.mark.slow
+def test_a_model_of_keras_is_held_against_what_tensorflow_computed(recorded):
+    folder, golden = recorded
+    report = verify(None, folder, golden=golden)
+    assert report.passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", ["untransposed", "swapped"])
+def test_what_tensorflow_computed_tells_a_square_kernel_that_is_not_the_one(recorded, mistake):
+    folder, golden = recorded
+    places = [
+        f"electra/tf_electra_for_pre_training/electra/encoder/layer_._0/attention/self/{name}/kernel:0"
+        for name in ("query", "value")
+    ]
+    with h5py.File(folder / "tf_model.h5", "r+") as file:
+        query, value = (file[place][()] for place in places)
+        file[places[0]][()] = query.T if mistake == "untransposed" else value
+        file[places[1]][()] = value if mistake == "untransposed" else query
+    report = verify(None, folder, golden=golden)
+    assert report.verdict == "different"
+    assert report.models["discriminator"].outputs.first_differing.name == "layer 1"
 
 
 # What is refused
