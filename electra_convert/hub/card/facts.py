@@ -11,24 +11,12 @@ from urllib.parse import quote
 from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.hub.card.proof import Proof, object_in, read_record
+from electra_convert.schemes.heads import Head, of_class
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
 
 _TOKENIZER_FILES = (TOKENIZER_FILE, VOCABULARY_FILE)
-_KINDS: Mapping[str, Kind] = {
-    "ElectraForPreTraining": "discriminator",
-    "ElectraForMaskedLM": "generator",
-    "ElectraModel": "encoder",
-}
-# The Hub's tasks; a discriminator's is none of them.
-_TASKS = {
-    "ElectraForMaskedLM": "fill-mask",
-    "ElectraModel": "feature-extraction",
-    "ElectraForSequenceClassification": "text-classification",
-    "ElectraForTokenClassification": "token-classification",
-    "ElectraForQuestionAnswering": "question-answering",
-}
 
 
 @dataclass(frozen=True)
@@ -65,12 +53,24 @@ class Facts:
     @property
     def kind(self) -> Kind:
         """What a model is to those who use it: either of those that are pretrained, bare, or with another head."""
-        return _KINDS.get(self.folder.architecture, "task")
+        head = self._head
+        if head is None or head.is_of_a_task:
+            return "task"
+        return "encoder" if head.is_bare else head.role
 
     @property
     def task(self) -> str | None:
         """What the Hub calls its task, None where it has no name for it."""
-        return _TASKS.get(self.folder.architecture)
+        return self._head.tag if self._head else None
+
+    @property
+    def has_pipeline(self) -> bool:
+        """Whether transformers has a pipeline for its task."""
+        return self._head is not None and self._head.tag is not None and self._head.has_pipeline
+
+    @property
+    def _head(self) -> Head | None:
+        return of_class(self.folder.architecture)
 
     @property
     def labels(self) -> tuple[str, ...]:
