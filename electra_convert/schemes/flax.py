@@ -9,8 +9,9 @@ from pathlib import Path
 from electra_convert.formats.locate import Location
 from electra_convert.schemes.models import Checkpoint, OpenSource, Scheme
 from electra_convert.schemes.transformers import read_models
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import Source, Tensor
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.weight import Weight
 
 # What transformers' own conversion knows of flax's layers (modeling_flax_pytorch_utils.py of transformers 4).
 _WEIGHT = "weight"
