@@ -17,7 +17,7 @@ from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.formats.safetensors_file import SafetensorsSource
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.foreign import stated_beside
-from electra_convert.schemes.heads import SEQUENCE_CLASSIFICATION
+from electra_convert.schemes.heads import HEADS
 from electra_convert.schemes.models import Checkpoint, Model, OpenSource, Scheme
 from electra_convert.schemes.transformers import Part, checkpoint_of, read_part
 from electra_convert.tensors.spec import Source, Tensor
@@ -28,7 +28,6 @@ _HALF = re.compile(r"(?P<outer>(?:[\w-]+\.)*?)(?P<half>generator|discriminator)(
 # What torch's own wrappers put around a module, trainers, lucidrains' adapter of logits and his extractor of hidden
 # states (the first of two modules in a row), and richarddwang's predictor of sentences.
 _EXTRACTOR, _SENTENCES = "0.net.", "base_model."
-_SENTENCE_HEAD = frozenset(("classifier.weight", "classifier.bias"))
 _TORCHS = ("module.", "_orig_mod.")
 _AROUND = (*_TORCHS, "model.", "net.", "network.", "adaptee.", _EXTRACTOR, _SENTENCES)
 _ENCODER = re.compile(
@@ -122,16 +121,18 @@ def _unwrapped(weights: Mapping[str, Weight]) -> _Half:
     others = {name: weight for name, weight in weights.items() if not name.startswith(before)}
     outer = before.removesuffix(_SENTENCES)
     head = {name.removeprefix(outer): weight for name, weight in others.items()}
-    if before.endswith(_SENTENCES) and head.keys() == _SENTENCE_HEAD:
-        return _Half(before, _with_sentence_head(inner, head), {})
+    if before.endswith(_SENTENCES) and (made := _of_one_layer(head)):
+        named = {f"{ELECTRA.prefix}{name}": weight for name, weight in inner.items()}
+        return _Half(before, {**named, **made}, {})
     return _Half(before, inner, others)
 
 
-def _with_sentence_head(encoder: Mapping[str, Weight], head: Mapping[str, Weight]) -> dict[str, Weight]:
-    """richarddwang's fine-tuned model: one dense layer on the first token, as Google's code has it."""
-    assert SEQUENCE_CLASSIFICATION.algebra is not None
-    named = {f"{ELECTRA.prefix}{name}": weight for name, weight in encoder.items()}
-    return named | SEQUENCE_CLASSIFICATION.algebra.forward(head)
+def _of_one_layer(head: Mapping[str, Weight]) -> dict[str, Weight]:
+    """transformers' head made of richarddwang's, which is Google's: one dense layer on the first token."""
+    for known in HEADS.values():
+        if known.algebra is not None and {rule.hf for rule in known.rules} == head.keys():
+            return known.algebra.forward(head)
+    return {}
 
 
 def _completed(halves: Sequence[_Half]) -> list[_Half]:

@@ -194,6 +194,13 @@ def test_without_them_its_default_configuration_is_used_for_neither(trained_by_s
     assert any("guess" in warning for warning in result.warnings)
 
 
+def test_nor_is_it_used_for_one_model_that_is_alone_in_the_file(trained_by_simpletransformers, halves, tmp_path):
+    for role in ROLES:
+        shutil.rmtree(trained_by_simpletransformers / f"{role}_config")
+    save(trained_by_simpletransformers / "model.safetensors", prefixed("generator_model.", halves["generator"]))
+    assert convert(trained_by_simpletransformers, tmp_path / "out").configs["generator"]["layer_norm_eps"] == 1e-12
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["by its class", "by its sizes"])
 @pytest.mark.parametrize("role", ROLES)
 def test_a_configuration_beside_a_pair_is_of_the_half_that_it_fits(halves, golden_pair, tmp_path, role, named):

@@ -11,7 +11,8 @@ from support.flax_files import in_flax, nested, pack, read_state, write
 
 from electra_convert import convert, verify
 from electra_convert.schemes import flax, training_programs
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.op import Op
+from electra_convert.tensors.weight import Weight
 
 pytestmark = pytest.mark.slow
 ROLES = ("discriminator", "generator")
