@@ -76,7 +76,7 @@ class Sharded(Situation):
     """convert into several files."""
 
     def prepare(self):
-        return ["convert", self.made, self.place / "out", "--to", "torch", "--max-shard-size", "200KB", "-q"]
+        return ["convert", self.made, self.place / "out", "--to", "safetensors", "--max-shard-size", "200KB", "-q"]
 
 
 class Saved(Situation):

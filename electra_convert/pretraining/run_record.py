@@ -108,6 +108,7 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
             raise CorruptFileError(f"{path} has no {key}", "It is damaged; --overwrite starts anew.")
     if not all(isinstance(origins, dict) for origins in record["origins"].values()):
         raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
+    _require_rules(path, record)
     check_keys(record["hparams"], str(path))
     record["hparams"] = recorded_by_run(record["hparams"])
     words = read_words(output / WORDS) if (output / WORDS).is_file() else None
@@ -118,6 +119,14 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
     return record, Decided(
         pieces, record["hparams"], record["origins"], designs, record.get("extend_vocabulary") or 0, words
     )
+
+
+def _require_rules(path: Path, record: Mapping[str, Any]) -> None:
+    """Refuse a record whose tokenizer has rules of another kind than a run writes down."""
+    added, extended = record.get("added_tokens", []), record.get("extend_vocabulary")
+    tokens = isinstance(added, list) and all(isinstance(token, str) for token in added)
+    if not tokens or not (extended is None or type(extended) is int):
+        raise CorruptFileError(f"{path} has a tokenizer of another kind", "It is damaged; --overwrite starts anew.")
 
 
 def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:

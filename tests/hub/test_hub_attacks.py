@@ -16,7 +16,7 @@ from support.fake_hub.process import FakeHub
 from support.fake_hub.xet import xet_hashes
 
 from electra_convert.errors import HubError
-from electra_convert.hub.answers import RemoteFile, require_etag
+from electra_convert.hub.answers import RemoteFile, require_commit, require_etag, require_xet_hash
 from electra_convert.hub.cache import Snapshot
 from electra_convert.hub.client import hide, spellings
 
@@ -56,9 +56,7 @@ def in_cache(hub: FakeHub, sha256: str) -> list[Path]:
     return [path for path in places if hashlib.sha256(path.read_bytes()).hexdigest() == sha256]
 
 
-@pytest.mark.parametrize(
-    "value", ["OUTSIDE/x.desktop", "../../../../../evil", "0" * 39, "0" * 40 + "/../x", "G" * 40]
-)
+@pytest.mark.parametrize("value", ["OUTSIDE/x.desktop", "0" * 39])
 @pytest.mark.parametrize("key", ["sha", "blobId", "sha256"])
 def test_what_is_no_commit_and_no_hash_is_refused_before_anything_is_asked_for(
     any_hub, generator, tmp_path, key, value
@@ -73,8 +71,15 @@ def test_what_is_no_commit_and_no_hash_is_refused_before_anything_is_asked_for(
     assert not [path for path in any_hub.home.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("header", ["ETag", "X-Linked-Etag", "X-Repo-Commit", "X-Xet-Hash"])
-@pytest.mark.parametrize("value", ["OUTSIDE/x.desktop", "../../../../../evil"])
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("ETag", "OUTSIDE/x.desktop"),
+        ("X-Linked-Etag", "OUTSIDE/x.desktop"),
+        ("X-Repo-Commit", "../../../../../evil"),
+        ("X-Xet-Hash", "../../evil"),
+    ],
+)
 def test_a_header_that_would_be_made_a_path_is_refused(any_hub, generator, tmp_path, header, value):
     push(any_hub, generator)
     before = files_outside(any_hub, tmp_path)
@@ -266,14 +271,27 @@ NONSENSE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
-def test_a_listing_that_makes_no_sense_is_told_in_plain_words(hub, body):
-    hub.order("raw", "GET", INFO, times=9, body=body)
-    refused(hub)
+ASKED = """
+import sys
+from electra_convert import inspect
+for _ in range(int(sys.argv[1])):
+    try:
+        inspect("hf://alice/small")
+    except BaseException as error:
+        print(type(error).__name__, str(error)[:200].splitlines())
+"""
+
+
+def test_a_listing_that_makes_no_sense_is_told_in_plain_words(hub):
+    for body in NONSENSE.values():
+        hub.order("raw", "GET", INFO, body=body)
+    ran = hub.python(ASKED, str(len(NONSENSE)))
+    told = dict(zip(NONSENSE, ran.out.splitlines(), strict=True))
+    assert {what: said for what, said in told.items() if not said.startswith("HubError ")} == {}
     assert not hub.requests("GET", "/resolve/")
 
 
-@pytest.mark.parametrize("body", ["null", "[]", '{"name": 5, "auth": []}', DEEP], ids=len)
+@pytest.mark.parametrize("body", ["null", '{"name": 5, "auth": []}'])
 @pytest.mark.parametrize("path", ["/api/whoami-v2", "/api/models/alice/small", "/api/repos/create", "/preupload/"])
 def test_answers_to_an_upload_that_make_no_sense_are_told_in_plain_words(hub, generator, path, body):
     for method in ("GET", "POST"):
@@ -336,6 +354,15 @@ def test_an_answer_that_unpacks_to_a_thousand_times_its_size_is_given_up(hub):
     bomb = b64encode(gzip.compress(b" " * (200 << 20), 9)).decode()
     hub.order("raw", "GET", INFO, times=9, data=bomb, headers={"Content-Encoding": "gzip"})
     assert "more bytes than it stated" in refused(hub)
+
+
+@pytest.mark.parametrize(
+    "value", ["/x", "../x", "0" * 39, "0" * 41, "0" * 40 + "/../x", "G" * 40, "A" * 40, "", "0" * 40 + "\n"]
+)
+def test_nothing_but_hexadecimal_digits_of_their_number_is_a_hash(value):
+    for require in (require_commit, require_etag, require_xet_hash):
+        with pytest.raises(HubError, match="hexadecimal digits"):
+            require(value)
 
 
 @pytest.mark.parametrize("etag", ["0" * 40, f'"{"a" * 64}"', f'W/"{"b" * 40}"'])

@@ -211,6 +211,34 @@ def _shards(folder: Path) -> Files:
     return {index.name: (index.read_bytes(), JSON)}
 
 
+def _hdf5(folder: Path) -> Files:
+    """A file as Keras writes it, with attributes, groups and datasets."""
+    from support.keras_files import within, write_h5
+
+    weights = {"electra.embeddings.word_embeddings.weight": np.ones((5, 3), "<f4")}
+    write_h5(folder / "tf_model.h5", weights, within("model"))
+    return {"tf_model.h5": ((folder / "tf_model.h5").read_bytes(), anywhere)}
+
+
+def _read_hdf5(folder: Path) -> None:
+    from electra_convert.formats.hdf5 import open_source as open_hdf5
+
+    _streamed(open_hdf5(folder / "tf_model.h5"))
+
+
+def _msgpack(folder: Path) -> Files:
+    from support.flax_files import write
+
+    write(folder / "flax_model.msgpack", {"electra.embeddings.word_embeddings.weight": np.ones((5, 3), "<f4")}, 32)
+    return {"flax_model.msgpack": ((folder / "flax_model.msgpack").read_bytes(), anywhere)}
+
+
+def _read_msgpack(folder: Path) -> None:
+    from electra_convert.formats import msgpack_file
+
+    _streamed(msgpack_file.open_source(folder / "flax_model.msgpack"))
+
+
 def _read_safetensors(name: str) -> Callable[[Path], None]:
     return lambda folder: _streamed(safetensors_file.open_source(folder / name))
 
@@ -617,6 +645,8 @@ READERS = (
     Reader("state file", _state_file, _read_state_file, 0.3),
     Reader("safetensors", _safetensors, _read_safetensors("model.safetensors")),
     Reader("shards", _shards, _read_safetensors("model.safetensors.index.json"), 2),
+    Reader("Keras HDF5", _hdf5, _read_hdf5, 2),
+    Reader("flax msgpack", _msgpack, _read_msgpack, 0.5),
     Reader("torch zip", _torch(zipped=True), _read_torch, 3, needs_framework=True),
     Reader("torch pickles", _torch(zipped=False), _read_torch, 3, needs_framework=True),
     Reader("model folder", _model_folder("config.json", "conversion.json"), _read_model_folder, 8),
