@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 OLDEST = (3, 11)
 # What the tests themselves need, on top of the package without extras.
-NEEDED = ("pytest", "pytest-xdist", "hypothesis", "selenium", "cramjam", "ml_dtypes", "safetensors")
+NEEDED = ("pytest", "pytest-xdist", "hypothesis", "selenium", "cramjam", "ml_dtypes", "safetensors", "h5py")
 # Of no framework; what is about the machine, the documents and the web is of no Python.
 TESTS = ("formats", "schemes", "config", "tensors", "tokenizer", "conversion", "test_portable.py", "test_output.py")
 
