@@ -17,6 +17,9 @@ for name in ("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "fchmod", "
              "posix_fallocate", "posix_fadvise", "preadv", "pwrite", "pread", "pwritev", "sched_getaffinity"):
     if hasattr(os, name):
         delattr(os, name)
+# By these Python's own library chooses its ways.
+os.supports_dir_fd.clear()
+os.supports_fd.clear()
 for name in [name for name in dir(mmap) if name.startswith("MADV_")]:
     delattr(mmap, name)
 mapped = mmap.mmap
