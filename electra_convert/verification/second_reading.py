@@ -36,25 +36,27 @@ def require_second_reading(path: Path, loaded: Any, role: Role, sources: Sequenc
         sources: the opened containers.
 
     Raises:
-        NamesError: one has other values than the tensor in the file.
+        NamesError: one has other values than every tensor of its name in the file.
         CorruptFileError: a tensor failed its container's checks.
     """
     stored = {
         tuple(name.replace("/", ".").split(".")): tensor
         for source in sources
         for name, tensor in source.tensors.items()
+        if tensor.dtype.kind == "float"
     }
     names = [name for name in stored if not _OTHER_HALF[role].intersection(name)]
     count = 0
     for name, parameter, spellings in _parameters(loaded):
         for spelling, turned in spellings:
-            ends = [key for key in names if key[-len(spelling) :] == spelling]
-            if not ends:
-                continue
-            # An optimiser's state repeats a model's names after others of its own.
-            tensor = stored[min(ends, key=len)]
-            _require_same(path, name, parameter.detach().numpy(), tensor, turned)
-            count += 1
+            ends = [stored[key] for key in names if key[-len(spelling) :] == spelling]
+            # An optimiser's state, or a second model, repeats a model's names after others of its own.
+            if ends and not any(_same(parameter.detach().numpy(), tensor, turned) for tensor in ends):
+                raise NamesError(
+                    f"{path}: read a second time, {ends[0].name} is not what conversion makes {name} of",
+                    "Please report it, with the output of inspect.",
+                )
+            count += bool(ends)
     return count
 
 
@@ -70,11 +72,7 @@ def _parameters(loaded: Any) -> Iterator[tuple[str, Any, list[tuple[tuple[str, .
             yield ".".join((*keys, leaf)), parameter, spellings
 
 
-def _require_same(path: Path, name: str, held: Any, tensor: Tensor, turned: bool) -> None:  # noqa: ANN401
+def _same(held: Any, tensor: Tensor, turned: bool) -> bool:  # noqa: ANN401
     values = widen(tensor.read().reshape(-1).view(np.uint8).data, tensor.dtype).reshape(tensor.shape)
     expected = (values.T if turned else values).astype(held.dtype, copy=False)
-    if not np.array_equal(held, expected, equal_nan=True):
-        raise NamesError(
-            f"{path}: read a second time, {tensor.name} is not what conversion makes {name} of",
-            "Please report it, with the output of inspect.",
-        )
+    return np.array_equal(held, expected, equal_nan=True)
