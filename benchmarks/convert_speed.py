@@ -144,6 +144,26 @@ def compare(folder: Path, size: str, runs: int) -> str:
     return f"{size:8}{megabytes:10.0f}{best:10.2f}{reference:10.2f}{best / reference:8.2f}{memory:12.0f}"
 
 
+def write_keras(source: Path, target: Path) -> None:
+    """Write the weights of a model folder as transformers' TFElectraForPreTraining saves them, kernels turned."""
+    import h5py
+    from safetensors.numpy import load_file
+
+    with h5py.File(target / "tf_model.h5", "w") as file:
+        for name, array in load_file(source / "model.safetensors").items():
+            *scopes, last = name.replace(".layer.", ".layer_._").replace("._", "!").replace(".", "/").split("/")
+            scopes = [scope.replace("!", "._") for scope in scopes]
+            turned = array.ndim == 2 and scopes[-1] not in EMBEDDINGS
+            if turned:
+                last = "kernel"
+            elif scopes[-1] == "LayerNorm":
+                last = {"weight": "gamma", "bias": "beta"}[last]
+            elif scopes[-1] in EMBEDDINGS[1:]:
+                last = "embeddings"
+            path = "/".join([scopes[0], "tf_electra_for_pre_training", *scopes, f"{last}:0"])
+            file[path] = array.T if turned else array
+
+
 def write_flax(source: Path, target: Path) -> None:
     """Write the weights of a model folder as flax does (flax/serialization.py), kernels turned."""
     from safetensors.numpy import load_file
@@ -157,8 +177,6 @@ def write_flax(source: Path, target: Path) -> None:
         turned = leaf == "weight" and array.ndim == 2 and keys[-1] not in EMBEDDINGS
         leaf = "kernel" if turned else leaf.replace("weight", "embedding" if array.ndim == 2 else "scale")
         place[leaf] = np.ascontiguousarray(array.T) if turned else array
-    target.mkdir()
-    shutil.copy(source / "config.json", target)
     with (target / "flax_model.msgpack").open("wb") as file:
         write_msgpack(file, tree)
 
@@ -177,29 +195,37 @@ def write_msgpack(file: BinaryIO, value: Any) -> None:  # noqa: ANN401 - maps of
     file.write(value.data)
 
 
+# What a model is converted from beside safetensors, and what writes it into a folder.
+CONTAINERS = {"h5": write_keras, "flax": write_flax}
+
+
 def compare_containers(folder: Path, size: str, runs: int) -> str:
-    """Time the conversion of a model from flax against that from safetensors, in turn."""
+    """Time the conversion of a model from other containers against that from safetensors, in turn."""
     tool = [sys.executable, "-m", "electra_convert", "convert"]
-    model, flax, output = folder / "model", folder / "flax", folder / "output"
+    model, output = folder / "model", folder / "output"
     measure([*tool, str(folder / size), str(model), "--model", "discriminator", "--quiet"])
-    measure([sys.executable, __file__, "--make-flax", str(model), str(flax)])
+    sources = {"safetensors": model}
+    for name in CONTAINERS:
+        sources[name] = folder / name
+        sources[name].mkdir()
+        shutil.copy(model / "config.json", sources[name])
+        measure([sys.executable, __file__, "--write", name, str(model), str(sources[name])])
     expected = model / "model.safetensors"
-    megabytes = expected.stat().st_size / 1e6
-    taken: dict[str, list[Run]] = {"safetensors": [], "flax": []}
+    taken: dict[str, list[Run]] = {name: [] for name in sources}
     for _ in range(runs + 1):
-        for name, source in (("safetensors", model), ("flax", flax)):
+        for name, source in sources.items():
             shutil.rmtree(output, ignore_errors=True)
             taken[name].append(measure([*tool, str(source), str(output), "--to", "safetensors", "--quiet"]))
             if not filecmp.cmp(output / "model.safetensors", expected, shallow=False):
                 raise SystemExit(f"{source} does not give the same file")
     best = {name: min(run.seconds for run in found[1:]) for name, found in taken.items()}
     peak = {name: max(run.megabytes for run in found) for name, found in taken.items()}
-    for place in (model, flax, output):
+    megabytes = expected.stat().st_size / 1e6
+    for place in (*sources.values(), output):
         shutil.rmtree(place)
-    ratio = best["flax"] / best["safetensors"]
-    return (
-        f"{size:8}{megabytes:10.0f}{best['flax']:10.2f}{best['safetensors']:10.2f}{ratio:8.2f}"
-        f"{peak['flax']:12.0f}{peak['safetensors']:10.0f}"
+    return "\n".join(
+        f"{size:8}{name:12}{megabytes:10.0f}{seconds:10.2f}{seconds / best['safetensors']:8.2f}{peak[name]:12.0f}"
+        for name, seconds in best.items()
     )
 
 
@@ -211,12 +237,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     parser.add_argument("--make", nargs=2, metavar=("FOLDER", "SIZE"), help="only make a checkpoint")
     parser.add_argument(
-        "--make-flax", nargs=2, type=Path, metavar=("MODEL", "FOLDER"), help="only write that in flax"
+        "--write", nargs=3, metavar=("CONTAINER", "MODEL", "FOLDER"), help="only write a model in a container"
     )
     parser.add_argument("--containers", action="store_true", help="compare containers, instead of cp")
     options = parser.parse_args()
-    if options.make_flax:
-        write_flax(*options.make_flax)
+    if options.write:
+        CONTAINERS[options.write[0]](*map(Path, options.write[1:]))
         return
     if options.make:
         make_checkpoint(Path(options.make[0]), options.make[1])
@@ -224,9 +250,11 @@ def main() -> None:
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, best of {options.runs}"
     )
-    both = ("flax s", "safet. s") if options.containers else ("convert s", "cp s")
-    print(f"{'size':8}{'MB out':>10}{both[0]:>10}{both[1]:>10}{'ratio':>8}{'peak MB':>12}")
     timed = compare_containers if options.containers else compare
+    if options.containers:
+        print(f"{'size':8}{'from':12}{'MB out':>10}{'convert s':>10}{'ratio':>8}{'peak MB':>12}")
+    else:
+        print(f"{'size':8}{'MB out':>10}{'convert s':>10}{'cp s':>10}{'ratio':>8}{'peak MB':>12}")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         for size in options.sizes.split(","):

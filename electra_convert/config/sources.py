@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from electra_convert.config.activations import ACTIVATION_OPERATIONS
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_beside
+from electra_convert.config.nvidia import run_evidence
 from electra_convert.config.record import recorded_layout
 from electra_convert.config.resolve import (
     SIZE_KEYS,
@@ -101,7 +102,8 @@ def gather(
             # Such a model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]
             origin = model.config_path.relative_to(model.folder).as_posix()
-            found += [model_evidence(bases[role], origin)] if role in bases else []
+            own = [model_evidence(bases[role], origin)] if role in bases else run_evidence(model.folder, model)
+            found += own
         else:
             found += _beside(checkpoint, model, layout, attempt)
             said = {key for source in found for key in source.values} | chosen.get(role, _NOTHING).values.keys()
@@ -181,7 +183,9 @@ def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
     if not checkpoint.scheme.described:
         return {}
     paths = {role: model.config_path for role, model in checkpoint.models.items()}
-    return {role: read_config(path) for role, path in paths.items() if path.is_file()}
+    found = {role: read_config(path) for role, path in paths.items() if path.is_file()}
+    share = len(set(paths.values())) < len(paths)
+    return {role: config for role, config in found.items() if not share or role_of_config(config) == role}
 
 
 def _beside(

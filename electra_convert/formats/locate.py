@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -18,7 +18,9 @@ from electra_convert.formats import tf_bundle
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
+    CONFIG_FILE,
     FLAX_FILE,
+    KERAS_FILE,
     METAGRAPH,
     OPTIMIZER_FILE,
     SAFETENSORS_FILE,
@@ -30,7 +32,7 @@ from electra_convert.formats.names import (
 )
 from electra_convert.tensors.spec import Source
 
-Container = Literal["tensorflow", "safetensors", "torch", "msgpack"]
+Container = Literal["tensorflow", "safetensors", "torch", "hdf5", "msgpack"]
 
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
@@ -39,6 +41,8 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     (f"{SAFETENSORS_FILE}{SHARD_INDEX}", "safetensors"),
     (TORCH_FILE, "torch"),
     (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
+    (KERAS_FILE, "hdf5"),
+    (f"{KERAS_FILE}{SHARD_INDEX}", "hdf5"),
     (FLAX_FILE, "msgpack"),
     (f"{FLAX_FILE}{SHARD_INDEX}", "msgpack"),
 )
@@ -47,15 +51,15 @@ _SUFFIXES: dict[str, Container] = {
     ".bin": "torch",
     ".pt": "torch",
     ".pth": "torch",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
     ".msgpack": "msgpack",
 }
+# What transformers' save_pretrained(saved_model=True) calls the folder of numbered SavedModels.
+_SAVED_MODELS = "saved_model"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
-_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
+_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin, no tf_model.h5"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
-_OLD_TOOLS = (
-    "transformers 4.50.3 still loads it ({argument}=True; 4.51 and later leave the model empty): save it there with "
-    "save_pretrained first."
-)
 _PADDLE = (
     "Fill transformers' model from paddle.load(path): its names are PaddleNLP's, its dense weights (in, out). "
     "docs/troubleshooting.md has a script."
@@ -64,7 +68,6 @@ _UNPACK = "Unpack it, and give the folder or the checkpoint in it."
 _ELSEWHERE = "Look for the checkpoint it was made from."
 # What a model may come in that is not read, and what to do about it; by the ending of the file's name.
 _UNREADABLE = {
-    ".h5": ("a Keras file", _OLD_TOOLS.format(argument="from_tf")),
     ".keras": ("a Keras file", _ELSEWHERE),
     ".pdparams": ("a file of Paddle", _PADDLE),
     ".onnx": ("an ONNX file", _ELSEWHERE),
@@ -112,6 +115,10 @@ def _opener(container: Container) -> Callable[[Path], Source]:
         from electra_convert.formats import safetensors_file
 
         return safetensors_file.open_source
+    if container == "hdf5":
+        from electra_convert.formats import hdf5
+
+        return hdf5.open_source
     if container == "msgpack":
         from electra_convert.formats import msgpack_file
 
@@ -126,7 +133,8 @@ def locate(path: Path) -> tuple[Location, ...]:
 
     Args:
         path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
-            transformers folder or pair of them, a .safetensors, .bin, .pt, .pth or .msgpack file, or a shard index.
+            transformers folder or pair of them, a .safetensors, .bin, .pt, .pth, .h5 or .msgpack file, or a shard
+            index.
 
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.
@@ -192,7 +200,14 @@ def _from_part(path: Path) -> Location:
 
 def _beside(prefix: Path) -> Path:
     is_saved_model = prefix.name == "variables" and (prefix.parent.parent / SAVED_MODEL_FILE).is_file()
-    return prefix.parent.parent if is_saved_model else prefix.parent
+    return _model_of(prefix.parent.parent) if is_saved_model else prefix.parent
+
+
+def _model_of(saved_model: Path) -> Path:
+    """The folder whose files describe a SavedModel: transformers puts one into saved_model/1 of a model's folder."""
+    above = saved_model.parent.parent
+    is_part = saved_model.parent.name == _SAVED_MODELS and (above / CONFIG_FILE).is_file()
+    return above if is_part and not (saved_model / CONFIG_FILE).is_file() else saved_model
 
 
 def _from_state(state: Path, folder: Path) -> Location:
@@ -210,7 +225,7 @@ def _from_unnamed(path: Path) -> Location:
 
 
 def _in_folder(folder: Path) -> tuple[Location, ...]:
-    found = [*_tensorflow_in(folder), *_transformers_in(folder)]
+    found = _alone_in(folder)
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
     if not found and not pair:
         alone = [path for path in sorted(folder.iterdir()) if is_ones_own(path.name) and path.is_file()]
@@ -223,7 +238,18 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
         return tuple(found)
     if pair:
         return _whole_pair(folder, pair)
+    if saved_models := sorted(folder.glob(f"{_SAVED_MODELS}/*/{SAVED_MODEL_FILE}")):
+        return _in_folder(saved_models[-1].parent)
     raise SourceError(f"{folder} holds no checkpoint: {_WANTED}", _about_folder(folder))
+
+
+def _alone_in(folder: Path) -> list[Location]:
+    """The checkpoints in a folder itself; a Keras file made of a TensorFlow checkpoint is passed over for it."""
+    tensorflow, others = _tensorflow_in(folder), _transformers_in(folder)
+    if len(tensorflow) == 1 and others and all(one.container == "hdf5" for one in others):
+        names = listing(one.path.name for one in others)
+        return [replace(tensorflow[0], notice=f"{names} passed over for {tensorflow[0].path.name}.")]
+    return [*tensorflow, *others]
 
 
 def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
@@ -254,7 +280,7 @@ def _latest_first(paths: Iterable[Path]) -> list[Path]:
 
 def _tensorflow_in(folder: Path) -> list[Location]:
     if (folder / SAVED_MODEL_FILE).is_file():
-        return [Location("tensorflow", folder / "variables" / "variables", folder)]
+        return [Location("tensorflow", folder / "variables" / "variables", _model_of(folder))]
     if (folder / STATE_FILE).is_file():
         return [_from_state(folder / STATE_FILE, folder)]
     return [
@@ -270,7 +296,8 @@ def _transformers_in(folder: Path) -> list[Location]:
         notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
-    return [Location("safetensors", path, folder) for path in others]
+    others = others or sorted(path for path in folder.glob("*.h5") if path.is_file())
+    return [Location(_SUFFIXES[path.suffix], path, folder) for path in others]
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
@@ -348,6 +375,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    if name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or is_ones_own(name):
+    if name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or is_ones_own(name):
         return True
     return name.endswith((BUNDLE_INDEX, SHARD_INDEX))

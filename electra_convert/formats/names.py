@@ -12,10 +12,13 @@ METAGRAPH = ".meta"
 STATE_FILE = "checkpoint"
 SAVED_MODEL_FILE = "saved_model.pb"
 HPARAMS_FILE = "hparams.json"
+# What a run of NVIDIA's TensorFlow 2 pretraining was told.
+RUN_FILE = "pretrain_config.json"
 
 # transformers': weights in one file, or in shards with an index after whose name they are called.
 SAFETENSORS_FILE = "model.safetensors"
 TORCH_FILE = "pytorch_model.bin"
+KERAS_FILE = "tf_model.h5"
 FLAX_FILE = "flax_model.msgpack"
 SHARD_INDEX = ".index.json"
 CONFIG_FILE = "config.json"

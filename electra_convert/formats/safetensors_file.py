@@ -18,7 +18,7 @@ from electra_convert.errors import CorruptFileError, OutputError, SourceError, l
 from electra_convert.formats.files import Closing, ReadFile, RegionWriter, WriteFile
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import SAFETENSORS_FILE, SHARD_INDEX
-from electra_convert.formats.shards import ShardedSink, open_sharded
+from electra_convert.formats.shards import ShardedSink, open_sharded, without_model_name
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter, fits_an_array
 
 _METADATA = "__metadata__"
@@ -61,7 +61,12 @@ def open_source(path: Path) -> Source:
         SourceError: a file is missing, or holds a type of elements this tool does not carry.
         CorruptFileError: a file is damaged.
     """
-    return open_sharded(path, open_file) if path.name.endswith(SHARD_INDEX) else open_file(path)
+    return open_sharded(path, open_file, _stored_as) if path.name.endswith(SHARD_INDEX) else open_file(path)
+
+
+def _stored_as(name: str) -> str:
+    """What a tensor of an index is called in its shard; a variable of TensorFlow's loses the model's name."""
+    return without_model_name(name) if name.endswith(":0") else name
 
 
 def open_file(path: Path) -> SafetensorsSource:

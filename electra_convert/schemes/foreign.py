@@ -39,15 +39,19 @@ _TELLTALES = (
 _KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
 _LARGEST_CONFIG = 1 << 20
 _RESAVE = (
-    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that), "
-    "load the tf_model.h5 in transformers 4.50.3 with from_tf=True (4.51 and later leave the model empty), and save "
-    "it there with save_pretrained."
+    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that): "
+    "this tool reads the tf_model.h5."
 )
 
 
 def advice(names: Iterable[str]) -> str | None:
     """What to do with a checkpoint of tensors that are not google-research/electra's, where anything can be done."""
     return _RESAVE if any(_KERAS.search(name) for name in names) else None
+
+
+def numbered_by_keras(names: Iterable[str]) -> bool:
+    """Whether names are those of Keras 3, which numbers the variables of every layer."""
+    return any(re.search(r"(^|/)vars/\d+$", name) for name in names)
 
 
 def resemblance(names: Iterable[str]) -> str:

@@ -264,7 +264,8 @@ def require_floats(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def require_tied(path: Path, model: Model) -> None:
-    """Refuse a model whose output table is not its table of word embeddings.
+    """Refuse a model that holds a tensor twice, such as an output table that is that of its word embeddings, with
+    other values.
 
     Raises:
         NamesError: names both tensors.
@@ -273,7 +274,8 @@ def require_tied(path: Path, model: Model) -> None:
     for repeated, original in model.tied:
         if not same_bits(repeated, original):
             raise NamesError(
-                f"{path}: {repeated.tensor.name} and {original.tensor.name} differ; in ELECTRA they are one table",
+                f"{path}: {repeated.tensor.name} and {original.tensor.name} differ; in ELECTRA they are one "
+                f"{'table' if len(original.shape) > 1 else 'tensor'}",
                 "Neither Google's code nor a model with tied embeddings can hold an output table of its own.",
             )
 

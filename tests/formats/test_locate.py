@@ -125,7 +125,7 @@ def test_safetensors_are_preferred_to_a_pickle_and_it_is_said(tmp_path):
     folder = touch(tmp_path, "model.safetensors", "pytorch_model.bin", "tf_model.h5")
     (location,) = locate(folder)
     assert location.path.name == "model.safetensors"
-    assert location.notice == "pytorch_model.bin passed over for model.safetensors."
+    assert location.notice == "pytorch_model.bin, tf_model.h5 passed over for model.safetensors."
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,9 @@ def test_safetensors_are_preferred_to_a_pickle_and_it_is_said(tmp_path):
         ("flax_model.msgpack.index.json", "msgpack"),
         ("my_state.msgpack", "msgpack"),
         ("weights.safetensors", "safetensors"),
+        ("tf_model.h5", "hdf5"),
+        ("tf_model.h5.index.json", "hdf5"),
+        ("my_weights.h5", "hdf5"),
     ],
 )
 def test_the_container_goes_by_the_name(tmp_path, name, container):
@@ -172,7 +175,8 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
     [
         ([], "holds no checkpoint", "It is empty."),
         (["notes.txt"], "holds no checkpoint", "It holds notes.txt."),
-        (["tf_model.h5"], "holds no checkpoint", "tf_model.h5 is a Keras file, which this tool does not read."),
+        (["electra.keras"], "holds no checkpoint", "electra.keras is a Keras file, which this tool does not read."),
+        (["a.h5", "b.h5"], "holds more than one checkpoint: a.h5, b.h5", "Give the one you mean."),
         (["model_state.pdparams"], "holds no checkpoint", "model_state.pdparams is a file of Paddle.*has a script"),
         (["electra_small.zip"], "holds no checkpoint", "electra_small.zip is an archive.*Unpack it"),
         (["a.index", "b.index"], "holds more than one checkpoint: a, b", "Give the one you mean."),
@@ -232,7 +236,7 @@ def test_a_checkpoint_elsewhere_beside_another_model_is_ambiguous(golden_copy, t
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tf_model.h5", "tf_model.h5 is a Keras file"),
+        ("electra.keras", "electra.keras is a Keras file"),
         ("electra.onnx", "electra.onnx is an ONNX file"),
         ("model_state.pdparams", "model_state.pdparams is a file of Paddle, which this tool does not read"),
         ("electra_small.zip", "electra_small.zip is an archive, which this tool does not read"),

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import unpacked
 from safetensors.numpy import save_file
 from support.flax_files import in_flax, nested, pack, read_state, write
 
 from electra_convert import convert, verify
-from electra_convert.schemes import flax, training_programs
+from electra_convert.schemes import flax, keras, training_programs
 from electra_convert.tensors.op import Op
 from electra_convert.tensors.weight import Weight
 
@@ -106,3 +107,42 @@ def test_of_a_training_state_the_model_is_meant_and_not_its_optimiser(golden_pai
     (tmp_path / "state.msgpack").write_bytes(pack(tree))
     convert(tmp_path / "state.msgpack", tmp_path / "out")
     assert "read a second time" not in " ".join(verify(tmp_path / "state.msgpack", tmp_path / "out").reasons)
+
+
+# Models that transformers' TensorFlow classes saved; of a SavedModel and of shards too.
+KERAS = [
+    "pretraining", "masked_lm", "masked_lm_shards", "sequence_classification", "token_classification",
+    "question_answering", "safetensors", "objects", "saved_model", "functional", "pair_of_objects",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_every_parameter_of_a_model_of_keras_is_found_a_second_time(tmp_path, name):
+    from support.transformers_models import load
+
+    from electra_convert.checkpoint import open_path
+    from electra_convert.verification.second_reading import require_second_reading
+
+    source = unpacked(name, tmp_path)
+    convert(source, tmp_path / "out")
+    with open_path(source) as checkpoint:
+        for role in checkpoint.models:
+            folder = tmp_path / "out" if len(checkpoint.models) == 1 else tmp_path / "out" / role
+            model = load(folder)
+            found = require_second_reading(source, model, role, checkpoint.sources)
+            shared = 5 if len(checkpoint.models) == 2 and role == "generator" else 0
+            assert found == len(list(model.parameters())) - shared
+
+
+@pytest.mark.parametrize("name", ["pretraining", "pair_of_objects"])
+def test_kernels_of_keras_that_are_not_turned_are_found_though_both_sides_are_made_so(tmp_path, monkeypatch, name):
+    parameter = keras._parameter
+
+    def unturned(parts):
+        found = parameter(parts)
+        return (found[0], Op.KEEP) if found and "self" in parts else found
+
+    monkeypatch.setattr(keras, "_parameter", unturned)
+    source = unpacked(name, tmp_path)
+    convert(source, tmp_path / "out")
+    assert "read a second time" in " ".join(verify(source, tmp_path / "out").reasons)
