@@ -17,8 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # What SOURCE may be, wherever a checkpoint is read.
 SOURCE_IS = (
     "A checkpoint: a TensorFlow folder, prefix (model.ckpt-1000) or any of its files, a SavedModel, a transformers "
-    "folder or a folder of two (discriminator/ and generator/), a .safetensors or .bin file, or any of these on the "
-    "Hugging Face Hub: hf://OWNER/REPO[@REVISION][/PATH]."
+    "folder or a folder of two (discriminator/ and generator/), a .safetensors, .bin, .pt, .pth, .h5 or .msgpack "
+    "file, or any of these on the Hugging Face Hub: hf://OWNER/REPO[@REVISION][/PATH]."
 )
 
 
