@@ -38,7 +38,6 @@ _TELLTALES = (
 )
 # What names of transformers' TFElectra classes hold, and NVIDIA's, which are objects of Keras.
 _KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
-_LARGEST_CONFIG = 1 << 20
 _RESAVE = (
     "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that): "
     "this tool reads the tf_model.h5."

@@ -388,10 +388,10 @@ def _config(folder: Path) -> Files:
 def _read_config(folder: Path) -> None:
     from electra_convert.config.labels import configured_labels
     from electra_convert.config.transformers import model_evidence, read_config, role_of_config
-    from electra_convert.schemes.foreign import model_type_beside
+    from electra_convert.schemes.foreign import stated_beside
     from electra_convert.tokenizer import kinds
 
-    model_type_beside(folder)
+    stated_beside(folder, "model_type")
     kinds.code_of_folder(folder)
     config = read_config(folder / "config.json")
     model_evidence(config)
