@@ -15,11 +15,10 @@ from electra_convert.exchange import exchange
 from electra_convert.locks import lock_file, locked_folder
 
 _STAGING = ".partial"
+_DRAWN = "[a-z0-9_]" * 8  # what tempfile draws for a name; names that people give have other lengths, or other signs
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # What is moved aside; removed by a later run when its own output stands, since after a crash it may be the only copy.
 _REPLACED = ".replaced"
-
-
 # Windows does not.
 _RENAMES_OPEN_FILES = os.name == "posix"
 
@@ -209,9 +208,14 @@ def discard(old: Path) -> None:
 
 def remove_replaced(target: Path) -> None:
     """Delete what killed runs have moved aside for a folder of this name, now that another stands for good."""
-    for aside in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_REPLACED}"):
-        if not aside.is_symlink() and aside.is_dir():
-            shutil.rmtree(aside, ignore_errors=True)
+    for aside in _folders_of_other_runs(target, _REPLACED):
+        with suppress(OSError, OutputError):
+            held = list(aside.iterdir())
+            if held == [aside / target.name]:
+                with locked(held[0]):  # a run that is exchanging it at this moment has it
+                    shutil.rmtree(aside, ignore_errors=True)
+            elif not held:
+                aside.rmdir()
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -329,10 +333,15 @@ def _umask() -> int:
 
 
 def _remove_abandoned(target: Path) -> None:
-    for left in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_STAGING}"):
-        if not left.is_symlink():
-            with suppress(OSError, OutputError), locked(left):
-                shutil.rmtree(left, ignore_errors=True)
+    for left in _folders_of_other_runs(target, _STAGING):
+        with suppress(OSError, OutputError), locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _folders_of_other_runs(target: Path, ending: str) -> list[Path]:
+    """Folders that runs have made beside a target; not those of a target whose name goes on after a full stop."""
+    found = target.absolute().parent.glob(f".{_escaped(target.name)}.{_DRAWN}{ending}")
+    return [path for path in found if not path.is_symlink() and path.is_dir()]
 
 
 def _escaped(name: str) -> str:

@@ -17,7 +17,7 @@ from conftest import FIXTURES
 
 from electra_convert import convert, output
 from electra_convert.errors import ElectraConvertError, OutputError
-from electra_convert.output import new_folder, replace_file, write_file
+from electra_convert.output import locked, new_folder, replace_file, write_file
 
 # Another process that fills a folder, says so, and waits for a line before it is done.
 FILLING = """
@@ -306,7 +306,7 @@ def test_the_folder_of_a_run_still_at_work_is_left_to_it(another, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["out[1]", "o*t", "o?t", "[", "out.partial", "-out", "o ut"])
 def test_clearing_up_takes_only_the_folders_of_its_own_target(tmp_path: Path, name: str):
-    mine, others = tmp_path / f".{name}.abc.partial", tmp_path / ".oXt.abc.partial"
+    mine, others = tmp_path / f".{name}.abc12_90.partial", tmp_path / ".oXt.abc12_90.partial"
     for folder in (mine, others):
         folder.mkdir()
         (folder / "half").touch()
@@ -315,11 +315,49 @@ def test_clearing_up_takes_only_the_folders_of_its_own_target(tmp_path: Path, na
     assert tree(others) == ["half"]
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        ".out.partial/mine",
+        ".out.mine.partial/mine",
+        ".out.before-2.partial/mine",
+        ".out.tar.abc12_90.partial/half",
+        ".out.replaced/out/mine",
+        ".out.the_old_one.replaced/out/mine",
+        ".out.tar.abc12_90.replaced/out.tar/new",
+        ".out.abc12_90.replaced/mine",
+        ".out.abc12_90.replaced.tar/mine",
+        "out.abc12_90.replaced/out/mine",
+    ],
+)
+def test_clearing_up_leaves_what_people_and_runs_to_longer_names_have_there(tmp_path: Path, kept: str):
+    (tmp_path / kept).parent.mkdir(parents=True)
+    (tmp_path / kept).touch()
+    fill(tmp_path / "out", overwrite=True)
+    assert (tmp_path / kept).exists()
+
+
+@pytest.mark.parametrize("held", ["out", "", "out/inner"])
+def test_what_a_killed_run_moved_aside_is_removed_by_the_next(tmp_path: Path, held: str):
+    (tmp_path / ".out.abc12_90.replaced" / held).mkdir(parents=True)
+    fill(tmp_path / "out")
+    assert tree(tmp_path) == ["out", *(f"out/{name}" for name in NEW)]
+
+
+def test_what_another_run_is_exchanging_is_left_to_it(tmp_path: Path):
+    aside = tmp_path / ".out.abc12_90.replaced" / "out"
+    aside.mkdir(parents=True)
+    with locked(aside):
+        fill(tmp_path / "out")
+        assert aside.exists()
+
+
 def test_clearing_up_passes_over_what_is_no_folder(tmp_path: Path):
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / ".out.a.partial").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / ".out.b.partial").touch()
-    os.mkfifo(tmp_path / ".out.c.partial")
+    for ending in ("partial", "replaced"):
+        (tmp_path / f".out.aaaaaaaa.{ending}").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / f".out.bbbbbbbb.{ending}").touch()
+        os.mkfifo(tmp_path / f".out.cccccccc.{ending}")
     before = tree(tmp_path)
     fill(tmp_path / "out")
     assert tree(tmp_path) == sorted([*before, "out", *(f"out/{name}" for name in NEW)])
