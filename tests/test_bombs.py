@@ -234,7 +234,7 @@ def test_an_archive_of_gigabytes_of_zeros_is_refused(tmp_path, limits_program):
     head = npy(SHAPE % f"{total // 8192}, 1024")
     ran = bounded(tmp_path, limits_program, zip_bomb(tmp_path / "bomb.npz", "input_ids.npy", head, total))
     assert "bomb refused" in ran.out
-    assert f"states {total + len(head)} bytes of content" in ran.out
+    assert f"states {total + len(head):,} bytes of content" in ran.out
 
 
 def test_rows_beyond_any_comparison_are_refused(tmp_path, limits_program):
@@ -262,6 +262,18 @@ def test_archives_of_other_kinds_are_refused_as_such(tmp_path, limits_program, p
         data[start + offset] = value
     path.write_bytes(data)
     assert message in bounded(tmp_path, limits_program, path).out
+
+
+def test_an_archive_of_more_records_than_any_has_is_refused_and_they_are_not_all_named(tmp_path):
+    path = tmp_path / "many.npz"
+    for count, message in [
+        (100_001, "holds 100,001 records"),
+        (5_000, "n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11 and 4988 more"),
+    ]:
+        archive_of(path, **dict.fromkeys((f"n{number}" for number in range(count)), npy(SHAPE % "0, 4")))
+        ran = bounded(tmp_path, COMMAND, "verify", "--golden", path, FIXTURES / "default")
+        assert message in ran.err
+        assert len(ran.err) < 1000
 
 
 def test_what_is_no_array_of_golden_outputs_is_named(tmp_path):
@@ -295,7 +307,7 @@ def test_a_torch_file_that_was_packed_to_a_thousandth_is_refused(torch, tmp_path
     del records[data]
     zip_bomb(tmp_path / "pytorch_model.bin", data, b"", 3 << 30, tuple(records.items()))
     ran = bounded(tmp_path, COMMAND, "inspect", tmp_path)
-    assert "pytorch_model.bin states 3221225" in ran.err
+    assert "pytorch_model.bin states 3,221,225," in ran.err
 
 
 @pytest.mark.slow
@@ -324,6 +336,24 @@ def test_tensors_that_share_what_the_file_holds_are_read(torch, tmp_path):
         {"electra.a": weights, "electra.b": weights.t(), "electra.c": torch.zeros(1).expand(512, 512)},
     )
     assert "holds" not in bounded(tmp_path, COMMAND, "inspect", tmp_path).err
+
+
+# safetensors
+
+
+@pytest.mark.parametrize(
+    ("entry", "count", "message"),
+    [
+        (b'{"dtype":"F32","shape":[0],"data_offsets":[0,0]}', 1_000_000, "at most 16777216 are possible"),
+        (b'{"dtype":"F32","shape":[0],"data_offsets":[0,0]}', 200_000, "its 200000 tensors begin with"),
+        (b"[" + b"[]," * 5_000_000 + b"[]]", 1, "needs dtype, shape and two data_offsets"),
+    ],
+    ids=["a million tensors", "many tensors", "wide"],
+)
+def test_a_header_of_safetensors_that_takes_a_gigabyte_to_decode_is_refused(tmp_path, entry, count, message):
+    header = b"{" + b",".join(b'"t%d":' % number + entry for number in range(count)) + b"}"
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert message in bounded(tmp_path, COMMAND, "inspect", tmp_path).err
 
 
 # JSON

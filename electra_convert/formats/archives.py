@@ -12,6 +12,8 @@ from electra_convert.errors import CorruptFileError
 _MOST_GROWTH = 16
 # What any archive may grow to, so that a small one of nothing but zeros is read.
 _ALWAYS = 1 << 24
+# More than a file of tensors has; each takes time and memory, however little it holds.
+_MOST_RECORDS = 100_000
 _METHODS: Collection[int] = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _AGAIN = "Copy or download the file again."
@@ -23,7 +25,7 @@ def largest_content(stored: int) -> int:
 
 
 def checked_records(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The records of an archive, none of which is larger than the file makes likely; nothing is unpacked.
+    """The records of an archive, no more and no larger than the file makes likely; nothing is unpacked.
 
     Args:
         path: the archive's file.
@@ -31,9 +33,14 @@ def checked_records(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInf
 
     Raises:
         CorruptFileError: a record is encrypted, packed in another way than deflate, or of a name that another has;
-            or they state more bytes together than an archive of this size holds, as where several share their bytes.
+            there are too many; or they state more bytes together than an archive of this size holds, as where several
+            share their bytes.
     """
     records = archive.infolist()
+    if len(records) > _MOST_RECORDS:
+        raise CorruptFileError(
+            f"{path} holds {len(records):,} records, more than {_MOST_RECORDS:,} arrays or tensors", _AGAIN
+        )
     for record in records:
         if record.flag_bits & _ENCRYPTED:
             raise CorruptFileError(
@@ -50,7 +57,7 @@ def checked_records(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInf
     stated, most = sum(record.file_size for record in records), largest_content(path.stat().st_size)
     if stated > most:
         raise CorruptFileError(
-            f"{path} states {stated} bytes of content, far more than its {path.stat().st_size} bytes can hold",
+            f"{path} states {stated:,} bytes of content, far more than its {path.stat().st_size:,} bytes can hold",
             "If it is what it should be, save it again without compression.",
         )
     return records

@@ -24,7 +24,8 @@ from electra_convert.tensors.spec import DTYPES, DType, Sink, Source, Tensor, Te
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
 _ALIGNMENT = 8
-_MAX_HEADER_BYTES = 100_000_000
+# The format allows six times as much, which takes more than a gigabyte to decode; this has room for 100,000 tensors.
+_MAX_HEADER_BYTES = 1 << 24
 
 # In the order of the library's enumeration, by which the tensors of a file are sorted: the last come first.
 _TYPES = (
@@ -194,7 +195,7 @@ def _encode_header(path: Path, specs: Sequence[TensorSpec], metadata: Mapping[st
         raise OutputError(f"{path} cannot hold a name that is not Unicode: {error}") from error
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > _MAX_HEADER_BYTES:
-        raise OutputError(f"{path} would need a header of {len(text)} bytes, the format allows {_MAX_HEADER_BYTES}")
+        raise OutputError(f"{path} would need a header of {len(text)} bytes, at most {_MAX_HEADER_BYTES} are read")
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 

@@ -129,7 +129,7 @@ def read_golden(path: Path, models: Mapping[Role, Model], task: str | None = Non
         found = {"discriminator": _task_recording(path, arrays, model, task)}
     if not found:
         needed = " or ".join(f"{prefix}_ids, {prefix}_logits" for prefix in wanted.values())
-        raise SourceError(f"{path} records no model of the candidate: it holds {', '.join(arrays)}, not {needed}")
+        raise SourceError(f"{path} records no model of the candidate: it holds {listing(arrays)}, not {needed}")
     return found
 
 
@@ -179,7 +179,7 @@ def _task_recording(path: Path, arrays: Mapping[str, NDArray[Any]], model: Model
     answers = {answer_name(field): [array] for field, array in recorded.items() if array is not None}
     if not answers and (model.head.outputs or not stages):
         wanted = listing([f"{scope}{_names(field)[0]}" for field in model.head.outputs] or [_HIDDEN])
-        raise SourceError(f"{path} records no outputs of the candidate: it holds {', '.join(arrays)}, not {wanted}")
+        raise SourceError(f"{path} records no outputs of the candidate: it holds {listing(arrays)}, not {wanted}")
     return Recording(batch, stages | answers, None)
 
 
