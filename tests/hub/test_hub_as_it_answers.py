@@ -53,12 +53,19 @@ def test_a_file_that_was_moved_within_the_hub_is_read(hub, generator, tmp_path):
     content = (generator / "config.json").read_bytes()
     oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     from_another_host(
-        hub, generator, "config.json", **{"Location": "/api/resolve-cache/config.json?etag=x", "X-Linked-Etag": f'"{oid}"'}
+        hub,
+        generator,
+        "config.json",
+        **{"Location": "/api/resolve-cache/config.json?etag=x", "X-Linked-Etag": f'"{oid}"'},
     )
     commit = hub.repositories["alice/small"]["refs"]["main"]
     for method in ("HEAD", "GET"):
         hub.order(
-            "raw", method, "/api/resolve-cache/", times=9, data=b64encode(content).decode(),
+            "raw",
+            method,
+            "/api/resolve-cache/",
+            times=9,
+            data=b64encode(content).decode(),
             headers={"ETag": f'W/"{oid}"', "X-Repo-Commit": commit},
         )
     ran = hub.run("convert", SOURCE, tmp_path / "out", "--to", "safetensors", "-q")
@@ -79,14 +86,24 @@ def test_an_etag_is_known_however_it_is_written(hub, generator, form):
 def test_a_model_of_another_name_by_now_is_read_by_the_old_one(hub, generator):
     push(hub, generator)
     hub.order(
-        "raw", "GET", "/api/models/bob/old/revision/main", times=9, status=307, body="Temporary Redirect. Redirecting",
+        "raw",
+        "GET",
+        "/api/models/bob/old/revision/main",
+        times=9,
+        status=307,
+        body="Temporary Redirect. Redirecting",
         headers={"Location": "/api/models/alice/small/revision/main"},
     )
     commit = hub.repositories["alice/small"]["refs"]["main"]
     for path in generator.iterdir():
         for method in ("HEAD", "GET"):
             hub.order(
-                "raw", method, f"/bob/old/resolve/{commit}/{path.name}$", times=9, status=307, body="Temporary Redirect.",
+                "raw",
+                method,
+                f"/bob/old/resolve/{commit}/{path.name}$",
+                times=9,
+                status=307,
+                body="Temporary Redirect.",
                 headers={"Location": f"/alice/small/resolve/{commit}/{path.name}"},
             )
     ran = hub.run("inspect", "hf://bob/old", "-q")

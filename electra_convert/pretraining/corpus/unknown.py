@@ -73,8 +73,9 @@ def require_known(long_letters: int, letters: int, unknown: int, tokens: int, pi
 
 def told_of_long_words(long_letters: int, letters: int, pieces: Pieces) -> str:
     """How much of a corpus stands in words that are too long."""
-    share = f"{100 * long_letters / max(1, letters):.2g}%"
+    share = 100 * long_letters / max(1, letters)
+    percent = f"{share:.0f}%" if share >= 10 else f"{share:.2g}%"
     return (
-        f"{long_letters:,} of {letters:,} letters ({share}) stand in words of more "
+        f"{long_letters:,} of {letters:,} letters ({percent}) stand in words of more "
         f"than {pieces.longest_word} letters, which are one [UNK] each"
     )
