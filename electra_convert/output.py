@@ -44,6 +44,8 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
             raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
         if target.is_symlink() or not target.is_dir():
             raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
+        if target.is_mount():
+            raise OutputError(f"a disk is mounted at {target}, so it is not replaced", "Choose a folder in it.")
     nearest_parent(target)
 
 

@@ -77,6 +77,11 @@ def test_what_exists_is_refused_and_only_a_folder_may_be_replaced(places: Path, 
             check_target(places / name, places / "source", overwrite=True)
 
 
+def test_a_place_where_a_disk_is_mounted_is_not_replaced(places: Path):
+    with pytest.raises(OutputError, match=r"a disk is mounted at .*, so it is not replaced"):
+        check_target(Path("/proc"), places / "source", overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("target", "source"),
     [("out", "source"), ("a/b/out", "source"), ("source_2", "source"), ("source/out", "source/model.ckpt-1")],

@@ -23,6 +23,7 @@ _MOST_GROWTH = 100
 _ALWAYS_UNPACKED = 1 << 24
 _ALWAYS_ROWS = 1 << 20
 _BUFFER = 1 << 20
+_UNPACKED = "If it is what it should be, write it again without compression or dictionaries."
 _AGAIN = "Copy or download the file again."
 
 
@@ -47,10 +48,21 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
         with _whole(path, file) as whole:
             table = pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER)
             _require_strings(pyarrow, path, table, name)
-            _require_likely_sizes(path, table.metadata, name, whole.seek(0, os.SEEK_END))
+            length = whole.seek(0, os.SEEK_END)
+            _require_likely_sizes(path, table.metadata, name, length)
+            # A text that many rows refer to is stated once.
+            left = most = _ALWAYS_UNPACKED + _MOST_GROWTH * length
             for value in _values(table, name):
                 number += 1
-                yield checked_text(value, f"{path}, row {number}", column)
+                text = checked_text(value, f"{path}, row {number}", column)
+                left -= len(text)
+                if left < 0:
+                    raise CorpusError(
+                        f"{path} has more than {most >> 20} million letters in its column {name}, far more than text in "
+                        f"{length} bytes has",
+                        _UNPACKED,
+                    )
+                yield text
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path} cannot be read as Parquet after row {number}: {reason}", _AGAIN) from error
@@ -111,7 +123,7 @@ def _require_likely_sizes(path: Path, metadata: Any, name: str, length: int) -> 
         if found > always + _MOST_GROWTH * length:
             raise CorpusError(
                 f"{path} states {found} {what}, far more than text in {length} bytes has",
-                "If it is what it should be, write it again without compression.",
+                _UNPACKED,
             )
 
 
