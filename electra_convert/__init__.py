@@ -52,8 +52,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.hub.upload import Upload as Upload
     from electra_convert.hub.upload import upload as upload
     from electra_convert.pretraining.electra import Electra as Electra
+    from electra_convert.pretraining.pretrain import pretrain as pretrain
     from electra_convert.pretraining.run import Pretraining as Pretraining
-    from electra_convert.pretraining.run import pretrain as pretrain
     from electra_convert.schemes.models import Checkpoint as Checkpoint
     from electra_convert.verification.report import ParityReport as ParityReport
     from electra_convert.verification.verify import verify as verify
@@ -72,7 +72,7 @@ _API = {
     "fill": "demo.model",
     "write_card": "hub.card.writing",
     "upload": "hub.upload",
-    "pretrain": "pretraining.run",
+    "pretrain": "pretraining.pretrain",
     "Electra": "pretraining.electra",
     "Card": "hub.card.writing",
     "Checkpoint": "schemes.models",

@@ -207,9 +207,9 @@ def command(
     """Pretrain an ELECTRA generator and discriminator on CORPUS, and keep the run in the folder OUTPUT."""
     from electra_convert.conversion.options import read_size
     from electra_convert.hub.download import local_source
+    from electra_convert.pretraining.corpus.cache import default_cache
     from electra_convert.pretraining.options import PretrainOptions
     from electra_convert.pretraining.pauses import read_duration
-    from electra_convert.pretraining.prepare import default_cache
     from electra_convert.pretraining.run import run_pretraining
 
     prepare_hub(quiet or as_json)

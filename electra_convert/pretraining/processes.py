@@ -8,7 +8,7 @@ from typing import Any
 from electra_convert.errors import ConfigError
 from electra_convert.frameworks import import_accelerate, import_torch
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.prepare import Preparation
+from electra_convert.pretraining.preparation import Preparation
 
 _PATIENCE = timedelta(days=2)
 

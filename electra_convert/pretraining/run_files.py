@@ -14,7 +14,7 @@ from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.loop import LOSSES, Pace
 from electra_convert.pretraining.optimizer import learning_rate
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.prepare import Preparation, described
+from electra_convert.pretraining.preparation import Preparation, described
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.reports import MetricsLog, draw_curves, last_evaluation
 from electra_convert.pretraining.run_folder import CHECKPOINTS, MODEL, TENSORFLOW, TOKENIZER, Start

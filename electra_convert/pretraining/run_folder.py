@@ -10,9 +10,9 @@ from pathlib import Path
 
 from electra_convert.errors import OutputError
 from electra_convert.output import discard, follow, locked, nearest_parent, put_back, put_in_place, staging_folder
+from electra_convert.pretraining.corpus.cache import default_cache
 from electra_convert.pretraining.corpus.places import Place
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.prepare import default_cache
 
 RUN_FILE = "run.json"
 CHECKPOINTS, MODEL, TENSORFLOW = "checkpoints", "model", "tensorflow"

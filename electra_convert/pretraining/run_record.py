@@ -16,7 +16,7 @@ from electra_convert.pretraining.corpus.cache import Corpus
 from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.corpus.whole_words import read_words
 from electra_convert.pretraining.options import PretrainOptions
-from electra_convert.pretraining.prepare import Decided, Preparation, described
+from electra_convert.pretraining.preparation import Decided, Preparation, described
 from electra_convert.pretraining.run_folder import RUN_FILE, TOKENIZER, WORDS
 from electra_convert.pretraining.starting.rows import is_extension
 from electra_convert.pretraining.tokens import FOLDER, kind_of

@@ -24,7 +24,7 @@ from electra_convert.pretraining.model import config_of, initialise, make_networ
 from electra_convert.pretraining.model_folders import plan_folders, restore
 from electra_convert.pretraining.optimizer import make_optimizer, moments_of
 from electra_convert.pretraining.options import PretrainOptions, Settings
-from electra_convert.pretraining.prepare import Preparation
+from electra_convert.pretraining.preparation import Preparation
 from electra_convert.pretraining.progress import Reporter
 from electra_convert.pretraining.starting.start import Start
 from electra_convert.pretraining.tables import use_table

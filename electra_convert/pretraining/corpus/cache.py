@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -34,6 +35,12 @@ _FIRST_SCHEMA = 2
 _TOKENS, _EXAMPLES, _RECORD = "tokens.bin", "examples.bin", "corpus.json"
 _PIECE = 1 << 22  # tokens
 _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
+
+
+def default_cache() -> Path:
+    """Where tokenised corpora are kept: in the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
 
 
 @dataclass(frozen=True)
