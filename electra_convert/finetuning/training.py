@@ -250,18 +250,16 @@ def outputs_of(
     rows: Sequence[Row],
     padding: int,
     batch: int,
-    kept: Callable[[Any, Any], Any],
     evaluated: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Any]:
     """Run a model on rows, without dropout.
 
     Args:
         model: of transformers, wherever it is.
-        task: says what is kept of its outputs.
+        task: says what is kept of its outputs, for each row.
         rows: what it is given.
         padding: the id of padding.
         batch: how many rows at a time.
-        kept: makes of what the task keeps, and of labels, one tensor whose first axis is the rows.
         evaluated: told how many rows of how many are done.
 
     Returns:
@@ -277,7 +275,7 @@ def outputs_of(
             inputs = tensors(collated([rows[index] for index in chosen], padding), model)
             labels = inputs.pop("labels").to(model.device)
             outputs = task.outputs(model(**{name: one.to(model.device) for name, one in inputs.items()}))
-            values = kept(outputs, labels).float().cpu().numpy()
+            values = task.kept(outputs, labels).float().cpu().numpy()
             for index, value in zip(chosen, values, strict=True):
                 found[index] = value
             done += len(chosen)

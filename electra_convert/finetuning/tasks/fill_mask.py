@@ -68,6 +68,14 @@ class FillMask:
         logits: torch.Tensor = outputs.logits
         return logits
 
+    def kept(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The summed loss of each row: logits of a whole vocabulary take too much memory."""
+        functional = import_torch("to train").nn.functional
+        losses: torch.Tensor = functional.cross_entropy(
+            outputs.float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
+        )
+        return losses.sum(-1)
+
     def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy over the tokens that are asked for."""
         # Few of them are: the softmax of the others would be for nothing.

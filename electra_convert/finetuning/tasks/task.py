@@ -22,8 +22,6 @@ class Task(Protocol, Generic[Example]):
         name: what transformers calls its pipeline.
         auto_class: transformers' class that finds a model's class for it.
         main: the metric by which runs are compared.
-        config: what config.json says of it.
-        segment: the token type of a text as Google's code gives it for this task.
     """
 
     name: str
@@ -39,6 +37,9 @@ class Task(Protocol, Generic[Example]):
 
     def outputs(self, outputs: Any) -> torch.Tensor:  # noqa: ANN401 - transformers' ModelOutput
         """What is kept of a model's outputs: [rows, length or nothing, classes]."""
+
+    def kept(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """What of these an evaluation keeps, a row's along the first axis."""
 
     def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The sum of the losses of all that is asked; outputs as above, labels as collated."""
