@@ -95,8 +95,8 @@ class TextEncoder:
 def collated(rows: Sequence[Row], padding: int) -> dict[str, NDArray[Any]]:
     """Rows as arrays [rows, length], padded to the longest: input_ids, attention_mask, token_type_ids, labels.
 
-    Labels are [rows] where each row has one, [rows, length] where each token has, [rows, 3] where two places in a row of a length
-    are asked for.
+    Labels are [rows] where each row has one, [rows, length] where each token has, [rows, 3] where two places are
+    asked for, in a row of a length.
     """
     length = max(len(row.ids) for row in rows)
     ids = np.full((len(rows), length), padding, np.int64)

@@ -63,7 +63,11 @@ def panels(main: str) -> tuple[Panel, ...]:
     """What the curves of a run show."""
     title, unit = _TITLES[main]
     return (
-        ("Loss", "nats a label, or squared difference", (("train", "loss", "trained on"), ("eval", "loss", "held out"))),
+        (
+            "Loss",
+            "nats a label, or squared difference",
+            (("train", "loss", "trained on"), ("eval", "loss", "held out")),
+        ),
         (title, unit, (("eval", main, "held out"),)),
         ("Learning rate", "rate of a step", (("train", "learning_rate", "rate"),)),
     )

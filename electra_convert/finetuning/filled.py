@@ -42,7 +42,7 @@ class _AtMask(FillMask):
 
 def masked_sentences(lines: Sequence[str], encoder: TextEncoder, mask: str) -> list[Masked]:
     """Choose sentences that fit, spread over the text, and mask in each the longest word that is one token."""
-    found = []
+    found: list[Masked] = []
     for place in np.linspace(0, max(0, len(lines) - 1), 20 * _SENTENCES).astype(int):
         made = _masked(lines[place], encoder, mask)
         if made is not None and made.text not in [one.text for one in found]:

@@ -43,6 +43,12 @@ def finetune(
 ) -> Finetuning:
     """Fine-tune a model for a task, and leave a model folder with its record, predictions and curves.
 
+    >>> data = "fixtures/finetuning/reviews"
+    >>> result = finetune("text-classification", "fixtures/default", f"{data}-train.tsv", "my-classifier",
+    ...                   dev=f"{data}-dev.tsv", vocab="fixtures/vocab.txt", epochs=1)
+    >>> list(result.metrics["dev"]), result.finished
+    (['accuracy', 'majority_accuracy', 'macro_f1', 'matthews'], True)
+
     Args:
         task: token-classification, text-classification (numbers as labels: regression), question-answering, or
             fill-mask, which adapts a masked language model to the text of a domain.

@@ -1,4 +1,4 @@
-"""How good answers are: spans, accuracy, F1, correlations, exact match; each as its known implementation counts it."""
+"""How good answers are: spans, accuracy, F1, correlations, exact match, each as its known implementation has it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def is_of_spans(labels: Sequence[str]) -> bool:
 def spans(labels: Sequence[str]) -> set[tuple[str, int, int]]:
     """The spans that the labels of a sentence mark, as conlleval and seqeval (without a scheme) find them.
 
-    An I- that nothing begins begins a span itself; so does one of another kind than the label before. L and U of BILOU
-    count as E and S.
+    An I- that nothing begins begins a span itself; so does one of another kind than the label before. L and U of
+    BILOU count as E and S.
 
     Args:
         labels: of the words, in order.
@@ -86,7 +86,7 @@ def majority_accuracy(gold: Sequence[object]) -> float:
 
 
 def macro_f1(gold: Sequence[object], found: Sequence[object]) -> float:
-    """The mean of the classes' F1, over all that occur on either side, as scikit-learn's f1_score(average="macro")."""
+    """The mean of the classes' F1, over all on either side, as scikit-learn's f1_score(average="macro")."""
     pairs, wanted, given = Counter(zip(gold, found, strict=True)), Counter(gold), Counter(found)
     classes = wanted.keys() | given.keys()
     scores = [2 * pairs[one, one] / (wanted[one] + given[one]) for one in classes]

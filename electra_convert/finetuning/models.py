@@ -61,8 +61,8 @@ def _not_loaded(start: Start, task: Task[Any], error: Exception) -> SourceError:
     reason = " ".join(str(error).split())
     if "Unrecognized configuration class" in reason:
         return SourceError(
-            f"{start.base['name']} is a {start.config.get('model_type')} model, of which transformers has no class for "
-            f"{task.name}",
+            f"{start.base['name']} is a {start.config.get('model_type')} model, of which transformers has no class "
+            f"for {task.name}",
             "Give a model of another architecture, or another task.",
         )
     return SourceError(f"{start.base['name']}: transformers cannot load it: {reason[:300]}")
@@ -157,5 +157,3 @@ def _with_segment(name: str, content: bytes, segment: int) -> bytes:
         for piece in part.values():
             piece["type_id"] = segment
     return json.dumps(tokenizer, ensure_ascii=False, indent=2).encode()
-
-

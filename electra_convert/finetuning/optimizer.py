@@ -14,8 +14,8 @@ from electra_convert.frameworks import import_torch
 
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 _NOT_DECAYED = re.compile(r"LayerNorm|layer_norm|bias")
-# Adam corrects its bias by 1 - beta ** step, which at such a step is 1; a float32 this large stays what it is when 1 is
-# added.
+# Adam corrects its bias by 1 - beta ** step, which at such a step is 1; a float32 this large stays what it is when
+# 1 is added.
 _NO_CORRECTION = float(1 << 40)
 
 

@@ -152,4 +152,3 @@ def _of_text(
     whole = data.with_examples(train=train, dev=dev, test=chunks.get("test", []))
     rows = {split: task.rows(whole.of(split), encoder) for split in ("dev", "test") if whole.of(split)}
     return Preparation(task, recipe, encoder, whole, rows, data.dev or data.train)
-

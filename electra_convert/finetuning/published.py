@@ -19,9 +19,7 @@ from electra_convert.verification.record import hash_files
 _CURVES = "curves.png"
 
 
-def publish(
-    runs: Sequence[SeedRun], main: str, output: Path, record: Mapping[str, Any], reporter: Reporter
-) -> None:
+def publish(runs: Sequence[SeedRun], main: str, output: Path, record: Mapping[str, Any], reporter: Reporter) -> None:
     """Put the model that is kept into its place, write training.json and its card, and say what all seeds came to.
 
     Args:
@@ -40,7 +38,7 @@ def publish(
     evaluation = {key: value for key, value in result.items() if key not in ("schema", "filled")}
     write_json(
         folder / TRAINING_FILE,
-        {**record, "kind": "fine-tuned", "evaluation": evaluation, "files": hash_files(folder)},
+        {**record, "evaluation": evaluation, "files": hash_files(folder)},
     )
     try:
         write_cards(folder, None, _metadata(record), dry_run=False)

@@ -71,9 +71,8 @@ class Finetuning:
     is_main_process: bool = True
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{split} {name} {value:.3f}" for split, one in self.metrics.items() for name, value in [next(iter(one.items()))]
-        )
+        firsts = {split: next(iter(one.items())) for split, one in self.metrics.items()}
+        shown = ", ".join(f"{split} {name} {value:.3f}" for split, (name, value) in firsts.items())
         return f"<Finetuning {str(self.output)!r}: {self.task}, {shown or 'not evaluated'}>"
 
 
@@ -101,9 +100,7 @@ def run_finetuning(
         return _run(preparation, start, output, options, told)
 
 
-def _run(
-    preparation: Preparation, start: Start, output: Path, options: FinetuneOptions, told: Relay
-) -> Finetuning:
+def _run(preparation: Preparation, start: Start, output: Path, options: FinetuneOptions, told: Relay) -> Finetuning:
     import_transformers("to fine-tune")
     accelerate = import_accelerate("to fine-tune")
     # Used at the very end, which is no time to learn that it is missing.

@@ -52,7 +52,7 @@ def described(preparation: Preparation, start: Start, options: FinetuneOptions) 
     """What a run is: the same run has the same, and no places on a machine."""
     return {
         "tool": {"name": "electra_convert", "version": __version__},
-        "task": preparation.task.name,
+        "finetuned_for": preparation.task.name,
         "base": dict(start.base),
         "data": preparation.data.described,
         "labels": [str(label) for label in preparation.task.config.get("label2id", ())],

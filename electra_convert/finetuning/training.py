@@ -192,7 +192,8 @@ class _Watch:
             return
         if not np.isfinite(logs["loss"]):
             raise TrainingError(
-                f"the loss of step {state.global_step} is no number any more", "Start anew with a lower --learning-rate."
+                f"the loss of step {state.global_step} is no number any more",
+                "Start anew with a lower --learning-rate.",
             )
         values = {"loss": logs["loss"], "learning_rate": logs["learning_rate"]}
         if "grad_norm" in logs:
@@ -239,9 +240,7 @@ def tensors(arrays: Mapping[str, Any], model: Any) -> dict[str, Any]:  # noqa: A
     """Arrays as tensors, without token types for a model that knows none."""
     torch = import_torch("to fine-tune")
     known = "token_type_ids" in model.forward.__code__.co_varnames
-    return {
-        name: torch.from_numpy(array) for name, array in arrays.items() if known or name != "token_type_ids"
-    }
+    return {name: torch.from_numpy(array) for name, array in arrays.items() if known or name != "token_type_ids"}
 
 
 def outputs_of(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import CorpusError
 from electra_convert.finetuning.data.examples import Question
-from electra_convert.finetuning.data.tables import DataFile, data_rows
+from electra_convert.finetuning.data.tables import DataFile, Row, data_rows
 
+_OF_ANSWERS = ("text", "answer_start")
 _FORM = 'SQuAD\'s form is {"data": [{"paragraphs": [{"context": ..., "qas": [...]}]}]}.'
 
 
@@ -26,17 +28,24 @@ def read_questions(file: DataFile) -> Iterator[Question]:
     if file.kind == "Parquet" or (file.kind == "JSON lines" and not _is_squad(file.path)):
         for row in data_rows(file):
             name = str(row.values.get("id", row.where))
-            answers = row.values.get("answers")
-            texts, starts = ((answers or {}).get(key) for key in ("text", "answer_start"))  # type: ignore[attr-defined]
-            given = [{"text": one, "answer_start": start} for one, start in zip(texts or (), starts or (), strict=False)]
-            yield _question(name, row.text("question"), row.text("context"), given, row.where)
+            yield _question(name, row.text("question"), row.text("context"), _of_row(row), row.where)
     else:
         yield from _squad(file.path)
 
 
+def _of_row(row: Row) -> list[dict[str, Any]]:
+    """The answers of a row as the library `datasets` has them: a list of texts, and one of places."""
+    answers = row.values.get("answers")
+    texts, starts = (answers.get(key) for key in _OF_ANSWERS) if isinstance(answers, dict) else (None, None)
+    if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+        raise CorpusError(f"{row.where}: answers are no lists of {' and '.join(_OF_ANSWERS)}")
+    return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+
+
 def _is_squad(path: Path) -> bool:
+    """Whether a file named .json is one object of SQuAD's, and no row on each line."""
     with path.open("rb") as file:
-        return b'"data"' in file.read(1 << 12) and b'"qas"' in path.read_bytes()
+        return re.match(rb'\s*\{\s*"(data|version)"', file.read(1 << 10)) is not None
 
 
 def _squad(path: Path) -> Iterator[Question]:

@@ -51,9 +51,7 @@ class Data(Generic[Example]):
     @property
     def described(self) -> dict[str, dict[str, Any]]:
         """As JSON: no places on a machine."""
-        return {
-            split: {"name": name, "examples": len(self.of(split))} for split, name in self.names.items()
-        }
+        return {split: {"name": name, "examples": len(self.of(split))} for split, name in self.names.items()}
 
 
 def read_data(task: TaskName, train: str | Path, options: FinetuneOptions, listener: Listener) -> Data[Any]:

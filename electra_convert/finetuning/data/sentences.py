@@ -22,7 +22,8 @@ def read_sentences(file: DataFile, words: str | None, labels: str | None) -> Ite
     Args:
         file: columns in text, parted by tabs or spaces, a word a line and a blank line after each sentence; or JSON
             lines or Parquet with a list of words and one of labels in each row.
-        words: the column of the words: a name, or a number from 1 in text; by default the first, in CoNLL-U the second.
+        words: the column of the words: a name, or a number from 1 in text; by default the first, in CoNLL-U the
+            second.
         labels: that of the labels; by default the last, in CoNLL-U the fourth.
 
     Raises:
@@ -33,7 +34,7 @@ def read_sentences(file: DataFile, words: str | None, labels: str | None) -> Ite
     elif file.kind == "CSV":
         raise CorpusError(
             f"{file.path} is CSV, in which words of a sentence have no place",
-            "Give columns parted by tabs or spaces, a word a line and a blank line after each sentence; or JSON lines.",
+            "Give columns parted by tabs or spaces, a word a line, a blank line after each sentence; or JSON lines.",
         )
     else:
         yield from _from_columns(file.path, _number(words, "--text-column"), _number(labels, "--label-column"))

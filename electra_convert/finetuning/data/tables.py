@@ -116,13 +116,13 @@ def _table(file: DataFile, lines: Iterator[str], columns: Sequence[str]) -> Iter
     names = [str(number) for number in range(1, len(header) + 1)] if numbered else [name.strip() for name in header]
     if twice := [name for name in names if names.count(name) > 1]:
         raise CorpusError(f"{where} has {names.count(twice[0])} columns called {twice[0]!r}", "Name them apart.")
-    for where, fields in chain([(where, header)] if numbered else [], rows):
+    for place, fields in chain([(where, header)] if numbered else [], rows):
         if len(fields) != len(names):
             raise CorpusError(
-                f"{where} has {len(fields)} columns, the first row has {len(names)}",
+                f"{place} has {len(fields)} columns, the first row has {len(names)}",
                 "A text that holds what parts the columns stands in quotation marks.",
             )
-        yield Row(where, dict(zip(names, fields, strict=True)))
+        yield Row(place, dict(zip(names, fields, strict=True)))
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -145,9 +145,14 @@ def _named(values: Mapping[str, object], names: Mapping[str, list[str]], where: 
     for column in names.keys() & values.keys():
         value = values[column]
         try:
-            named[column] = _name(value, names[column]) if isinstance(value, int) else [
-                _name(one, names[column]) for one in value  # type: ignore[attr-defined]
-            ]
+            named[column] = (
+                _name(value, names[column])
+                if isinstance(value, int)
+                else [
+                    _name(one, names[column])
+                    for one in value  # type: ignore[attr-defined]
+                ]
+            )
         except (TypeError, IndexError) as error:
             raise CorpusError(f"{where}: {column} is {value!r}, which names no class") from error
     return named

@@ -44,6 +44,4 @@ def read_texts(file: DataFile, text: str | None, pair: str | None, label: str | 
         body = row.text(columns[0])
         if not body.strip():
             raise CorpusError(f"{row.where}: {columns[0]} is empty", "Take the row out.")
-        yield LabelledText(
-            body, None if columns[1] is None else row.text(columns[1]), str(value).strip(), row.where
-        )
+        yield LabelledText(body, None if columns[1] is None else row.text(columns[1]), str(value).strip(), row.where)

@@ -46,7 +46,7 @@ class FillMask:
         return [self.masked(chunk, number, (_MASKS_OF_EVALUATION, number)) for number, chunk in enumerate(examples)]
 
     def masked(self, chunk: Chunk, number: int, stream: Sequence[int]) -> Row:
-        """Mask whole words of a chunk, drawn from a stream of random numbers, until 15% of its tokens are asked for."""
+        """Mask whole words of a chunk, drawn from a stream of random numbers, until 15% of its tokens are asked."""
         random = np.random.default_rng(stream)
         words, ids = np.asarray(chunk.words), np.asarray(chunk.ids)
         wanted = max(1, round(_ASKED * len(ids)))

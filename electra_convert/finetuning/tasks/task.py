@@ -11,7 +11,7 @@ from electra_convert.finetuning.encoding import IGNORED, Row, TextEncoder
 if TYPE_CHECKING:
     import torch
 
-Example = TypeVar("Example")
+Example = TypeVar("Example", contravariant=True)
 Metrics = dict[str, float]
 
 

@@ -83,7 +83,10 @@ class TextClassification(_OfTexts):
     def __init__(self, examples: Sequence[LabelledText]) -> None:
         self._ids = label_ids([one.label for one in examples])
         if len(self._ids) < 2:
-            raise CorpusError(f"all texts of the training data have the label {next(iter(self._ids))!r}")
+            raise CorpusError(
+                f"{examples[0].where} and on: every text has the label {next(iter(self._ids))!r}",
+                "There is nothing to tell apart.",
+            )
         self._labels = list(self._ids)
 
     @property

@@ -31,7 +31,10 @@ class TokenClassification:
     def __init__(self, examples: Sequence[TaggedSentence]) -> None:
         self._ids = label_ids(flat([one.labels for one in examples]))
         if len(self._ids) < 2:
-            raise CorpusError(f"all words of the training data have the label {next(iter(self._ids))!r}")
+            raise CorpusError(
+                f"{examples[0].where} and on: every word has the label {next(iter(self._ids))!r}",
+                "There is nothing to tell apart.",
+            )
         self._labels = list(self._ids)
         self._commonest = Counter(flat([one.labels for one in examples])).most_common(1)[0][0]
         self._of_spans = is_of_spans(self._labels)
@@ -80,7 +83,7 @@ class TokenClassification:
         return [tuple(labels) for labels in found]
 
     def metrics(self, examples: Sequence[TaggedSentence], answers: Sequence[tuple[str, ...]]) -> Metrics:
-        """Of spans precision, recall and F1 (as conlleval and seqeval count them); of labels accuracy and macro F1."""
+        """Of spans precision, recall and F1, as conlleval and seqeval count them; of labels accuracy and macro F1."""
         gold = [example.labels for example in examples]
         words, found = flat(gold), flat(answers)
         of_words = {"accuracy": accuracy(words, found), "majority_accuracy": majority_accuracy(words)}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.hub.card.proof import Proof, object_in, read_record
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
@@ -21,13 +22,13 @@ _KINDS: Mapping[str, Kind] = {
     "ElectraForMaskedLM": "generator",
     "ElectraModel": "encoder",
 }
-# The Hub's tasks; a discriminator's is none of them.
+# The Hub's tasks, by how the names of classes end; a discriminator's is none of them.
 _TASKS = {
-    "ElectraForMaskedLM": "fill-mask",
-    "ElectraModel": "feature-extraction",
-    "ElectraForSequenceClassification": "text-classification",
-    "ElectraForTokenClassification": "token-classification",
-    "ElectraForQuestionAnswering": "question-answering",
+    "ForMaskedLM": "fill-mask",
+    "Model": "feature-extraction",
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
 }
 
 
@@ -70,7 +71,29 @@ class Facts:
     @property
     def task(self) -> str | None:
         """What the Hub calls its task, None where it has no name for it."""
-        return _TASKS.get(self.folder.architecture)
+        return next((task for end, task in _TASKS.items() if self.folder.architecture.endswith(end)), None)
+
+    @property
+    def family(self) -> str:
+        """What transformers calls the architecture, such as electra."""
+        return str(self.folder.config.get("model_type", ELECTRA.model_type))
+
+    @property
+    def evaluation(self) -> Mapping[str, Mapping[str, Any]]:
+        """What a fine-tuned model was measured at, by the data it was measured on."""
+        training = self.proof.training
+        names, found = object_in(training, "data"), object_in(training, "evaluation")
+        splits = {"": object_in(found, "metrics"), " before": object_in(found, "before")}
+        return {
+            f"{object_in(names, split).get('name', 'what was held out')} ({split}){when}": object_in(metrics, split)
+            for when, metrics in splits.items()
+            for split in metrics
+        }
+
+    @property
+    def seeds(self) -> Mapping[str, Any]:
+        """How far the runs of several seeds lie apart; empty where there was one."""
+        return object_in(object_in(self.proof.training, "evaluation"), "seeds")
 
     @property
     def labels(self) -> tuple[str, ...]:

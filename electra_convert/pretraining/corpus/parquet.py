@@ -79,9 +79,7 @@ def _table(path: Path, file: IO[bytes]) -> Iterator[tuple[Any, Any, _Place]]:
             yield pyarrow, pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER), place
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
-        raise CorpusError(
-            f"{path} cannot be read as Parquet after row {place.number}: {reason}", _AGAIN
-        ) from error
+        raise CorpusError(f"{path} cannot be read as Parquet after row {place.number}: {reason}", _AGAIN) from error
 
 
 def require_column(path: Path, column: Column) -> None:
