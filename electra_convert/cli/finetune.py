@@ -31,8 +31,8 @@ GUIDE = Guide(
         "Output": "json quiet",
     },
     examples=(
-        "electra-convert finetune token-classification my-electra train.conll tagger --dev dev.conll",
-        "electra-convert finetune fill-mask my-electra/generator reviews.txt adapted",
+        "electra-convert finetune text-classification my-electra texts.tsv classifier",
+        "electra-convert finetune fill-mask my-electra reviews.txt adapted --seeds 3",
     ),
     page="docs/finetuning.md",
 )
@@ -40,7 +40,9 @@ GUIDE = Guide(
 
 @click.command("finetune", cls=GuidedCommand, guide=GUIDE, short_help="Fine-tune a model for a task.")
 @click.argument(
-    "task", type=click.Choice(["token-classification", "text-classification", "question-answering", "fill-mask"])
+    "task",
+    metavar="TASK",
+    type=click.Choice(["token-classification", "text-classification", "question-answering", "fill-mask"]),
 )
 @click.argument("model", type=SOURCE)
 @click.argument("train", type=SOURCE)

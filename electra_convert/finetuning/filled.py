@@ -53,8 +53,12 @@ def masked_sentences(lines: Sequence[str], encoder: TextEncoder, mask: str) -> l
 
 
 def _masked(line: str, encoder: TextEncoder, mask: str) -> Masked | None:
+    room = encoder.longest - 2
     tokens = encoder.tokens(line)
-    if not _LEAST < len(tokens.ids) <= encoder.longest - 2:
+    if len(tokens.ids) > room:
+        line = line[: tokens.offsets[room - 1][1]].rpartition(" ")[0]
+        tokens = encoder.tokens(line)
+    if not _LEAST < len(tokens.ids) <= room:
         return None
     words = list(tokens.word_ids)
     whole = [place for place, word in enumerate(words) if words.count(word) == 1]

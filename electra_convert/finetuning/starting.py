@@ -154,5 +154,10 @@ def _name(path: Path) -> str:
 
 
 def _longest(folder: Path, config: Mapping[str, Any]) -> int:
-    stated = [max_length_of_folder(folder), config.get("max_position_embeddings")]
-    return min([int(one) for one in stated if isinstance(one, int) and one > 0] or [_UNBOUNDED])
+    stated, positions = max_length_of_folder(folder), config.get("max_position_embeddings")
+    if not isinstance(positions, int) or positions <= 0:
+        positions = _UNBOUNDED
+    elif config.get("model_type") != ELECTRA.model_type:
+        # RoBERTa and its kin number positions from the one after padding's; their tokenizers usually say so.
+        positions -= 1 + int(config.get("pad_token_id") or 0)
+    return int(min(stated, positions)) if stated and stated > 0 else positions

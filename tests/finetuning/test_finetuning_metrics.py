@@ -68,10 +68,8 @@ SEQEVAL = [
     ([["B-NP", "I-NP", "O"]], [["I-NP", "I-NP", "O"]], (1.0, 1.0, 1.0)),
     ([["O", "O"]], [["O", "O"]], (0.0, 0.0, 0.0)),
     (
-        [["B-A", "B-B", "E-B", "I-A", "O", "I-A", "I-A"], ["O", "E-B", "B-A", "B-A", "B-B", "B-A", "B-A"]]
-        + [["E-B", "E-B", "E-A", "O", "E-B"]],
-        [["I-B", "B-B", "E-B", "E-A", "O", "O", "I-A"], ["O", "E-B", "B-A", "E-A", "B-B", "B-A", "O"]]
-        + [["O", "E-B", "B-A", "O", "E-B"]],
+        [one.split() for one in ("B-A B-B E-B I-A O I-A I-A", "O E-B B-A B-A B-B B-A B-A", "E-B E-B E-A O E-B")],
+        [one.split() for one in ("I-B B-B E-B E-A O O I-A", "O E-B B-A E-A B-B B-A O", "O E-B B-A O E-B")],
         (0.7272727272727273, 0.5714285714285714, 0.64),
     ),
 ]

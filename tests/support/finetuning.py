@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 from pathlib import Path
 
 from conftest import FIXTURES
@@ -74,3 +76,19 @@ def write_data(folder: Path) -> Path:
         ]
         (folder / f"{name}-scored.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scored))
     return folder
+
+
+def finetune_until_killed(step: int, task: str, train: Path, output: Path, options: dict) -> None:
+    """Fine-tune, and be killed by the kernel's hand after a step."""
+    import torch
+
+    from electra_convert.finetuning.finetune import finetune
+    from electra_convert.pretraining.progress import Silent
+
+    class Killer(Silent):
+        def stepped(self, number: int, total: int, losses: object) -> None:
+            if number == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    torch.set_num_threads(1)
+    finetune(task, FIXTURES / "default", train, output, reporter=Killer(), **options)  # type: ignore[arg-type]
