@@ -28,8 +28,8 @@ from electra_convert.finetuning.run_folder import (
 )
 from electra_convert.finetuning.seeds import Context, SeedRun
 from electra_convert.finetuning.starting import Start, opened
+from electra_convert.finetuning.training import joined
 from electra_convert.frameworks import (
-    import_accelerate,
     import_matplotlib_figure,
     import_transformers,
     require_packages,
@@ -102,13 +102,10 @@ def run_finetuning(
 
 def _run(preparation: Preparation, start: Start, output: Path, options: FinetuneOptions, told: Relay) -> Finetuning:
     import_transformers("to fine-tune")
-    accelerate = import_accelerate("to fine-tune")
     # Used at the very end, which is no time to learn that it is missing.
     import_matplotlib_figure("to draw the curves of a run")
     record = described(preparation, start, options)
-    # Of a run before in the same process.
-    accelerate.state.AcceleratorState._reset_state()
-    processes = accelerate.PartialState()
+    processes = joined()
     first = bool(processes.is_main_process)
     pauses = Pauses(options.time_limit, told.noticed)
     with ExitStack() as stack:

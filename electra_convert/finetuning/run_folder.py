@@ -73,7 +73,8 @@ def require_same(output: Path, now: Mapping[str, Any]) -> None:
     before = decode_object(read_small(path), str(path))
     flat_before, flat_now = ({**_flat(one)} for one in (before, json.loads(json.dumps(now))))
     for key in sorted({*flat_before, *flat_now}):
-        if not key.startswith(("schema", "tool")) and flat_before.get(key) != flat_now.get(key):
+        settled = key.startswith(("schema", "tool")) or key.endswith(".origin")
+        if not settled and flat_before.get(key) != flat_now.get(key):
             raise TrainingError(
                 f"{key} was {json.dumps(flat_before.get(key))} when the run began, and is "
                 f"{json.dumps(flat_now.get(key))} now",

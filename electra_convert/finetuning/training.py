@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,9 +17,10 @@ from electra_convert.finetuning.encoding import Row, batches, collated, filled
 from electra_convert.finetuning.optimizer import google_optimizer, google_schedule
 from electra_convert.finetuning.recipe import Recipe
 from electra_convert.finetuning.tasks.task import Task
-from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
+from electra_convert.frameworks import import_accelerate, import_torch, import_transformers, quiet_transformers
 from electra_convert.pretraining.pauses import ENDS, Pause, Pauses
 
+_PATIENCE = timedelta(days=2)
 _REPORTS = 100
 _KEPT = 2
 
@@ -201,6 +204,25 @@ class _Watch:
         self._told.stepped(state.global_step, self._training.steps, values)
 
 
+def joined() -> Any:  # noqa: ANN401 - accelerate.PartialState
+    """Join the processes that accelerate or torchrun has started; one by itself where they have not."""
+    accelerate = import_accelerate("to fine-tune")
+    # Of a run before in the same process.
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+    # The others wait for the first process while it evaluates and writes; by default their patience ends in minutes.
+    return accelerate.PartialState(cpu=_on_processors(), **({"timeout": _PATIENCE} if _shared() else {}))
+
+
+def _shared() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _on_processors() -> bool:
+    """Whether several processes are to compute without devices, which accelerate does not find out by itself."""
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    return asked or (_shared() and not import_torch("to fine-tune").cuda.is_available())
+
+
 def arguments(transformers: Any, folder: Path, recipe: Recipe, steps: int, seed: int) -> Any:  # noqa: ANN401
     """transformers' TrainingArguments of a run.
 
@@ -225,6 +247,8 @@ def arguments(transformers: Any, folder: Path, recipe: Recipe, steps: int, seed:
         "remove_unused_columns": False,
         "label_names": ["labels"],
         "dataloader_pin_memory": False,
+        "use_cpu": _on_processors(),
+        "ddp_timeout": int(_PATIENCE.total_seconds()),
     }
     first = transformers.TrainingArguments(**given)
     share, rest = divmod(recipe["batch_size"], first.world_size * max(1, first.n_gpu))

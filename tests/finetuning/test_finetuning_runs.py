@@ -73,7 +73,7 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(labelled, tmp_path, number
     process = start(pretrain_until_signalled, number, 4, [str(one) for one in told])
     process.join(120)
     assert process.exitcode in (code, 128 + number)
-    assert [path.name for path in (output / "checkpoints").iterdir()] == ["checkpoint-4"]
+    assert [path.name for path in (output / "checkpoints").iterdir()] == ["checkpoint-5"]
     ran = run(*told, "--resume", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["finished"] is True
@@ -90,7 +90,7 @@ def test_a_limit_of_time_ends_a_run_that_can_be_continued(labelled, tmp_path, on
         **given,
     )
     assert (first.finished, first.step) == (False, 1)
-    assert "--resume continues it" in first.notes[-1] or "resume continues it" in first.notes[-1]
+    assert first.notes[-1] == "The time is up: the run is saved, and resume=True continues it."
     again = finetune(
         "token-classification", FIXTURES / "default", labelled / "train.conll", tmp_path / "run", resume=True, **given
     )
