@@ -1,4 +1,4 @@
-"""Models of other architectures learn the same tasks, and are carded and uploaded as well, their cards saying less."""
+"""Models of other architectures learn the same tasks; their cards say less, and uploads take them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs are interrupted and resumed with the same final figures, repeated with other seeds, and shared by processes."""
+"""Runs are resumed with the same final figures, repeated with other seeds, and shared by processes."""
 
 from __future__ import annotations
 

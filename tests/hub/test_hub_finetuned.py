@@ -1,4 +1,4 @@
-"""What finetune wrote is uploaded on a proof of its own, ELECTRA or not, and refused once a file of it has changed."""
+"""What finetune wrote is uploaded on a proof of its own, ELECTRA or not; once a file of it has changed it is not."""
 
 from __future__ import annotations
 

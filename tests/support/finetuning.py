@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from conftest import FIXTURES
@@ -48,17 +49,17 @@ def as_table(rows: list[dict[str, str]], delimiter: str = "\t") -> str:
     return "\n".join(lines) + "\n"
 
 
-def asked(questions: int, seed: int) -> dict:
+def asked(questions: int, seed: int, words: Sequence[str] = WORDS) -> dict:
     """SQuAD's form: the answer to "where is A?" is the word after A."""
     draw = random.Random(seed)
     paragraphs = []
     for number in range(questions):
-        words = draw.sample(WORDS, 8)
+        chosen = draw.sample(words, 8)
         place = draw.randrange(7)
-        passage = " ".join(words)
-        start = len(" ".join(words[: place + 1])) + 1
-        answers = [{"text": words[place + 1], "answer_start": start}]
-        asked_for = {"id": f"q{seed}-{number}", "question": f"{words[place]}?", "answers": answers}
+        passage = " ".join(chosen)
+        start = len(" ".join(chosen[: place + 1])) + 1
+        answers = [{"text": chosen[place + 1], "answer_start": start}]
+        asked_for = {"id": f"q{seed}-{number}", "question": f"{chosen[place]}?", "answers": answers}
         paragraphs.append({"context": passage, "qas": [asked_for]})
     return {"data": [{"title": "words", "paragraphs": paragraphs}]}
 

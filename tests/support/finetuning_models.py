@@ -19,7 +19,7 @@ DISTILLED = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48, "max_posi
 
 
 def save_tiny(folder: Path, kind: str, auto_class: str, tokenizer: Path) -> Path:
-    """A model of an architecture with random weights; with a tokenizer's files, or with a Unigram where there are none."""
+    """A model of an architecture with random weights, and a tokenizer: a copy, or of RoBERTa a Unigram."""
     import torch
     import transformers
 
