@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 # What a discriminator and a generator are asked, by the names of the options' parameters.
 _OF_PRETRAINING = ("original", "corrupt", "words", "threshold", "generator")
-_OTHERS = {"pair": "to classify texts, or to give them a number", "question": "to answer questions"}
 
 
 def refuse_others(name: str, model: LoadedModel) -> None:
     """Refuse options that give a pretrained model what only a fine-tuned one takes."""
-    for option, does in _OTHERS.items():
+    for option, does in _others().items():
         if _given(option):
             raise UsageError(f"--{option} is for a model fine-tuned {does}, and {name} is a {model.role}")
+
+
+def _others() -> dict[str, str]:
+    """What models do that take an option of their own, by the option."""
+    from electra_convert.demo.tasks import TASKS
+
+    return {task.other.option: task.other.does for task in TASKS.values() if task.other}
 
 
 def check_asked(name: str, model: LoadedModel, pair: str | None, question: str | None) -> str | None:
@@ -47,7 +53,7 @@ def check_asked(name: str, model: LoadedModel, pair: str | None, question: str |
     wanted = task.other.option if task.other else None
     for option, text in given.items():
         if text is not None and option != wanted:
-            told = f"--{option} is for a model fine-tuned {_OTHERS[option]}, and {name} is {task.fine_tuned}"
+            told = f"--{option} is for a model fine-tuned {_others()[option]}, and {name} is {task.fine_tuned}"
             raise UsageError(told, hint)
     return None if wanted is None else given[wanted]
 

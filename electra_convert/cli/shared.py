@@ -11,6 +11,7 @@ import click
 
 from electra_convert.cli.printing import on_terminal
 from electra_convert.cli.values import PATH, TEXT_OR_FILE
+from electra_convert.schemes.heads import kinds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 # What SOURCE may be, wherever a checkpoint is read.
@@ -79,12 +80,13 @@ def task_options(command: Command) -> Command:
         metavar="FILE|A,B,...",
         help="What the classes of a fine-tuned head are called. By default, as in Google's code for its tasks.",
     )(command)
+    names = list(kinds())
     return click.option(
         "--task",
         metavar="NAME[=KIND]",
         help="Of a fine-tuned TensorFlow checkpoint: the task whose head is wanted. KIND says what it is where its "
-        "name does not: text-classification, regression, token-classification or question-answering. By default, "
-        "convert takes every task whose name tells.",
+        f"name does not: {' or '.join((', '.join(names[:-1]), names[-1]))}. By default, convert takes every task "
+        "whose name tells.",
     )(command)
 
 

@@ -162,8 +162,7 @@ def convert(
             one on each line.
         tokenizer: whether tokenizer files are written; without, vocab.txt alone is carried.
         task: of a checkpoint that Google's code fine-tuned: the task whose head is wanted, NAME or NAME=KIND where
-            the name does not tell; KIND is text-classification, regression, token-classification or
-            question-answering.
+            the name does not tell; KIND is one of those that the help of --task lists.
         labels: what its classes are called: a list, or a file with one a line; by default those of Google's code.
         dtype: round the weights to this dtype, to the nearest, ties to even.
         max_shard_size: split the weights into files of at most this size: bytes, or text such as "2GB".
@@ -272,7 +271,10 @@ def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Opti
     tasks = () if options.task is not None else checkpoint.separate_tasks
     if not tasks:
         return {"": checkpoint}
-    return {name: stack.enter_context(open_path(source, None, Choice(name), options.exclude)) for name in tasks}
+    return {
+        name: stack.enter_context(open_path(source, None, Choice(name, among=tasks), options.exclude))
+        for name in tasks
+    }
 
 
 def _plan_part(

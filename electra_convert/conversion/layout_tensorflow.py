@@ -24,7 +24,7 @@ from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
 from electra_convert.schemes.models import step_constant
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.tensors.weight import Weight, same_bits, zeros
-from electra_convert.tokenizer.of_checkpoint import google_vocabulary
+from electra_convert.tokenizer.for_google import google_vocabulary
 
 _PREFIX = "model.ckpt"
 _SLOTS = tuple(f"/{slot}" for slot in SLOT_NAMES)

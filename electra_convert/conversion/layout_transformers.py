@@ -118,8 +118,8 @@ def _head_notices(model: Model, options: Options) -> list[str]:
     told = []
     if model.beside:
         told.append(
-            f"Kept in {BESIDE_FILE}, since {model.head.architecture()} has no place for it: what says that there is "
-            f"no answer ({', '.join(model.beside)})."
+            f"Kept in {BESIDE_FILE}, since {model.head.architecture()} has no place for it: "
+            f"{model.head.beside_is} ({', '.join(model.beside)})."
         )
     if model.task and model.head.algebra is not None:
         told.append(model.head.algebra.remark(model.sizes.labels, model.sizes.hidden))

@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 from electra_convert.demo.filling import Candidate, Filling, likeliest, likeliest_words
 from electra_convert.demo.running import Runner, several
 from electra_convert.demo.scoring import ScoredText, ScoredTexts, scored_text, sigmoid
-from electra_convert.demo.tasks import TASKS, Answers, Asked, asked_of
-from electra_convert.demo.tasks.question_answering import Reading
-from electra_convert.demo.tasks.regression import Number
-from electra_convert.demo.tasks.sequence_classification import Classification
-from electra_convert.demo.tasks.token_classification import Tagging
+from electra_convert.demo.tasks import TASKS, Answers, AnswerT, Asked, Methods, Task
 from electra_convert.demo.text import EncodedText
 from electra_convert.errors import NamesError, TextError
 from electra_convert.schemes.heads import PRETRAINING, Head
@@ -26,7 +22,7 @@ _MASK = "[MASK]"
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class LoadedModel(Runner):
+class LoadedModel(Methods, Runner):
     """A model that is ready to run, as open_model gives it.
 
     Attributes:
@@ -54,36 +50,22 @@ class LoadedModel(Runner):
         self._require("generator")
         return [self._filled(text, count) for text in several(texts)]
 
-    def classify(
-        self, texts: str | Iterable[str], pairs: str | Iterable[str] | None = None
-    ) -> Answers[Classification]:
-        """Say how likely each class of texts is, or of pairs of texts; of a model fine-tuned to classify.
+    def answers(self, task: Task[AnswerT], asked: Sequence[Asked]) -> Answers[AnswerT]:
+        """Have a model answer that was fine-tuned for a task.
 
         Raises:
             NamesError: it is of another kind.
             TextError: a text is empty, too long, or no text.
         """
-        self._require_task("sequence_classification")
-        return self.ask(asked_of(texts, pairs))
-
-    def estimate(self, texts: str | Iterable[str], pairs: str | Iterable[str] | None = None) -> Answers[Number]:
-        """Give texts, or pairs of texts, a number each; of a model fine-tuned for regression. Raises as classify."""
-        self._require_task("regression")
-        return self.ask(asked_of(texts, pairs))
-
-    def tag(self, texts: str | Iterable[str]) -> Answers[Tagging]:
-        """Tag the words of texts; of a model fine-tuned for tokens. Raises as classify."""
-        self._require_task("token_classification")
-        return self.ask(asked_of(texts))
-
-    def answer(self, questions: str | Iterable[str], passages: str | Iterable[str]) -> Answers[Reading]:
-        """Answer questions, each in the words of its passage; of a model fine-tuned to read. Raises as classify."""
-        self._require_task("question_answering")
-        return self.ask(asked_of(passages, questions))
+        if self.head.name != task.head.name:
+            own = TASKS.get(self.head.name)
+            this = own.fine_tuned if own else f"a {self.role}"
+            raise NamesError(f"{self.source}: a model {task.fine_tuned} is needed, and this is {this}")
+        return Answers(task.ask(self, asked))
 
     def ask(self, asked: Sequence[Asked]) -> Answers[Any]:
         """Have a fine-tuned model answer, whatever it was fine-tuned for."""
-        return Answers(TASKS[self.head.name].ask(self, asked))
+        return self.answers(TASKS[self.head.name], asked)
 
     def encode_to_score(self, text: str) -> EncodedText:
         """Cut a text into pieces as encode does, and refuse one of special tokens alone.
@@ -151,12 +133,6 @@ class LoadedModel(Runner):
             raise NamesError(f"{self.source}: a {role} is needed, and this is {TASKS[self.head.name].fine_tuned}")
         if self.head is not PRETRAINING[role]:
             raise NamesError(f"{self.source}: a {role} is needed, and this is a {self.role}")
-
-    def _require_task(self, name: str) -> None:
-        if self.head.name != name:
-            task = TASKS.get(self.head.name)
-            this = task.fine_tuned if task else f"a {self.role}"
-            raise NamesError(f"{self.source}: a model {TASKS[name].fine_tuned} is needed, and this is {this}")
 
 
 def score(model: LoadedModel, texts: str | Iterable[str]) -> ScoredTexts:

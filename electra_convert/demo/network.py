@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Values: TypeAlias = "torch.Tensor"
 Operation: TypeAlias = "Callable[..., Values]"
+Result = TypeVar("Result")
 ACTIVATIONS = (*GOOGLE, "gelu_new")
 # Before the names of layers that transformers has no place for, and that are kept beside a model.
 BESIDE = "beside"
@@ -36,7 +37,8 @@ class Architecture:
 
     Attributes:
         role: which model it is, for messages.
-        head: the name of what stands on its encoder.
+        head: what computes the logits of a fine-tuned model from the hidden states of its encoder, [batch, length,
+            hidden]; None of one that is as pretraining left it.
         layers: how many there are.
         heads: attention heads.
         activation: of the feed-forward layers and the head, one of ACTIVATIONS.
@@ -45,7 +47,7 @@ class Architecture:
     """
 
     role: Role
-    head: str
+    head: Callable[[Network, Values], Values] | None
     layers: int
     heads: int
     activation: str
@@ -106,17 +108,9 @@ class Network:
         }
         self._activate = activations[architecture.activation]
         self._activate_head = activations[architecture.head_activation]
-        self._gelu = activations["gelu"]
-        # What stands on an encoder, by the names of heads; reading gives more than logits, and has a method.
-        heads: dict[str, Operation] = {
-            "replaced_token_detection": self._discriminate,
-            "masked_lm": self._fill,
-            "sequence_classification": self._classify,
-            "regression": self._classify,
-            "token_classification": self._tag,
-            "question_answering": self._ends,
-        }
-        self._head = heads[architecture.head]
+        self.gelu: Operation = functions.gelu
+        pretraining: dict[Role, Operation] = {"discriminator": self._discriminate, "generator": self._fill}
+        self._head = pretraining[self.role] if architecture.head is None else partial(architecture.head, self)
         self._weights = {name: self._torch.from_numpy(array).to(device) for name, array in weights.items()}
 
     def run(
@@ -130,9 +124,8 @@ class Network:
             token_type_ids: 0 for a first sentence, 1 for a second, [batch, length].
 
         Returns:
-            [batch, length] of a discriminator, [batch, length, vocabulary] of a generator; of a fine-tuned head
-            [batch, labels] of texts, [batch, length, labels] of words, [batch, length, 2] of where answers begin and
-            end.
+            [batch, length] of a discriminator, [batch, length, vocabulary] of a generator; of a fine-tuned model
+            what its head computes.
         """
         with self._torch.inference_mode():
             hidden, _, _ = self._encode(input_ids, attention_mask, token_type_ids)
@@ -162,28 +155,33 @@ class Network:
                 logits = self._head(hidden[:, place])
             yield np.asarray(logits[0].cpu().numpy())
 
-    def read(
-        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Compute where answers begin and end, and that there are none, as Google's code does.
-
-        finetune/qa/qa_tasks.py, QATask.get_prediction_module with joint_prediction false: an answer lies among the
-        tokens of type 1; [CLS] stands for none.
+    def compute(
+        self,
+        function: Callable[[Network, Values, Values], Result],
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+    ) -> Result:
+        """Compute what a fine-tuned head answers with beside logits.
 
         Args:
+            function: given the network, the hidden states [batch, length, hidden], and 1 at every token of the
+                second text, 0 elsewhere [batch, length].
             input_ids: as of run, and so are the others.
 
         Returns:
-            [batch, length, 2], 1000 less at every token that is of no passage; and the logits that there is no
-            answer, [batch], where something beside the model computes them.
+            What the function does.
         """
         with self._torch.inference_mode():
             hidden, mask, types = self._encode(input_ids, attention_mask, token_type_ids)
-            passage = mask * types
-            passage[:, 0] = 1
-            ends = self._ends(hidden) + 1000.0 * (passage - 1)[..., None]
-            none = self._without_answer(hidden, ends[..., 0])
-        return np.asarray(ends.cpu().numpy()), None if none is None else np.asarray(none.cpu().numpy())
+            return function(self, hidden, mask * types)
+
+    def dense(self, scope: str, values: Values) -> Values:
+        """A layer of that name, over the last axis."""
+        return self._linear(values, self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"])
+
+    def __contains__(self, layer: str) -> bool:
+        return f"{layer}.weight" in self._weights
 
     def _encode(self, *arrays: NDArray[np.int64]) -> tuple[Values, Values, Values]:
         """The hidden states of the last layer, [batch, length, hidden]; mask and types as they were given."""
@@ -200,57 +198,33 @@ class Network:
         summed = words + positions + self._weights[f"{scope}.token_type_embeddings.weight"][types]
         normed = self._norm(f"{scope}.LayerNorm", summed)
         project = "electra.embeddings_project"
-        return self._dense(project, normed) if f"{project}.weight" in self._weights else normed
+        return self.dense(project, normed) if project in self else normed
 
     def _layer(self, scope: str, hidden: Values, mask: Values) -> Values:
-        attended = self._dense(
+        attended = self.dense(
             f"{scope}.attention.output.dense", self._attend(f"{scope}.attention.self", hidden, mask)
         )
         hidden = self._norm(f"{scope}.attention.output.LayerNorm", hidden + attended)
-        wide = self._activate(self._dense(f"{scope}.intermediate.dense", hidden))
-        return self._norm(f"{scope}.output.LayerNorm", hidden + self._dense(f"{scope}.output.dense", wide))
+        wide = self._activate(self.dense(f"{scope}.intermediate.dense", hidden))
+        return self._norm(f"{scope}.output.LayerNorm", hidden + self.dense(f"{scope}.output.dense", wide))
 
     def _attend(self, scope: str, hidden: Values, mask: Values) -> Values:
         shape = (*hidden.shape[:2], self._architecture.heads, -1)
-        parts = (self._dense(f"{scope}.{name}", hidden).reshape(shape) for name in ("query", "key", "value"))
+        parts = (self.dense(f"{scope}.{name}", hidden).reshape(shape) for name in ("query", "key", "value"))
         query, key, value = (part.transpose(1, 2) for part in parts)
         return self._weigh(query, key, value, attn_mask=mask).transpose(1, 2).flatten(-2)
 
     def _discriminate(self, hidden: Values) -> Values:
         scope = "discriminator_predictions"
-        wide = self._activate_head(self._dense(f"{scope}.dense", hidden))
-        return self._dense(f"{scope}.dense_prediction", wide).squeeze(-1)
+        wide = self._activate_head(self.dense(f"{scope}.dense", hidden))
+        return self.dense(f"{scope}.dense_prediction", wide).squeeze(-1)
 
     def _fill(self, hidden: Values) -> Values:
         scope = "generator_predictions"
-        wide = self._activate_head(self._dense(f"{scope}.dense", hidden))
+        wide = self._activate_head(self.dense(f"{scope}.dense", hidden))
         words = self._weights["electra.embeddings.word_embeddings.weight"]
         bias = self._weights["generator_lm_head.bias"]
         return self._linear(self._norm(f"{scope}.LayerNorm", wide), words, bias)
-
-    def _classify(self, hidden: Values) -> Values:
-        """ElectraClassificationHead of transformers, whose activation is gelu whatever the others are."""
-        return self._dense("classifier.out_proj", self._gelu(self._dense("classifier.dense", hidden[:, 0])))
-
-    def _tag(self, hidden: Values) -> Values:
-        return self._dense("classifier", hidden)
-
-    def _ends(self, hidden: Values) -> Values:
-        return self._dense("qa_outputs", hidden)
-
-    def _without_answer(self, hidden: Values, start: Values) -> Values | None:
-        """qa_tasks.py with answerable_classifier: from [CLS] alone, or with what the start is expected to be."""
-        if f"{BESIDE}.dense_2.weight" not in self._weights:
-            return None
-        seen = hidden[:, 0]
-        if f"{BESIDE}.dense_3.weight" not in self._weights:
-            return self._dense(f"{BESIDE}.dense_2", seen).squeeze(-1)
-        expected = (start.softmax(-1)[..., None] * hidden).sum(1)
-        wide = self._gelu(self._dense(f"{BESIDE}.dense_2", self._torch.cat([seen, expected], -1)))
-        return self._dense(f"{BESIDE}.dense_3", wide).squeeze(-1)
-
-    def _dense(self, scope: str, values: Values) -> Values:
-        return self._linear(values, self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"])
 
     def _norm(self, scope: str, values: Values) -> Values:
         weight, bias = self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"]

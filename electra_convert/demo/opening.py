@@ -15,6 +15,7 @@ from electra_convert import tokenizer as tokenizer_files
 from electra_convert.checkpoint import Checkpoint, Model, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import Labels, configured_labels, find_labels, read_labels
+from electra_convert.config.record import recorded_layout
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.options import lowers_case, read_added_tokens, read_path
 from electra_convert.demo.architectures import AnyNetwork, folders_of
@@ -29,10 +30,10 @@ from electra_convert.errors import (
     arguments_for_options,
     listing,
 )
-from electra_convert.formats.names import TOKENIZER_FILE, VOCABULARY_FILE
+from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.google import reason_left_out
-from electra_convert.schemes.heads import KINDS, PRETRAINING
+from electra_convert.schemes.heads import PRETRAINING, kinds
 from electra_convert.schemes.layouts import Choice, collapse, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
@@ -109,8 +110,7 @@ def open_model(
         tokenize_chinese_chars: whether each ideograph is a word of its own; by default as its files say, or it is.
         added_tokens: pieces of the vocabulary that are matched whole: a list, or a file with one on each line.
         task: of a checkpoint that Google's code fine-tuned: which of several tasks is meant, NAME, or NAME=KIND where
-            the name does not tell what it is; KIND is text-classification, regression, token-classification or
-            question-answering.
+            the name does not tell what it is; KIND is one of those that the help of --task lists.
         labels: what the classes of a fine-tuned model are called: a list, or a file with one a line.
 
     Returns:
@@ -119,7 +119,8 @@ def open_model(
 
     Raises:
         ElectraConvertError: there is no such model, it lacks its head or its vocabulary, or it is damaged.
-        UsageError: the role is none, or PyTorch cannot compute on the device.
+        UsageError: the role is none, or the generator's, and the model was fine-tuned; or PyTorch cannot compute on
+            the device.
         MissingPackageError: PyTorch is not installed.
 
     >>> model = open_model("fixtures/default", vocab="fixtures/vocab.txt")
@@ -286,7 +287,7 @@ def _required(checkpoint: Checkpoint, role: Role) -> Model:
         there: Role = next(iter(checkpoint.models))
         if checkpoint.models[there].head.name in TASKS:
             task = TASKS[checkpoint.models[there].head.name]
-            raise NamesError(
+            raise UsageError(
                 f"{checkpoint.path} is {task.fine_tuned}, and has no {role} to {_USES[role]}",
                 f"It takes {task.takes}.",
             )
@@ -308,15 +309,22 @@ def _headless(checkpoint: Checkpoint, model: Model, role: Role) -> NamesError:
         )
     if names:
         (task,) = checkpoint.tasks
-        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
+        those = [kind for kind, head in kinds().items() if head in task.heads]
         return NamesError(
             f"{checkpoint.path}: the head of {task.name} cannot be run: {reason_left_out(task)}",
-            f"Say what it is: --task '{task.name}={kinds[0]}', or one of the others." if kinds else None,
+            f"Say what it is: --task '{task.name}={those[0]}', or one of the others." if those else None,
         )
-    if model.head.unmapped:
+    if own := model.head.unmapped or model.head.names:
         return NamesError(
-            f"{checkpoint.path} has a head that the demo does not know: {listing(collapse(model.head.unmapped))}",
+            f"{checkpoint.path} has a head that the demo does not know: {listing(collapse(own))}",
             "transformers runs it, in the class that its config.json names.",
+        )
+    if recorded_layout(model.record) == "fine_tuned":
+        return NamesError(
+            f"{checkpoint.path} is a fine-tuned encoder without the head of its task, which was left out when it was "
+            "converted",
+            f"Its {CONVERSION_FILE} says why. What it was converted from has that head; a new one can be "
+            "fine-tuned on this encoder.",
         )
     return NamesError(
         f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",
@@ -340,7 +348,7 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
     gelu_head = model.role == "generator" and checkpoint.scheme.described
     return Architecture(
         role=model.role,
-        head=model.head.name,
+        head=task.compute if (task := TASKS.get(model.head.name)) else None,
         layers=model.sizes.layers,
         heads=config["num_attention_heads"],
         activation=activation,

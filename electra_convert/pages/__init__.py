@@ -20,6 +20,11 @@ def page_file(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
+def has_page_file(package: str, name: str) -> bool:
+    """Whether there is such a file."""
+    return files(package).joinpath(name).is_file()
+
+
 def render(package: str, name: str, escape: Callable[[object], str] | None = None, **values: object) -> str:
     """Fill in a template that lies beside a package's modules; what ends in .html escapes all it is given.
 
@@ -30,7 +35,7 @@ def render(package: str, name: str, escape: Callable[[object], str] | None = Non
     import jinja2
 
     def source(template: str) -> str:
-        return page_file(package if files(package).joinpath(template).is_file() else __name__, template)
+        return page_file(package if has_page_file(package, template) else __name__, template)
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(source),

@@ -86,18 +86,20 @@ def make_pair(
     return networks
 
 
+def require_possible(designs: Mapping[Role, Design], length: int) -> None:
+    """Refuse, before a corpus is tokenised, what make_pair could not make; takes no memory for weights.
+
+    Raises:
+        ConfigError: as make_pair.
+    """
+    stand_in = {**{piece: row for row, piece in enumerate(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))}, "a": 5}
+    with torch.device("meta"):
+        make_pair(designs, stand_in, length, False, 0, False)
+
+
 def _made(role: Role, design: Design, ids: Mapping[str, int], auto: str) -> Any:  # noqa: ANN401 - PreTrainedModel
-    transformers = import_transformers("to pretrain")
     kind = design["model_type"]
-    try:
-        config_class = transformers.CONFIG_MAPPING[kind]
-        architecture = getattr(transformers, auto)._model_mapping[config_class]
-    except KeyError as error:
-        what = "masked language model" if role == "generator" else "encoder"
-        raise ConfigError(
-            f"--{role} is of the architecture {kind!r}, of which transformers {transformers.__version__} has no "
-            f"{what}"
-        ) from error
+    config_class, architecture = _classes(role, kind, auto)
     given = {key: value for key, value in design.items() if key != "model_type"}
     given |= {"vocab_size": len(ids), "pad_token_id": ids["[PAD]"]}
     try:
@@ -113,11 +115,29 @@ def _made(role: Role, design: Design, ids: Mapping[str, int], auto: str) -> Any:
         raise ConfigError(f"--{role} is nothing that transformers makes a model of: {why}") from error
 
 
+def _classes(role: Role, kind: str, auto: str) -> tuple[Any, Any]:
+    """The configuration's class and the model's for a kind of architecture."""
+    transformers = import_transformers("to pretrain")
+    try:
+        config_class = transformers.CONFIG_MAPPING[kind]
+        return config_class, getattr(transformers, auto)._model_mapping[config_class]
+    except KeyError as error:
+        what = "masked language model" if role == "generator" else "encoder"
+        raise ConfigError(
+            f"--{role} is of the architecture {kind!r}, of which transformers {transformers.__version__} has no "
+            f"{what}"
+        ) from error
+
+
 def _require_encoder(role: Role, model: Any) -> None:  # noqa: ANN401 - transformers.PreTrainedModel
-    """Refuse what does not make one hidden state of each token, as halves of a translator and readers of images."""
+    """Refuse what does not make of each token a hidden state that all others have a part in, as halves of a
+    translator, readers of images and models that look back alone."""
     config = model.config
+    masked = import_transformers("to pretrain").AutoModelForMaskedLM._model_mapping
     if (
         config.is_encoder_decoder
+        or getattr(config, "is_decoder", False)
+        or type(config) not in masked
         or not isinstance(getattr(config, "hidden_size", None), int)
         or next(iter(inspect.signature(model.forward).parameters)) != "input_ids"
     ):

@@ -149,7 +149,7 @@ def _do_eval(options: PretrainOptions, value: Any, origin: str) -> Obeyed:  # no
     if options.held_out is not None or options.eval_corpus is not None:
         given = "--held-out" if options.eval_corpus is None else "--eval-corpus"
         return options, f"{origin} says do_eval is false; {given} is what counts."
-    told = f"{origin} says do_eval is false: nothing is held out or evaluated; --held-out 0.01 would change that."
+    told = f"{origin} says do_eval is false, as --held-out 0 does."
     return replace(options, held_out=0.0), told
 
 

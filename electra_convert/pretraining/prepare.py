@@ -195,6 +195,10 @@ def _tell(preparation: Preparation, given: Hparams, options: PretrainOptions, re
         reporter.warned(line)
     for line in preparation.pieces.notices:
         reporter.noticed(line)
+    if preparation.evaluated is None and not options.held_out_share:
+        reporter.noticed(
+            "Nothing is held out, so that nothing tells whether the discriminator learns; --held-out 0.01 would."
+        )
     for line in _stated_sizes(preparation):
         reporter.noticed(line)
     packs = options.one_sentence_per_line

@@ -27,7 +27,7 @@ from electra_convert.pretraining.batches import Batches
 from electra_convert.pretraining.corpus.places import Place
 from electra_convert.pretraining.memory import gigabytes, peak
 from electra_convert.pretraining.obeyed import obeyed
-from electra_convert.pretraining.options import PretrainOptions, Settings
+from electra_convert.pretraining.options import PretrainOptions, Settings, training_settings
 from electra_convert.pretraining.pauses import Pauses, deliver
 from electra_convert.pretraining.preparation import Preparation
 from electra_convert.pretraining.prepare import prepare
@@ -227,8 +227,12 @@ def _opened(process: _Process, saved: Saved | None, stack: ExitStack) -> Start |
 
 def _prepared(process: _Process, start: Start | None) -> Preparation:
     """The first process decides on a new run and writes it down; the others, and a resumed run, read it there."""
+    from electra_convert.pretraining.architectures import require_possible
+
     places, options, told = process.places, process.options, process.told
     if process.is_first and not options.resume:
+        if options.designs:
+            require_possible(options.designs, training_settings(options.given_hparams).max_seq_length)
         return prepare(places, options, start, None, told)
     record, decided = read_run(process.output)
     if options.resume:

@@ -23,11 +23,11 @@ from electra_convert.pretraining.corpus.vocabulary import (
 )
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.starting.models import pieces_of as word_pieces_of
+from electra_convert.tokenizer.for_google import lacking_in_google
 from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
     find_vocabulary,
-    lacking_in_google,
     read_vocabulary_at,
     read_vocabulary_of,
 )

@@ -11,8 +11,17 @@ from electra_convert.formats.locate import Location
 from electra_convert.formats.names import METAGRAPH, SAVED_MODEL_FILE
 from electra_convert.formats.tf_bundle import BundleSource
 from electra_convert.schemes.foreign import advice, resemblance
-from electra_convert.schemes.heads import KINDS
-from electra_convert.schemes.layouts import Choice, Network, Recognition, Task, collapse, count_layers, recognise
+from electra_convert.schemes.heads import kinds
+from electra_convert.schemes.layouts import (
+    Choice,
+    Network,
+    Recognition,
+    Task,
+    collapse,
+    count_layers,
+    recognise,
+    separate,
+)
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Binding, measure
 from electra_convert.schemes.models import (
     Checkpoint,
@@ -59,7 +68,7 @@ def _read_task(
         step_tensor=step_tensor,
         unmapped=found.unexpected,
         left_out=found.training.names | set(found.foreign),
-        notices=_notices(location, found),
+        notices=_notices(location, found, choice.among if choice else separate(found.tasks)),
         folder=location.folder,
         sources=(source,),
         graph=_graph(location.path),
@@ -95,8 +104,8 @@ def reason_left_out(task: Task) -> str:
             "class of transformers computes that"
         )
     if task.heads:
-        kinds = [kind for kind, head in KINDS.items() if head in task.heads]
-        return f"its variables are those of {listing(kinds)}, which only its name or --task {task.name}=KIND can tell"
+        those = [kind for kind, head in kinds().items() if head in task.heads]
+        return f"its variables are those of {listing(those)}, which only its name or --task {task.name}=KIND can tell"
     layers = sorted({name.split("/")[2] for name in task.variables})
     return f"it has the layers {listing(layers)}, which no head that this tool knows has"
 
@@ -183,11 +192,15 @@ def _step(prefix: Path, tensor: Tensor | None, source: Source) -> int | None:
     return int(match[1]) if match else None
 
 
-def _notices(location: Location, recognition: Recognition) -> tuple[str, ...]:
+def _notices(location: Location, recognition: Recognition, apart: Sequence[str]) -> tuple[str, ...]:
     notices = [location.notice] if location.notice else []
-    if recognition.foreign:
-        names = ", ".join(collapse(recognition.foreign))
-        notices.append(f"Left out, {recognition.layout.foreign_is}: {names}.")
+    scopes = tuple(f"task_specific/{task}/" for task in apart)
+    if heads := [name for name in recognition.foreign if name.startswith(scopes)]:
+        notices.append(
+            f"Heads of tasks, each of which is converted to a folder of its own: {', '.join(collapse(heads))}."
+        )
+    if foreign := [name for name in recognition.foreign if not name.startswith(scopes)]:
+        notices.append(f"Left out, {recognition.layout.foreign_is}: {', '.join(collapse(foreign))}.")
     notices += _training_notices(recognition)
     if recognition.layout.name == "encoder":
         notices.append("The checkpoint is an encoder alone, without a pretraining head.")

@@ -10,8 +10,16 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from electra_convert.errors import NotElectraError, UsageError
-from electra_convert.schemes.heads import HEADS, KINDS, MASKED_LM, NONE, REPLACED_TOKEN_DETECTION, TASKS, Head
-from electra_convert.schemes.heads.question_answering import JOINT_LAYER
+from electra_convert.schemes.heads import (
+    HEADS,
+    JOINT_LAYER,
+    MASKED_LM,
+    NONE,
+    REPLACED_TOKEN_DETECTION,
+    TASKS,
+    Head,
+    kinds,
+)
 from electra_convert.schemes.mapping import RULES, SLOT_NAMES, STEP_NAME, Binding, Role, RuleTable, Scopes, expand
 from electra_convert.schemes.training_state import Shape, TrainingState, find_training_state
 
@@ -193,10 +201,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Choice:
-    """A task that is asked for, and what it is said to be."""
+    """A task that is asked for.
+
+    Attributes:
+        task: its name.
+        kind: what it is said to be.
+        among: where it is one of several that are taken, each by itself, the names of all.
+    """
 
     task: str
     kind: Head | None = None
+    among: tuple[str, ...] = ()
 
 
 def read_task(given: str | None) -> Choice | None:
@@ -204,9 +219,9 @@ def read_task(given: str | None) -> Choice | None:
     if given is None:
         return None
     name, said, kind = given.partition("=")
-    if not name or (said and kind not in KINDS):
-        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(KINDS)}.")
-    return Choice(name, KINDS[kind] if said else None)
+    if not name or (said and kind not in kinds()):
+        raise UsageError(f"--task is {given!r}, expected NAME or NAME=KIND", f"KIND is one of {', '.join(kinds())}.")
+    return Choice(name, kinds()[kind] if said else None)
 
 
 def find_tasks(variables: Set[str], choice: Choice | None = None) -> tuple[Task, ...]:
@@ -223,6 +238,12 @@ def _task(name: str, variables: frozenset[str], choice: Choice | None) -> Task:
     kind = choice.kind if choice and choice.task == name and choice.kind else TASKS.get(name)
     told = kind if kind in heads else None
     return Task(name, variables, heads, told or (heads[0] if len(heads) == 1 and kind is None else None))
+
+
+def separate(tasks: Iterable[Task]) -> tuple[str, ...]:
+    """The names of those that become a model each, where there are several that are known to have a head."""
+    names = tuple(task.name for task in tasks if task.head is not None)
+    return names if len(names) > 1 else ()
 
 
 def fine_tuned(head: Head, task: str) -> Layout:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from electra_convert.errors import NamesError, counted, listing
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.tensors.weight import Op
+from electra_convert.tensors.op import Op
 
 Role = Literal["discriminator", "generator"]
 Dimension = Literal["vocabulary", "positions", "types", "embedding", "hidden", "intermediate", "labels", "one"]

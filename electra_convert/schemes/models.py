@@ -16,7 +16,7 @@ from typing import Any, Literal
 from electra_convert.errors import NamesError, NotElectraError, counted, listing
 from electra_convert.formats.locate import Location
 from electra_convert.schemes.heads import Head
-from electra_convert.schemes.layouts import Choice, Layout, Task, collapse
+from electra_convert.schemes.layouts import Choice, Layout, Task, collapse, separate
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role, Sizes
 from electra_convert.tensors.cast import WEIGHT_DTYPES
 from electra_convert.tensors.spec import DTYPES, Source, Tensor, TensorSpec
@@ -151,8 +151,7 @@ class Checkpoint:
     @property
     def separate_tasks(self) -> tuple[str, ...]:
         """The tasks that become a model each, where there are several that are known to have a head."""
-        names = tuple(task.name for task in self.tasks if task.head is not None)
-        return names if len(names) > 1 else ()
+        return separate(self.tasks)
 
     def __repr__(self) -> str:
         models = ", ".join(f"{role} of {model.parameters:,} parameters" for role, model in self.models.items())

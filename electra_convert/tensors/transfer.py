@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.tensors.cast import cast, require_finite
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import PIECE_BYTES, Sink, Tensor, TensorSpec
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.weight import Weight
 
 # Told how many bytes of how many are done, from several threads.
 Progress = Callable[[int, int], None]

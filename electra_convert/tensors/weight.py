@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from hashlib import sha256
 
@@ -13,34 +12,8 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import NamesError
 from electra_convert.tensors.cast import cast, require_finite
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, Tensor, TensorSpec, pieces, stream_bytes
-
-
-class Op(Enum):
-    """A rearrangement with an inverse, which brings a tensor from one scheme's orientation to another's.
-
-    TensorFlow's dense layers hold a kernel as [in, out] (tf.layers.dense), torch.nn.Linear a weight as [out, in].
-    """
-
-    KEEP = "keep"
-    TRANSPOSE = "transpose"
-
-    @property
-    def inverse(self) -> Op:
-        """The op that undoes this one."""
-        return self
-
-    def then(self, other: Op) -> Op:
-        """The op that does this one and the other after it."""
-        return Op.KEEP if self is other else Op.TRANSPOSE
-
-    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a tensor of the given shape after the op."""
-        return shape[::-1] if self is Op.TRANSPOSE else shape
-
-    def apply(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The array after the op, C-contiguous."""
-        return np.ascontiguousarray(values.T) if self is Op.TRANSPOSE else values
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.resolve import Value
-from electra_convert.errors import UsageError, VocabularyError, listing
+from electra_convert.errors import UsageError, VocabularyError
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
     SPECIAL_TOKENS_FILE,
@@ -128,7 +128,7 @@ def tokenizer_files(
             option.
     """
     if options.no_tokenizer:
-        return _carried(checkpoint, model, options)
+        return carried(checkpoint, model, options)
     if options.kept is not None:
         saved = read_saved_tokenizer(options.kept)
         return TokenizerFiles(saved.with_max_length(model.sizes.positions), {}, saved.special_ids["[PAD]"], ())
@@ -174,88 +174,6 @@ def _require_unchanged(model: Model, other: str, options: TokenizerOptions) -> N
         )
 
 
-@dataclass(frozen=True)
-class GoogleVocabulary:
-    """What a checkpoint of Google's has for its tokenizer: vocab.txt, and do_lower_case where it is known.
-
-    Attributes:
-        notices: what its reader should know of where it comes from.
-        findings: what Google's tokenizer has no place for, and cannot produce.
-    """
-
-    files: Mapping[str, bytes]
-    lower_case: bool | None
-    notices: tuple[str, ...]
-    findings: Findings = NONE
-
-
-def google_vocabulary(
-    checkpoint: Checkpoint, model: Model, hparams: Hparams | None, options: TokenizerOptions
-) -> GoogleVocabulary:
-    """Find what goes to Google's code of a model's tokenizer.
-
-    Raises:
-        VocabularyError: the vocabulary is unreadable, does not belong to the model, or contradicts an option.
-    """
-    if options.no_tokenizer:
-        carried = _carried(checkpoint, model, options)
-        casing = find_casing(checkpoint, model, None, hparams, options)
-        return GoogleVocabulary(carried.files, casing.lower_case if casing else None, carried.notices)
-    if options.kept is not None:
-        return _kept_for_google(options.kept)
-    vocabulary, notices = find_vocabulary(checkpoint, model, options)
-    casing = find_casing(checkpoint, model, vocabulary, hparams, options)
-    if vocabulary is None or casing is None:
-        return GoogleVocabulary({}, casing.lower_case if casing else None, notices)
-    found = _findings_in_google(vocabulary, casing)
-    told = [casing.notice] if casing.notice else []
-    if (folder := saved_in(checkpoint, model, options)) is not None:
-        told += _without_place(settings_of_folder(folder), casing.lower_case)
-    findings = Findings((*told, *found.notices), found.warnings)
-    return GoogleVocabulary({VOCABULARY_FILE: vocabulary.raw}, casing.lower_case, notices, findings)
-
-
-def _kept_for_google(folder: Path) -> GoogleVocabulary:
-    """What of a tokenizer of any kind goes to Google's code: vocab.txt at most."""
-    saved = read_saved_tokenizer(folder)
-    files = {name: data for name, data in saved.files.items() if name == VOCABULARY_FILE}
-    return GoogleVocabulary(files, casing_of_folder(folder), (lacking_in_google(bool(files)),))
-
-
-def lacking_in_google(has_vocabulary: bool) -> str:
-    """What is said of a tokenizer that Google's code does not have."""
-    written = (
-        f"{VOCABULARY_FILE} names the ids all the same" if has_vocabulary else f"no {VOCABULARY_FILE} is written"
-    )
-    return (
-        "Google's code does not have this tokenizer: its WordPiece splits words at punctuation and ideographs, and "
-        f"gives other tokens of the same text; {written}."
-    )
-
-
-def _without_place(saved: SavedSettings, lower_case: bool) -> list[str]:
-    """What is said of settings that Google's code does not have."""
-    told = []
-    if saved.strip_accents not in {None, lower_case}:
-        does = "strips" if lower_case else "does not strip"
-        told.append(
-            f"The tokenizer has strip_accents {str(saved.strip_accents).lower()}; Google's code {does} accents here."
-        )
-    if saved.tokenize_chinese_chars is False:
-        told.append("The tokenizer has tokenize_chinese_chars false; Google's code makes each ideograph a word.")
-    if saved.added_tokens:
-        told.append(
-            f"Google's code knows no added tokens, and splits them: {listing(map(repr, saved.added_tokens), 6)}."
-        )
-    return told
-
-
-def _findings_in_google(vocabulary: Vocabulary, casing: Casing) -> Findings:
-    if (remark := sentencepiece_remark(vocabulary)) is not None:
-        return Findings((), (f"{remark}.",))
-    return check(vocabulary, TokenizerSettings(casing.lower_case, strip_accents=True), remedies=False)
-
-
 def _recorded(casing: Casing, settings: TokenizerSettings, options: TokenizerOptions) -> dict[str, Value]:
     """What conversion.json says of a tokenizer: what is not Google's rule in any case only where it is so."""
     asked = options.strip_accents not in {None, not settings.strips}
@@ -274,7 +192,7 @@ def _recorded(casing: Casing, settings: TokenizerSettings, options: TokenizerOpt
     return recorded
 
 
-def _carried(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> TokenizerFiles:
+def carried(checkpoint: Checkpoint, model: Model, options: TokenizerOptions) -> TokenizerFiles:
     """The vocabulary alone, whatever it holds; of a folder with tokenizer.json instead, nothing."""
     places = vocabulary_files(checkpoint, model) if options.vocab is None else [options.vocab]
     files = (place / VOCABULARY_FILE if place.is_dir() else place for place in places if place.name != TOKENIZER_FILE)

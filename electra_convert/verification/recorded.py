@@ -18,8 +18,8 @@ from electra_convert.verification.runners import LOGITS, Stages, answer_name, st
 
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
 _HIDDEN = "last_hidden"
-# What a fine-tuned model answers with, by the names of the arrays: a reader's ends before any position is masked; of
-# a regression Google's code gives no logits, but predictions.
+# Where what a fine-tuned model answers with is recorded under another name than its own: a reader's ends before any
+# position is masked; where the answer is a number, Google's code gives no logits, but predictions.
 _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "logits": ("logits", "predictions"),
     "start_logits": ("start_logits_unmasked",),
@@ -179,7 +179,7 @@ def _task_recording(path: Path, arrays: Mapping[str, NDArray[Any]], model: Model
     recorded = {field: _answer(path, arrays, scope, field) for field in model.head.outputs}
     answers = {answer_name(field): [array] for field, array in recorded.items() if array is not None}
     if not answers and (model.head.outputs or not stages):
-        wanted = listing([f"{scope}{_ANSWERS[field][0]}" for field in model.head.outputs] or [_HIDDEN])
+        wanted = listing([f"{scope}{_names(field)[0]}" for field in model.head.outputs] or [_HIDDEN])
         raise SourceError(f"{path} records no outputs of the candidate: it holds {', '.join(arrays)}, not {wanted}")
     return Recording(batch, stages | answers, None)
 
@@ -210,12 +210,16 @@ def _tasks(arrays: Collection[str]) -> tuple[str, ...]:
 
 def _answer(path: Path, arrays: Mapping[str, NDArray[Any]], scope: str, field: str) -> NDArray[np.floating] | None:
     """The array that records a field of the head's answers, a number for each row as [rows, 1]."""
-    name = next((scope + name for name in _ANSWERS[field] if scope + name in arrays), None)
+    name = next((scope + name for name in _names(field) if scope + name in arrays), None)
     if name is None:
         return None
     array = arrays[name][:, None] if arrays[name].ndim == 1 else arrays[name]
     _require_recorded(path, name, array, array.ndim)
     return array
+
+
+def _names(field: str) -> tuple[str, ...]:
+    return _ANSWERS.get(field, (field,))
 
 
 def _require_recorded(path: Path, name: str, array: NDArray[Any], dimensions: int) -> None:

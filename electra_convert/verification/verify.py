@@ -164,7 +164,7 @@ def run_verification(
             return compare(reference, candidate, checks)
         missing = {name: sides.missing for name, sides in tasks.items() if sides.missing is not None}
         reports = {
-            name: compare(sides.reference, sides.candidate, replace(checks, task=Choice(name)))
+            name: compare(sides.reference, sides.candidate, replace(checks, task=Choice(name, among=tuple(tasks))))
             for name, sides in tasks.items()
             if name not in missing
         }

@@ -122,6 +122,7 @@ def test_what_should_be_known_of_an_answer_is_said(converted_tasks):
             "--corrupt is for a pretrained model, and mnli is fine-tuned to classify",
         ),
         ("mnli", ["a", "--original", "a"], "--original is for a pretrained model"),
+        ("mnli", ["a [MASK]", "--fill", "3"], "is fine-tuned to classify texts, and has no generator"),
         ("mnli", ["a", "--words"], "--words is for a pretrained model"),
         ("chunk", ["a", "--threshold", "0.4"], "--threshold is for a pretrained model"),
         ("mnli", ["a", "--question", "b"], "--question is for a model fine-tuned to answer questions, and mnli is"),
@@ -141,7 +142,6 @@ def test_options_of_another_kind_of_model_are_refused_with_what_this_one_takes(
 @pytest.mark.parametrize(
     ("model", "arguments", "said"),
     [
-        ("mnli", ["a [MASK]", "--fill", "3"], "is fine-tuned to classify texts, and has no generator"),
         ("mnli", ["  "], "the text is empty"),
         ("mnli", ["a", " ", "b"], "sentence 2: the text is empty"),
         ("mnli", ["a", "--pair", ""], "the second text: the text is empty"),

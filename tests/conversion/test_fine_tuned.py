@@ -116,6 +116,39 @@ def test_units_of_a_classifier_that_learn_nothing_are_counted_where_there_are_an
     assert [line for line in result.notices if said in line]
 
 
+APART = "Heads of tasks, each of which is converted to a folder of its own: "
+
+
+def test_heads_that_are_converted_are_not_called_left_out(tmp_path: Path):
+    mrpc, chunk = (
+        f"task_specific/{task}/dense/bias, task_specific/{task}/dense/kernel" for task in ("mrpc", "chunk")
+    )
+    result = convert(TUNED / "mrpc_chunk", tmp_path / "out", vocab=VOCABULARY)
+    assert [line for line in result.notices if "task_specific" in line] == [
+        f"chunk: {APART}{mrpc}.",
+        f"mrpc: {APART}{chunk}.",
+    ]
+    record = json.loads((tmp_path / "out" / "mrpc" / "conversion.json").read_text())
+    assert f"{APART}{chunk}." in record["notices"]
+    assert inspect(TUNED / "mrpc_chunk").warnings == (f"{APART}{chunk}, {mrpc}.",)
+    alone = convert(TUNED / "mrpc_chunk", tmp_path / "alone", vocab=VOCABULARY, task="mrpc")
+    assert f"Left out, a fine-tuned task head: {chunk}." in alone.notices
+
+
+def test_of_several_heads_one_that_stays_behind_is_called_left_out(written, tmp_path: Path):
+    def change(tensors):
+        for name in [name for name in tensors if name.startswith("task_specific/")]:
+            del tensors[name]
+        for task in ("chunk", "cola", "reviews"):
+            tensors[f"task_specific/{task}/dense/kernel"] = np.zeros((16, 3), np.float32)
+            tensors[f"task_specific/{task}/dense/bias"] = np.zeros(3, np.float32)
+
+    notices = convert(written("fine_tuned", change=change), tmp_path / "out").notices
+    left = "Left out, a fine-tuned task head: task_specific/reviews/dense/bias, task_specific/reviews/dense/kernel."
+    assert left in notices
+    assert len([line for line in notices if APART in line]) == 2
+
+
 def test_a_reader_with_joint_prediction_converts_as_an_encoder_with_a_warning(tmp_path: Path):
     result = convert(TUNED / "squad_joint", tmp_path / "out", vocab=VOCABULARY)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["ElectraModel"]

@@ -18,6 +18,7 @@ from electra_convert import convert, open_model, score
 from electra_convert.demo.filling import softmax
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import Architecture, Network, usable_device
+from electra_convert.demo.tasks.question_answering import compute, read, without_answer
 from electra_convert.errors import ConfigError, NamesError, TextError, UsageError
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,7 @@ def test_logits_are_those_that_google_recorded(opened, folder, task, within, ori
     if folder not in READERS:
         assert np.abs(model.network.run(*inputs) - golden[f"{prefix}logits"]).max() < 1e-5
         return
-    ends, none = model.network.read(*inputs)
+    ends, none = model.network.compute(read, *inputs)
     for place, name in enumerate(("start", "end")):
         assert np.abs(model.network.run(*inputs)[..., place] - golden[f"{name}_logits_unmasked"]).max() < 1e-5
         # One step of float32 near -1000 is 6e-5.
@@ -137,13 +138,13 @@ def test_that_there_is_no_answer_may_depend_on_the_start():
     shapes = {"dense_2.weight": (6, 8), "dense_2.bias": (6,), "dense_3.weight": (1, 6), "dense_3.bias": (1,)}
     weights = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     network = Network(
-        Architecture("discriminator", "question_answering", 0, 1, "gelu", "gelu", 1e-12),
+        Architecture("discriminator", compute, 0, 1, "gelu", "gelu", 1e-12),
         {f"beside.{name}": array.astype(np.float32) for name, array in weights.items()},
         usable_device("cpu", "discriminator"),
     )
     import torch
 
-    found = network._without_answer(torch.tensor(hidden).float(), torch.tensor(start).float())
+    found = without_answer(network, torch.tensor(hidden).float(), torch.tensor(start).float())
     expected = np.stack([softmax(one) @ states for one, states in zip(start, hidden, strict=True)])
     wide = np.concatenate([hidden[:, 0], expected], -1) @ weights["dense_2.weight"].T + weights["dense_2.bias"]
     activated = wide * np.vectorize(lambda x: 0.5 * (1 + erf(x / np.sqrt(2))))(wide)
@@ -227,17 +228,17 @@ def test_answers_are_found_wherever_in_a_long_passage_they_stand(opened, folder,
     words = [f"{word} {other}" for word in ("range", "value", "server", "index") for other in ("main", "hex", "eof")]
     question, passage = "write all var", " ".join(words * 4)
     (said,) = model.answer(question, passage)
-    asked, read = model.encode(question).pieces, model.encode(passage)
+    asked, laid = model.encode(question).pieces, model.encode(passage)
     found, nones = [], []
-    for window in model.windows(read, len(asked) + 1):
-        row = model.row(asked, read.pieces[window.start : window.stop])
-        ends, none = model.network.read(*next(model.batches([row])))
+    for window in model.windows(laid, len(asked) + 1):
+        row = model.row(asked, laid.pieces[window.start : window.stop])
+        ends, none = model.network.compute(read, *next(model.batches([row])))
         starts, stops = ends[0, len(asked) + 2 :].astype(np.float64).T
         likely = softmax(ends[0, :, 0]), softmax(ends[0, :, 1])
         nones.append(likely[0][0] * likely[1][0] if none is None else 1 / (1 + np.exp(-float(none[0]))))
         for start in range(window.first - window.start, window.last - window.start):
             for stop in range(start, min(start + 30, window.stop - window.start)):
-                span = read.pieces[window.start + start].start, read.pieces[window.start + stop].end
+                span = laid.pieces[window.start + start].start, laid.pieces[window.start + stop].end
                 found.append((starts[start] + stops[stop], *span))
     best = sorted(found, reverse=True)[: len(said.answers)]
     assert said.windows == len(nones) > 2
@@ -268,6 +269,14 @@ def test_of_several_tasks_one_has_to_be_named():
 def test_a_reader_that_cannot_be_run_says_why():
     with pytest.raises(NamesError, match=r"head of squad cannot be run: .*joint_prediction"):
         open_model(TUNED / "squad_joint", vocab=VOCABULARY)
+
+
+def test_a_converted_encoder_says_that_its_head_was_left_out(tmp_path: Path):
+    convert(TUNED / "squad_joint", tmp_path / "out", vocab=VOCABULARY)
+    with pytest.raises(NamesError, match="is a fine-tuned encoder without the head of its task, which") as caught:
+        open_model(tmp_path / "out")
+    assert "conversion.json says why" in str(caught.value.hint)
+    assert "joint_prediction" in (tmp_path / "out" / "conversion.json").read_text()
 
 
 def test_a_head_that_nothing_here_computes_is_named(converted_tasks, tmp_path: Path):
@@ -301,7 +310,7 @@ def test_a_model_is_asked_only_what_it_was_fine_tuned_for(converted_tasks, opene
         score(classifier, "a")
     with pytest.raises(NamesError, match="is needed, and this is a discriminator"):
         opened_discriminator.classify("a")
-    with pytest.raises(NamesError, match="is fine-tuned to answer questions, and has no generator"):
+    with pytest.raises(UsageError, match="is fine-tuned to answer questions, and has no generator"):
         open_model(converted_tasks["squad_answerable"], "generator")
     with pytest.raises(UsageError, match="labels names classes"):
         open_model(converted_tasks["squad_answerable"], labels=["a"])

@@ -8,6 +8,7 @@ import json
 import pyarrow
 import pyarrow.parquet
 import pytest
+from conftest import FIXTURES
 
 CONVERTED = "refs/convert/parquet"
 # Reads a corpus in a process of its own; prints its lines, and what is told.
@@ -72,6 +73,39 @@ def test_a_data_set_is_its_training_split_as_the_hub_converts_it(hub, read):
     size = sum(map(len, files.values())) / 1e6
     assert note == f"hf://datasets/alice/birds is default/train at {CONVERTED}: 2 Parquet files, {size:,.1f} MB."
     assert not [path for path in hub.requests("GET") if "test" in path]
+
+
+# Tokenises a corpus in a process of its own, into a cache.
+CACHE = """
+import sys
+from pathlib import Path
+from electra_convert.pretraining.corpus.cache import open_corpus
+from electra_convert.pretraining.corpus.places import as_places, brought
+from electra_convert.pretraining.corpus.sequences import Tokenisation
+from electra_convert.pretraining.corpus.vocabulary import read_word_pieces
+from electra_convert.pretraining.progress import Silent
+from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
+source, vocab, cache = sys.argv[1:]
+how = Tokenisation(read_word_pieces(TokenizerOptions(vocab=Path(vocab)), None), 32, True)
+with brought(as_places(source), None, Path("scratch"), Silent()) as files:
+    open_corpus(files, how, Path(cache), None)
+"""
+
+
+def test_a_data_set_is_cached_as_the_bytes_of_the_same_text(hub, tmp_path):
+    documents = (FIXTURES / "corpus" / "english.txt").read_text().split("\n\n")[:60]
+    (tmp_path / "docs.txt").write_text("".join(f"{document}\n\n" for document in documents))
+    names = {"0000": documents[:25], "0001": documents[25:]}
+    files = {f"default/train/{name}.parquet": parquet(*texts) for name, texts in names.items()}
+    hub.put("datasets/alice/birds", files, ref=CONVERTED)
+    caches = []
+    for source in ("hf://datasets/alice/birds", tmp_path / "docs.txt"):
+        cache = tmp_path / f"cache-{len(caches)}"
+        ran = hub.python(CACHE, source, FIXTURES / "vocab.txt", cache)
+        assert ran.code == 0, ran.err
+        [folder] = cache.iterdir()
+        caches.append({name: (folder / name).read_bytes() for name in ("tokens.bin", "examples.bin")})
+    assert caches[0] == caches[1]
 
 
 def test_the_size_is_told_before_anything_is_downloaded(hub, refused):

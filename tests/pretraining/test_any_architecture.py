@@ -209,10 +209,8 @@ def test_googles_layouts_have_no_place_for_it(kept, tmp_path, use):
             {"model_type": "nothing"},
             "^discriminator is of the architecture 'nothing', of which .* has no encoder",
         ),
-        (
-            {"model_type": "gpt2"},
-            "architecture 'gpt2', of which .* has no masked language model",
-        ),
+        ({"model_type": "gpt2"}, "^discriminator is of the architecture 'gpt2', which is no encoder of tokens"),
+        ({"is_decoder": True}, "^discriminator is of the architecture 'bert', which is no encoder of tokens"),
         ({"model_type": "bart"}, "^discriminator is of the architecture 'bart', which is no encoder of tokens"),
         ({"model_type": "vit"}, "^discriminator is of the architecture 'vit', which is no encoder of tokens"),
         (
@@ -222,11 +220,18 @@ def test_googles_layouts_have_no_place_for_it(kept, tmp_path, use):
         ({"max_position_embeddings": 32}, "^max_seq_length is 64, but the discriminator has 32 positions"),
     ],
 )
-def test_what_transformers_cannot_make_is_refused_before_anything_is_written(pretrained, tmp_path, changed, said):
+def test_what_transformers_cannot_make_is_refused_before_anything_is_tokenised(pretrained, tmp_path, changed, said):
     given = {role: {**design, **changed} for role, design in designs("bert").items()}
     with pytest.raises(ConfigError, match=said):
-        pretrained(hparams=TRAINING, **given)
+        pretrained(hparams=TRAINING, cache=tmp_path / "cache", **given)
     assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_generator_needs_a_masked_language_model(pretrained, tmp_path):
+    given = {**designs("bert"), "generator": {"model_type": "gpt2", **SIZES}}
+    with pytest.raises(ConfigError, match=r"^generator is of the architecture 'gpt2', of which .* has no masked"):
+        pretrained(hparams=TRAINING, **given)
 
 
 def test_where_padding_has_positions_sequences_begin_after_it(pretrained):

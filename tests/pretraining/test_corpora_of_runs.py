@@ -8,7 +8,7 @@ import pytest
 from conftest import FIXTURES
 from support.pretraining import TINY
 
-from electra_convert.errors import CorpusError, TrainingError
+from electra_convert.errors import CorpusError, TrainingError, UsageError
 
 pytestmark = pytest.mark.slow
 SHORT = {**TINY, "num_train_steps": 2}
@@ -59,6 +59,19 @@ def test_a_run_is_resumed_with_the_corpus_that_it_was_evaluated_on(pretrained, d
     assert run.metrics
     with pytest.raises(TrainingError, match=r"eval_corpus was .*, and is null now"):
         pretrained(hparams=SHORT, held_out=0.0, resume=True)
+
+
+def test_texts_have_no_columns(pretrained, documents):
+    with pytest.raises(UsageError, match=r"^text_column is 'body', but the corpus is texts"):
+        pretrained(corpus=documents, hparams=SHORT, text_column="body")
+
+
+@pytest.mark.parametrize("corpus", [None, 5])
+def test_what_is_no_corpus_is_refused_in_words(corpus):
+    from electra_convert import pretrain
+
+    with pytest.raises(UsageError, match=f"^corpus is {corpus}, expected files, folders, .* or documents"):
+        pretrain(corpus, "output")
 
 
 def test_documents_that_are_no_texts_are_refused(pretrained):

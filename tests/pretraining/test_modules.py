@@ -27,7 +27,7 @@ def model_of(family: str, **others):
     return getattr(transformers, f"{family}ForMaskedLM")(config).eval()
 
 
-def answers(module):
+def answers(module, view=None):
     """What a module gives at some places, by way of MaskedLm, and by running it."""
     import torch
 
@@ -35,7 +35,7 @@ def answers(module):
 
     random = torch.Generator().manual_seed(2)
     ids, positions = (torch.randint(5, high, (3, 8), generator=random) for high in (90, 8))
-    view = MaskedLm(module)
+    view = view or MaskedLm(module)
     with torch.no_grad():
         found = view.project(view.rows(ids, positions, {}))
         expected = module(ids).logits[torch.arange(3)[:, None], positions].flatten(0, 1)
@@ -65,6 +65,21 @@ def test_being_taken_apart_leaves_no_trace_in_a_module():
     assert module.cls.training
     assert not module.bert.training
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+# transformers itself cannot run a head whose last layer is no module once it has made that longer.
+@pytest.mark.parametrize(("family", "others", "known"), [model for model in MODELS if model[2] != "head"])
+def test_a_vocabulary_that_is_made_longer_afterwards_is_what_is_computed(family, others, known):
+    import torch
+
+    module = model_of(family, **others)
+    view, _, before = answers(module)
+    module.resize_token_embeddings(120)
+    view, found, expected = answers(module, view)
+    assert before.shape[-1] == 90
+    assert expected.shape[-1] == 120
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert (view.projection is not None) == (known == "projection")
 
 
 def test_what_is_tied_and_loaded_afterwards_is_what_is_computed():

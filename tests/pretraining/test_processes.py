@@ -54,9 +54,10 @@ def require_alike(found: list[dict], expected: list[dict]) -> None:
 def two(tmp_path):
     """What a command trains that runs in two processes, and what it is told; given the hparams."""
 
-    def told(hparams):
+    def told(hparams, train_vocab=None):
         output = tmp_path / "two"
-        options = ["--vocab", FIXTURES / "vocab.txt", "--hparams", json.dumps(hparams), "--log-steps", "1"]
+        vocabulary = ["--train-vocab", train_vocab] if train_vocab else ["--vocab", FIXTURES / "vocab.txt"]
+        options = [*vocabulary, "--hparams", json.dumps(hparams), "--log-steps", "1"]
         options += ["--held-out", "0.1", "--cache", tmp_path / "cache", "--json"]
         return output, ["pretrain", *map(str, [FIXTURES / "corpus", output, *options])]
 
@@ -69,16 +70,30 @@ def require_like_one(output: Path, alone: Path) -> None:
     assert sorted(path.name for path in (output / "model").iterdir()) == ["discriminator", "generator"]
 
 
-@pytest.mark.parametrize("hparams", [UNTIED, SAMPLED], ids=["untied", "sampled"])
-def test_two_processes_have_the_losses_of_one(kept_run, two, hparams):
-    output, arguments = two(hparams)
+def run_as_two(arguments: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     processes = [start(pretrain_as_one_of_two, rank, port, arguments) for rank in range(2)]
     for process in processes:
         process.join(240)
     assert [process.exitcode for process in processes] == [0, 0]
+
+
+@pytest.mark.parametrize("hparams", [UNTIED, SAMPLED], ids=["untied", "sampled"])
+def test_two_processes_have_the_losses_of_one(kept_run, two, hparams):
+    output, arguments = two(hparams)
+    run_as_two(arguments)
     require_like_one(output, kept_run(hparams=hparams, log_steps=1))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["whitespace", "characters"])
+def test_two_processes_have_the_tokens_and_words_of_one(kept_run, two, kind):
+    """Both read the tokenizer, and which words are masked as a whole, from what the first wrote down."""
+    hparams = {**PLAIN, "tokenizer": kind, "whole_word_masking": kind == "whitespace"}
+    output, arguments = two(hparams, train_vocab=900)
+    run_as_two(arguments)
+    require_like_one(output, kept_run(hparams=hparams, log_steps=1, vocab=None, train_vocab=900))
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ from electra_convert.errors import NamesError
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS
 from electra_convert.schemes.mapping import RULES, Rule, RuleTable, Scopes, dense, expand, norm, stacked
-from electra_convert.tensors.weight import Op
+from electra_convert.tensors.op import Op
 
 ALL_RULES = (
     *RULES.embeddings,

@@ -17,7 +17,7 @@ from electra_convert.errors import NamesError
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, count_layers, recognise
 from electra_convert.schemes.mapping import RULES, Rule, measure
-from electra_convert.tensors.weight import Op
+from electra_convert.tensors.op import Op
 
 pytestmark = pytest.mark.slow
 VARIANT, MADE = "default", SIZES["projected"]

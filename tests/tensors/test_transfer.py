@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from electra_convert.errors import CorruptFileError, NamesError, OutputError
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, Tensor, TensorSpec
 from electra_convert.tensors.transfer import Move, run
-from electra_convert.tensors.weight import Op, Weight, constant, same_bits, zeros
+from electra_convert.tensors.weight import Weight, constant, same_bits, zeros
 
 # Alone, in a row, in a column, empty, and around the sizes of the blocks that a transpose works in.
 SHAPES = (

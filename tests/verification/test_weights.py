@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from electra_convert.checkpoint import Model
 from electra_convert.schemes.heads import REPLACED_TOKEN_DETECTION
 from electra_convert.schemes.mapping import Sizes
+from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import DTYPES, Tensor, stream_bytes
-from electra_convert.tensors.weight import Op, Weight
+from electra_convert.tensors.weight import Weight
 from electra_convert.verification.weights import WeightsParity, compare_weights
 
 NAME = "electra.encoder.layer.0.output.dense.weight"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
@@ -10,20 +10,24 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.demo.network import Network
+from electra_convert.demo.network import BESIDE, Network, Values
 from electra_convert.demo.running import Row, Runner
 from electra_convert.demo.scoring import sigmoid
-from electra_convert.demo.tasks.task import Asked, Field, Other, Page, Task, shortened
+from electra_convert.demo.tasks.task import Answers, Asked, Field, Model, Other, Page, Task, asked_of, shortened
 from electra_convert.demo.tasks.token_classification import windows_note
 from electra_convert.demo.terminal import bar, marked, visible
 from electra_convert.demo.text import EncodedText, Window, naming_text
 from electra_convert.errors import TextError
+from electra_convert.frameworks import import_torch
+from electra_convert.schemes import heads
 
 # configure_finetuning.py of google-research/electra: max_answer_length, in tokens, and qa_na_threshold.
 LONGEST_ANSWER = 30
 _UNANSWERED = -2.75
 _ANSWERS = 5
 _AROUND = 150  # characters of a passage that a terminal shows before and behind an answer
+Ends = NDArray[np.float32]
+Nones = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,53 @@ class _Candidate:
     probability: float
 
 
+class Reads:
+    """The method of models that read."""
+
+    def answer(self: Model, questions: str | Iterable[str], passages: str | Iterable[str]) -> Answers[Reading]:
+        """Answer questions, each in the words of its passage; of a model fine-tuned to read. Raises as classify."""
+        return self.answers(QUESTION_ANSWERING, asked_of(passages, questions))
+
+
+def compute(network: Network, hidden: Values) -> Values:
+    """ElectraForQuestionAnswering of transformers: where answers begin and end, [batch, length, 2]."""
+    return network.dense("qa_outputs", hidden)
+
+
+def read(network: Network, hidden: Values, passage: Values) -> tuple[Ends, Nones | None]:
+    """Where answers begin and end, and that there are none, as Google's code has it.
+
+    finetune/qa/qa_tasks.py, QATask.get_prediction_module with joint_prediction false: an answer lies in the passage;
+    [CLS] stands for none.
+
+    Args:
+        network: computes both.
+        hidden: the hidden states, [batch, length, hidden].
+        passage: 1 at every token of the passage, 0 elsewhere, [batch, length].
+
+    Returns:
+        [batch, length, 2], 1000 less at every token that is of no passage; and the logits that there is no answer,
+        [batch], where something beside the model computes them.
+    """
+    passage[:, 0] = 1
+    ends = compute(network, hidden) + 1000.0 * (passage - 1)[..., None]
+    none = without_answer(network, hidden, ends[..., 0])
+    return np.asarray(ends.cpu().numpy()), None if none is None else np.asarray(none.cpu().numpy())
+
+
+def without_answer(network: Network, hidden: Values, start: Values) -> Values | None:
+    """qa_tasks.py with answerable_classifier: from [CLS] alone, or with what the start is expected to be."""
+    first, last = f"{BESIDE}.dense_2", f"{BESIDE}.dense_3"
+    if first not in network:
+        return None
+    seen = hidden[:, 0]
+    if last not in network:
+        return network.dense(first, seen).squeeze(-1)
+    expected = (start.softmax(-1)[..., None] * hidden).sum(1)
+    both = import_torch("to read").cat([seen, expected], -1)
+    return network.dense(last, network.gelu(network.dense(first, both))).squeeze(-1)
+
+
 def answer(runner: Runner, asked: Sequence[Asked]) -> list[Reading]:
     """Find the likeliest answers to questions, each in its passage.
 
@@ -183,7 +234,7 @@ def _outputs(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.f
     # No other has a head of a task.
     assert isinstance(runner.network, Network)
     for batch in runner.batches(rows):
-        ends, nones = runner.network.read(*batch)
+        ends, nones = runner.network.compute(read, *batch)
         runner.checked(ends)
         for index, logits in enumerate(ends):
             yield logits.astype(np.float64), None if nones is None else float(runner.checked(nones)[index])
@@ -240,12 +291,13 @@ def _whole_words(passage: EncodedText, found: _Candidate) -> tuple[int, int]:
 
 
 QUESTION_ANSWERING = Task(
-    name="question-answering",
+    head=heads.QUESTION_ANSWERING,
+    compute=compute,
     fine_tuned="fine-tuned to answer questions",
     takes="a passage, and a question (--question)",
     page=Reading.page,
     field=Field("Passage", 8),
-    other=Other("question", "question", Field("Question", 1), required=True),
+    other=Other("question", "to answer questions", "question", Field("Question", 1), required=True),
     ask=answer,
     whole_file=True,
 )

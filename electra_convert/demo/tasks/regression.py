@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,13 +10,15 @@ from electra_convert.demo.running import Runner
 from electra_convert.demo.tasks.sequence_classification import (
     PAIR,
     TEXT,
+    compute,
     run_texts,
     text_fields,
     texts_line,
     unread_note,
 )
-from electra_convert.demo.tasks.task import Asked, Page, Task, shortened
+from electra_convert.demo.tasks.task import Answers, Asked, Model, Page, Task, asked_of, shortened
 from electra_convert.demo.terminal import marked
+from electra_convert.schemes import heads
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,6 +68,16 @@ class Number:
         return [f"  {self.value:.3f}"]
 
 
+class Estimates:
+    """The method of models that give numbers."""
+
+    def estimate(
+        self: Model, texts: str | Iterable[str], pairs: str | Iterable[str] | None = None
+    ) -> Answers[Number]:
+        """Give texts, or pairs of texts, a number each; of a model fine-tuned for regression. Raises as classify."""
+        return self.answers(REGRESSION, asked_of(texts, pairs))
+
+
 def estimate(runner: Runner, asked: Sequence[Asked]) -> list[Number]:
     """Give each its number: RegressionTask.get_prediction_module of Google's classification_tasks.py."""
     outputs = zip(asked, run_texts(runner, asked), strict=True)
@@ -73,7 +85,8 @@ def estimate(runner: Runner, asked: Sequence[Asked]) -> list[Number]:
 
 
 REGRESSION = Task(
-    name="regression",
+    head=heads.REGRESSION,
+    compute=compute,
     fine_tuned="fine-tuned to give texts a number",
     takes="a text, and another one to compare it with (--pair)",
     page=Number.page,

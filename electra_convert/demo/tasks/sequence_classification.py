@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -11,15 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.filling import softmax
+from electra_convert.demo.network import Network, Values
 from electra_convert.demo.running import Row, Runner
 from electra_convert.demo.scoring import sigmoid
-from electra_convert.demo.tasks.task import Asked, Field, Other, Page, Task, shortened
+from electra_convert.demo.tasks.task import Answers, Asked, Field, Model, Other, Page, Task, asked_of, shortened
 from electra_convert.demo.terminal import bar, marked, visible
 from electra_convert.demo.text import Piece, naming_text
+from electra_convert.schemes import heads
 
 _IN_REPR = 3  # classes
 _SHOWN = 10  # classes in a terminal; JSON and pages have all
-PAIR = Other("pair", "second text", Field("Second text, if the model compares two", 2), required=False)
+PAIR = Other(
+    "pair",
+    "to classify texts, or to give them a number",
+    "second text",
+    Field("Second text, if the model compares two", 2),
+    required=False,
+)
 TEXT = Field("Your text", 3)
 
 
@@ -96,6 +104,26 @@ class Classification:
         return [*lines, *([f"  and {rest} less likely"] if rest > 0 else [])]
 
 
+class Classifies:
+    """The method of models that tell classes."""
+
+    def classify(
+        self: Model, texts: str | Iterable[str], pairs: str | Iterable[str] | None = None
+    ) -> Answers[Classification]:
+        """Say how likely each class of texts is, or of pairs of texts; of a model fine-tuned to classify.
+
+        Raises:
+            NamesError: it is of another kind.
+            TextError: a text is empty, too long, or no text.
+        """
+        return self.answers(SEQUENCE_CLASSIFICATION, asked_of(texts, pairs))
+
+
+def compute(network: Network, hidden: Values) -> Values:
+    """ElectraClassificationHead of transformers, [batch, labels]; its activation is gelu whatever the others are."""
+    return network.dense("classifier.out_proj", network.gelu(network.dense("classifier.dense", hidden[:, 0])))
+
+
 def classify(runner: Runner, asked: Sequence[Asked]) -> list[Classification]:
     """Say how likely each class is.
 
@@ -155,7 +183,8 @@ def texts_line(text: str, pair: str | None, between: str = "\n") -> str:
 
 
 SEQUENCE_CLASSIFICATION = Task(
-    name="text-classification",
+    head=heads.SEQUENCE_CLASSIFICATION,
+    compute=compute,
     fine_tuned="fine-tuned to classify texts",
     takes="a text, and another one to compare it with (--pair)",
     page=Classification.page,

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
+from electra_convert.demo.network import Network, Values
 from electra_convert.demo.running import Runner, several
 from electra_convert.errors import UsageError
 from electra_convert.pages import framed, page_file, render
+from electra_convert.schemes.heads import Head
 
 _HERE = "electra_convert.demo.tasks"
 _SHOWN = 40  # characters of a text in a repr
@@ -82,12 +84,14 @@ class Other:
 
     Attributes:
         option: how it is given on the command line, without dashes.
+        does: what the models do that take it, for messages.
         noun: what it is.
         field: the place for it on a page.
         required: whether nothing can be answered without it.
     """
 
     option: Literal["pair", "question"]
+    does: str
     noun: str
     field: Field
     required: bool
@@ -98,7 +102,8 @@ class Task(Generic[AnswerT_co]):
     """A task.
 
     Attributes:
-        name: of transformers' pipeline, where it has one.
+        head: what models have that do it.
+        compute: the head's logits from the hidden states of the encoder.
         fine_tuned: what a model of it is, for messages.
         takes: what it is given, for messages.
         page: the words of its pages.
@@ -108,7 +113,8 @@ class Task(Generic[AnswerT_co]):
         whole_file: whether a file is one text, and not one a line.
     """
 
-    name: str
+    head: Head
+    compute: Callable[[Network, Values], Values]
     fine_tuned: str
     takes: str
     page: Page
@@ -116,6 +122,18 @@ class Task(Generic[AnswerT_co]):
     other: Other | None
     ask: Callable[[Runner, Sequence[Asked]], Sequence[AnswerT_co]]
     whole_file: bool = False
+
+    @property
+    def name(self) -> str:
+        """What `demo --json` calls it."""
+        return self.head.kind or self.head.name
+
+
+class Model(Protocol):
+    """A model as the methods of its task know it."""
+
+    def answers(self, task: Task[AnswerT], asked: Sequence[Asked]) -> Answers[AnswerT]:
+        """Answer, or refuse where the model was fine-tuned for another task."""
 
 
 class Answers(list[AnswerT]):

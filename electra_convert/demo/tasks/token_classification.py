@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, ClassVar
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.filling import softmax
+from electra_convert.demo.network import Network, Values
 from electra_convert.demo.running import Runner
-from electra_convert.demo.tasks.task import Asked, Field, Page, Task, shortened
+from electra_convert.demo.tasks.task import Answers, Asked, Field, Model, Page, Task, asked_of, shortened
 from electra_convert.demo.terminal import bar, coloured, visible
 from electra_convert.demo.text import EncodedText
 from electra_convert.errors import TextError, listing
+from electra_convert.schemes import heads
 
 # Of more kinds than that some look alike; each word has its tag beside it.
 COLOURS = 8
@@ -133,6 +135,19 @@ def kind_of(tag: str) -> str | None:
     return None if tag == _OUTSIDE else _PLACE.sub("", tag, count=1)
 
 
+class Tags:
+    """The method of models that tag words."""
+
+    def tag(self: Model, texts: str | Iterable[str]) -> Answers[Tagging]:
+        """Tag the words of texts; of a model fine-tuned for tokens. Raises as classify."""
+        return self.answers(TOKEN_CLASSIFICATION, asked_of(texts))
+
+
+def compute(network: Network, hidden: Values) -> Values:
+    """ElectraForTokenClassification of transformers, [batch, length, labels]."""
+    return network.dense("classifier", hidden)
+
+
 def tag(runner: Runner, asked: Sequence[Asked]) -> list[Tagging]:
     """Tag the words of texts, each by its first piece (finetune/tagging/tagging_tasks.py, TaggingTask).
 
@@ -224,7 +239,8 @@ def _joined(text: str, run: Sequence[Span]) -> Iterator[Span]:
 
 
 TOKEN_CLASSIFICATION = Task(
-    name="token-classification",
+    head=heads.TOKEN_CLASSIFICATION,
+    compute=compute,
     fine_tuned="fine-tuned to tag words",
     takes="a text",
     page=Tagging.page,

@@ -12,24 +12,12 @@ from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCAB
 from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.hub.card.proof import Proof, object_in, read_record
 from electra_convert.schemes.family import ELECTRA
+from electra_convert.schemes.heads import HEADS, Head, of_class
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
 
 _TOKENIZER_FILES = (TOKENIZER_FILE, VOCABULARY_FILE)
-_KINDS: Mapping[str, Kind] = {
-    "ElectraForPreTraining": "discriminator",
-    "ElectraForMaskedLM": "generator",
-    "ElectraModel": "encoder",
-}
-# The Hub's tasks, by how the names of classes end; a discriminator's is none of them.
-_TASKS = {
-    "ForMaskedLM": "fill-mask",
-    "Model": "feature-extraction",
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-}
 
 
 @dataclass(frozen=True)
@@ -66,12 +54,15 @@ class Facts:
     @property
     def kind(self) -> Kind:
         """What a model is to those who use it: either of those that are pretrained, bare, or with another head."""
-        return _KINDS.get(self.folder.architecture, "task")
+        head = self._head
+        if head is None or head.is_of_a_task:
+            return "task"
+        return "encoder" if head.is_bare else head.role
 
     @property
     def task(self) -> str | None:
         """What the Hub calls its task, None where it has no name for it."""
-        return next((task for end, task in _TASKS.items() if self.folder.architecture.endswith(end)), None)
+        return self._head.tag if self._head else None
 
     @property
     def family(self) -> str:
@@ -94,6 +85,18 @@ class Facts:
     def seeds(self) -> Mapping[str, Any]:
         """How far the runs of several seeds lie apart; empty where there was one."""
         return object_in(object_in(self.proof.training, "evaluation"), "seeds")
+
+    @property
+    def has_pipeline(self) -> bool:
+        """Whether transformers has a pipeline for its task."""
+        return self._head is not None and self._head.tag is not None and self._head.has_pipeline
+
+    @property
+    def _head(self) -> Head | None:
+        if self.family == ELECTRA.model_type:
+            return of_class(self.folder.architecture)
+        # transformers calls the classes of any architecture so.
+        return next((head for head in HEADS.values() if self.folder.architecture.endswith(head.suffix)), None)
 
     @property
     def labels(self) -> tuple[str, ...]:

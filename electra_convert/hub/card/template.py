@@ -1,4 +1,7 @@
-"""The words of a card, from card.md: filled in with what is known of a model, every value escaped for Markdown."""
+"""The words of a card, from card.md: filled in with what is known of a model, every value escaped for Markdown.
+
+Code for a task that transformers has no pipeline for lies beside it, in a file of the task's name.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from typing import Any
 
 from electra_convert.hub.card.facts import Facts
 from electra_convert.hub.card.proof import object_in, stages_of
-from electra_convert.pages import render
+from electra_convert.pages import has_page_file, render
 from electra_convert.tokenizer.sentences import PLACEHOLDER, example_of
 
+_HERE = "electra_convert.hub.card"
 _NAME = re.compile(r"[A-Za-z0-9]+((_+|[./-]+)[A-Za-z0-9]+)*")
 
 _HINT = "# Write a sentence of the model's language here.\n"
@@ -28,9 +32,10 @@ def render_card(facts: Facts, languages: Sequence[str] = ()) -> str:
     """
     example = example_of(languages)
     conversion, parity, role = facts.conversion or {}, facts.proof.parity or {}, facts.folder.role
+    own_code = f"{facts.task}.md"
     stages = stages_of(parity, role)
     return render(
-        "electra_convert.hub.card",
+        _HERE,
         "card.md",
         escape=escaped,
         facts=facts,
@@ -40,6 +45,7 @@ def render_card(facts: Facts, languages: Sequence[str] = ()) -> str:
         tool=object_in(conversion, "tool"),
         notices=_list(conversion.get("notices")),
         example=example,
+        own_code=own_code if has_page_file(_HERE, own_code) else None,
         hint=Markdown(_HINT if example == PLACEHOLDER else ""),
         settings=_settings(facts.proof.training or {}),
         notes=_list(parity.get("notes")),

@@ -23,6 +23,11 @@ def as_places(corpus: str | Path | Iterable[str | Path]) -> list[Place]:
     """What a Python caller calls a corpus, as places: one place, a list of them, or documents."""
     if isinstance(corpus, str | Path):
         return [as_source(corpus)]
+    if not isinstance(corpus, Iterable):
+        raise UsageError(
+            f"corpus is {corpus!r}, expected files, folders, an hf://datasets address, or documents to iterate over",
+            "Give a path, a list of paths, or anything that gives texts.",
+        )
     if are_texts(corpus):
         return [Texts(corpus)]
     if not (places := [as_source(place) for place in corpus]):
@@ -53,7 +58,13 @@ def brought(
     Raises:
         CorpusError: a place is not there, is not what it must be, or has no such column.
         HubError: a data set cannot be downloaded.
+        UsageError: texts have no columns.
     """
+    if column is not None and any(isinstance(place, Texts) for place in places):
+        raise UsageError(
+            f"--text-column is {column!r}, but the corpus is texts, which have no columns",
+            "Leave it out; of rows, give the texts themselves.",
+        )
     with _written(places, scratch) as local:
         files: list[CorpusFile] = []
         for place in local:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from electra_convert.schemes.heads.head import Head, carried, none
 from electra_convert.schemes.heads.masked_lm import MASKED_LM
-from electra_convert.schemes.heads.question_answering import QUESTION_ANSWERING
+from electra_convert.schemes.heads.question_answering import JOINT_LAYER, QUESTION_ANSWERING
 from electra_convert.schemes.heads.replaced_token_detection import REPLACED_TOKEN_DETECTION
 from electra_convert.schemes.heads.sequence_classification import REGRESSION, SEQUENCE_CLASSIFICATION
 from electra_convert.schemes.heads.token_classification import TOKEN_CLASSIFICATION
@@ -14,7 +14,7 @@ from electra_convert.schemes.mapping import Role
 
 __all__ = [
     "HEADS",
-    "KINDS",
+    "JOINT_LAYER",
     "MASKED_LM",
     "NONE",
     "PAIRED",
@@ -27,17 +27,20 @@ __all__ = [
     "TOKEN_CLASSIFICATION",
     "Head",
     "carried",
+    "kinds",
+    "of_class",
+    "with_labels",
 ]
 
 NONE = none()
-# By name; of those that have the same parameters the one with a fixed number of labels first.
+# By name, in the order in which their kinds are listed.
 HEADS: Mapping[str, Head] = {
     head.name: head
     for head in (
         REPLACED_TOKEN_DETECTION,
         MASKED_LM,
-        REGRESSION,
         SEQUENCE_CLASSIFICATION,
+        REGRESSION,
         TOKEN_CLASSIFICATION,
         QUESTION_ANSWERING,
     )
@@ -52,15 +55,18 @@ TASKS: Mapping[str, Head] = {
 }
 # Those of them whose examples are two texts (finetune/classification/classification_tasks.py).
 PAIRED = frozenset({"mrpc", "mnli", "rte", "qnli", "qqp", "sts"})
-# What a task of another name may be said to be, by the names of transformers' pipelines.
-KINDS: Mapping[str, Head] = {
-    "text-classification": SEQUENCE_CLASSIFICATION,
-    "regression": REGRESSION,
-    "token-classification": TOKEN_CLASSIFICATION,
-    "question-answering": QUESTION_ANSWERING,
-}
 # What each model is pretrained with.
 PRETRAINING: Mapping[Role, Head] = {"discriminator": REPLACED_TOKEN_DETECTION, "generator": MASKED_LM}
+
+
+def kinds() -> dict[str, Head]:
+    """What a task may be said to be, where its name does not tell."""
+    return {head.kind: head for head in HEADS.values() if head.kind is not None}
+
+
+def of_class(architecture: str) -> Head | None:
+    """The head with which a model is of a class of transformers, no head included; None where none here is."""
+    return next((head for head in (*HEADS.values(), NONE) if head.architecture() == architecture), None)
 
 
 def with_labels(head: Head, labels: int) -> Head:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from electra_convert.schemes.family import ELECTRA, Family
 from electra_convert.schemes.mapping import Role, Rule
-from electra_convert.tensors.weight import Weight
+
+if TYPE_CHECKING:
+    from electra_convert.tensors.weight import Weight
 
 
 class Algebra(Protocol):
@@ -38,10 +40,14 @@ class Head:
         suffix: what its class in transformers is called after the family's name.
         rules: its variables in Google's code, {task} standing for the scope of a task, and the parameter that each
             becomes.
+        kind: what a user says that a task of it is (--task NAME=KIND), or None of a head that no task has.
+        tag: what the Hub calls its task, or None where it has no name for it.
+        has_pipeline: whether transformers has a pipeline of the tag's name.
         algebra: what makes the parameters of those, where the rules alone do not.
         made: the parameters in transformers where algebra makes them; by default those of the rules.
         beside: variables of Google's code that some such heads have, and transformers has no place for: they are kept
             in a file beside the model.
+        beside_is: what these are for.
         labels: how many labels it always has, or None where any number.
         problem_type: what config.json states as such, or None.
         segment: the token type that every real token is given, as Google's code does in its task.
@@ -56,9 +62,13 @@ class Head:
     role: Role
     suffix: str
     rules: tuple[Rule, ...] = ()
+    kind: str | None = None
+    tag: str | None = None
+    has_pipeline: bool = True
     algebra: Algebra | None = None
     made: tuple[Rule, ...] | None = None
     beside: tuple[str, ...] = ()
+    beside_is: str = ""
     labels: int | None = None
     problem_type: str | None = None
     segment: int = 0
@@ -104,7 +114,7 @@ class Head:
 
 def none() -> Head:
     """No head: an encoder alone."""
-    return Head("none", "discriminator", "Model", outputs=())
+    return Head("none", "discriminator", "Model", tag="feature-extraction", outputs=())
 
 
 def carried(names: Iterable[str]) -> Head:

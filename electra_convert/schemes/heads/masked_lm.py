@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from electra_convert.schemes.heads.head import Head
 from electra_convert.schemes.mapping import Rule, dense, norm
-from electra_convert.tensors.weight import Op
+from electra_convert.tensors.op import Op
 
 # run_pretraining.PretrainingModel._get_masked_lm_output; the output table is that of the word embeddings.
 MASKED_LM = Head(
@@ -16,5 +16,6 @@ MASKED_LM = Head(
         *norm("generator_predictions/LayerNorm", "generator_predictions.LayerNorm", "embedding"),
         Rule(("generator_predictions/output_bias",), "generator_lm_head.bias", Op.KEEP, ("vocabulary",)),
     ),
+    tag="fill-mask",
     repeated="generator_lm_head.weight",
 )

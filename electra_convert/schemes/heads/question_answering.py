@@ -14,7 +14,11 @@ QUESTION_ANSWERING = Head(
     "discriminator",
     "ForQuestionAnswering",
     rules=stacked(("task_specific/{task}/dense", "task_specific/{task}/dense_1"), "qa_outputs", "hidden", "one"),
+    kind="question-answering",
+    tag="question-answering",
+    has_pipeline=False,
     beside=tuple(f"task_specific/{{task}}/dense_{number}/{part}" for number in (2, 3) for part in ("kernel", "bias")),
+    beside_is="what says that there is no answer",
     outputs=("start_logits", "end_logits"),
 )
 # What a checkpoint with joint_prediction has, and no other.

@@ -12,5 +12,7 @@ TOKEN_CLASSIFICATION = Head(
     "discriminator",
     "ForTokenClassification",
     rules=dense("task_specific/{task}/dense", "classifier", "hidden", "labels"),
+    kind="token-classification",
+    tag="token-classification",
     segment=1,
 )

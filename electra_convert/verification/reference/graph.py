@@ -8,7 +8,7 @@ rest of this package, so that a mistake there cannot hide here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -43,8 +43,7 @@ class Task:
 
     Attributes:
         name: the scope of its variables in task_specific.
-        kind: sequence_classification, regression, token_classification or question_answering: what is computed with
-            them, which they do not say.
+        kind: one of TASK_ANSWERS: what is computed with them, which they do not say.
     """
 
     name: str
@@ -269,22 +268,10 @@ class _Graph:
 
     def answers(self, hidden: Node) -> dict[str, Node]:
         if self.task is not None:
-            return self.task_answers(self.task, f"task_specific/{self.task.name}", hidden)
+            if self.task.kind not in TASK_ANSWERS:
+                raise ValueError(f"Google's code has no task of the kind {self.task.kind}")
+            return TASK_ANSWERS[self.task.kind](self, f"task_specific/{self.task.name}", hidden)
         return {} if self.scopes.head is None else {"logits": self.logits(self.scopes.head, hidden)}
-
-    def task_answers(self, task: Task, scope: str, hidden: Node) -> dict[str, Node]:
-        """get_prediction_module of the tasks in finetune/, without what is done only in training or in evaluation."""
-        if task.kind in {"sequence_classification", "regression"}:  # classification/classification_tasks.py
-            return {"logits": self.dense(f"{scope}/dense", hidden[:, 0])}
-        if task.kind == "token_classification":  # tagging/tagging_tasks.py, at every token
-            return {"logits": self.dense(f"{scope}/dense", hidden)}
-        if task.kind != "question_answering":
-            raise ValueError(f"Google's code has no task of the kind {task.kind}")
-        # qa/qa_tasks.py with joint_prediction false, before positions outside the passage are masked.
-        if f"{scope}/qa_hidden/kernel" in self.variables:
-            raise ValueError(f"{task.name} was trained with joint_prediction: the end depends on the start")
-        ends = {"start_logits": f"{scope}/dense", "end_logits": f"{scope}/dense_1"}
-        return {name: self.tensorflow.squeeze(self.dense(layer, hidden), -1) for name, layer in ends.items()}
 
     def logits(self, head: str, hidden: Node) -> Node:
         """run_pretraining.PretrainingModel: _get_discriminator_output and _get_masked_lm_output."""
@@ -294,3 +281,31 @@ class _Graph:
             return tf.squeeze(self.dense(f"{head}/dense_1", dense), -1)
         table = self.variable(f"{self.scopes.embeddings}/embeddings/word_embeddings")
         return tf.matmul(self.layer_norm(head, dense), table, transpose_b=True) + self.variable(f"{head}/output_bias")
+
+
+def _of_a_text(graph: _Graph, scope: str, hidden: Node) -> dict[str, Node]:
+    """classification/classification_tasks.py, both kinds of task."""
+    return {"logits": graph.dense(f"{scope}/dense", hidden[:, 0])}
+
+
+def _of_tokens(graph: _Graph, scope: str, hidden: Node) -> dict[str, Node]:
+    """tagging/tagging_tasks.py, at every token."""
+    return {"logits": graph.dense(f"{scope}/dense", hidden)}
+
+
+def _of_a_passage(graph: _Graph, scope: str, hidden: Node) -> dict[str, Node]:
+    """qa/qa_tasks.py with joint_prediction false, before positions outside the passage are masked."""
+    if f"{scope}/qa_hidden/kernel" in graph.variables:
+        raise ValueError(f"{scope} was trained with joint_prediction: the end depends on the start")
+    ends = {"start_logits": f"{scope}/dense", "end_logits": f"{scope}/dense_1"}
+    return {name: graph.tensorflow.squeeze(graph.dense(layer, hidden), -1) for name, layer in ends.items()}
+
+
+# get_prediction_module of the tasks in finetune/, without what is done only in training or in evaluation: from the
+# scope of a task and the hidden states of the last layer, by the kind of task.
+TASK_ANSWERS: Mapping[str, Callable[[_Graph, str, Node], dict[str, Node]]] = {
+    "sequence_classification": _of_a_text,
+    "regression": _of_a_text,
+    "token_classification": _of_tokens,
+    "question_answering": _of_a_passage,
+}
