@@ -46,7 +46,7 @@ def train_of(task: str, labelled: Path) -> Path:
     return labelled / TASKS[task]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["token-classification", pytest.param("fill-mask", marks=pytest.mark.long)])
 def test_a_run_that_was_killed_ends_with_the_same_weights_and_figures(labelled, tmp_path, task, one_thread):
     given = arguments(task, labelled)
     whole = finetune(task, FIXTURES / "default", train_of(task, labelled), tmp_path / "whole", **given)
@@ -65,7 +65,10 @@ def test_a_run_that_was_killed_ends_with_the_same_weights_and_figures(labelled, 
     assert (resumed.model / weights).read_bytes() == (whole.model / weights).read_bytes()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, -signal.SIGTERM, marks=pytest.mark.long)],
+)
 def test_a_signal_saves_the_run_and_says_how_to_go_on(labelled, tmp_path, number, code, one_thread):
     output = tmp_path / "run"
     told = ["finetune", "token-classification", FIXTURES / "default", labelled / "train.conll", output]
