@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from electra_convert.cli.guide import Guide, GuidedCommand
-from electra_convert.cli.pretrain import training_display
 from electra_convert.cli.printing import as_text, one_line, print_json, print_result, table
 from electra_convert.cli.shared import output_options, prepare_hub
+from electra_convert.cli.training_display import training_display
 from electra_convert.cli.values import PATH, SOURCE
 
 if TYPE_CHECKING:
