@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from electra_convert.errors import ConfigError, CorpusError
+from electra_convert.errors import ConfigError, CorpusError, listing
 from electra_convert.finetuning.data.examples import Chunk
 from electra_convert.finetuning.data.reading import SPLITS, Data
 from electra_convert.finetuning.encoding import Row, TextEncoder, filler
@@ -107,19 +107,27 @@ def prepare(
     encoder = TextEncoder(start.tokenizer, recipe["max_length"], segment)
     if name == "fill-mask":
         return _of_text(encoder, recipe, data, options, reporter)
-    task = _task(name, data)
+    task = _task(name, data, reporter)
     rows = {split: task.rows(data.of(split), encoder) for split in SPLITS if data.of(split)}
     _tell_of_lengths(name, rows, recipe, reporter)
     return Preparation(task, recipe, encoder, data, rows, (), segment)
 
 
-def _task(name: TaskName, data: Data[Any]) -> Task[Any]:
+def _task(name: TaskName, data: Data[Any], reporter: Reporter) -> Task[Any]:
     if name == "token-classification":
         return TokenClassification(data.train)
     if name == "question-answering":
         return QuestionAnswering()
-    if is_scale([example.label for example in data.train]):
+    labels = [example.label for example in data.train]
+    if is_scale(labels):
+        reporter.noticed(
+            f"The labels are numbers, from {min(labels, key=float)} to {max(labels, key=float)}: one is estimated."
+        )
         return TextRegression()
+    if all(label.isdecimal() for label in labels):
+        reporter.noticed(
+            f"The labels {listing(sorted(set(labels), key=int), 5)} are taken for classes, not for a scale."
+        )
     return TextClassification(data.train)
 
 

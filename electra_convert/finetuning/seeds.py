@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +141,8 @@ class SeedRun:
             write_lines(self.folder / PREDICTIONS.format(split=split), rows)
         with staging_folder(self.folder / MODEL) as place:
             write_model(model, self._context.start, place / MODEL, place, preparation.segment)
+            # One that was killed right here has left it.
+            shutil.rmtree(self.folder / MODEL, ignore_errors=True)
             (place / MODEL).rename(self.folder / MODEL)
         draw_curves(self.folder, panels(preparation.task.main), "Fine-tuning")
         result: dict[str, Any] = {"seed": self.seed, "step": steps, "metrics": metrics}

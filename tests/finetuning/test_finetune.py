@@ -11,9 +11,11 @@ import pytest
 from conftest import FIXTURES
 from support.command_line import run
 from support.finetuning import WORDS, tagged
+from support.parity_records import write_parity
 
 from electra_convert import convert, open_model, verify
 from electra_convert.config.labels import configured_labels
+from electra_convert.finetuning.finetune import finetune
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +127,68 @@ def test_googles_head_computes_what_one_dense_layer_on_the_first_token_does(tune
         outputs = model(ids, output_hidden_states=True)
         direct = torch.nn.functional.linear(outputs.hidden_states[-1][:, 0], dense.weight[:2], dense.bias[:2])
     torch.testing.assert_close(outputs.logits, direct, atol=1e-5, rtol=1e-5)
+
+
+def test_transformers_pipeline_says_what_is_predicted(tuned_once, one_thread):
+    from transformers import pipeline
+
+    result = tuned_once("text-classification", *TASKS["text-classification"])
+    classify = pipeline("text-classification", model=str(result.model))
+    rows = [json.loads(line) for line in (result.output / "predictions-dev.jsonl").read_text().splitlines()]
+    assert [one["label"] for one in classify([row["text"] for row in rows])] == [row["prediction"] for row in rows]
+
+
+def test_what_is_known_of_the_model_that_it_was_made_from_goes_with_it(labelled, golden_pair, tmp_path, one_thread):
+    pair = shutil.copytree(golden_pair, tmp_path / "pair")
+    write_parity(pair / "discriminator")
+    result = finetune("text-classification", pair, labelled / "train.tsv", tmp_path / "run", epochs=1)
+    base = json.loads((result.model / "training.json").read_text())["base"]
+    assert (base["name"], base["state"]) == ("pair", "verified")
+    assert base["line"] in (result.model / "README.md").read_text()
+
+
+def test_a_run_of_pretrain_is_a_model_to_start_from(labelled, kept_run, tmp_path, one_thread):
+    result = finetune(
+        "token-classification", kept_run() / "model", labelled / "train.conll", tmp_path / "run", epochs=1
+    )
+    record = json.loads((result.model / "training.json").read_text())
+    assert record["base"]["state"] == "pretrained"
+    assert record["recipe"]["layer_decay"]["value"] == 0.8
+
+
+def test_the_same_words_are_masked_and_filled_before_and_after(tmp_path, one_thread):
+    from transformers import pipeline
+
+    data = FIXTURES / "finetuning" / "reviews.txt"
+    given = {"vocab": VOCABULARY, "max_length": 32, "batch_size": 8, "samples": 16}
+    result = finetune(
+        "fill-mask", FIXTURES / "default", data, tmp_path / "run", epochs=2, learning_rate=1e-3, **given
+    )
+    rows = [json.loads(line) for line in (result.output / "predictions-dev.jsonl").read_text().splitlines()]
+    assert [row["text"].count("[MASK]") for row in rows] == [1] * 5
+    assert all(row["text"].replace("[MASK]", row["word"]) in data.read_text() for row in rows)
+    assert [len(row[when]) for row in rows for when in ("before", "after")] == [3] * 10
+    fill = pipeline("fill-mask", model=str(result.model), top_k=3)
+    for row in rows:
+        assert [one["token_str"] for one in fill(row["text"])] == [piece for piece, _ in row["after"]]
+    assert json.loads((result.model / "config.json").read_text())["architectures"] == ["ElectraForMaskedLM"]
+    evaluation = json.loads((result.output / "evaluation.json").read_text())
+    again = finetune("fill-mask", FIXTURES / "default", data, tmp_path / "again", epochs=1, **given)
+    before = json.loads((again.output / "evaluation.json").read_text())["before"]
+    assert before == evaluation["before"]
+
+
+def test_the_command_prints_measures_and_what_it_trained_with(labelled, tmp_path, one_thread):
+    told = run(
+        "finetune", "text-classification", FIXTURES / "default", labelled / "train.tsv", tmp_path / "run",
+        "--test", labelled / "dev.tsv", "--vocab", VOCABULARY, "--epochs", "0.5", "--batch-size", "8",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    assert told.out.splitlines()[:2] == ["Trained to step 3.", "On test:"]
+    assert told.out.splitlines()[-1] == f"Wrote {tmp_path / 'run' / 'model'}"
+    assert "epochs 0.5 (option)" in told.err.replace("batch_size 8, ", "")
+    assert "learning_rate 0.0003 (the paper)" in told.err
+    assert "Step: 3 of 3: loss 0." in told.err
 
 
 # Bad input

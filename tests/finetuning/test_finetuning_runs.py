@@ -100,6 +100,18 @@ def test_a_limit_of_time_ends_a_run_that_can_be_continued(labelled, tmp_path, on
     assert (again.finished, again.step) == (True, 9)
 
 
+def test_a_run_that_ended_between_training_and_its_model_is_finished(labelled, tuned_once, tmp_path, one_thread):
+    given = {"dev": labelled / "dev.conll", "vocab": VOCABULARY, "epochs": 1}
+    whole = tuned_once("token-classification", "train.conll", "dev.conll")
+    output = shutil.copytree(whole.output, tmp_path / "run")
+    (output / "evaluation.json").unlink()
+    resumed = finetune(
+        "token-classification", FIXTURES / "default", labelled / "train.conll", output, resume=True, **given
+    )
+    assert resumed.metrics == whole.metrics
+    assert (resumed.model / "training.json").read_bytes() == (whole.model / "training.json").read_bytes()
+
+
 def test_a_run_is_not_resumed_with_other_settings(labelled, tuned_once, one_thread):
     result = tuned_once("token-classification", "train.conll", "dev.conll")
     with pytest.raises(TrainingError, match=r"recipe\.learning_rate\.value was 0\.0003 when the run began"):

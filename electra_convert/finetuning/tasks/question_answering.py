@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from electra_convert.errors import CorpusError
 from electra_convert.finetuning.data.examples import Question
@@ -23,6 +24,26 @@ if TYPE_CHECKING:
 _STRIDE = 128
 _LONGEST_ANSWER = 30
 _LONGEST_QUESTION = 64
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the passage stands in a window.
+
+    Attributes:
+        first: the place of its first token in the row.
+        offsets: where each of its tokens begins and ends in the passage, [tokens, 2].
+    """
+
+    first: int
+    offsets: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, window: Encoding) -> _Place:
+        """Find it; what the tokenizer itself keeps of a window takes far more memory."""
+        places = [place for place, sequence in enumerate(window.sequence_ids) if sequence == 1]
+        offsets = [window.offsets[place] for place in places]
+        return cls(places[0] if places else 0, np.asarray(offsets, np.int32).reshape(-1, 2))
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,7 @@ class QuestionAnswering:
                 )
             for window in encoder.windows(question, example.passage, max(0, room - min(_STRIDE, room // 2 + 1))):
                 labels = (*_span(window, example), len(window.ids))
-                rows.append(Row(window.ids, encoder.types(window), labels, number, window))
+                rows.append(Row(window.ids, encoder.types(window), labels, number, _Place.of(window)))
         return rows
 
     def outputs(self, outputs: Any) -> torch.Tensor:  # noqa: ANN401 - transformers' ModelOutput
@@ -144,17 +165,17 @@ def _span(window: Encoding, example: Question) -> tuple[int, int]:
     return (inside[0], inside[-1])
 
 
-def _likeliest(start: Any, end: Any, window: Encoding) -> tuple[float, int, int] | None:  # noqa: ANN401 - arrays
+def _likeliest(start: Any, end: Any, place: _Place) -> tuple[float, int, int] | None:  # noqa: ANN401 - arrays
     """The best span of the passage in a window: its score, and where it begins and ends in the passage."""
-    places = [place for place, sequence in enumerate(window.sequence_ids) if sequence == 1]
-    if not places:
+    first, length = place.first, len(place.offsets)
+    if not length:
         return None
-    first, length = places[0], len(places)
     scores = start[first : first + length, None] + end[None, first : first + length]
-    allowed = np.triu(np.ones((length, length), bool)) & ~np.triu(np.ones((length, length), bool), _LONGEST_ANSWER)
+    whole = np.ones((length, length), bool)
+    allowed = np.triu(whole) & ~np.triu(whole, _LONGEST_ANSWER)
     scores = np.where(allowed, scores, -np.inf)
     begin, stop = divmod(int(scores.argmax()), length)
-    return float(scores[begin, stop]), window.offsets[first + begin][0], window.offsets[first + stop][1]
+    return float(scores[begin, stop]), int(place.offsets[begin, 0]), int(place.offsets[stop, 1])
 
 
 def _answer(example: Question, best: tuple[float, int, int] | None, nothing: float, may_be_none: bool) -> Span:
