@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from conftest import FIXTURES
 from support.command_line import run
-from support.finetuning import asked
 from support.finetuning_models import random_encoder
 from support.planted import HPARAMS, KINDS, order_of, write_planted
 
@@ -97,15 +96,28 @@ def _accuracies(output: Path) -> dict[str, float]:
     return {name: one["metrics"]["dev"]["accuracy"] for name, one in found.items()}
 
 
+def odd_one_out(split: str, count: int) -> str:
+    """SQuAD's form: a line in which one word was replaced, and the question which."""
+    draw, paragraphs = random.Random(f"answers {split}"), []
+    for number in range(count):
+        words, place = line(draw), draw.randrange(10)
+        words[place] = draw.choice([one for one in WORDS if one not in words])
+        start = len(" ".join(words[:place])) + bool(place)
+        answer = {"text": words[place], "answer_start": start}
+        asked = {"id": f"{split}{number}", "question": "?", "answers": [answer]}
+        paragraphs.append({"context": " ".join(words), "qas": [asked]})
+    return json.dumps({"data": [{"title": "lines", "paragraphs": paragraphs}]})
+
+
 def test_answers_are_found_above_chance(encoders, tmp_path, one_thread):
-    """The word after the one that is asked for, among eight; chance is an eighth."""
-    for split, count, seed in (("train", 400, 1), ("dev", 80, 2)):
-        (tmp_path / f"{split}.json").write_text(json.dumps(asked(count, seed, WORDS)))
+    """Which of ten words does not fit; chance is a tenth."""
+    for split, count in (("train", 300), ("dev", 100)):
+        (tmp_path / f"{split}.json").write_text(odd_one_out(split, count))
     result = finetune(
         "question-answering", encoders["pretrained"], tmp_path / "train.json", tmp_path / "run",
-        dev=tmp_path / "dev.json", epochs=20, learning_rate=2e-3, max_length=32,
+        dev=tmp_path / "dev.json", epochs=10, learning_rate=1e-3, max_length=32,
     )  # fmt: skip
-    assert result.metrics["dev"]["exact_match"] > 0.3
+    assert result.metrics["dev"]["exact_match"] > 0.5
 
 
 def test_perplexity_falls_by_the_adaptation_of_electras_generator(tmp_path, one_thread):
