@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from electra_convert.finetuning.training import outputs_of
 
 _SENTENCES, _CANDIDATES = 5, 3
 _LEAST = 4  # tokens beside the mask
+_END = re.compile(r"[.!?]+(?=\s)")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def _masked(line: str, encoder: TextEncoder, mask: str) -> Masked | None:
     room = encoder.longest - 2
     tokens = encoder.tokens(line)
     if len(tokens.ids) > room:
-        line = line[: tokens.offsets[room - 1][1]].rpartition(" ")[0]
+        line = _whole_sentences(line[: tokens.offsets[room - 1][1]])
         tokens = encoder.tokens(line)
     if not _LEAST < len(tokens.ids) <= room:
         return None
@@ -74,6 +76,12 @@ def _masked(line: str, encoder: TextEncoder, mask: str) -> Masked | None:
     ids[chosen] = encoder.special["[MASK]"]
     row = Row(encoder.around(ids), [0] * (len(ids) + 2), (IGNORED, *labels, IGNORED), 0)
     return Masked(f"{line[:start]}{mask}{line[end:]}", word, row)
+
+
+def _whole_sentences(text: str) -> str:
+    """What was cut off after some token, back to the end of a sentence, or else of a word."""
+    ends = [found.end() for found in _END.finditer(text)]
+    return text[: ends[-1]] if ends else text.rpartition(" ")[0]
 
 
 def candidates(

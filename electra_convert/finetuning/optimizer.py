@@ -6,7 +6,7 @@ create_optimizer and _get_layer_lrs in model/optimization.py (google-research/el
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from electra_convert.finetuning.recipe import Recipe
@@ -14,9 +14,6 @@ from electra_convert.frameworks import import_torch
 
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 _NOT_DECAYED = re.compile(r"LayerNorm|layer_norm|bias")
-# Adam corrects its bias by 1 - beta ** step, which at such a step is 1; a float32 this large stays what it is when
-# 1 is added.
-_NO_CORRECTION = float(1 << 40)
 
 
 def depth_of(name: str, layers: int) -> int:
@@ -42,6 +39,8 @@ def google_optimizer(parameters: Iterable[tuple[str, Any]], layers: int, recipe:
         A torch.optim.AdamW; clipping is left to whoever takes its steps.
     """
     torch = import_torch("to train")
+    from electra_convert.pretraining.optimizer import begin_uncorrected  # which is made of torch
+
     groups: dict[tuple[int, bool], list[Any]] = {}
     for name, parameter in parameters:
         if parameter.requires_grad:
@@ -56,13 +55,7 @@ def google_optimizer(parameters: Iterable[tuple[str, Any]], layers: int, recipe:
         for (depth, decayed), members in sorted(groups.items())
     ]
     optimizer = torch.optim.AdamW(made, lr=recipe["learning_rate"], betas=(0.9, 0.999), eps=recipe["adam_epsilon"])
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            optimizer.state[parameter] = {
-                "step": torch.tensor(_NO_CORRECTION, dtype=torch.float32),
-                "exp_avg": torch.zeros_like(parameter, requires_grad=False),
-                "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
-            }
+    begin_uncorrected(optimizer)
     return optimizer
 
 
@@ -80,8 +73,3 @@ def google_schedule(optimizer: Any, steps: int, warmup: float) -> Any:  # noqa: 
     """A scheduler that multiplies each group's rate by google_share."""
     schedules: Any = import_torch("to train").optim.lr_scheduler
     return schedules.LambdaLR(optimizer, lambda step: google_share(step, steps, warmup))
-
-
-def rates(optimizer: Any) -> Mapping[str, float]:  # noqa: ANN401 - torch's
-    """The highest rate there is, which is the head's."""
-    return {"learning_rate": max(group["lr"] for group in optimizer.param_groups)}

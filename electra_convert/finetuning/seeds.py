@@ -136,7 +136,7 @@ class SeedRun:
         preparation = self._context.preparation
         metrics = evaluation.all()
         filled = None if before is None else before.beside(self._filled(model, before.sentences))
-        for split in metrics:
+        for split in metrics if filled is None else ("dev",):
             rows = evaluation.written(split) if filled is None else filled
             write_lines(self.folder / PREDICTIONS.format(split=split), rows)
         with staging_folder(self.folder / MODEL) as place:

@@ -11,8 +11,11 @@ from typing import Any
 from electra_convert.errors import CorpusError
 from electra_convert.finetuning.data.examples import Question
 from electra_convert.finetuning.data.tables import DataFile, Row, data_rows
+from electra_convert.pretraining.corpus.text import opened, unpacked
 
 _OF_ANSWERS = ("text", "answer_start")
+_BEGINS = re.compile(rb'\s*\{\s*"(data|version)"')
+_HEAD = 1 << 16
 _FORM = 'SQuAD\'s form is {"data": [{"paragraphs": [{"context": ..., "qas": [...]}]}]}.'
 
 
@@ -44,14 +47,16 @@ def _of_row(row: Row) -> list[dict[str, Any]]:
 
 def _is_squad(path: Path) -> bool:
     """Whether a file named .json is one object of SQuAD's, and no row on each line."""
-    with path.open("rb") as file:
-        return re.match(rb'\s*\{\s*"(data|version)"', file.read(1 << 10)) is not None
+    with opened(path) as stream:
+        head = unpacked(path, stream).read(_HEAD)
+    return _BEGINS.match(head) is not None or b'"paragraphs"' in head
 
 
 def _squad(path: Path) -> Iterator[Question]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
+        with opened(path) as stream:
+            data = json.loads(unpacked(path, stream).read())
+    except (ValueError, RecursionError, OSError, EOFError) as error:
         raise CorpusError(f"{path} is not JSON: {error}", _FORM) from error
     try:
         for number, article in enumerate(data["data"], 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,6 +81,13 @@ class Facts:
             for when, metrics in splits.items()
             for split in metrics
         }
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set of the Hub that it was fine-tuned on, None where that was none."""
+        name = object_in(object_in(self.proof.training, "data"), "train").get("name")
+        found = re.match(r"hf://datasets/([\w.-]+/[\w.-]+)", name) if isinstance(name, str) else None
+        return found[1] if found else None
 
     @property
     def seeds(self) -> Mapping[str, Any]:

@@ -158,7 +158,8 @@ def _read(path: Path) -> str | None:
 def _derived(facts: Facts) -> dict[str, Any]:
     """What follows from the model; where the Hub has no name for its task, none is claimed."""
     tags = [facts.family, "replaced-token-detection"] if facts.kind == "discriminator" else [facts.family]
-    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags}
+    datasets = [facts.dataset] if facts.dataset else []
+    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags, "datasets": datasets}
     return {name: value for name, value in fields.items() if value}
 
 
