@@ -13,7 +13,7 @@ from electra_convert.finetuning.data.examples import LabelledText, Question, Tag
 from electra_convert.finetuning.encoding import IGNORED, Row, TextEncoder, collated, filled
 from electra_convert.finetuning.tasks.fill_mask import FillMask, chunks_of
 from electra_convert.finetuning.tasks.question_answering import QuestionAnswering
-from electra_convert.finetuning.tasks.text_classification import TextClassification, is_scale
+from electra_convert.finetuning.tasks.text_classification import TextClassification, TextRegression, is_scale
 from electra_convert.finetuning.tasks.token_classification import TokenClassification, first_pieces
 from electra_convert.tokenizer import TokenizerSettings, encode_tokenizer, encode_tokenizer_config, read_vocabulary
 from electra_convert.tokenizer.saved import read_saved_tokenizer
@@ -177,3 +177,56 @@ def test_rows_that_fill_up_a_batch_ask_nothing():
     assert (labels != IGNORED).sum() == 3
     numbers = filled([Row([2, 3], [0, 0], 1.5, 0)], 3)
     assert collated(numbers, 0)["labels"].tolist() == [1.5, IGNORED, IGNORED]
+
+
+@pytest.mark.parametrize("place", range(0, 55, 6))
+def test_an_answer_that_a_window_cuts_is_not_asked_for_there(encoder, place):
+    words = [WORDS[index] for index in range(60)]
+    passage = " ".join(words)
+    answer = " ".join(words[place : place + 5])
+    example = Question("1", "which?", passage, ((answer, passage.index(answer)),), "here")
+    found = 0
+    for row in QuestionAnswering().rows([example], encoder(24)):
+        start, end, length = row.labels
+        assert length == len(row.ids)
+        if (start, end) != (0, 0):
+            offsets = row.asked.offsets
+            first = row.asked.first
+            assert passage[offsets[start - first, 0] : offsets[end - first, 1]] == answer
+            found += 1
+        else:
+            inside = passage[row.asked.offsets[0, 0] : row.asked.offsets[-1, 1]]
+            assert answer not in inside
+    assert found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tags", "classes", "numbers", "answers", "masks"])
+def test_a_loss_is_the_sum_of_its_rows_and_rows_that_fill_up_add_nothing(encoder, kind):
+    import torch
+
+    made = encoder(32)
+    sentences = [TaggedSentence(tuple(WORDS[:length]), ("A", "B") * (length // 2), "here") for length in (4, 8, 2)]
+    texts = [LabelledText(WORDS[number], None, label, "here") for number, label in enumerate("101")]
+    scored = [LabelledText(WORDS[number], None, label, "here") for number, label in enumerate(["0.5", "2", "-3.25"])]
+    asked = [question([WORDS[index] for index in range(6)], place) for place in (0, 3, 5)]
+    task, examples, outputs = {
+        "tags": (TokenClassification(sentences), sentences, 2),
+        "classes": (TextClassification(texts), texts, 2),
+        "numbers": (TextRegression(), scored, 1),
+        "answers": (QuestionAnswering(), asked, 2),
+        "masks": (FillMask(made), chunks_of([" ".join(WORDS[:50])] * 3, made, "here")[:3], 1500),
+    }[kind]
+    rows = task.rows(examples, made)
+
+    def loss(chosen: list[Row], width: int) -> float:
+        labels = torch.from_numpy(collated(chosen, 0)["labels"])
+        random = torch.randn(8, 40, outputs, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        values = random[[row.example for row in chosen], :width]
+        return float(task.loss(values[:, 0] if kind in ("classes", "numbers") else values, labels))
+
+    width = max(len(row.ids) for row in rows)
+    whole = loss(rows, width)
+    assert loss(filled(rows, 8), width) == pytest.approx(whole, rel=1e-6)
+    assert sum(loss([row], len(row.ids)) for row in rows) == pytest.approx(whole, rel=1e-6)
+    assert whole > 0
