@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from electra_convert.errors import ConfigError, CorpusError, listing
+from electra_convert.errors import ConfigError, CorpusError, UsageError, listing
 from electra_convert.finetuning.data.examples import Chunk
 from electra_convert.finetuning.data.reading import SPLITS, Data
 from electra_convert.finetuning.encoding import Row, TextEncoder, filler
@@ -96,12 +96,15 @@ def prepare(
     Raises:
         CorpusError: labels, answers or texts are not what can be learned.
         ConfigError: the rows would be longer than the model takes.
+        UsageError: an option is for ELECTRA alone.
     """
     if options.max_length is not None and options.max_length > start.longest:
         raise ConfigError(
             f"--max-length is {options.max_length}, and {start.base['name']} takes {start.longest} tokens",
             "Longer texts are cut, or read in windows.",
         )
+    if options.google_head and not start.is_electra:
+        raise UsageError(f"--google-head is ELECTRA's, and {start.base['name']} is none", "Leave it out.")
     recipe = recipe_of(name, start.config, start.is_electra, start.longest, options)
     segment = 1 if options.google_head and name == "token-classification" else 0
     encoder = TextEncoder(start.tokenizer, recipe["max_length"], segment)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +36,7 @@ from electra_convert.frameworks import (
 )
 from electra_convert.output import locked
 from electra_convert.pretraining.pauses import Pause, Pauses, deliver
+from electra_convert.pretraining.processes import told_of
 from electra_convert.pretraining.progress import Relay, Reporter, Silent
 from electra_convert.pretraining.run_folder import begun, identity
 
@@ -97,7 +98,13 @@ def run_finetuning(
             told.warned(line)
         preparation = prepare(name, start, data, options, told)
         told.noticed(f"Trained with {preparation.recipe.line}.")
-        return _run(preparation, start, output, options, told)
+        try:
+            return _run(preparation, start, output, options, told)
+        except RuntimeError as error:
+            known = told_of(error, rank, "Give a smaller --batch-size or --max-length.")
+            if known is None:
+                raise
+            raise known from error
 
 
 def _run(preparation: Preparation, start: Start, output: Path, options: FinetuneOptions, told: Relay) -> Finetuning:
@@ -108,19 +115,12 @@ def _run(preparation: Preparation, start: Start, output: Path, options: Finetune
     processes = joined()
     first = bool(processes.is_main_process)
     pauses = Pauses(options.time_limit, told.noticed)
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="electra_convert-")))
-        if options.resume:
-            require_same(output, record)
-            if first:
-                stack.enter_context(locked(output))
-        settle = _nothing
-        if first and not options.resume:
-            standing = identity(output) if options.overwrite else None
-            new = stack.enter_context(begun(output, standing, lambda folder: write_json(folder / RECORD, record)))
-            settle = new.settle
+    with (
+        TemporaryDirectory(prefix="electra_convert-") as scratch,
+        _standing(output, record, options, first) as settle,
+    ):
         processes.wait_for_everyone()
-        context = Context(preparation, start, options, told, pauses, first, settle, scratch)
+        context = Context(preparation, start, options, told, pauses, first, settle, Path(scratch))
         pause, runs = _all_seeds(context, output)
         if pause is None and first:
             publish(runs, preparation.task.main, output, record, told)
@@ -128,6 +128,24 @@ def _run(preparation: Preparation, start: Start, output: Path, options: Finetune
     if pause is not None:
         _end(pause, told)
     return _result(preparation, runs, output, pause, told, first)
+
+
+@contextmanager
+def _standing(
+    output: Path, record: Mapping[str, Any], options: FinetuneOptions, first: bool
+) -> Iterator[Callable[[], None]]:
+    """Keep a run's folder for as long as the context lasts; yields what is called once it can be resumed."""
+    if options.resume:
+        require_same(output, record)
+    if not first:
+        yield _nothing
+    elif options.resume:
+        with locked(output):
+            yield _nothing
+    else:
+        standing = identity(output) if options.overwrite else None
+        with begun(output, standing, lambda folder: write_json(folder / RECORD, record)) as new:
+            yield new.settle
 
 
 def _nothing() -> None:

@@ -15,6 +15,7 @@ from support.parity_records import write_parity
 
 from electra_convert import convert, open_model, verify
 from electra_convert.config.labels import configured_labels
+from electra_convert.errors import TrainingError
 from electra_convert.finetuning.finetune import finetune
 
 pytestmark = pytest.mark.slow
@@ -242,6 +243,18 @@ def test_a_model_that_cannot_is_one_clear_error(labelled, tmp_path, golden_pair,
     place.mkdir()
     assert said in run("finetune", task, models[source], train, place / "out", "-q").refusal()
     assert left(place) == []
+
+
+def test_memory_that_ran_out_is_told_with_what_takes_less(labelled, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    monkeypatch.setattr("electra_convert.finetuning.run._run", fail)
+    with pytest.raises(TrainingError, match="memory ran out: ") as told:
+        finetune(
+            "token-classification", FIXTURES / "default", labelled / "train.conll", tmp_path / "run", vocab=VOCABULARY
+        )
+    assert told.value.hint == "Give a smaller batch_size= or max_length=."
 
 
 def test_an_output_that_is_there_is_left_alone_unless_it_is_to_be_replaced(labelled, tmp_path, tuned_once):

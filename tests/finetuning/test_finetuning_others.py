@@ -10,6 +10,7 @@ from conftest import FIXTURES
 from support.command_line import run
 from support.finetuning_models import save_tiny
 
+from electra_convert.errors import UsageError
 from electra_convert.finetuning.finetune import finetune
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,13 @@ def test_a_card_of_another_architecture_says_less_and_an_upload_takes_it(tiny, t
     assert "Pre-training Text Encoders" not in card
     told = run("card", result.model, "--license", "mit", "--json")
     assert json.loads(told.out)["cards"][0]["verification"] == "fine-tuned", told
+
+
+def test_googles_head_is_for_electra_alone(tiny, tmp_path):
+    with pytest.raises(UsageError, match="google_head=True is ELECTRA's, and bert is none"):
+        finetune(
+            "text-classification", tiny("bert"), REVIEWS / "reviews-train.tsv", tmp_path / "run", google_head=True
+        )
 
 
 @pytest.mark.parametrize(
