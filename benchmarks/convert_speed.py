@@ -1,16 +1,20 @@
 """How fast convert is, as a multiple of `cp` of what it wrote, and how much memory it takes.
 
-    python benchmarks/convert_speed.py [--sizes small,base,large] [--runs 5] [--folder DIR]
+    python benchmarks/convert_speed.py [--sizes small,base,large] [--runs 5] [--folder DIR] [--containers]
 
 Makes a checkpoint of each size with optimiser slots, through TensorFlow's own writer and with random weights; then
 runs `electra-convert convert --model discriminator` and `cp` of the model.safetensors it wrote in turn, whole
 processes, page cache warm, and prints the best of several runs and their ratio. Also `--help` against a bare
 `import click`. Needs about 12 GB of disk for large.
+
+With --containers, instead: the discriminator of each size from other containers to safetensors, as a multiple of the
+conversion from safetensors to safetensors.
 """
 
 from __future__ import annotations
 
 import argparse
+import filecmp
 import os
 import platform
 import shutil
@@ -20,11 +24,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 VOCABULARY, POSITIONS, TYPES = 30522, 512, 2
 # As released: embedding, hidden, layers, generator's share of the hidden width (google-research/electra's README).
+EMBEDDINGS = ("word_embeddings", "position_embeddings", "token_type_embeddings")
 SIZES = {"small": (128, 256, 12, 1.0), "base": (768, 768, 12, 1 / 3), "large": (1024, 1024, 24, 0.25)}
 
 
@@ -138,6 +144,91 @@ def compare(folder: Path, size: str, runs: int) -> str:
     return f"{size:8}{megabytes:10.0f}{best:10.2f}{reference:10.2f}{best / reference:8.2f}{memory:12.0f}"
 
 
+def write_keras(source: Path, target: Path) -> None:
+    """Write the weights of a model folder as transformers' TFElectraForPreTraining saves them, kernels turned."""
+    import h5py
+    from safetensors.numpy import load_file
+
+    with h5py.File(target / "tf_model.h5", "w") as file:
+        for name, array in load_file(source / "model.safetensors").items():
+            *scopes, last = name.replace(".layer.", ".layer_._").replace("._", "!").replace(".", "/").split("/")
+            scopes = [scope.replace("!", "._") for scope in scopes]
+            turned = array.ndim == 2 and scopes[-1] not in EMBEDDINGS
+            if turned:
+                last = "kernel"
+            elif scopes[-1] == "LayerNorm":
+                last = {"weight": "gamma", "bias": "beta"}[last]
+            elif scopes[-1] in EMBEDDINGS[1:]:
+                last = "embeddings"
+            path = "/".join([scopes[0], "tf_electra_for_pre_training", *scopes, f"{last}:0"])
+            file[path] = array.T if turned else array
+
+
+def write_flax(source: Path, target: Path) -> None:
+    """Write the weights of a model folder as flax does (flax/serialization.py), kernels turned."""
+    from safetensors.numpy import load_file
+
+    tree: dict[str, Any] = {}
+    for name, array in load_file(source / "model.safetensors").items():
+        *keys, leaf = name.split(".")
+        place = tree
+        for key in keys:
+            place = place.setdefault(key, {})
+        turned = leaf == "weight" and array.ndim == 2 and keys[-1] not in EMBEDDINGS
+        leaf = "kernel" if turned else leaf.replace("weight", "embedding" if array.ndim == 2 else "scale")
+        place[leaf] = np.ascontiguousarray(array.T) if turned else array
+    with (target / "flax_model.msgpack").open("wb") as file:
+        write_msgpack(file, tree)
+
+
+def write_msgpack(file: BinaryIO, value: Any) -> None:  # noqa: ANN401 - maps of maps of arrays
+    """Write maps of arrays, every length in four bytes."""
+    if isinstance(value, dict):
+        file.write(b"\xdf" + len(value).to_bytes(4, "big"))
+        for key, inner in value.items():
+            file.write(b"\xd9" + bytes((len(key),)) + key.encode())
+            write_msgpack(file, inner)
+        return
+    shape = b"".join(b"\xce" + size.to_bytes(4, "big") for size in value.shape)
+    head = b"\x93" + bytes((0x90 | value.ndim,)) + shape + b"\xa7float32\xc6" + value.nbytes.to_bytes(4, "big")
+    file.write(b"\xc9" + (len(head) + value.nbytes).to_bytes(4, "big") + b"\x01" + head)
+    file.write(value.data)
+
+
+# What a model is converted from beside safetensors, and what writes it into a folder.
+CONTAINERS = {"h5": write_keras, "flax": write_flax}
+
+
+def compare_containers(folder: Path, size: str, runs: int) -> str:
+    """Time the conversion of a model from other containers against that from safetensors, in turn."""
+    tool = [sys.executable, "-m", "electra_convert", "convert"]
+    model, output = folder / "model", folder / "output"
+    measure([*tool, str(folder / size), str(model), "--model", "discriminator", "--quiet"])
+    sources = {"safetensors": model}
+    for name in CONTAINERS:
+        sources[name] = folder / name
+        sources[name].mkdir()
+        shutil.copy(model / "config.json", sources[name])
+        measure([sys.executable, __file__, "--write", name, str(model), str(sources[name])])
+    expected = model / "model.safetensors"
+    taken: dict[str, list[Run]] = {name: [] for name in sources}
+    for _ in range(runs + 1):
+        for name, source in sources.items():
+            shutil.rmtree(output, ignore_errors=True)
+            taken[name].append(measure([*tool, str(source), str(output), "--to", "safetensors", "--quiet"]))
+            if not filecmp.cmp(output / "model.safetensors", expected, shallow=False):
+                raise SystemExit(f"{source} does not give the same file")
+    best = {name: min(run.seconds for run in found[1:]) for name, found in taken.items()}
+    peak = {name: max(run.megabytes for run in found) for name, found in taken.items()}
+    megabytes = expected.stat().st_size / 1e6
+    for place in (*sources.values(), output):
+        shutil.rmtree(place)
+    return "\n".join(
+        f"{size:8}{name:12}{megabytes:10.0f}{seconds:10.2f}{seconds / best['safetensors']:8.2f}{peak[name]:12.0f}"
+        for name, seconds in best.items()
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,22 +236,35 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     parser.add_argument("--make", nargs=2, metavar=("FOLDER", "SIZE"), help="only make a checkpoint")
+    parser.add_argument(
+        "--write", nargs=3, metavar=("CONTAINER", "MODEL", "FOLDER"), help="only write a model in a container"
+    )
+    parser.add_argument("--containers", action="store_true", help="compare containers, instead of cp")
     options = parser.parse_args()
+    if options.write:
+        CONTAINERS[options.write[0]](*map(Path, options.write[1:]))
+        return
     if options.make:
         make_checkpoint(Path(options.make[0]), options.make[1])
         return
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, best of {options.runs}"
     )
-    print(f"{'size':8}{'MB out':>10}{'convert s':>10}{'cp s':>10}{'ratio':>8}{'peak MB':>12}")
+    timed = compare_containers if options.containers else compare
+    if options.containers:
+        print(f"{'size':8}{'from':12}{'MB out':>10}{'convert s':>10}{'ratio':>8}{'peak MB':>12}")
+    else:
+        print(f"{'size':8}{'MB out':>10}{'convert s':>10}{'cp s':>10}{'ratio':>8}{'peak MB':>12}")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         for size in options.sizes.split(","):
             (folder / size).mkdir()
             # In a process of its own: a child's peak memory begins with that of the process that starts it.
             measure([sys.executable, __file__, "--make", str(folder / size), size])
-            print(compare(folder, size, options.runs), flush=True)
+            print(timed(folder, size, options.runs), flush=True)
             shutil.rmtree(folder / size)
+    if options.containers:
+        return
     bare = min(measure([sys.executable, "-c", "import click"]).seconds for _ in range(20))
     told = min(measure([sys.executable, "-m", "electra_convert", "--help"]).seconds for _ in range(20))
     print(f"--help {told * 1000:.0f} ms, import click {bare * 1000:.0f} ms, ratio {told / bare:.2f}")

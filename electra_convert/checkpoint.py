@@ -11,16 +11,19 @@ from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.flax import FLAX
 from electra_convert.schemes.google import GOOGLE
+from electra_convert.schemes.keras import KERAS
 from electra_convert.schemes.layouts import Choice
 from electra_convert.schemes.models import Checkpoint, Model, Scheme
+from electra_convert.schemes.training_programs import TRAINING_PROGRAMS
 from electra_convert.schemes.transformers import TRANSFORMERS
 from electra_convert.tensors.spec import Source
 
 __all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint", "open_path"]
 
 # Those that names are held against, in this order.
-SCHEMES: tuple[Scheme, ...] = (GOOGLE, TRANSFORMERS)
+SCHEMES: tuple[Scheme, ...] = (KERAS, GOOGLE, FLAX, TRAINING_PROGRAMS, TRANSFORMERS)
 
 
 @contextmanager
@@ -115,9 +118,9 @@ def _refuse_any_architecture(folder: Path) -> None:
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:
-    """The first scheme that recognises the names; where none does, the container's own, which says what they are."""
+    """The first scheme that recognises the names; where none does, the most general, which says what they are."""
     possible = [scheme for scheme in SCHEMES if location.container in scheme.containers]
-    return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[0])
+    return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[-1])
 
 
 def _generator_locations(locations: tuple[Location, ...], generator: Path) -> tuple[Location, ...]:

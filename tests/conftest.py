@@ -65,6 +65,12 @@ VARIANT_SIZES = (
 )
 
 
+def unpacked(name: str, place: Path) -> Path:
+    """A model that Keras saved, in a folder of its name (fixtures/keras)."""
+    shutil.unpack_archive(FIXTURES / "keras" / f"{name}.zip", place / name)
+    return place / name
+
+
 @pytest.fixture
 def golden_copy(tmp_path: Path) -> Callable[..., Path]:
     """Copies a trained checkpoint, with its vocabulary, to where a test may damage it."""

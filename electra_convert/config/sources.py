@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from electra_convert.config.activations import ACTIVATION_OPERATIONS
 from electra_convert.config.hparams import Hparams, read_hparams, read_hparams_beside
+from electra_convert.config.nvidia import run_evidence
 from electra_convert.config.record import recorded_layout
 from electra_convert.config.resolve import (
     SIZE_KEYS,
@@ -100,7 +101,9 @@ def gather(
         if checkpoint.scheme.described:
             # Such a model has a configuration of its own; hparams only say how it is to be laid out.
             found = [only_stated(source) for source in found]
-            found += [model_evidence(bases[role])] if role in bases else []
+            origin = model.config_path.relative_to(model.folder).as_posix()
+            own = [model_evidence(bases[role], origin)] if role in bases else run_evidence(model.folder, model)
+            found += own
         else:
             found += _beside(checkpoint, model, layout, attempt)
             said = {key for source in found for key in source.values} | chosen.get(role, _NOTHING).values.keys()
@@ -179,8 +182,10 @@ def _hparams_beside(checkpoint: Checkpoint) -> list[Given]:
 def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
     if not checkpoint.scheme.described:
         return {}
-    paths = {role: model.folder / CONFIG_FILE for role, model in checkpoint.models.items()}
-    return {role: read_config(path) for role, path in paths.items() if path.is_file()}
+    paths = {role: model.config_path for role, model in checkpoint.models.items()}
+    found = {role: read_config(path) for role, path in paths.items() if path.is_file()}
+    share = len(set(paths.values())) < len(paths)
+    return {role: config for role, config in found.items() if not share or role_of_config(config) == role}
 
 
 def _beside(

@@ -89,9 +89,9 @@ def _check_value(path: Path, key: str, value: Any) -> None:  # noqa: ANN401 - JS
         raise ConfigError(f"{path}: {key} is {json.dumps(value)}, expected {expected}")
 
 
-def model_evidence(config: Mapping[str, Any]) -> Evidence:
+def model_evidence(config: Mapping[str, Any], origin: str = CONFIG_FILE) -> Evidence:
     """What the config.json of a transformers model says of it, its class's defaults included but not stated."""
-    evidence = config_evidence(config, CONFIG_FILE, Rank.BESIDE)
+    evidence = config_evidence(config, origin, Rank.BESIDE)
     return replace(evidence, values={**_MODEL_DEFAULTS, **evidence.values})
 
 
@@ -110,11 +110,12 @@ def role_of_config(config: Mapping[str, Any]) -> Role:
 
 
 def encode_config(
-    architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None
+    architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None, tied: bool = True
 ) -> bytes:
     """Write a config.json in UTF-8 as transformers' save_pretrained lays it out, keys sorted.
 
-    What the one that the model had before says beyond the values is kept.
+    What the one that the model had before says beyond the values is kept. A model that is not tied has an output
+    table of its own.
 
     Raises:
         ConfigError: the config.json before holds what JSON cannot, such as NaN.
@@ -124,7 +125,7 @@ def encode_config(
         "architectures": [architecture],
         "model_type": ELECTRA.model_type,
         "dtype": dtype,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": tied,
     }
     try:
         text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)

@@ -17,7 +17,10 @@ from electra_convert.formats.names import (
     CONFIG_FILE,
     CONVERSION_FILE,
     MODULES_FILE,
+    RUN_FILE,
+    SAVED_MODEL_FILE,
     SPECIAL_TOKENS_FILE,
+    STATE_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     TRAINING_FILE,
@@ -34,7 +37,7 @@ from electra_convert.tokenizer.of_checkpoint import TokenizerFiles
 
 # What names code that transformers runs from a model's folder.
 _CODE_KEYS = ("auto_map", "custom_pipelines")
-_READ = frozenset({CONFIG_FILE, CONVERSION_FILE, TRAINING_FILE})
+_READ = frozenset({CONFIG_FILE, CONVERSION_FILE, TRAINING_FILE, RUN_FILE})
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def left_behind(checkpoint: Checkpoint, model: Model) -> list[str]:
 def beside_pair(checkpoint: Checkpoint) -> list[str]:
     """What lies beside the two folders of a pair, and belongs to neither."""
     folders = {model.folder for model in checkpoint.models.values()}
-    if not checkpoint.scheme.described or not checkpoint.path.is_dir() or checkpoint.path in folders:
+    if not checkpoint.scheme.described or checkpoint.path not in {folder.parent for folder in folders} - folders:
         return []
     names = [name for name in _names(checkpoint.path) if name.partition("/")[0] not in PAIR]
     return [f"Left out, beside the pair: {_listed(names)}."] if names else []
@@ -189,9 +192,11 @@ def _beside(checkpoint: Checkpoint, model: Model, used: Collection[str]) -> dict
         for path in _containers(checkpoint)
         if path.is_relative_to(model.folder)
     }
+    read |= {f"{other.config_path.parent.name}/" for other in checkpoint.models.values() if other.config}
     # Of a file that was pointed at the folder may be any: only what is a model's by its name is one's own.
     whole = checkpoint.path.is_dir() or (model.folder / CONFIG_FILE).is_file()
     found: dict[Kind, list[str]] = {}
+    read |= {f"{name.partition('/')[0]}/" for name in read if "/" in name}
     for name in _names(model.folder):
         kind = kind_of(name)
         if name not in used and name not in read and (whole or kind == "tokenizer"):
@@ -203,8 +208,19 @@ def _containers(checkpoint: Checkpoint) -> Iterator[Path]:
     sources: list[Source] = list(checkpoint.sources)
     for source in sources:
         yield source.path
+        if source.format == "tensorflow":
+            yield from _files_of_bundle(source.path)
         if isinstance(source, ShardedSource):
             sources.extend(source.shards)
+
+
+def _files_of_bundle(prefix: Path) -> Iterator[Path]:
+    """The files of a TensorFlow checkpoint, and those that a SavedModel has around it."""
+    folder = prefix.parent
+    yield from (path for path in folder.iterdir() if path.name.startswith(f"{prefix.name}."))
+    yield folder / STATE_FILE
+    if (folder.parent / SAVED_MODEL_FILE).is_file():
+        yield from (path for path in folder.parent.iterdir() if path.is_file() and path.suffix == ".pb")
 
 
 def _names(folder: Path) -> list[str]:

@@ -148,7 +148,8 @@ def convert(
         output: the folder to make; a pair of models gets a folder each within it.
         progress: told how many bytes of how many have been read, from several threads.
         model: which model to write; by default every one there is.
-        to: the container to write; by default safetensors from TensorFlow, and TensorFlow from anything else.
+        to: the container to write; by default TensorFlow from a transformers model, and safetensors from anything
+            else.
         generator: the generator that goes with a source that is a discriminator alone.
         hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json, to settle the head count and the activation.

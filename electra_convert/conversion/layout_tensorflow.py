@@ -21,7 +21,7 @@ from electra_convert.schemes.google import google_form, variables
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, Network, collapse, fine_tuned
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role
-from electra_convert.schemes.models import step_constant
+from electra_convert.schemes.models import require_one_table, step_constant
 from electra_convert.tensors.spec import DTYPES, DType, Sink, Tensor, TensorSpec
 from electra_convert.tensors.weight import Weight, same_bits, zeros
 from electra_convert.tokenizer.for_google import google_vocabulary
@@ -45,6 +45,8 @@ def plan_tensorflow(
     """
     models = {role: checkpoint.models[role] for role in roles}
     configs = {role: findings.configs[role] for role in roles}
+    for model in models.values():
+        require_one_table(checkpoint.path, model)
     layout = choose_layout(checkpoint, findings, models)
     check_expressible(configs, layout)
     entries = _merge(checkpoint, layout, models, options)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model
-from electra_convert.config.labels import Labels, find_labels
+from electra_convert.config.labels import Labels, find_labels, made_up_labels
 from electra_convert.config.record import encode_record, recorded_hparams, recorded_layout
 from electra_convert.config.resolve import Value, plain
 from electra_convert.config.sources import Findings
@@ -83,7 +83,7 @@ def _plan_folder(
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
     carried = carry(checkpoint, model, tokens, findings.bases.get(role, {}), options)
     base = carried.config
-    labels = _labels(checkpoint, model, options)
+    labels = _labels(checkpoint, model, findings, options)
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     values |= _head_values(model, labels)
     notices = [*notices, *_head_notices(model, options), *carried.notices, *tokens.notices, *tokens.findings.notices]
@@ -96,15 +96,18 @@ def _plan_folder(
         [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries],
     )
-    config = encode_config(architecture(model, findings), plain(values), _common_dtype(weights), base)
+    dtype = _common_dtype(weights)
+    config = encode_config(architecture(model, findings), plain(values), dtype, base, model.is_tied)
     small = {**tokens.files, **carried.files, CONFIG_FILE: config, CONVERSION_FILE: record}
     return OutputPlan(tuple(boxes), small, tuple(notices), warnings)
 
 
-def _labels(checkpoint: Checkpoint, model: Model, options: Options) -> Labels | None:
+def _labels(checkpoint: Checkpoint, model: Model, findings: Findings, options: Options) -> Labels | None:
     """What the classes of a head from Google's code are called; a transformers model's are in its config.json."""
-    if not model.sizes.labels or (checkpoint.scheme.described and options.labels is None):
+    if not model.sizes.labels or (model.role in findings.bases and options.labels is None):
         return None
+    if checkpoint.scheme.described and options.labels is None:
+        return made_up_labels(model.sizes.labels)
     return find_labels(checkpoint.folder, model.task, model.head, model.sizes.labels, options.labels)
 
 
@@ -130,7 +133,7 @@ def _head_notices(model: Model, options: Options) -> list[str]:
 
 def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
     activation = findings.configs[role].values["hidden_act"]
-    if not checkpoint.scheme.described and role == "generator" and activation.value != "gelu":
+    if not checkpoint.scheme.gelu_in_generators and role == "generator" and activation.value != "gelu":
         raise ConfigError(
             f"the generator's hidden_act is {activation.value} ({activation.origin}); transformers computes the "
             "generator's head with gelu whatever the configuration says",

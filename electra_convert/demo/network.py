@@ -223,8 +223,9 @@ class Network:
         scope = "generator_predictions"
         wide = self._activate_head(self.dense(f"{scope}.dense", hidden))
         words = self._weights["electra.embeddings.word_embeddings.weight"]
+        table = self._weights.get("generator_lm_head.weight", words)
         bias = self._weights["generator_lm_head.bias"]
-        return self._linear(self._norm(f"{scope}.LayerNorm", wide), words, bias)
+        return self._linear(self._norm(f"{scope}.LayerNorm", wide), table, bias)
 
     def _norm(self, scope: str, values: Values) -> Values:
         weight, bias = self._weights[f"{scope}.weight"], self._weights[f"{scope}.bias"]

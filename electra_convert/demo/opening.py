@@ -345,7 +345,7 @@ def _architecture(checkpoint: Checkpoint, model: Model, findings: Findings) -> A
     activation = config["hidden_act"]
     if activation not in ACTIVATIONS:
         raise ConfigError(f"{checkpoint.path}: hidden_act is {activation!r}, expected {', '.join(ACTIVATIONS)}")
-    gelu_head = model.role == "generator" and checkpoint.scheme.described
+    gelu_head = model.role == "generator" and checkpoint.scheme.gelu_in_generators
     return Architecture(
         role=model.role,
         head=task.compute if (task := TASKS.get(model.head.name)) else None,

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -18,6 +18,9 @@ from electra_convert.formats import tf_bundle
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
+    CONFIG_FILE,
+    FLAX_FILE,
+    KERAS_FILE,
     METAGRAPH,
     OPTIMIZER_FILE,
     SAFETENSORS_FILE,
@@ -25,10 +28,11 @@ from electra_convert.formats.names import (
     SHARD_INDEX,
     STATE_FILE,
     TORCH_FILE,
+    is_ones_own,
 )
 from electra_convert.tensors.spec import Source
 
-Container = Literal["tensorflow", "safetensors", "torch"]
+Container = Literal["tensorflow", "safetensors", "torch", "hdf5", "msgpack"]
 
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
@@ -37,22 +41,35 @@ _MODEL_FILES: tuple[tuple[str, Container], ...] = (
     (f"{SAFETENSORS_FILE}{SHARD_INDEX}", "safetensors"),
     (TORCH_FILE, "torch"),
     (f"{TORCH_FILE}{SHARD_INDEX}", "torch"),
+    (KERAS_FILE, "hdf5"),
+    (f"{KERAS_FILE}{SHARD_INDEX}", "hdf5"),
+    (FLAX_FILE, "msgpack"),
+    (f"{FLAX_FILE}{SHARD_INDEX}", "msgpack"),
 )
-_SUFFIXES: dict[str, Container] = {".safetensors": "safetensors", ".bin": "torch", ".pt": "torch", ".pth": "torch"}
+_SUFFIXES: dict[str, Container] = {
+    ".safetensors": "safetensors",
+    ".bin": "torch",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".msgpack": "msgpack",
+}
+# What transformers' save_pretrained(saved_model=True) calls the folder of numbered SavedModels.
+_SAVED_MODELS = "saved_model"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
-_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin"
+_WANTED = "no .index with its .data files, no model.safetensors, no pytorch_model.bin, no tf_model.h5"
 _WHOLE = "A TensorFlow checkpoint is its .index and all its .data files together."
-_OLD_TOOLS = (
-    "transformers 4.50.3 still loads it ({argument}=True; 4.51 and later leave the model empty): save it there with "
-    "save_pretrained first."
+_PADDLE = (
+    "Fill transformers' model from paddle.load(path): its names are PaddleNLP's, its dense weights (in, out). "
+    "docs/troubleshooting.md has a script."
 )
 _UNPACK = "Unpack it, and give the folder or the checkpoint in it."
 _ELSEWHERE = "Look for the checkpoint it was made from."
 # What a model may come in that is not read, and what to do about it; by the ending of the file's name.
 _UNREADABLE = {
-    ".h5": ("a Keras file", _OLD_TOOLS.format(argument="from_tf")),
     ".keras": ("a Keras file", _ELSEWHERE),
-    ".msgpack": ("a flax file", _OLD_TOOLS.format(argument="from_flax")),
+    ".pdparams": ("a file of Paddle", _PADDLE),
     ".onnx": ("an ONNX file", _ELSEWHERE),
     ".tflite": ("a TensorFlow Lite file", _ELSEWHERE),
     ".zip": ("an archive", _UNPACK),
@@ -98,6 +115,14 @@ def _opener(container: Container) -> Callable[[Path], Source]:
         from electra_convert.formats import safetensors_file
 
         return safetensors_file.open_source
+    if container == "hdf5":
+        from electra_convert.formats import hdf5
+
+        return hdf5.open_source
+    if container == "msgpack":
+        from electra_convert.formats import msgpack_file
+
+        return msgpack_file.open_source
     from electra_convert.formats import torch_file
 
     return torch_file.open_source
@@ -108,7 +133,7 @@ def locate(path: Path) -> tuple[Location, ...]:
 
     Args:
         path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
-            transformers folder or pair of them, a .safetensors, .bin, .pt or .pth file, or a shard index.
+            transformers folder or pair of them, a .safetensors, .bin, .pt, .pth or .h5 file, or a shard index.
 
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.
@@ -154,8 +179,9 @@ def _at_file(path: Path) -> Location:
     if path.suffix in _SUFFIXES:
         return Location(_SUFFIXES[path.suffix], path, path.parent)
     if path.name.endswith(SHARD_INDEX):
-        container: Container = "torch" if ".bin." in path.name else "safetensors"
-        return Location(container, path, path.parent)
+        return Location(
+            _SUFFIXES.get(Path(path.name.removesuffix(SHARD_INDEX)).suffix, "safetensors"), path, path.parent
+        )
     if path.name == SAVED_MODEL_FILE:
         return _in_folder(path.parent)[0]
     if path.suffix in _UNREADABLE:
@@ -173,7 +199,14 @@ def _from_part(path: Path) -> Location:
 
 def _beside(prefix: Path) -> Path:
     is_saved_model = prefix.name == "variables" and (prefix.parent.parent / SAVED_MODEL_FILE).is_file()
-    return prefix.parent.parent if is_saved_model else prefix.parent
+    return _model_of(prefix.parent.parent) if is_saved_model else prefix.parent
+
+
+def _model_of(saved_model: Path) -> Path:
+    """The folder whose files describe a SavedModel: transformers puts one into saved_model/1 of a model's folder."""
+    above = saved_model.parent.parent
+    is_part = saved_model.parent.name == _SAVED_MODELS and (above / CONFIG_FILE).is_file()
+    return above if is_part and not (saved_model / CONFIG_FILE).is_file() else saved_model
 
 
 def _from_state(state: Path, folder: Path) -> Location:
@@ -191,8 +224,11 @@ def _from_unnamed(path: Path) -> Location:
 
 
 def _in_folder(folder: Path) -> tuple[Location, ...]:
-    found = [*_tensorflow_in(folder), *_transformers_in(folder)]
+    found = _alone_in(folder)
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
+    if not found and not pair:
+        alone = [path for path in sorted(folder.iterdir()) if is_ones_own(path.name) and path.is_file()]
+        found = [Location(_SUFFIXES[path.suffix], path, folder) for path in alone]
     if found and pair:
         raise _several(folder, [*found, *pair])
     if len(found) > 1:
@@ -201,7 +237,18 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
         return tuple(found)
     if pair:
         return _whole_pair(folder, pair)
+    if saved_models := sorted(folder.glob(f"{_SAVED_MODELS}/*/{SAVED_MODEL_FILE}")):
+        return _in_folder(saved_models[-1].parent)
     raise SourceError(f"{folder} holds no checkpoint: {_WANTED}", _about_folder(folder))
+
+
+def _alone_in(folder: Path) -> list[Location]:
+    """The checkpoints in a folder itself; a Keras file made of a TensorFlow checkpoint is passed over for it."""
+    tensorflow, others = _tensorflow_in(folder), _transformers_in(folder)
+    if len(tensorflow) == 1 and others and all(one.container == "hdf5" for one in others):
+        names = listing(one.path.name for one in others)
+        return [replace(tensorflow[0], notice=f"{names} passed over for {tensorflow[0].path.name}.")]
+    return [*tensorflow, *others]
 
 
 def _whole_pair(folder: Path, pair: list[Location]) -> tuple[Location, ...]:
@@ -225,14 +272,14 @@ def _several(folder: Path, found: list[Location]) -> SourceError:
 
 
 def _latest_first(paths: Iterable[Path]) -> list[Path]:
-    """TensorFlow checkpoints by the step in their names, the highest first; all others as they come."""
-    steps = {path: re.search(r"-(\d{1,18})$", path.name) for path in paths}
-    return sorted(steps, key=lambda path: -int(found[1]) if (found := steps[path]) else 1)
+    """Those with a step, or a part of a run, at the end of their names, the highest first; others as they come."""
+    steps = {path: re.search(r"-(\d{1,18})$|_(\d{1,3}(?:\.\d{1,6})?)%\.pth$", path.name) for path in paths}
+    return sorted(steps, key=lambda path: -float(found[1] or found[2]) if (found := steps[path]) else 1)
 
 
 def _tensorflow_in(folder: Path) -> list[Location]:
     if (folder / SAVED_MODEL_FILE).is_file():
-        return [Location("tensorflow", folder / "variables" / "variables", folder)]
+        return [Location("tensorflow", folder / "variables" / "variables", _model_of(folder))]
     if (folder / STATE_FILE).is_file():
         return [_from_state(folder / STATE_FILE, folder)]
     return [
@@ -248,7 +295,8 @@ def _transformers_in(folder: Path) -> list[Location]:
         notice = f"{listing(other for other, _ in rest)} passed over for {name}." if rest else None
         return [Location(container, folder / name, folder, notice)]
     others = [path for path in sorted(folder.glob("*.safetensors")) if path.name != OPTIMIZER_FILE]
-    return [Location("safetensors", path, folder) for path in others]
+    others = others or sorted(path for path in folder.glob("*.h5") if path.is_file())
+    return [Location(_SUFFIXES[path.suffix], path, folder) for path in others]
 
 
 def _about_missing(path: Path, indices: Sequence[Path]) -> str:
@@ -326,4 +374,6 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _is_model(name: str) -> bool:
-    return name in {SAFETENSORS_FILE, TORCH_FILE, SAVED_MODEL_FILE} or name.endswith((BUNDLE_INDEX, SHARD_INDEX))
+    if name in {SAFETENSORS_FILE, TORCH_FILE, KERAS_FILE, SAVED_MODEL_FILE} or is_ones_own(name):
+        return True
+    return name.endswith((BUNDLE_INDEX, SHARD_INDEX))

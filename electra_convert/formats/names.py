@@ -12,10 +12,14 @@ METAGRAPH = ".meta"
 STATE_FILE = "checkpoint"
 SAVED_MODEL_FILE = "saved_model.pb"
 HPARAMS_FILE = "hparams.json"
+# What a run of NVIDIA's TensorFlow 2 pretraining was told.
+RUN_FILE = "pretrain_config.json"
 
 # transformers': weights in one file, or in shards with an index after whose name they are called.
 SAFETENSORS_FILE = "model.safetensors"
 TORCH_FILE = "pytorch_model.bin"
+KERAS_FILE = "tf_model.h5"
+FLAX_FILE = "flax_model.msgpack"
 SHARD_INDEX = ".index.json"
 CONFIG_FILE = "config.json"
 # peft's, which lies beside weights that it is not part of.
@@ -61,6 +65,8 @@ _WEIGHTS = re.compile(
     rf"|.*\.data-\d{{5}}-of-\d{{5}}|.*{re.escape(SHARD_INDEX)}",
     re.IGNORECASE,
 )
+# What trainers save beside the weights of a model under the endings of torch's files.
+_OF_TRAINING = re.compile(r"(optimi[sz]er|opt|scheduler|scaler|training_args)\b.*|(rng_state|random_states).*")
 # Of the model's folder alone: what is written anew, and what is about the files as they lie there.
 _OWN = frozenset({CONFIG_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE, ADAPTER_FILE})
 # What sentence-transformers calls the folders of its modules: 1_Pooling.
@@ -80,6 +86,11 @@ def kind_of(name: str) -> Kind:
     if last.endswith(".py"):
         return "code"
     return "settings" if last.lower().endswith(".json") and name not in _OWN else "other"
+
+
+def is_ones_own(name: str) -> bool:
+    """Whether a file, by its name, may hold a model that a program of one's own saved with torch or flax."""
+    return name.endswith((".pt", ".pth", ".msgpack")) and not _OF_TRAINING.fullmatch(name)
 
 
 def limit_of(kind: Kind) -> int:

@@ -14,14 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeGuard
 
-import numpy as np
-
 from electra_convert.errors import CorruptFileError, OutputError, SourceError, listing
 from electra_convert.formats.files import Closing, ReadFile, RegionWriter, WriteFile
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import SAFETENSORS_FILE, SHARD_INDEX
-from electra_convert.formats.shards import ShardedSink, open_sharded
-from electra_convert.tensors.spec import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter
+from electra_convert.formats.shards import ShardedSink, open_sharded, without_model_name
+from electra_convert.tensors.spec import DTYPES, DType, Sink, Source, Tensor, TensorSpec, TensorWriter, fits_an_array
 
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
@@ -48,6 +46,7 @@ class SafetensorsSource(Closing):
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     file: ReadFile
+    notices: tuple[str, ...] = ()
     format: str = "safetensors"
 
     def close(self) -> None:
@@ -62,7 +61,12 @@ def open_source(path: Path) -> Source:
         SourceError: a file is missing, or holds a type of elements this tool does not carry.
         CorruptFileError: a file is damaged.
     """
-    return open_sharded(path, open_file) if path.name.endswith(SHARD_INDEX) else open_file(path)
+    return open_sharded(path, open_file, _stored_as) if path.name.endswith(SHARD_INDEX) else open_file(path)
+
+
+def _stored_as(name: str) -> str:
+    """What a tensor of an index is called in its shard; a variable of TensorFlow's loses the model's name."""
+    return without_model_name(name) if name.endswith(":0") else name
 
 
 def open_file(path: Path) -> SafetensorsSource:
@@ -136,7 +140,7 @@ def _decode_entry(file: ReadFile, name: str, entry: object) -> tuple[TensorSpec,
             "Convert the tensor to one of these types with the tool that wrote it.",
         )
     spec = TensorSpec(name, _CODES[code], tuple(shape))
-    if not _fits_an_array(spec):
+    if not fits_an_array(spec):
         raise _damaged(file, f"tensor {name!r} has a shape no array can have: {shape!r:.200}")
     return spec, offsets[0], offsets[1]
 
@@ -144,14 +148,6 @@ def _decode_entry(file: ReadFile, name: str, entry: object) -> tuple[TensorSpec,
 def _is_naturals(value: object) -> TypeGuard[list[int]]:
     # type() and not isinstance(): in Python true is an integer, in the format it is not.
     return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
-
-
-def _fits_an_array(spec: TensorSpec) -> bool:
-    try:
-        np.broadcast_to(np.zeros((), spec.dtype.storage), spec.shape)
-    except (ValueError, OverflowError):
-        return False
-    return True
 
 
 def open_folder_sink(folder: Path, specs: Sequence[TensorSpec], max_bytes: int | None) -> Sink:

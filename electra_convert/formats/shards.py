@@ -31,14 +31,36 @@ class ShardedSource(Closing):
     tensors: Mapping[str, Tensor]
     shards: tuple[Source, ...]
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Those of all shards."""
+        return tuple(notice for shard in self.shards for notice in shard.notices)
+
     def close(self) -> None:
         """Close the shards."""
         for shard in self.shards:
             shard.close()
 
 
-def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSource:
+def as_listed(name: str) -> str:
+    """A tensor is called in its shard what the index calls it."""
+    return name
+
+
+def without_model_name(name: str) -> str:
+    """What a tensor that an index lists is called in its shard by TensorFlow's classes of transformers: without the
+    model's name, which comes first (save_pretrained of modeling_tf_utils.py in transformers 4.57.6)."""
+    model, _, rest = name.partition("/")
+    return rest if rest and "model." not in name else model
+
+
+def open_sharded(
+    index: Path, open_shard: Callable[[Path], Source], stored_as: Callable[[str], str] = as_listed
+) -> ShardedSource:
     """Open a checkpoint by its index.
+
+    Args:
+        stored_as: what a tensor of the index is called in its shard.
 
     Raises:
         SourceError: the index or shards are missing, or the container of a shard is not one of open_shard's.
@@ -51,7 +73,7 @@ def open_sharded(index: Path, open_shard: Callable[[Path], Source]) -> ShardedSo
         for file in sorted(listed):
             shards[file] = open_shard(index.parent / file)
             opened.callback(shards[file].close)
-        _check_names(index, listed, shards)
+        _check_names(index, {file: {stored_as(name) for name in names} for file, names in listed.items()}, shards)
         opened.pop_all()
     tensors = {name: tensor for shard in shards.values() for name, tensor in shard.tensors.items()}
     return ShardedSource(index, next(iter(shards.values())).format, tensors, tuple(shards.values()))

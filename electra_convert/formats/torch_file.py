@@ -20,6 +20,7 @@ from electra_convert.errors import CorruptFileError, ElectraConvertError, Output
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.names import SHARD_INDEX, TORCH_FILE
 from electra_convert.formats.shards import ShardedSink, open_sharded
+from electra_convert.formats.torch_state import WEIGHTS_ONLY, find_state, inert_classes, refuse_code
 from electra_convert.frameworks import import_torch
 from electra_convert.tensors.spec import (
     DTYPES,
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
 _ZIP_MAGIC = b"PK\x03\x04"
-_TRAINING_KEYS = frozenset(("epoch", "global_step", "model", "model_state_dict", "module", "optimizer", "state_dict"))
 # A few bytes of a file can state a tensor that repeats them without end; more than this is no buffer of a model.
 _MAX_REPEATED_BYTES = 1 << 30
-_WEIGHTS_ONLY = "In the program that made it, save the weights alone: torch.save(model.state_dict(), path)."
 _AGAIN = "Copy or download the file again."
 
 
@@ -49,6 +48,7 @@ class TorchSource(Closing):
 
     path: Path
     tensors: dict[str, Tensor]
+    notices: tuple[str, ...] = ()
     format: str = "torch"
 
     def close(self) -> None:
@@ -83,9 +83,11 @@ def open_file(path: Path) -> TorchSource:
     torch = import_torch("to read PyTorch files")
     with _blaming(path):
         lengths, mappable = _check_archive(path) if is_archive else (whole, False)
-        state = _state_dict(torch, path, _load(torch, path, mappable))
-        _check_storages(path, state, lengths)
-    return TorchSource(path, {name: _tensor(torch, name, values) for name, values in state.items()})
+        state = find_state(torch, path, _load(torch, path, mappable))
+        _require_plain(torch, path, state.tensors)
+        _check_storages(path, state.tensors, lengths)
+    tensors = {name: _tensor(torch, name, values) for name, values in state.tensors.items()}
+    return TorchSource(path, tensors, state.notices)
 
 
 @contextmanager
@@ -98,8 +100,7 @@ def _blaming(path: Path) -> Iterator[None]:
     except Exception as error:  # the file says what its unpickling does, so it can raise anything
         code = re.search(r"(?:GLOBAL|function|class) ([\w.]+)", str(error))
         if code:
-            message = f"{path} holds more than tensors: to load it would mean to run code, {code[1]}"
-            raise SourceError(message, _WEIGHTS_ONLY) from error
+            raise refuse_code(path, code[1]) from error
         raise CorruptFileError(f"{path} cannot be read as a PyTorch file: {_reason(error)}", _AGAIN) from error
 
 
@@ -125,28 +126,15 @@ def _check_archive(path: Path) -> tuple[Container[int], bool]:
 
 
 def _load(torch: ModuleType, path: Path, mappable: bool) -> object:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), inert_classes(torch):
         warnings.simplefilter("ignore")
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
 
 
-def _state_dict(torch: ModuleType, path: Path, loaded: object) -> dict[str, TorchTensor]:
-    """Return what was loaded if it is tensors by name, and tensors with plain values."""
-    if not isinstance(loaded, dict):
-        raise SourceError(f"{path} holds an object of type {type(loaded).__name__}, not a state dict", _WEIGHTS_ONLY)
-    others = [key for key, value in loaded.items() if not (_is_name(key) and isinstance(value, torch.Tensor))]
-    if others:
-        kind = "a training state" if _TRAINING_KEYS & loaded.keys() else "a dict"
-        found = listing(map(repr, others))
-        raise SourceError(f"{path} holds {kind}, not a state dict: no tensors under {found}", _WEIGHTS_ONLY)
-    refused = [f"{name!r} {fault}" for name, values in loaded.items() if (fault := _fault(torch, values))]
+def _require_plain(torch: ModuleType, path: Path, state: Mapping[str, TorchTensor]) -> None:
+    refused = [f"{name!r} {fault}" for name, values in state.items() if (fault := _fault(torch, values))]
     if refused:
-        raise SourceError(f"{path} holds tensors without plain values: {listing(refused)}", _WEIGHTS_ONLY)
-    return loaded
-
-
-def _is_name(key: object) -> bool:
-    return isinstance(key, str) and not re.search("[\ud800-\udfff]", key)
+        raise SourceError(f"{path} holds tensors without plain values: {listing(refused)}", WEIGHTS_ONLY)
 
 
 def _fault(torch: ModuleType, values: TorchTensor) -> str | None:

@@ -28,6 +28,7 @@ from electra_convert.formats.names import (
     TRAINING_FILE,
     VOCABULARY_FILE,
     is_module,
+    is_ones_own,
     kind_of,
     limit_of,
 )
@@ -51,7 +52,13 @@ _WEIGHTS = (
     re.compile(r"model\.safetensors\.index\.json|model-\d{5}-of-\d{5}\.safetensors"),
     re.compile(r"pytorch_model\.bin"),
     re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-\d{5}-of-\d{5}\.bin"),
+    re.compile(r"tf_model\.h5"),
+    re.compile(r"tf_model\.h5\.index\.json|tf_model-\d{5}-of-\d{5}\.h5"),
+    re.compile(r"flax_model\.msgpack"),
+    re.compile(r"flax_model\.msgpack\.index\.json|flax_model-\d{5}-of-\d{5}\.msgpack"),
 )
+# Made of a TensorFlow checkpoint where one lies beside it.
+_KERAS = "tf_model"
 _TENSORFLOW = re.compile(
     r"checkpoint|[^/]*\.(index|meta|data-\d{5}-of-\d{5})|saved_model\.pb|variables/variables\.[^/]*"
 )
@@ -60,6 +67,7 @@ _USED = frozenset(
     {
         *(CONFIG_FILE, HPARAMS_FILE, CONVERSION_FILE, TRAINING_FILE, OPTIMIZER_FILE, BESIDE_FILE, ADAPTER_FILE),
         *(VOCABULARY_FILE, f"assets/{VOCABULARY_FILE}", TOKENIZER_FILE, TOKENIZER_CONFIG_FILE),
+        *(f"{half}_config/{CONFIG_FILE}" for half in PAIR),
     }
 )
 
@@ -269,7 +277,7 @@ def needed_files(names: Iterable[str], path: str, code: bool = False) -> tuple[l
 def _of_folder(names: Sequence[str], code: bool) -> tuple[list[str], str]:
     """What is needed of a folder, and the file of it to point at where a TensorFlow checkpoint is there too."""
     tensorflow = [name for name in names if _TENSORFLOW.fullmatch(name)]
-    if weights := _weights(names):
+    if (weights := _weights(names)) and not (tensorflow and weights[0].startswith(_KERAS)):
         index = next((name for name in weights if name.endswith(".json")), weights[0])
         return [*weights, *_beside(names, code)], index if tensorflow else ""
     if tensorflow:
@@ -282,9 +290,10 @@ def _of_folder(names: Sequence[str], code: bool) -> tuple[list[str], str]:
 
 
 def _weights(names: Sequence[str]) -> list[str]:
-    """The weights that transformers would take."""
+    """The weights that transformers would take, or else the one file that a program of one's own saved."""
     found = ([name for name in names if pattern.fullmatch(name)] for pattern in _WEIGHTS)
-    return next(filter(None, found), [])
+    own = [name for name in names if "/" not in name and is_ones_own(name)]
+    return next(filter(None, found), own if len(own) == 1 else [])
 
 
 def _beside(names: Sequence[str], code: bool) -> list[str]:

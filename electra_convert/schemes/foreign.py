@@ -39,15 +39,19 @@ _TELLTALES = (
 _KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
 _LARGEST_CONFIG = 1 << 20
 _RESAVE = (
-    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that), "
-    "load the tf_model.h5 in transformers 4.50.3 with from_tf=True (4.51 and later leave the model empty), and save "
-    "it there with save_pretrained."
+    "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that): "
+    "this tool reads the tf_model.h5."
 )
 
 
 def advice(names: Iterable[str]) -> str | None:
     """What to do with a checkpoint of tensors that are not google-research/electra's, where anything can be done."""
     return _RESAVE if any(_KERAS.search(name) for name in names) else None
+
+
+def numbered_by_keras(names: Iterable[str]) -> bool:
+    """Whether names are those of Keras 3, which numbers the variables of every layer."""
+    return any(re.search(r"(^|/)vars/\d+$", name) for name in names)
 
 
 def resemblance(names: Iterable[str]) -> str:
@@ -62,12 +66,11 @@ def resemblance(names: Iterable[str]) -> str:
     return f"something else: its {len(shown)} tensors begin with {', '.join(shown[:3])}"
 
 
-def model_type_beside(folder: Path) -> str | None:
-    """The model_type that a folder's config.json states; None where it states none, or cannot be read."""
+def stated_beside(folder: Path, key: str) -> object:
+    """What a folder's config.json states under a key; None where it states nothing, or cannot be read."""
     path = folder / CONFIG_FILE
     try:
         config = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_CONFIG else None
     except (OSError, ValueError, RecursionError):
         return None
-    stated = config.get("model_type") if isinstance(config, dict) else None
-    return stated if isinstance(stated, str) else None
+    return config.get(key) if isinstance(config, dict) else None

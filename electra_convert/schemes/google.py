@@ -261,5 +261,6 @@ GOOGLE = Scheme(
     described=False,
     target="safetensors",
     loads="google",
+    gelu_in_generators=False,
     read_task=_read_task,
 )

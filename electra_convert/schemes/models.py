@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from electra_convert.errors import NamesError, NotElectraError, counted, listing
 from electra_convert.formats.locate import Location
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import Choice, Layout, Task, collapse, separate
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role, Sizes
@@ -40,6 +41,7 @@ class Scheme:
         target: the container that it converts to where none is asked for.
         loads: what computes its models as they lie there: Google's graph, transformers' from_pretrained, or nothing
             before they are converted.
+        gelu_in_generators: whether a generator's head is computed with gelu, whatever hidden_act says.
         read_task: as read, for one task of a fine-tuned checkpoint; None in a scheme without tasks.
     """
 
@@ -50,6 +52,7 @@ class Scheme:
     described: bool
     target: Literal["safetensors", "tf"]
     loads: Literal["google", "transformers", "nothing"]
+    gelu_in_generators: bool = True
     read_task: Callable[[Choice, Path, Sequence[Location], OpenSource], Checkpoint] | None = None
 
 
@@ -69,6 +72,7 @@ class Model:
         record: the conversion.json there, or None.
         beside: variables of its head that transformers has no place for, by Google's names and as Google has them.
         task: the name of the task that it was fine-tuned for in Google's code, or "".
+        config: its config.json, where that lies elsewhere or is another's.
     """
 
     role: Role
@@ -81,6 +85,17 @@ class Model:
     record: Mapping[str, Any] | None = None
     beside: Mapping[str, Weight] = field(default_factory=dict)
     task: str = ""
+    config: Path | None = None
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether it has no output table besides its word embeddings."""
+        return self.head.repeated not in self.weights
+
+    @property
+    def config_path(self) -> Path:
+        """Where its config.json would lie."""
+        return self.config or self.folder / CONFIG_FILE
 
     @property
     def parameters(self) -> int:
@@ -115,6 +130,7 @@ class Checkpoint:
         step: the global step, or None where it is not known.
         step_tensor: the variable that holds it, or None.
         unmapped: tensors that no rule, slot or notice accounts for, by their names in the source.
+        because: why those are of no model, where that is known.
         notices: what is left out or was passed over, and why.
         folder: where hparams.json and vocab.txt would lie.
         sources: the opened containers.
@@ -142,6 +158,7 @@ class Checkpoint:
     tasks: tuple[Task, ...] = ()
     left_out: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    because: str = ""
 
     @property
     def slot_state(self) -> str:
@@ -188,7 +205,7 @@ class Checkpoint:
         if self.unmapped:
             raise NamesError(
                 f"{self.path}: {counted(len(self.unmapped), 'tensor')} of no ELECTRA model that this tool knows: "
-                f"{', '.join(collapse(self.unmapped))}",
+                f"{', '.join(collapse(self.unmapped))}{f' ({self.because})' if self.because else ''}",
                 "Nothing is skipped silently. If you know that they are no part of the model, say so with "
                 f"--exclude '{self.unmapped[0]}', or with a pattern such as 'my_scope/*'.",
             )
@@ -247,7 +264,8 @@ def require_floats(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def require_tied(path: Path, model: Model) -> None:
-    """Refuse a model whose output table is not its table of word embeddings.
+    """Refuse a model that holds a tensor twice, such as an output table that is that of its word embeddings, with
+    other values.
 
     Raises:
         NamesError: names both tensors.
@@ -256,9 +274,25 @@ def require_tied(path: Path, model: Model) -> None:
     for repeated, original in model.tied:
         if not same_bits(repeated, original):
             raise NamesError(
-                f"{path}: {repeated.tensor.name} and {original.tensor.name} differ; in ELECTRA they are one table",
+                f"{path}: {repeated.tensor.name} and {original.tensor.name} differ; in ELECTRA they are one "
+                f"{'table' if len(original.shape) > 1 else 'tensor'}",
                 "Neither Google's code nor a model with tied embeddings can hold an output table of its own.",
             )
+
+
+def require_one_table(path: Path, model: Model) -> None:
+    """Refuse a generator with an output table of its own, where there is a place for the word embeddings alone.
+
+    Raises:
+        NamesError: names the table.
+    """
+    if not model.is_tied:
+        table = model.weights[model.head.repeated or ""].tensor.name
+        raise NamesError(
+            f"{path}: {table} is an output table of its own, which differs from the generator's word embeddings; "
+            "Google's code has one table for both",
+            "It converts to transformers (--to safetensors); the discriminator to either (--model discriminator).",
+        )
 
 
 def step_value(path: Path, tensor: Tensor) -> int:

@@ -10,16 +10,23 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
 from electra_convert.formats.files import refuse_placeholder
 from electra_convert.formats.locate import Location
-from electra_convert.formats.names import ADAPTER_FILE, BESIDE_FILE, CONVERSION_FILE, OPTIMIZER_FILE, TRAINING_FILE
+from electra_convert.formats.names import (
+    ADAPTER_FILE,
+    BESIDE_FILE,
+    CONFIG_FILE,
+    CONVERSION_FILE,
+    OPTIMIZER_FILE,
+    TRAINING_FILE,
+)
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.foreign import model_type_beside, resemblance
+from electra_convert.schemes.foreign import resemblance, stated_beside
 from electra_convert.schemes.heads import HEADS, NONE, Head, carried, with_labels
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import (
@@ -46,7 +53,7 @@ from electra_convert.schemes.models import (
     step_value,
 )
 from electra_convert.tensors.spec import Source, Tensor
-from electra_convert.tensors.weight import Weight
+from electra_convert.tensors.weight import Weight, same_bits
 
 # Before transformers 4.31 these buffers were saved with the weights; they hold 0, 1, 2, ... and zeros.
 BUFFERS = (f"{ELECTRA.prefix}embeddings.position_ids", f"{ELECTRA.prefix}embeddings.token_type_ids")
@@ -178,13 +185,22 @@ def read_models(
         ConfigError: a conversion.json is damaged.
         CorruptFileError: a file is damaged.
     """
-    parts = [_read_part(location, open_source, translate) for location in locations]
+    parts = [_read_folder(location, open_source, translate) for location in locations]
+    return checkpoint_of(scheme, path, locations, parts)
+
+
+def checkpoint_of(scheme: Scheme, path: Path, locations: Sequence[Location], parts: Sequence[Part]) -> Checkpoint:
+    """A checkpoint of one model, or of a discriminator and a generator.
+
+    Raises:
+        NamesError: both have one role, or their optimiser states are of different steps.
+    """
     models: dict[Role, Model] = {}
     for part in parts:
         if (role := part.model.role) in models:
             raise NamesError(f"{path}: both models are {role}s", "A pair is a discriminator and a generator.")
         models[role] = part.model
-    sources = tuple(source for part in parts for source in part.sources)
+    sources = tuple({id(source): source for part in parts for source in part.sources}.values())
     steps = [part.step for part in parts if part.step is not None]
     record = parts[0].model.record
     return Checkpoint(
@@ -206,37 +222,65 @@ def read_models(
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A container's model, with what else of a checkpoint came with it."""
+class Part:
+    """One model, with what else of a checkpoint came with it."""
 
     model: Model
     sources: tuple[Source, ...]
-    step: Tensor | None
-    unmapped: tuple[str, ...]
-    left_out: tuple[str, ...]
-    notices: tuple[str, ...]
+    step: Tensor | None = None
+    unmapped: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
-def _read_part(
+def _read_folder(
     location: Location,
     open_source: OpenSource,
     translate: Callable[[Mapping[str, Tensor]], Mapping[str, Weight]],
-) -> _Part:
+) -> Part:
+    """The model of one container, with what this tool lays beside one: its optimiser's state, and more of a head."""
     source = open_source(location)
     beside = _beside(location, open_source)
     weights, unwrapped = _unwrapped(translate(source.tensors))
+    part = read_part(location, source, weights)
+    optimizer = _optimizer(location, open_source)
+    slots = optimizer.tensors if optimizer else {}
+    named = _slots(location.folder / OPTIMIZER_FILE, part.model.mapped, slots)
+    require_floats(location.path, {name: weight.tensor for name, weight in named.items()})
+    kept = {name: Weight(tensor) for name, tensor in beside.tensors.items()} if beside else {}
+    return replace(
+        part,
+        model=replace(part.model, slots=named, beside=kept),
+        sources=tuple(opened for opened in (source, optimizer, beside) if opened),
+        step=slots.get(STEP_NAME),
+        notices=(*unwrapped, *part.notices),
+    )
+
+
+def read_part(location: Location, source: Source, weights: Mapping[str, Weight], ties: bool | None = None) -> Part:
+    """Find the one model that weights are of, by transformers' names of any age.
+
+    Args:
+        location: where they were found.
+        source: the same, opened.
+        ties: whether a generator's output table is its word embeddings; by default as the config.json beside it
+            says, and where there is none as the values do.
+
+    Raises:
+        SourceError: they are not an ELECTRA model's.
+        NamesError: parameters are missing, or have a shape or dtype that does not fit.
+    """
     with _named_by_type(location):
         state = _recognise(location.path, weights)
         sizes = _sizes(location.path, state, weights)
-    optimizer = _optimizer(location, open_source)
-    slots = optimizer.tensors if optimizer else {}
-    return _Part(
-        model=_model(location, state, sizes, weights, slots, beside),
-        sources=tuple(opened for opened in (source, optimizer, beside) if opened),
-        step=slots.get(STEP_NAME),
+    model = _model(location, state, sizes, weights, _ties(location) if ties is None else ties)
+    left_out = tuple(weights[name].tensor.name for name in state.buffers)
+    return Part(
+        model=model,
+        sources=(source,),
         unmapped=tuple(weights[name].tensor.name for name in state.unexpected),
-        left_out=tuple(weights[name].tensor.name for name in state.buffers),
-        notices=(*unwrapped, *_notices(location, state)),
+        left_out=left_out,
+        notices=(*source.notices, *_notices(location, left_out), *_untied(model)),
     )
 
 
@@ -270,8 +314,8 @@ def _named_by_type(location: Location) -> Iterator[None]:
     try:
         yield
     except (SourceError, NamesError) as error:
-        stated = model_type_beside(location.folder)
-        if stated in {None, ELECTRA.model_type}:
+        stated = stated_beside(location.folder, "model_type")
+        if not isinstance(stated, str) or stated == ELECTRA.model_type:
             raise
         raise SourceError(
             f"{location.path} is not an ELECTRA model: the config.json beside it says that its model_type is "
@@ -315,28 +359,22 @@ def _beside(location: Location, open_source: OpenSource) -> Source | None:
 
 
 def _model(
-    location: Location,
-    state: StateDict,
-    sizes: Sizes,
-    stored: Mapping[str, Weight],
-    optimizer: Mapping[str, Tensor],
-    beside: Source | None,
+    location: Location, state: StateDict, sizes: Sizes, stored: Mapping[str, Weight], ties: bool | None
 ) -> Model:
     weights = _parameters(state, stored)
     head = with_labels(state.head, sizes.labels)
-    slots = _slots(location.folder / OPTIMIZER_FILE, weights, optimizer)
-    require_floats(location.path, {name: weight.tensor for name, weight in {**weights, **slots}.items()})
+    require_floats(location.path, {name: weight.tensor for name, weight in weights.items()})
     record = _record(location.folder)
+    tied, own = _output_table(state, stored, weights, ties)
     return Model(
         role=head.role,
         head=head,
         sizes=sizes,
-        weights=weights | {name: stored[state.stored[name]] for name in head.unmapped},
-        slots=slots,
+        weights=weights | {name: stored[state.stored[name]] for name in head.unmapped} | own,
+        slots={},
         folder=location.folder,
-        tied=_tied(state, stored, weights),
+        tied=tied,
         record=record,
-        beside={name: Weight(tensor) for name, tensor in beside.tensors.items()} if beside else {},
         task=recorded_task(record) if head.is_of_a_task else "",
     )
 
@@ -347,10 +385,23 @@ def recorded_task(record: Mapping[str, Any] | None) -> str:
     return task if isinstance(task, str) and re.fullmatch(r"[\w.-]+", task) else ""
 
 
-def _tied(
-    state: StateDict, stored: Mapping[str, Weight], weights: Mapping[str, Weight]
-) -> tuple[tuple[Weight, Weight], ...]:
-    return () if state.repeated is None else ((stored[state.repeated], weights[WORD_EMBEDDINGS]),)
+def _ties(location: Location) -> bool | None:
+    """Whether transformers ties a generator's output table, by its config.json; None where there is none."""
+    if not (location.folder / CONFIG_FILE).is_file():
+        return None
+    return stated_beside(location.folder, "tie_word_embeddings") is not False
+
+
+def _output_table(
+    state: StateDict, stored: Mapping[str, Weight], weights: Mapping[str, Weight], ties: bool | None
+) -> tuple[tuple[tuple[Weight, Weight], ...], dict[str, Weight]]:
+    """A generator's output table: one of a pair that must be equal, or by its name a weight of the model's own."""
+    if state.repeated is None or state.head.repeated is None:
+        return (), {}
+    pair = (stored[state.repeated], weights[WORD_EMBEDDINGS])
+    if ties or same_bits(*pair):
+        return (pair,), {}
+    return (), {state.head.repeated: stored[state.repeated]}
 
 
 def _slots(path: Path, weights: Mapping[str, Weight], optimizer: Mapping[str, Tensor]) -> dict[str, Weight]:
@@ -389,13 +440,22 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
     return record
 
 
-def _notices(location: Location, state: StateDict) -> list[str]:
+def _notices(location: Location, buffers: Sequence[str]) -> list[str]:
     notices = [location.notice] if location.notice else []
     if (location.folder / ADAPTER_FILE).is_file():
         notices.append(f"Left out, an adapter that is not merged into the weights: {ADAPTER_FILE}.")
-    if state.buffers:
-        notices.append(f"Left out, buffers that hold no weights: {listing(state.buffers)}.")
+    if buffers:
+        notices.append(f"Left out, buffers that hold no weights: {listing(buffers)}.")
     return notices
+
+
+def _untied(model: Model) -> list[str]:
+    if model.is_tied:
+        return []
+    return [
+        f"The generator's output table, {model.head.repeated}, is not its word embeddings: it is kept as it is, and "
+        "config.json has tie_word_embeddings false."
+    ]
 
 
 def file_name(model: Model, name: str) -> str:

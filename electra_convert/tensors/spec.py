@@ -142,6 +142,10 @@ class Source(Protocol):
     def tensors(self) -> Mapping[str, Tensor]:
         """Every tensor, by name, in the container's order."""
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What in the container was passed over, and is no tensor."""
+
     def close(self) -> None:
         """Release the files."""
 
@@ -166,6 +170,15 @@ class Sink(AbstractContextManager["Sink"], Protocol):
         Raises:
             OutputError: it was not declared.
         """
+
+
+def fits_an_array(spec: TensorSpec) -> bool:
+    """Whether numpy can have an array of a shape, which a file may state as it likes."""
+    try:
+        np.broadcast_to(np.zeros((), spec.dtype.storage), spec.shape)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def pieces(scratch: memoryview, nbytes: int) -> Iterator[tuple[int, memoryview]]:

@@ -22,10 +22,12 @@ from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_folder, load_tensors, make_tensor
 from electra_convert.schemes.transformers import BUFFERS, file_name
 from electra_convert.tensors.cast import widen
+from electra_convert.tensors.spec import Source
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.reference.graph import Arithmetic, Outputs, Task
 from electra_convert.verification.reference.session import Answer, ReferenceSession
 from electra_convert.verification.reference.settings import Settings
+from electra_convert.verification.second_reading import require_second_reading
 from electra_convert.verification.weights import dtypes_of
 
 # What a model computes, from the embeddings to the head's answers: the arrays of every batch, by the stage's name.
@@ -214,7 +216,8 @@ class TransformersRunner:
             if config.is_file():
                 (folder / config.name).symlink_to(config.absolute())
             else:
-                config_json = encode_config(self.model.head.architecture(), self.values, "float32")
+                named = self.model.head.architecture()
+                config_json = encode_config(named, self.values, "float32", tied=self.model.is_tied)
                 (folder / config.name).write_bytes(config_json)
             try:
                 yield folder
@@ -228,15 +231,20 @@ class InMemoryRunner(TransformersRunner):
 
     Attributes:
         base: the config.json that it has.
+        sources: the opened containers, in which the weights are found a second time.
     """
 
     base: Mapping[str, Any]
+    sources: tuple[Source, ...]
 
     def _load(self, precision: Precision) -> Any:  # noqa: ANN401 - a torch.nn.Module
-        config = encode_config(self.model.head.architecture(), self.values, precision, self.base)
+        named = self.model.head.architecture()
+        config = encode_config(named, self.values, precision, self.base, self.model.is_tied)
         weights = {file_name(self.model, name): weight for name, weight in self.model.mapped.items()}
         tensors = {name: make_tensor(weight.read(), weight.tensor.dtype) for name, weight in weights.items()}
-        return load_tensors(str(self.path), json.loads(config), tensors)
+        loaded = load_tensors(str(self.path), json.loads(config), tensors)
+        require_second_reading(self.path, loaded, self.model.role, self.sources)
+        return loaded
 
 
 def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401 - torch, which mypy does not see

@@ -102,7 +102,7 @@ def _compare_dtype(stored: Sequence[str], config: Mapping[str, Any]) -> tuple[Se
 def _compare_tying(model: Model, config: Mapping[str, Any]) -> tuple[SettingParity, ...]:
     """An output layer that is neither stored nor tied to the word embeddings would be random."""
     tied = config.get("tie_word_embeddings", True)
-    if tied or model.role == "discriminator" or model.tied:
+    if tied or model.role == "discriminator" or model.tied or not model.is_tied:
         return ()
     return (SettingParity("tie_word_embeddings", True, "no output layer is stored", tied, "differs"),)
 

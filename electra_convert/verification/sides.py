@@ -172,7 +172,8 @@ class Side:
         if model.sizes.labels:
             values |= plain(made_up_labels(model.sizes.labels).values)
         if self.checkpoint.scheme.loads == "nothing":
-            return InMemoryRunner(self.place.path, model, values, self.findings.bases.get(role, {}))
+            base = self.findings.bases.get(role, {})
+            return InMemoryRunner(self.place.path, model, values, base, self.checkpoint.sources)
         return TransformersRunner(self.place.path, model, values)
 
     def vocabularies(self, role: Role, read: Callable[[str, bytes], Ids]) -> dict[str, Ids]:

@@ -124,7 +124,7 @@ def test_a_graph_that_is_damaged_is_named(golden_copy, place):
     ("name", "model"),
     [
         ("bert/encoder/layer_0/attention/self/query/kernel", "a BERT model"),
-        ("tf_electra_for_pre_training/electra/embeddings/word_embeddings/weight", "TFElectraForPreTraining"),
+        ("tf_electra_for_pre_training/electra/pooler/dense/kernel", "TFElectraForPreTraining"),
         ("model/h0/attn/c_attn/w", "a GPT-2 model"),
         ("conv1/weights", "an image model"),
         ("layer/one", "something else: its 2 tensors begin with layer/one, other"),

@@ -62,9 +62,9 @@ def test_tokenizer_and_module_files_and_json_are_carried_unchanged(folder, tmp_p
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tf_model.h5", "Left out, other weights and pickles: tf_model.h5."),
+        ("tf_model.h5", "tf_model.h5 passed over for model.safetensors."),
         ("training_args.bin", "Left out, other weights and pickles: training_args.bin."),
-        ("tf_model.h5.index.json", "Left out, other weights and pickles: tf_model.h5.index.json."),
+        ("tf_model.h5.index.json", "tf_model.h5.index.json passed over for model.safetensors."),
         ("README.md", "Left out, no part of the model: README.md."),
         ("runs/events", "Left out, no part of the model: runs/."),
         ("parity.json", "Left out, no part of the model: parity.json."),

@@ -11,6 +11,7 @@ import statistics
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.client import HTTPConnection
 
 import pytest
@@ -19,6 +20,7 @@ from support.browser import served
 from electra_convert import score
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import Network
+from electra_convert.demo.scoring import ScoredText, Token
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.demo.web.batching import Batcher, FullError
 from electra_convert.demo.web.examples import examples_for
@@ -52,6 +54,24 @@ def test_a_bundled_model_is_shown_with_sentences_in_which_it_finds_what_is_wrong
     assert len(found) == 2
     for scored in score(opened_discriminator, found):
         assert [word.text for word in scored.words if word.probability > 0.5] == ["elephant"]
+
+
+def test_a_sentence_in_which_another_word_is_likelier_is_not_offered(opened_discriminator):
+    """As of a discriminator that finds a fox worse than what it ate."""
+    suspected = {"ox": 0.9, "at": 0.8, "ph": 0.7}  # of fox, ate and elephant
+
+    def suspect(token: Token) -> Token:
+        return replace(token, probability=suspected.get(token.text, 0.1))
+
+    class Suspicious:
+        tokenizer = opened_discriminator.tokenizer
+
+        def score(self, texts: list[str]) -> list[ScoredText]:
+            return [replace(one, tokens=tuple(map(suspect, one.tokens))) for one in opened_discriminator.score(texts)]
+
+    found = examples_for(Suspicious())
+    assert len(found) == 2
+    assert all("elephant" in text for text in found)
 
 
 @pytest.mark.parametrize("unit", ["tokens", "words"])

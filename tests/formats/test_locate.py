@@ -125,7 +125,7 @@ def test_safetensors_are_preferred_to_a_pickle_and_it_is_said(tmp_path):
     folder = touch(tmp_path, "model.safetensors", "pytorch_model.bin", "tf_model.h5")
     (location,) = locate(folder)
     assert location.path.name == "model.safetensors"
-    assert location.notice == "pytorch_model.bin passed over for model.safetensors."
+    assert location.notice == "pytorch_model.bin, tf_model.h5 passed over for model.safetensors."
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,29 @@ def test_safetensors_are_preferred_to_a_pickle_and_it_is_said(tmp_path):
         ("pytorch_model.bin.index.json", "torch"),
         ("pytorch_model.bin", "torch"),
         ("electra.pt", "torch"),
+        ("flax_model.msgpack", "msgpack"),
+        ("flax_model.msgpack.index.json", "msgpack"),
+        ("my_state.msgpack", "msgpack"),
         ("weights.safetensors", "safetensors"),
+        ("tf_model.h5", "hdf5"),
+        ("tf_model.h5.index.json", "hdf5"),
+        ("my_weights.h5", "hdf5"),
     ],
 )
 def test_the_container_goes_by_the_name(tmp_path, name, container):
     (location,) = locate(touch(tmp_path, name) / name)
     assert (location.container, location.path.name) == (container, name)
+
+
+@pytest.mark.parametrize("name", ["electra.pt", "vanilla_11081_100.0%.pth"])
+def test_a_folder_with_one_file_of_torch_is_that_file(tmp_path, name):
+    folder = touch(tmp_path, name, "optimizer.pt", "random_states_0.pth", "notes.txt")
+    assert [location.path.name for location in locate(folder)] == [name]
+
+
+def test_a_file_of_torch_is_passed_over_where_there_is_anything_else(tmp_path):
+    folder = touch(tmp_path, "electra.pt", "weights.safetensors")
+    assert [location.path.name for location in locate(folder)] == ["weights.safetensors"]
 
 
 def test_an_unfinished_save_is_no_checkpoint(tmp_path):
@@ -158,8 +175,9 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
     [
         ([], "holds no checkpoint", "It is empty."),
         (["notes.txt"], "holds no checkpoint", "It holds notes.txt."),
-        (["tf_model.h5"], "holds no checkpoint", "tf_model.h5 is a Keras file, which this tool does not read."),
-        (["flax_model.msgpack"], "holds no checkpoint", "flax_model.msgpack is a flax file"),
+        (["electra.keras"], "holds no checkpoint", "electra.keras is a Keras file, which this tool does not read."),
+        (["a.h5", "b.h5"], "holds more than one checkpoint: a.h5, b.h5", "Give the one you mean."),
+        (["model_state.pdparams"], "holds no checkpoint", "model_state.pdparams is a file of Paddle.*has a script"),
         (["electra_small.zip"], "holds no checkpoint", "electra_small.zip is an archive.*Unpack it"),
         (["a.index", "b.index"], "holds more than one checkpoint: a, b", "Give the one you mean."),
         (["a.index", "model.safetensors"], "more than one checkpoint: a, model.safetensors", "Give the one"),
@@ -184,6 +202,13 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
         (["model/discriminator/model.safetensors"], "holds no checkpoint", r"give one of these: \S*/model\."),
         (["a/model.safetensors", "b/pytorch_model.bin"], "holds no checkpoint", r"give one of these: \S*/a, \S*/b\."),
         ([".cache/model.safetensors"], "holds no checkpoint", "It holds .cache."),
+        (["optimizer.pt", "rng_state_0.pth", "scheduler.pt"], "holds no checkpoint", "It holds optimizer.pt"),
+        (["checkpoints/pretrain/a.pth"], "holds no checkpoint", r"give one of these: \S*/checkpoints/pretrain\."),
+        (
+            ["v_7_12.5%.pth", "v_7_100.0%.pth", "v_7_50.0%.pth"],
+            r"v_7_100\.0%\.pth, v_7_50\.0%\.pth",
+            r"v_7_100\.0%\.pth",
+        ),
     ],
 )
 def test_a_folder_that_means_nothing_or_too_much_says_what_it_holds(tmp_path, names, message, hint):
@@ -211,8 +236,9 @@ def test_a_checkpoint_elsewhere_beside_another_model_is_ambiguous(golden_copy, t
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tf_model.h5", "tf_model.h5 is a Keras file"),
+        ("electra.keras", "electra.keras is a Keras file"),
         ("electra.onnx", "electra.onnx is an ONNX file"),
+        ("model_state.pdparams", "model_state.pdparams is a file of Paddle, which this tool does not read"),
         ("electra_small.zip", "electra_small.zip is an archive, which this tool does not read"),
         ("optimizer.safetensors", "holds an optimiser's state, not a model"),
         ("vocab.txt", "vocab.txt is not a checkpoint this tool knows"),

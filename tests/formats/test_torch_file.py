@@ -169,7 +169,7 @@ def quantised(torch):
 
 NO_STATE_DICTS = {
     "a training state": (
-        lambda torch: {"model": {"a": torch.ones(1)}, "epoch": 3},
+        lambda torch: {"model": {"a": None}, "epoch": 3},
         "a training state.* 'model', 'epoch'",
     ),
     "a list": (lambda torch: [torch.ones(1)], "an object of type list, not a state dict"),

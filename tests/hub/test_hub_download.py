@@ -10,6 +10,7 @@ from electra_convert.hub.download import needed_files
 
 BESIDE = ["config.json", "vocab.txt"]
 SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
+H5_SHARDS = ["tf_model-00001-of-00002.h5", "tf_model-00002-of-00002.h5", "tf_model.h5.index.json"]
 BUNDLE = ["model.ckpt-10.data-00000-of-00001", "model.ckpt-10.index", "model.ckpt-10.meta"]
 PAIR = [f"{role}/{name}" for role in ("discriminator", "generator") for name in ("config.json", "model.safetensors")]
 
@@ -37,7 +38,20 @@ PAIR = [f"{role}/{name}" for role in ("discriminator", "generator") for name in 
         ([*PAIR, "discriminator/pytorch_model.bin", "generator/notes"], "", PAIR, ""),
         ([f"x/{name}" for name in PAIR], "x", [f"x/{name}" for name in PAIR], "x"),
         ([f"old/{name}" for name in BUNDLE], "", [], ""),
-        (["tf_model.h5", "README.md"], "", [], ""),
+        (["tf_model.h5", "rust_model.ot", "README.md"], "", ["tf_model.h5"], ""),
+        (H5_SHARDS, "", H5_SHARDS, ""),
+        (["tf_model.h5", "checkpoint", *BUNDLE], "", ["checkpoint", *BUNDLE], ""),
+        (["rust_model.ot", "README.md"], "", [], ""),
+        (["flax_model.msgpack", "README.md"], "", ["flax_model.msgpack"], ""),
+        (["flax_model.msgpack", "model.safetensors"], "", ["model.safetensors"], ""),
+        (
+            ["pytorch_model.bin", "generator_config/config.json", "discriminator_config/config.json"],
+            "",
+            ["pytorch_model.bin", "generator_config/config.json", "discriminator_config/config.json"],
+            "",
+        ),
+        (["electra.pth", "optimizer.pt", "old/electra.pth"], "", ["electra.pth"], ""),
+        (["a.pth", "b.pth"], "", [], ""),
         ([], "", [], ""),
         (["model.safetensors"], "nothing", [], "nothing"),
     ],
@@ -74,7 +88,7 @@ def test_code_is_chosen_where_it_is_asked_for():
 
 
 WEIGHTS = {*SHARDS, *BUNDLE, *PAIR[1::2], "checkpoint"}
-OTHERS = ["README.md", "generator/README.md", "a/b", "tf_model.h5", "notes.txt", ".gitattributes"]
+OTHERS = ["README.md", "generator/README.md", "a/b", "rust_model.ot", "notes.txt", ".gitattributes"]
 
 
 @given(st.lists(st.sampled_from([*WEIGHTS, *BESIDE, *PAIR[::2], *OTHERS]), unique=True))

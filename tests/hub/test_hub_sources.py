@@ -165,12 +165,12 @@ def test_what_is_no_place_of_a_model_is_wrong_usage(source, said):
 )
 def test_what_is_not_on_the_hub_is_told(hub, source, said):
     hub.put("alice/small", {"config.json": "{}", "model.safetensors": "", "tf_model.h5": ""})
-    hub.put("alice/empty", {"tf_model.h5": "", "README.md": ""})
+    hub.put("alice/empty", {"rust_model.ot": "", "README.md": ""})
     refusal = hub.run("inspect", source).refusal()
     assert said in refusal
     assert source in refusal
     if source.endswith("empty"):
-        assert "It holds .gitattributes, README.md, tf_model.h5." in refusal
+        assert "It holds .gitattributes, README.md, rust_model.ot." in refusal
 
 
 def test_a_repository_that_is_private_is_read_by_its_owner_alone(hub, generator):

@@ -44,9 +44,11 @@ class BundleSource(Closing):
             and other values that are not numbers are listed, and raise CorruptFileError when they are streamed.
         from_object_graph: whether the names come from TensorFlow 2's object graph; where that gives a value no name
             of its own, the name is the key.
+        keys: by name, what each is called in the files; in an object graph the way to it.
     """
 
     format = "tensorflow"
+    notices: tuple[str, ...] = ()
 
     def __init__(self, prefix: Path, index: Index) -> None:
         self.path = prefix
@@ -60,6 +62,8 @@ class BundleSource(Closing):
         )
         names = self._variable_names(graph) if graph and self.from_object_graph else {}
         self.tensors: Mapping[str, Tensor] = dict(self._tensors(names))
+        given = {decode_name(name): decode_name(key) for key, name in names.items()}
+        self.keys: Mapping[str, str] = {name: given.get(name, name) for name in self.tensors}
 
     def close(self) -> None:
         """Close the data files."""

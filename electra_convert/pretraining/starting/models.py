@@ -27,7 +27,7 @@ from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.layouts import LAYOUTS, Layout, collapse
 from electra_convert.schemes.mapping import Role
-from electra_convert.schemes.models import require_tied
+from electra_convert.schemes.models import require_one_table, require_tied
 from electra_convert.tensors.weight import same_bits
 from electra_convert.tokenizer import Vocabulary
 from electra_convert.tokenizer.of_checkpoint import (
@@ -115,6 +115,7 @@ def found_models(
     checkpoint.require_mapped()
     for model in checkpoint.models.values():
         require_tied(model.folder, model)
+        require_one_table(model.folder, model)
     if not start.is_own:
         _require_asked_for(start, given, options)
         given, said = (_but_for_what_grows(one, options) for one in (given, said))
