@@ -23,8 +23,12 @@ HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvi
 HEAVY |= {"accelerate", "matplotlib", "pyarrow"}
 # Modules of pretraining may import torch, of which their classes are made; nothing imports them before they are used.
 TRAINING = PACKAGE / "pretraining"
-# What may import it: itself, the commands that train, and fine-tuning, which builds on it.
-TRAINS = (TRAINING, PACKAGE / "finetuning", PACKAGE / "cli" / "pretrain.py", PACKAGE / "cli" / "finetune.py")
+# What may import it: itself, the commands that train with what they show, and fine-tuning, which builds on it.
+TRAINS = (
+    TRAINING,
+    PACKAGE / "finetuning",
+    *(PACKAGE / "cli" / f"{name}.py" for name in ("pretrain", "finetune", "training_display")),
+)
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
     version errors frameworks metrics tensors formats hub.errors hub.client hub.download

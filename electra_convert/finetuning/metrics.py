@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
@@ -155,12 +155,7 @@ def median_and_range(values: Sequence[float]) -> tuple[float, float, float]:
 
 def flat(sentences: Sequence[Sequence[str]]) -> list[str]:
     """All labels of all sentences."""
-    return list(_each(sentences))
-
-
-def _each(sentences: Sequence[Sequence[str]]) -> Iterator[str]:
-    for sentence in sentences:
-        yield from sentence
+    return [label for sentence in sentences for label in sentence]
 
 
 def _share(part: float, whole: float) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import MissingPackageError
-from electra_convert.finetuning.run_folder import EVALUATION, MODEL, PREDICTIONS, read_json, write_json
+from electra_convert.finetuning.run_folder import EVALUATION, MODEL, PREDICTIONS, write_json
 from electra_convert.finetuning.seeds import SeedRun, results
 from electra_convert.formats.names import CARD_FILE, TRAINING_FILE
 from electra_convert.hub.card.metadata import Metadata
@@ -63,8 +63,3 @@ def _metadata(record: Mapping[str, Any]) -> Metadata:
     if not name.startswith("hf://"):
         return Metadata()
     return Metadata(base_model="/".join(name.removeprefix("hf://").split("@")[0].split("/")[:2]))
-
-
-def finished(output: Path) -> dict[str, Any]:
-    """What a run that is done came to."""
-    return read_json(output / EVALUATION)

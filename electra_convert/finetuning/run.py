@@ -13,7 +13,7 @@ from typing import Any
 from electra_convert.finetuning.data.reading import read_data
 from electra_convert.finetuning.options import FinetuneOptions, TaskName
 from electra_convert.finetuning.preparation import Preparation, prepare
-from electra_convert.finetuning.published import finished, publish
+from electra_convert.finetuning.published import publish
 from electra_convert.finetuning.run_folder import (
     CHECKPOINTS,
     EVALUATION,
@@ -21,6 +21,7 @@ from electra_convert.finetuning.run_folder import (
     RECORD,
     described,
     last_checkpoint,
+    read_json,
     require_place,
     require_same,
     step_of,
@@ -182,7 +183,7 @@ def _end(pause: Pause, told: Relay) -> None:
 def _result(
     preparation: Preparation, runs: list[SeedRun], output: Path, pause: Pause | None, told: Relay, first: bool
 ) -> Finetuning:
-    done = finished(output) if pause is None and first else {}
+    done = read_json(output / EVALUATION) if pause is None and first else {}
     last = runs[-1].folder / CHECKPOINTS
     return Finetuning(
         output=output,

@@ -107,7 +107,7 @@ def _converted(
     with open_path(path) as checkpoint:
         role = _role(checkpoint.models, task, path)
         found = {"format": checkpoint.format, "step": checkpoint.step}
-        proof = _proof_of(checkpoint.models[role].folder) if checkpoint.format == "safetensors" else _READ
+        proof = _proof_of(checkpoint.models[role].folder) if checkpoint.scheme.described else _READ
     options = Options(model=role, to="safetensors", tokenizer=TokenizerOptions(vocab=vocab))
     result = run_conversion(path, folder, options)
     if not (folder / CONFIG_FILE).is_file():

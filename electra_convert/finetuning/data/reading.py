@@ -11,13 +11,13 @@ from typing import Any, Generic, TypeVar
 from electra_convert.errors import CorpusError
 from electra_convert.finetuning.data.passages import read_questions
 from electra_convert.finetuning.data.sentences import read_sentences
-from electra_convert.finetuning.data.tables import DataFile, Listener, data_files
+from electra_convert.finetuning.data.tables import DataFile, data_files
 from electra_convert.finetuning.data.texts import read_texts
 from electra_convert.finetuning.options import FinetuneOptions, TaskName
 from electra_convert.hub.datasets import is_dataset
 from electra_convert.pretraining.corpus.documents import lines_of_corpus
 from electra_convert.pretraining.corpus.files import parse_column
-from electra_convert.pretraining.corpus.places import brought
+from electra_convert.pretraining.corpus.places import Listener, brought
 
 Example = TypeVar("Example")
 SPLITS = ("train", "dev", "test")

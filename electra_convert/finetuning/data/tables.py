@@ -9,23 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 from electra_convert.errors import CorpusError, UsageError, listing, nearest
 from electra_convert.hub.datasets import Datasets, is_dataset
 from electra_convert.pretraining.corpus.files import Kind, kind_of_file
 from electra_convert.pretraining.corpus.parquet import parquet_metadata, parquet_rows
+from electra_convert.pretraining.corpus.places import Listener
 from electra_convert.pretraining.corpus.rows import json_rows, table_rows
 from electra_convert.pretraining.corpus.text import opened, read_lines
 
 _DELIMITERS = {"CSV": ",;\t", "TSV": "\t"}
-
-
-class Listener(Protocol):
-    """Who is told what is downloaded."""
-
-    def noticed(self, line: str) -> None:
-        """Something that a reader may want to know."""
 
 
 @dataclass(frozen=True)
