@@ -15,7 +15,7 @@ from electra_convert.finetuning.options import FinetuneOptions
 from electra_convert.finetuning.preparation import Preparation
 from electra_convert.finetuning.starting import Start
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.output import check_target, follow, replace_file
+from electra_convert.output import check_target, nearest_parent, replace_file
 from electra_convert.tokenizer.vocabulary import read_small
 from electra_convert.version import __version__
 
@@ -33,7 +33,9 @@ def require_place(output: Path, read: Sequence[str | Path | None], options: Fine
         OutputError: says what is in the way.
     """
     local = [place for place in read if isinstance(place, Path)]
-    check_target(output, local[0] if local else output.parent / " ", True, local[1:])
+    if local:
+        check_target(output, local[0], True, local[1:])
+    nearest_parent(output)
     if not os.path.lexists(output):
         if options.resume:
             raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
@@ -43,9 +45,6 @@ def require_place(output: Path, read: Sequence[str | Path | None], options: Fine
         raise OutputError(
             f"{output} already holds a fine-tuning run", "--resume continues it, --overwrite starts anew."
         )
-    for place in local:
-        if follow(place) == follow(output):
-            raise OutputError(f"{output} holds the model {place}, which the run reads", "Choose another folder.")
 
 
 def described(preparation: Preparation, start: Start, options: FinetuneOptions) -> dict[str, Any]:

@@ -266,6 +266,8 @@ def test_an_output_that_is_there_is_left_alone_unless_it_is_to_be_replaced(label
     said = run(*arguments, result.output, "--vocab", VOCABULARY).refusal()
     assert "already holds a fine-tuning run" in said
     assert "--resume continues it, --overwrite starts anew" in said
+    said = run(*arguments[:2], result.model, labelled / "train.conll", result.output, "--overwrite").refusal()
+    assert "holds the source" in said
     said = run(*arguments, tmp_path / "new", "--resume", "--vocab", VOCABULARY).refusal()
     assert "so there is no run to resume" in said
 
