@@ -5,15 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from electra_convert.errors import OutputError, unwritable
+from electra_convert.exchange import exchange
 
 _STAGING = ".partial"
-# What is moved aside; never removed by a later run, since after a crash it may be the only copy.
+# What is moved aside; removed by a later run when its own output stands, since after a crash it may be the only copy.
 _REPLACED = ".replaced"
 
 
@@ -85,6 +87,7 @@ def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
             _flush(target.absolute().parent)
             if old is not None:
                 discard(old)
+            remove_replaced(target)
     except OSError as error:
         raise unwritable(target, error) from error
 
@@ -152,8 +155,9 @@ def put_in_place(staging: Path, target: Path) -> Path | None:
     aside = Path(tempfile.mkdtemp(_REPLACED, f".{target.name}.", target.absolute().parent))
     old = aside / target.name
     try:
-        target.rename(old)
-        staging.rename(target)
+        if not _exchanged(staging, old, target):
+            target.rename(old)
+            staging.rename(target)
     except BaseException:
         # An interrupt may come right after either of them.
         if os.path.lexists(old) and os.path.lexists(staging):
@@ -162,6 +166,22 @@ def put_in_place(staging: Path, target: Path) -> Path | None:
             aside.rmdir()
         raise
     return old
+
+
+def _exchanged(staging: Path, aside: Path, target: Path) -> bool:
+    """Move a staging folder aside, and there give it the target's name and the target its own, in one step.
+
+    Whenever it is killed, the target stands, and what lies aside may go.
+    """
+    new = staging.stat()
+    staging.rename(aside)
+    done = False
+    try:
+        done = exchange(aside, target)
+    finally:
+        if not done and os.path.lexists(aside) and os.path.samestat(aside.stat(), new):
+            aside.rename(staging)
+    return done
 
 
 def put_back(old: Path, target: Path) -> None:
@@ -183,6 +203,13 @@ def put_back(old: Path, target: Path) -> None:
 def discard(old: Path) -> None:
     """Delete a folder that was moved aside."""
     shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def remove_replaced(target: Path) -> None:
+    """Delete what killed runs have moved aside for a folder of this name, now that another stands for good."""
+    for aside in target.absolute().parent.glob(f".{_escaped(target.name)}.*{_REPLACED}"):
+        if not aside.is_symlink() and aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -208,16 +235,16 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     if os.path.lexists(path) and not path.is_file():
         raise OutputError(f"{path} is not a file, so it is not replaced", "Choose another name.")
+    remove_unfinished(path)
     staging: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(_STAGING, f".{path.name}.", path.absolute().parent)
-        staging = Path(name)
+        descriptor, staging = _locked_file(path)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o666 & ~_umask())
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        staging.replace(path)
+            staging.replace(path)  # while it is locked, so that no other run takes it for a killed one's
         _flush(path.absolute().parent)
     except BaseException as error:
         if staging is not None:
@@ -225,6 +252,35 @@ def replace_file(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name is what a killed run has begun to write in the place of another."""
+    return name.startswith(".") and name.endswith(_STAGING)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete what killed runs have left of files that were to have this name, and which nobody has locked."""
+    for left in path.absolute().parent.glob(f".{_escaped(path.name)}.*{_STAGING}"):
+        with suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    left.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _locked_file(path: Path) -> tuple[int, Path]:
+    """Make a hidden file beside another, and lock it; where another run has removed it in between, make one anew."""
+    while True:
+        descriptor, name = tempfile.mkstemp(_STAGING, f".{path.name}.", path.absolute().parent)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)
 
 
 def _make_parents(parent: Path, made: list[Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,9 +15,9 @@ from pathlib import Path
 import pytest
 from conftest import FIXTURES
 
-from electra_convert import convert
+from electra_convert import convert, output
 from electra_convert.errors import ElectraConvertError, OutputError
-from electra_convert.output import new_folder, write_file
+from electra_convert.output import new_folder, replace_file, write_file
 
 # Another process that fills a folder, says so, and waits for a line before it is done.
 FILLING = """
@@ -40,6 +42,12 @@ def fail(target: Path, error: BaseException, overwrite: bool = False) -> None:
     with new_folder(target, overwrite) as folder:
         write_file(folder / "new", b"new")
         raise error
+
+
+@pytest.fixture
+def in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that cannot exchange two names."""
+    monkeypatch.setattr(output, "exchange", lambda *_: False)
 
 
 def tree(folder: Path) -> list[str]:
@@ -113,6 +121,7 @@ def test_overwriting_that_fails_leaves_the_old(old: Path):
     assert tree(old.parent) == before
 
 
+@pytest.mark.usefixtures("in_two_steps")
 def test_the_old_is_put_back_where_the_new_cannot_take_its_place(old: Path, monkeypatch: pytest.MonkeyPatch):
     before = tree(old.parent)
     rename = Path.rename
@@ -128,6 +137,7 @@ def test_the_old_is_put_back_where_the_new_cannot_take_its_place(old: Path, monk
     assert tree(old.parent) == before
 
 
+@pytest.mark.usefixtures("in_two_steps")
 def test_an_interrupt_between_the_two_renames_puts_the_old_back(old: Path, monkeypatch: pytest.MonkeyPatch):
     before = tree(old.parent)
     rename = Path.rename
@@ -144,6 +154,7 @@ def test_an_interrupt_between_the_two_renames_puts_the_old_back(old: Path, monke
     assert tree(old.parent) == before
 
 
+@pytest.mark.usefixtures("in_two_steps")
 def test_the_old_is_kept_aside_where_something_else_took_its_place(old: Path, monkeypatch: pytest.MonkeyPatch):
     rename = Path.rename
 
@@ -163,6 +174,7 @@ def test_the_old_is_kept_aside_where_something_else_took_its_place(old: Path, mo
     assert str(aside) in error.value.hint
 
 
+@pytest.mark.usefixtures("in_two_steps")
 def test_what_cannot_be_moved_aside_is_left_and_nothing_beside_it(old: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object) -> None:
         raise OSError(errno.EBUSY, "Device or resource busy")
@@ -182,6 +194,86 @@ def test_what_something_else_made_meanwhile_is_not_written_over(tmp_path: Path):
     with pytest.raises(OutputError, match="was made by something else meanwhile"):
         making.__exit__(None, None, None)
     assert tree(tmp_path) == ["out", "out/somebody's"]
+
+
+# Exchanged in one step
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged on Linux")
+@pytest.mark.parametrize("before", ["staging.rename(aside)", "done = exchange(aside, target)", "return done"])
+def test_one_of_both_stands_at_every_moment(old: Path, before: str):
+    """Stopped before any line of the exchange, the name has a whole folder, and the next run clears up."""
+    stop = (
+        "import inspect, os, sys\nfrom pathlib import Path\nfrom electra_convert import output\n"
+        "code = inspect.getsource(output._exchanged).replace(sys.argv[2], f'os._exit(9); {sys.argv[2]}')\n"
+        "exec(code, vars(output))\n"
+        "with output.new_folder(Path(sys.argv[1]), overwrite=True) as folder:\n"
+        "    output.write_file(folder / 'new', b'new')"
+    )
+    assert subprocess.run([sys.executable, "-c", stop, str(old), before], check=False).returncode == 9
+    assert tree(old) == (["new"] if before == "return done" else ["inner", "inner/old", "old"])
+    assert len(list(old.parent.iterdir())) > 1
+    fill(old, overwrite=True)
+    assert tree(old.parent) == ["out", *(f"out/{name}" for name in NEW)]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV])
+def test_a_file_system_that_cannot_exchange_replaces_in_two_steps(old: Path, monkeypatch, code: int):
+    class Library:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def renameat2(self, *_: object) -> int:
+            ctypes.set_errno(code)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    fill(old, overwrite=True)
+    assert tree(old.parent) == ["out", *(f"out/{name}" for name in NEW)]
+
+
+def test_what_the_system_refuses_to_exchange_is_told_and_left(old: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> bool:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    before = tree(old.parent)
+    monkeypatch.setattr(output, "exchange", refuse)
+    with pytest.raises(OutputError, match="out cannot be written: Permission denied"):
+        fill(old, overwrite=True)
+    assert tree(old.parent) == before
+
+
+# What is left of a kill
+
+
+def left_by_a_kill(path: Path) -> Path:
+    left = path.with_name(f".{path.name}.abcd.partial")
+    left.write_bytes(b"half")
+    return left
+
+
+def test_a_file_that_a_killed_run_had_begun_is_removed_by_the_next(tmp_path: Path):
+    left, other = left_by_a_kill(tmp_path / "a"), left_by_a_kill(tmp_path / "b")
+    replace_file(tmp_path / "a", b"whole")
+    assert not left.exists()
+    assert other.exists()
+
+
+def test_a_file_that_another_run_is_writing_is_left_to_it(tmp_path: Path):
+    left = left_by_a_kill(tmp_path / "a")
+    with left.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        replace_file(tmp_path / "a", b"whole")
+        assert left.exists()
+
+
+def test_what_is_no_file_is_not_removed(tmp_path: Path):
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / ".a.one.partial").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".a.two.partial").mkdir()
+    os.mkfifo(tmp_path / ".a.three.partial")
+    before = tree(tmp_path)
+    replace_file(tmp_path / "a", b"whole")
+    assert tree(tmp_path) == sorted([*before, "a"])
 
 
 # Killed, or at work at the same time

@@ -17,7 +17,7 @@ import click
 
 from electra_convert.cli.guide import HELP
 from electra_convert.cli.mistakes import DEBUG, Terminated, told
-from electra_convert.cli.printing import print_message
+from electra_convert.cli.printing import print_message, print_traceback
 from electra_convert.version import __version__
 
 COMMANDS = ("convert", "inspect", "verify", "demo", "card", "upload", "pretrain", "finetune")
@@ -60,9 +60,10 @@ def _mistakes_told() -> Iterator[None]:
         yield
     except (click.exceptions.Exit, click.Abort, click.exceptions.NoArgsIsHelpError, BrokenPipeError):
         raise
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error is told
         if os.environ.get(DEBUG) == "1" and not isinstance(error, click.UsageError):
-            raise
+            print_traceback(error)
+            sys.exit(1 if isinstance(error, Exception) else told(error)[2])
         message, hint, code = told(error)
         print_message("Error", message)
         if hint:

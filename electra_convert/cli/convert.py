@@ -66,7 +66,7 @@ GUIDE = Guide(
 @click.option(
     "--to",
     type=click.Choice(["safetensors", "torch", "tf"]),
-    help="The format to write. By default, safetensors from TensorFlow, and tf from a transformers model.",
+    help="The format to write. By default, tf from a transformers model, and safetensors from anything else.",
 )
 @click.option(
     "--generator",

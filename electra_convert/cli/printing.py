@@ -104,12 +104,43 @@ def print_message(kind: str, text: str) -> None:
     click.echo(f"{kind}: {one_line(text)}", err=True)
 
 
+def print_traceback(error: BaseException) -> None:
+    """Print a traceback to standard error as Python does, but each message in it on one line."""
+    from traceback import TracebackException  # where it is needed
+
+    told = TracebackException.from_exception(error)
+    waiting: list[Any] = [told]
+    while waiting:
+        one = waiting.pop()
+        # What a message is kept as; a text of a file would otherwise steer the terminal, or seem to be the program's.
+        one._str = one_line(str(one._str))
+        one.__notes__ = [one_line(str(note)) for note in one.__notes__ or ()]
+        waiting += [cause for cause in (one.__cause__, one.__context__, *(one.exceptions or ())) if cause]
+    click.echo("".join(told.format()), err=True, nl=False)
+
+
 def print_messages(notices: Sequence[str], warnings: Sequence[str]) -> None:
     """Print what a reader should know beside the result."""
     for line in notices:
         print_message("Note", line)
     for line in warnings:
         print_message("Warning", line)
+
+
+def show_log() -> None:
+    """Have what the package logs, such as what is about to be downloaded, said on standard error."""
+    import logging  # where it is needed: --help imports nothing that it can do without
+
+    class Told(logging.Handler):
+        """Says a record as a message."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            print_message("Note", record.getMessage())
+
+    logger = logging.getLogger("electra_convert")
+    logger.setLevel(logging.INFO)
+    if not any(type(handler).__name__ == Told.__name__ for handler in logger.handlers):
+        logger.addHandler(Told())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from electra_convert.cli.printing import on_terminal
+from electra_convert.cli.printing import on_terminal, show_log
 from electra_convert.cli.values import PATH, TEXT_OR_FILE
 from electra_convert.schemes.heads import kinds
 
@@ -17,8 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # What SOURCE may be, wherever a checkpoint is read.
 SOURCE_IS = (
     "A checkpoint: a TensorFlow folder, prefix (model.ckpt-1000) or any of its files, a SavedModel, a transformers "
-    "folder or a folder of two (discriminator/ and generator/), a .safetensors or .bin file, or any of these on the "
-    "Hugging Face Hub: hf://OWNER/REPO[@REVISION][/PATH]."
+    "folder or a folder of two (discriminator/ and generator/), a .safetensors, .bin, .pt, .pth, .h5 or .msgpack "
+    "file, or any of these on the Hugging Face Hub: hf://OWNER/REPO[@REVISION][/PATH]."
 )
 
 
@@ -116,6 +116,8 @@ def metadata_options(command: Command) -> Command:
 
 
 def prepare_hub(quiet: bool) -> None:
-    """Keep huggingface_hub's progress bars for a terminal; it reads this when it is imported."""
+    """Keep what is said of downloads, and huggingface_hub's bars, for a terminal; it reads this as it is imported."""
     if quiet or not on_terminal(sys.stderr):
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    else:
+        show_log()

@@ -37,6 +37,7 @@ from electra_convert.tokenizer.of_checkpoint import TokenizerFiles
 
 # What names code that transformers runs from a model's folder.
 _CODE_KEYS = ("auto_map", "custom_pipelines")
+_NAMING = (CONFIG_FILE, TOKENIZER_CONFIG_FILE)
 _READ = frozenset({CONFIG_FILE, CONVERSION_FILE, TRAINING_FILE, RUN_FILE})
 
 
@@ -112,8 +113,10 @@ def left_behind(checkpoint: Checkpoint, model: Model) -> list[str]:
         )
     if settings:
         told.append(f"Left out, settings that Google's code does not read: {_listed(settings)}.")
-    if code := beside.get("code"):
-        told.append(f"Left out, code that Google's code does not run: {_listed(code)}.")
+    read, _ = _read(model.folder, [name for name in _NAMING if (model.folder / name).is_file()])
+    code = _Code(beside.get("code", ()), *(_decoded(read.get(name, b"{}")) for name in _NAMING))
+    if named := [*code.files, *code.naming]:
+        told.append(f"Left out, code that Google's code does not run: {_listed(named)}.")
     return [*told, *_left_out(checkpoint, beside)]
 
 

@@ -133,7 +133,8 @@ def locate(path: Path) -> tuple[Location, ...]:
 
     Args:
         path: a folder, a TensorFlow prefix, an .index, .data-..., .meta or `checkpoint` file, a SavedModel, a
-            transformers folder or pair of them, a .safetensors, .bin, .pt, .pth or .h5 file, or a shard index.
+            transformers folder or pair of them, a .safetensors, .bin, .pt, .pth, .h5 or .msgpack file, or a shard
+            index.
 
     Raises:
         SourceError: there is nothing there, nothing this tool reads, or more than one thing.

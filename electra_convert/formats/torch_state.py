@@ -21,9 +21,6 @@ _WEIGHTS_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "modu
 _TRAINING_KEYS = frozenset((*_WEIGHTS_KEYS, "epoch", "global_step", "optimizer"))
 # A training state within a training state is no program's; a hostile file may nest without end.
 _DEEPEST = 3
-# Classes that lie in no weights and do nothing, by the names that pickles have for them: fastai's Learner.save puts
-# its own list into the state of the optimiser (fastcore/foundation.py).
-_INERT = ("fastcore.foundation.L",)
 
 
 class _Inert:
@@ -36,10 +33,18 @@ class _Inert:
         pass
 
 
+# Classes that lie in no weights and do nothing, each stood for by one of its name, by which torch.load knows it:
+# fastai's Learner.save puts its own list into the state of the optimiser (fastcore/foundation.py).
+_INERT = (type("L", (_Inert,), {"__module__": "fastcore.foundation"}),)
+
+
 @contextmanager
 def inert_classes(torch: ModuleType) -> Iterator[None]:
     """Have torch.load, which runs no code of a file, pass over objects of harmless classes, not refuse them."""
-    with torch.serialization.safe_globals([(_Inert, name) for name in _INERT]):
+    if not hasattr(torch.serialization, "safe_globals"):  # before torch 2.5: they are refused like any other
+        yield
+        return
+    with torch.serialization.safe_globals(list(_INERT)):
         yield
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import re
 import time
 import traceback
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 from electra_convert.errors import ElectraConvertError, HubError
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.errors import Failure, diagnose
+from electra_convert.hub.guard import Guard
 from electra_convert.version import __version__
 
 Answer = TypeVar("Answer")
@@ -43,8 +47,8 @@ class Hub:
         if not self.is_offline:
             _require_settings(library)
         self._reading = reading
-        password = urlsplit(self.api.endpoint).password
-        self._secrets = tuple(secret for secret in (found, password) if secret)
+        self._library, self._guard = library, Guard()
+        self._secrets = tuple(filter(None, (found, *spellings(self.api.endpoint))))
         self.tell: Tell = lambda text: tell(hide(text, self._secrets))
 
     def ask(self, doing: str, request: Callable[[], Answer]) -> Answer:
@@ -53,7 +57,9 @@ class Hub:
         Raises:
             HubError: it failed, and would again.
         """
+        self._guard.install(self._library)
         for wait in (*_WAITS, None):
+            self._guard.begin()
             try:
                 with _warnings_told(self.tell):
                     return request()
@@ -65,6 +71,14 @@ class Hub:
                 self.tell(f"{doing}: {failure.message}; trying again in {seconds:g} s")
                 time.sleep(seconds)
         raise AssertionError("the last try returns or raises")
+
+    def await_files(self, sizes: Iterable[int]) -> None:
+        """Allow what is asked next to bring files of these sizes, in bytes."""
+        self._guard.await_files(sizes)
+
+    def stop(self) -> None:
+        """Have every transfer end that is under way."""
+        self._guard.stop()
 
     def fail(self, doing: str, error: Exception) -> NoReturn:
         """Raise an error in plain words; one that is no failure of the Hub or the network stays what it is.
@@ -132,9 +146,33 @@ def shown_endpoint(endpoint: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def spellings(endpoint: str) -> set[str]:
+    """Every way in which a name and password in an address may come back: as they are, escaped, or as they are sent.
+
+    A name alone is a token.
+    """
+    parts = urlsplit(endpoint)
+    user, password = (unquote(part or "") for part in (parts.username, parts.password))
+    if not user and not password:
+        return set()
+    secret, pair = password or user, f"{user}:{password}"
+    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    plain = {secret, parts.password or parts.username or "", html.escape(secret), repr(secret)[1:-1]}
+    json_texts = {json.dumps(secret, ensure_ascii=strict)[1:-1] for strict in (True, False)}
+    sent = {
+        encode(text.encode(encoding, "replace")).decode().rstrip("=")
+        for encode in (b64encode, urlsafe_b64encode)
+        for text in (pair, secret)
+        for encoding in ("utf-8", "latin-1")
+    }
+    return (
+        plain | escaped | {re.sub("%..", lambda found: found[0].lower(), one) for one in escaped} | json_texts | sent
+    )
+
+
 def hide(text: str, secrets: Iterable[str]) -> str:
     """Put something else in the place of each secret, and of who is named within an address of the web."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
         text = text.replace(secret, _HIDDEN)
     return _USER.sub(rf"\1{_HIDDEN}@", text)
 

@@ -10,9 +10,10 @@ from typing import Any
 from electra_convert.errors import ElectraConvertError, HubError, listing
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.answers import Listing, require_commit
 from electra_convert.hub.card.model_folder import PublishedFile, is_stale
 from electra_convert.hub.client import Hub
-from electra_convert.hub.repository import MAIN, Listing, create_branch, find_pull_request, list_revision
+from electra_convert.hub.repository import MAIN, create_branch, find_pull_request, list_revision
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def commit_files(hub: Hub, to: Destination, files: Sequence[PublishedFile], mess
                 return Commit(there.head, revision, tried)
         tried = tried or change
         info = _commit(hub, to, revision, there, change, message)
-        _require_there(hub, to.repo_id, info.oid, files)
+        _require_there(hub, to.repo_id, require_commit(info.oid), files)
         return Commit(info.oid, info.pr_revision or revision, tried)
 
     return hub.ask(f"committing to {to.repo_id}", attempt)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import SourceError, UsageError, counted, listing, nearest
+from electra_convert.errors import HubError, SourceError, UsageError, counted, listing, nearest
 from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.answers import Listing
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.download import (
     PARQUET_REVISION,
@@ -17,6 +18,7 @@ from electra_convert.hub.download import (
     Address,
     cached_files,
     download_files,
+    list_files,
     parse_address,
 )
 
@@ -73,6 +75,7 @@ class Datasets:
 
     def __init__(self, tell: Tell) -> None:
         self._hub = Hub(None, tell, reading=True)
+        self._there: dict[Address, Listing] = {}
 
     def find(self, source: str) -> Split:
         """Find the files of a split; downloads none.
@@ -104,20 +107,17 @@ class Datasets:
 
     def _listed(self, source: str, address: Address) -> tuple[Address, dict[str, int | None]]:
         library: Any = import_huggingface_hub("to read from the Hub")
-
-        def look(revision: str) -> Any:  # noqa: ANN401 - huggingface_hub's DatasetInfo
-            return self._hub.api.dataset_info(address.repo_id, revision=revision, files_metadata=True)
-
-        def look_here_or_in_main() -> tuple[str, Any]:
-            try:
-                return address.revision, look(address.revision)
-            except library.errors.RevisionNotFoundError:
-                if address.revision != PARQUET_REVISION:
-                    raise
-                return "main", look("main")
-
-        revision, info = self._hub.ask(f"looking at {source}", look_here_or_in_main)
-        return replace(address, revision=revision), {file.rfilename: file.size for file in info.siblings or ()}
+        try:
+            there = list_files(self._hub, source, address)
+        except HubError as error:
+            if address.revision != PARQUET_REVISION or not isinstance(
+                error.__cause__, library.errors.RevisionNotFoundError
+            ):
+                raise
+            address = replace(address, revision="main")
+            there = list_files(self._hub, source, address)
+        self._there[address] = there
+        return address, {name: file.size for name, file in there.files.items()}
 
     def download(self, split: Split, names: Sequence[str]) -> list[Path]:
         """Bring files of a split here; what is in the cache is not downloaded again.
@@ -126,7 +126,7 @@ class Datasets:
             SourceError: the cache lacks one, and HF_HUB_OFFLINE is set.
             HubError: one cannot be downloaded.
         """
-        folder = download_files(self._hub, split.source, split.address, list(names))
+        folder = download_files(self._hub, split.source, split.address, list(names), self._there.get(split.address))
         return [folder / name for name in names]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import glob
+import logging
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from electra_convert.errors import SourceError, UsageError, listing
+from electra_convert.errors import HubError, SourceError, UsageError, counted, listing
 from electra_convert.formats.locate import PAIR
 from electra_convert.formats.names import (
     ADAPTER_FILE,
@@ -32,8 +35,14 @@ from electra_convert.formats.names import (
     kind_of,
     limit_of,
 )
+from electra_convert.formats.tf_bundle import latest_prefix
 from electra_convert.frameworks import import_huggingface_hub
+from electra_convert.hub.answers import ADVICE, Listing, RemoteFile, read_listing, require_commit
+from electra_convert.hub.cache import Snapshot
 from electra_convert.hub.client import Hub, Tell
+
+_LOG = logging.getLogger(__name__)
+_AT_ONCE = 8  # as many as huggingface_hub
 
 Kind = Literal["model", "dataset"]
 SCHEME = "hf://"
@@ -161,13 +170,28 @@ def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
     hub = Hub(token, tell, reading=True)
     address = parse_address(source)
-    names = cached_files(source, address) if hub.is_offline else _listed(hub, source, address)
+    there = None if hub.is_offline else list_files(hub, source, address)
+    names = cached_files(source, address) if there is None else _carried(there)
     wanted, path = needed_files(names, address.path, code)
     if not wanted:
         held = f"It holds {listing(sorted(names))}." if names else "It is empty."
         raise SourceError(f"{source} holds no checkpoint that can be read", held)
-    folder = download_files(hub, source, address, wanted)
+    folder = download_files(hub, source, address, wanted, there)
+    _require_states_inside(source, folder, wanted)
     return folder / path if path else folder
+
+
+def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> None:
+    """Refuse a `checkpoint` file that names a checkpoint elsewhere on this machine."""
+    for name in names:
+        if name.rpartition("/")[2] != STATE_FILE:
+            continue
+        prefix = Path(os.path.normpath(latest_prefix(folder / name)))
+        if not prefix.is_relative_to(folder):
+            raise SourceError(
+                f"{name} of {source} leads out of the repository, to {prefix}",
+                "Name the checkpoint itself, such as hf://OWNER/REPO/model.ckpt-1000.",
+            )
 
 
 def parse_address(text: str, kind: Kind = "model") -> Address:
@@ -193,12 +217,39 @@ def parse_address(text: str, kind: Kind = "model") -> Address:
     return Address(uri.id, uri.revision or revision, uri.path_in_repo, kind)
 
 
-def _listed(hub: Hub, source: str, address: Address) -> list[str]:
-    def look() -> Any:  # noqa: ANN401 - huggingface_hub's ModelInfo
-        return hub.api.model_info(address.repo_id, revision=address.revision, files_metadata=True)
+def list_files(hub: Hub, source: str, address: Address) -> Listing:
+    """List what a revision holds, with sizes and hashes.
 
-    info = hub.ask(f"looking at {source}", look)
-    return [file.rfilename for file in info.siblings or () if not _is_too_large(file.rfilename, file.size or 0)]
+    Raises:
+        HubError: the Hub cannot be asked, or states what cannot be.
+    """
+
+    def look() -> Listing:
+        info = hub.api.repo_info(
+            address.repo_id, repo_type=address.kind, revision=address.revision, files_metadata=True
+        )
+        commit = require_commit(info.sha)
+        listing = read_listing(commit, info.siblings or ())
+        return listing or list_tree(hub, address.repo_id, commit, address.kind)
+
+    return hub.ask(f"looking at {source}", look)
+
+
+def list_tree(hub: Hub, repo_id: str, commit: str, kind: Kind = "model") -> Listing:
+    """List what a commit holds, page by page.
+
+    Raises:
+        HubError: the Hub states what cannot be.
+    """
+    entries = hub.api.list_repo_tree(repo_id, recursive=True, revision=commit, repo_type=kind)
+    listing = read_listing(commit, (entry for entry in entries if hasattr(entry, "blob_id")))
+    if listing is None:
+        raise HubError(f"the Hub states no hashes of the files of {repo_id}", ADVICE)
+    return listing
+
+
+def _carried(there: Listing) -> list[str]:
+    return [name for name, file in there.files.items() if not _is_too_large(name, file.size)]
 
 
 def _is_too_large(name: str, size: int) -> bool:
@@ -208,45 +259,84 @@ def _is_too_large(name: str, size: int) -> bool:
 
 def cached_files(source: str, address: Address) -> list[str]:
     """What the cache holds of a revision; the files themselves say it, whoever put them there."""
+    folder = _cached_folder(source, address)
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+
+
+def _cached_folder(source: str, address: Address) -> Path:
     library: Any = import_huggingface_hub("to read from the Hub")
     try:
-        folder = Path(
+        return Path(
             library.snapshot_download(
                 address.repo_id, repo_type=address.kind, revision=address.revision, local_files_only=True
             )
         )
     except library.errors.IncompleteSnapshotError as error:
-        folder = Path(error.snapshot_path)
+        return Path(error.snapshot_path)
     except library.errors.LocalEntryNotFoundError as error:
         raise SourceError(
             f"{source} is not in huggingface_hub's cache, and HF_HUB_OFFLINE is set",
             "Unset HF_HUB_OFFLINE once to download it.",
         ) from error
-    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
-def download_files(hub: Hub, source: str, address: Address, names: list[str]) -> Path:
-    """Bring files into the cache, under the name of the revision too, by which they are found offline."""
+def download_files(hub: Hub, source: str, address: Address, names: list[str], there: Listing | None) -> Path:
+    """Bring files into the cache, under the name of the revision too, by which they are found offline.
+
+    Args:
+        there: what the Hub states of the revision; each file that came is held against it. None to take what the
+            cache has.
+
+    Raises:
+        SourceError: the cache lacks one, and nothing may be downloaded.
+        HubError: one cannot be downloaded, is not what was stated, or there is no room for it.
+    """
     library: Any = import_huggingface_hub("to read from the Hub")
-
-    def download() -> str:
-        folder: str = library.snapshot_download(
-            address.repo_id,
-            repo_type=address.kind,
-            revision=address.revision,
-            allow_patterns=[glob.escape(name) for name in names],
-            token=hub.api.token,
-            local_files_only=hub.is_offline,
-        )
-        return folder
-
-    folder = Path(hub.ask(f"downloading {source}", download))
-    missing = [name for name in names if not (folder / name).is_file()]
+    if there is None:
+        folder = _cached_folder(source, address)
+        snapshot = Snapshot(folder.parents[2], folder.parents[1].name, folder.name)
+    else:
+        repository = "--".join([f"{address.kind}s", *address.repo_id.split("/")])
+        snapshot = Snapshot(Path(library.constants.HF_HUB_CACHE), repository, there.head)
+        _bring(hub, source, address, snapshot, {name: there.files[name] for name in snapshot.missing(names)})
+    missing = [name for name in names if not (snapshot.folder / name).is_file()]
     if missing:
         raise SourceError(
             f"{source}: the cache lacks {listing(missing)}", "Unset HF_HUB_OFFLINE once to download it."
         )
-    return folder
+    snapshot.require_inside(names)
+    return snapshot.folder
+
+
+def _bring(hub: Hub, source: str, address: Address, snapshot: Snapshot, files: Mapping[str, RemoteFile]) -> None:
+    def fetch(name: str) -> None:
+        # By the commit: of a branch the library would ask once more what it stands for, and believe any answer. And
+        # file by file: snapshot_download makes paths of what a listing states before anything can look at it.
+        hub.api.hf_hub_download(address.repo_id, name, repo_type=address.kind, revision=snapshot.folder.name)
+
+    def download() -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for done in [pool.submit(copy_context().run, fetch, name) for name in files]:
+                    done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                hub.stop()
+                raise
+
+    if files:
+        size = sum(file.size for file in files.values())
+        _LOG.info("Downloading %s of %s: %s.", counted(len(files), "file"), source, in_megabytes(size))
+        snapshot.expect(size)
+        hub.await_files(file.size for file in files.values())
+        hub.ask(f"downloading {source}", download)
+        snapshot.check(files)
+    snapshot.name(address.revision)
+
+
+def in_megabytes(size: int) -> str:
+    """Bytes as they are told."""
+    return f"{size / 1e6:,.1f} MB"
 
 
 def needed_files(names: Iterable[str], path: str, code: bool = False) -> tuple[list[str], str]:

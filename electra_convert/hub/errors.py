@@ -34,6 +34,11 @@ _HINTS_TO_READ: dict[int, str] = {401: _READ, 403: _READ, 404: "Check its name. 
 _SERVER = ("the Hub is in trouble", "Run the same command again later; what is there is not sent again.")
 _WITHOUT_XET = "Check the network, or set HF_HUB_DISABLE_XET=1, by which large files go another way."
 _REFUSED_FILES = "LFS batch API returned errors:"
+_WRONG_SIZE = "Consistency check failed"
+_NO_HUB = "Check HF_ENDPOINT, and whether the network wants a login in the browser first."
+# What comes of an answer that has not what it must have, or too much of it.
+_MISREAD = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError)
+_LONGEST_SAID = 500
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -83,7 +88,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _of_response(error: BaseException, response: object, reading: bool) -> Failure:
     status = int(getattr(response, "status_code", 0))
     message, hint = _meaning(type(error).__name__, status, reading)
-    said = " ".join(str(getattr(error, "server_message", None) or "").split())
+    said = shortened(str(getattr(error, "server_message", None) or ""))
     words = f"{message} ({status}{f': {said}' if said else ''})"
     wait = _retry_after(getattr(response, "headers", {}))
     if status == 429 and wait is not None:
@@ -121,7 +126,9 @@ def _of_connection(error: BaseException, chain: list[BaseException]) -> Failure 
         return Failure("the Hub's name cannot be resolved", "Check the network, the DNS and HF_ENDPOINT.")
     if "TimeoutException" in names:
         return Failure("the Hub does not answer in time", "Check the network, and run the same command again.", True)
-    reason = " ".join(str(error).split()) or type(error).__name__
+    if names & {"TooManyRedirects", "InvalidURL"}:
+        return Failure("the Hub sends its readers on without an end, or to no address", _NO_HUB)
+    reason = shortened(str(error)) or type(error).__name__
     if type(error) is ConnectionError:
         return Failure(f"no connection: {reason}", _WITHOUT_XET)  # hf_xet, which has tried for minutes
     if "TransportError" in names or isinstance(error, ConnectionError):
@@ -161,12 +168,28 @@ def _of_xet(chain: list[BaseException]) -> Failure | None:
 def _of_answer(chain: list[BaseException]) -> Failure | None:
     """What the library finds in an answer that has no status of an error."""
     for cause in chain:
-        if isinstance(cause, json.JSONDecodeError):
-            return Failure(
-                "what answers is no Hub: it sends no JSON",
-                "Check HF_ENDPOINT, and whether the network wants a login in the browser first.",
-            )
+        if isinstance(cause, json.JSONDecodeError | UnicodeDecodeError):
+            return Failure("what answers is no Hub: it sends no JSON", _NO_HUB)
         if isinstance(cause, ValueError) and str(cause).startswith(_REFUSED_FILES):
-            said = " ".join(str(cause).removeprefix(_REFUSED_FILES).split())
+            said = shortened(str(cause).removeprefix(_REFUSED_FILES))
             return Failure(f"the Hub does not take a file: {said}", "Storage and its limits are on the billing page.")
+        if type(cause).__name__ in {"FileMetadataError", "LocalEntryNotFoundError"}:
+            return Failure("what answers is no Hub: it states no commit or no hash of a file", _NO_HUB)
+        if isinstance(cause, OSError) and str(cause).startswith(_WRONG_SIZE):
+            return Failure("a file is not as large as the Hub states", "Run the same command again.", transient=True)
+        if isinstance(cause, _MISREAD) and _within_library(cause):
+            reason = shortened(f"{type(cause).__name__}: {cause}")
+            return Failure(f"the Hub's answer is not one that its client can read ({reason})", _NO_HUB)
     return None
+
+
+def _within_library(error: BaseException) -> bool:
+    """Whether an error came up in huggingface_hub, or in what it called."""
+    names = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(name.startswith("huggingface_hub.") for name in names)
+
+
+def shortened(text: str) -> str:
+    """A text of somebody else's on one line, of a length to be read."""
+    line = " ".join(text[: 2 * _LONGEST_SAID].split())
+    return line if len(line) <= _LONGEST_SAID else f"{line[:_LONGEST_SAID]}..."

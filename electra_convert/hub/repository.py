@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import CardError, HubError
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
-from electra_convert.hub.card.model_folder import PublishedFile
+from electra_convert.hub.answers import ADVICE, Listing, require_commit
 from electra_convert.hub.client import Hub
-from electra_convert.hub.errors import OFFLINE
+from electra_convert.hub.download import Address, download_files, list_tree
+from electra_convert.hub.errors import OFFLINE, shortened
 
 MAIN = "main"
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file as the Hub lists it: its size in bytes, git's SHA-1 of a small one, the SHA-256 of a large one."""
-
-    size: int
-    blob: str
-    sha256: str | None
-
-    def is_same(self, file: PublishedFile) -> bool:
-        """Whether it holds the bytes of a local file."""
-        equal = self.blob == file.blob if self.sha256 is None else self.sha256 == file.sha256
-        return equal and self.size == file.size
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A revision of a repository: its commit, and the files it holds by path."""
-
-    head: str
-    files: Mapping[str, RemoteFile]
 
 
 @dataclass(frozen=True)
@@ -68,11 +45,16 @@ def account_name(hub: Hub) -> str:
             "there is no token to upload with",
             f"Log in with `hf auth login`, or set HF_TOKEN to a token of {hub.endpoint}/settings/tokens.",
         )
-    answer: dict[str, Any] = hub.ask("checking the token", hub.api.whoami)
-    role = answer.get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read":
+    answer = hub.ask("checking the token", hub.api.whoami)
+    told: list[Any] = [answer]
+    for key in ("auth", "accessToken", "role"):
+        told.append(told[-1].get(key) if isinstance(told[-1], dict) else None)
+    if told[-1] == "read":
         raise HubError("the token can only read", f"Make one with write access at {hub.endpoint}/settings/tokens.")
-    return str(answer["name"])
+    name = answer.get("name") if isinstance(answer, dict) else None
+    if not isinstance(name, str):
+        raise HubError("the Hub does not say whose token it is", ADVICE)
+    return name
 
 
 def require_valid_card(hub: Hub, text: str, where: str) -> None:
@@ -100,9 +82,9 @@ def _reasons(answer: str) -> str:
     """What the Hub found, out of its JSON; all of the answer where it is none."""
     try:
         found = [str(one["message"]) for one in json.loads(answer)["errors"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = [answer]
-    return " ".join("; ".join(found).split())
+    return shortened("; ".join(found))
 
 
 def visibility(hub: Hub, repo_id: str) -> bool | None:
@@ -153,13 +135,7 @@ def _listing(hub: Hub, repo_id: str, revision: str) -> Listing | None:
     info = _info(hub, repo_id, revision)
     if info is None:
         return None
-    entries = hub.api.list_repo_tree(repo_id, recursive=True, revision=info.sha)
-    files = {
-        entry.path: RemoteFile(entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
-        for entry in entries
-        if hasattr(entry, "blob_id")
-    }
-    return Listing(info.sha, files)
+    return list_tree(hub, repo_id, require_commit(info.sha))
 
 
 def _info(hub: Hub, repo_id: str, revision: str | None) -> Any:  # noqa: ANN401 - huggingface_hub's ModelInfo
@@ -198,10 +174,8 @@ def read_card(hub: Hub, repo_id: str, revision: str, there: Listing | None) -> R
         return None
     head, card = there.head, RemoteCard(repo_id, revision, there.files[CARD_FILE].blob, "")
 
-    def download() -> Path:
-        return Path(hub.api.hf_hub_download(repo_id, CARD_FILE, revision=head))
-
-    path = hub.ask(f"reading {card.where}", download)
+    place = Address(repo_id, head, CARD_FILE)
+    path = download_files(hub, card.where, place, [CARD_FILE], there) / CARD_FILE
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -20,7 +20,7 @@ from electra_convert.conversion.layout_tensorflow import plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import OutputPlan, write
-from electra_convert.errors import ElectraConvertError, TrainingError
+from electra_convert.errors import ElectraConvertError, TrainingError, listing
 from electra_convert.formats.files import checksum_of_file
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import CONVERSION_FILE, TRAINING_FILE
@@ -186,6 +186,7 @@ def _checked(place: Path, step: int) -> Saved:
     state: Any = decode_object((place / _STATE).read_bytes(), str(place / _STATE))
     if state.pop("crc32c") != _checksum(state):
         raise TrainingError(f"{_STATE} does not have the checksum it names")
+    _require_form(state)
     for name, expected in state["files"].items():
         found = _fingerprint(place / name)
         if found != expected:
@@ -193,6 +194,18 @@ def _checked(place: Path, step: int) -> Saved:
     if state["step"] != step:
         raise TrainingError(f"its state is that of step {state['step']}")
     return Saved(place / MODEL, step, state["pending"])
+
+
+def _require_form(state: Mapping[str, Any]) -> None:
+    """Refuse a state that has a right checksum and is none: anyone can compute one."""
+    files, pending = state["files"], state["pending"]
+    if not isinstance(files, dict) or not all(isinstance(one, dict) for one in files.values()):
+        raise TrainingError(f"{_STATE} lists no files")
+    if outside := [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]:
+        raise TrainingError(f"{_STATE} lists files outside its folder: {listing(map(repr, outside))}")
+    rows = pending if isinstance(pending, list) else [None]
+    if not all(isinstance(row, list) and all(isinstance(one, int | float) for one in row) for row in rows):
+        raise TrainingError(f"{_STATE} has no losses where they should be")
 
 
 def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from electra_convert.conversion.options import Options
 from electra_convert.formats.names import VOCABULARY_FILE
+from electra_convert.output import remove_replaced
 from electra_convert.pretraining import checkpoints
 from electra_convert.pretraining.corpus.vocabulary import Pieces, WordPieces
 from electra_convert.pretraining.loop import LOSSES, Pace
@@ -111,6 +112,8 @@ class RunFiles:
     def _settle(self) -> None:
         if self._new is not None:
             self._new.settle()
+        # Of a run that was killed before its first checkpoint, and is resumed.
+        remove_replaced(self._output)
 
 
 def _tokenizer(output: Path, pieces: Pieces) -> TokenizerOptions:

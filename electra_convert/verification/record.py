@@ -12,8 +12,8 @@ from typing import Any
 
 from electra_convert.errors import OutputError
 from electra_convert.formats.files import sha256_of_file
-from electra_convert.formats.names import PARITY_FILE
-from electra_convert.output import replace_file
+from electra_convert.formats.names import CARD_FILE, PARITY_FILE
+from electra_convert.output import is_unfinished, remove_unfinished, replace_file
 from electra_convert.schemes.mapping import Role
 from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.inputs import Batch
@@ -111,6 +111,7 @@ def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Pat
     """
     written = []
     for folder in dict.fromkeys(folders.values()):
+        remove_unfinished(folder / CARD_FILE)
         roles = [role for role, place in folders.items() if place == folder]
         fields = {**report_fields(report.of(roles)), "files": hash_files(folder)}
         content = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
@@ -141,7 +142,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     """
     hashes = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name != PARITY_FILE:
+        if path.is_file() and path.name != PARITY_FILE and not is_unfinished(path.name):
             try:
                 hashes[path.name] = sha256_of_file(path)
             except OSError as error:

@@ -51,6 +51,7 @@ def require_second_reading(path: Path, loaded: Any, role: Role, sources: Sequenc
         (*_way(source, name), *name.removesuffix(":0").replace("/", ".").split(".")): tensor
         for source in sources
         for name, tensor in source.tensors.items()
+        if tensor.dtype.kind == "float"
     }
     names = [name for name in stored if not _OTHER_HALF[role].intersection(name)]
     count = 0

@@ -129,6 +129,23 @@ def test_a_traceback_is_had_for_the_asking(tmp_path):
     assert "SourceError" in ran.err
 
 
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_no_text_of_a_file_is_more_than_a_line_or_steers_the_terminal(tmp_path, debug):
+    environment = {**os.environ, "ELECTRA_CONVERT_DEBUG": debug}
+    program = "from electra_convert.cli import main; main()"
+    evil = tmp_path / "a\x1b[31m\nError: b\u202e"
+    evil.mkdir()
+    (evil / "config.json").write_text('{"\\u001b[2J\\nHint: c": 1, "\\u001b[2J\\nHint: c": 2}')
+    (evil / "model.safetensors").write_bytes(b"x")
+    ran = run_program(program, "inspect", evil, env=environment)
+    assert ran.code == 1
+    assert "\x1b" not in ran.err
+    assert "\u202e" not in ran.err
+    assert not any(line.startswith(("Error: b", "Hint: c")) for line in ran.err.splitlines())
+    assert ("Traceback" in ran.err) is (debug == "1")
+    assert r"a\x1b[31m\nError: b\u202e" in ran.err
+
+
 def test_a_bug_is_one_line_and_asks_to_be_reported(monkeypatch):
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a\nb")

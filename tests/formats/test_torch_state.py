@@ -91,6 +91,15 @@ def test_a_learners_file_is_read_with_fastais_list_passed_over(torch, tmp_path, 
     assert "fastcore.foundation" not in sys.modules
 
 
+def test_a_torch_that_cannot_pass_it_over_still_reads_all_other_files(torch, tmp_path, fastai_list, monkeypatch):
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.pth")
+    torch.save({"model": {"a": torch.ones(2)}, "opt": fastai_list([])}, tmp_path / "b.pth")
+    monkeypatch.delattr(torch.serialization, "safe_globals")
+    assert names_in(tmp_path / "a.pth") == (["a"], ())
+    with pytest.raises(SourceError, match=r"run code, fastcore\.foundation\.L"):
+        open_file(tmp_path / "b.pth")
+
+
 def test_nothing_can_be_called_through_that_list(torch, tmp_path, fastai_list):
     class Reached:
         def __reduce__(self):

@@ -204,6 +204,39 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(finished_run, 
     assert "is damaged and passed over" in notices[0]
 
 
+FILE = {"bytes": 1, "crc32c": "0"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"files": []},
+        {"files": None},
+        {"files": "model"},
+        {"files": {"model": 5}},
+        {"files": {"../../run.json": FILE}},
+        {"files": {"/etc/passwd": FILE}},
+        {"files": {"model": FILE}},
+        {"pending": "x"},
+        {"pending": [1]},
+        {"pending": [["x", 1]]},
+        {"step": [12]},
+        {"step": None},
+    ],
+    ids=str,
+)
+def test_a_state_that_makes_no_sense_under_a_right_checksum_is_passed_over(finished_run, changed):
+    from electra_convert.pretraining.checkpoints import _checksum, latest
+
+    path = finished_run / "checkpoints" / "step-12" / "state.json"
+    state = {**json.loads(path.read_text()), **changed}
+    del state["crc32c"]
+    path.write_text(json.dumps({"crc32c": _checksum(state), **state}))
+    saved, [notice] = latest(finished_run / "checkpoints")
+    assert saved.step == 10
+    assert "step-12 is damaged and passed over" in notice
+
+
 def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(finished_run, pretrained):
     before = models(finished_run)
     flip(finished_run / "checkpoints" / "step-12" / "model" / "generator" / "model.safetensors")

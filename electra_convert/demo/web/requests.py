@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from electra_convert.demo.web.batching import FullError
 from electra_convert.errors import ElectraConvertError, TextError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 LONGEST_TYPED = 5_000  # characters
 # Requests of one kind that may wait.
 MOST_WAITING = 64
+PATIENCE = 30.0  # seconds for a body
 _LARGEST_BODY = 1 << 17  # bytes; six for each character, as JSON may write it, and some
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data:; script-src 'self'; style-src 'self'; "
@@ -68,9 +70,11 @@ def make_application(
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    routes = [Route(path, _file_endpoint(read)) for path, read in files.items()]
-    routes += [Route(f"/api/{name}", _endpoint(answer), methods=["POST"]) for name, answer in answers.items()]
     allowed = ["127.0.0.1", "localhost", *hosts]
+    routes = [Route(path, _file_endpoint(read)) for path, read in files.items()]
+    routes += [
+        Route(f"/api/{name}", _endpoint(answer, allowed), methods=["POST"]) for name, answer in answers.items()
+    ]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed, www_redirect=False)])
 
 
@@ -89,13 +93,14 @@ def _file_endpoint(read: Callable[[], File]) -> Callable[[Request], Awaitable[Re
     return endpoint
 
 
-def _endpoint(answer: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(answer: Endpoint, hosts: Sequence[str]) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that takes and gives JSON; what goes wrong is a sentence for the page, not a traceback."""
     from starlette.responses import JSONResponse
 
     async def endpoint(request: Request) -> Response:
         fields: Fields
         try:
+            _require_same_origin(request, hosts)
             given = await _body(request)
             fields = await _unless_gone(request, answer(given))
             return JSONResponse(dict(fields), headers=_HEADERS)
@@ -127,10 +132,45 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Fields]) -> F
         leaving.cancel()
 
 
+def _require_same_origin(request: Request, hosts: Sequence[str]) -> None:
+    """Refuse what a page elsewhere has a browser ask for: it says so itself, in headers that no page can write."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    # A proxy may have another name than the page knows of; what browsers that are not old say first needs none.
+    is_own = site in {"same-origin", "none"} if site else origin is None or _is_of(origin, hosts)
+    if not is_own:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "This is asked for by another page.")
+
+
+def _is_of(origin: str, hosts: Sequence[str]) -> bool:
+    try:
+        host = urlsplit(origin).hostname
+    except ValueError:
+        return False
+    return host is not None and any(
+        host == name or (name.startswith("*.") and host.endswith(name[1:])) or name == "*" for name in hosts
+    )
+
+
 async def _body(request: Request) -> Fields:
     # A page of another origin may post plain text unasked, JSON only if it were allowed to; it is not.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON is understood.")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            data = await _received(request)
+    except TimeoutError as error:
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "The rest of the request did not come.") from error
+    try:
+        given = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not JSON.") from error
+    if not isinstance(given, dict):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not a JSON object.")
+    return given
+
+
+async def _received(request: Request) -> bytes:
     data = bytearray()
     async for part in request.stream():
         data += part
@@ -139,13 +179,7 @@ async def _body(request: Request) -> Fields:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"The text is far longer than the {LONGEST_TYPED:,} characters this page takes.",
             )
-    try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not JSON.") from error
-    if not isinstance(given, dict):
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not a JSON object.")
-    return given
+    return bytes(data)
 
 
 def typed(given: Fields, key: str = "text") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from electra_convert.demo.web.connections import WAITING, OneLine, most_connections, protocol_class
 from electra_convert.errors import MissingPackageError, OutputError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def listen(port: int) -> Iterator[socket.socket]:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((HOST, port))
-            opened.listen(128)
+            opened.listen(WAITING)
         except OSError as error:
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
             raise OutputError(f"port {port} of {HOST} {reason}", "Leave --port out for one that is free.") from error
@@ -49,7 +51,7 @@ def serve(opened: socket.socket, make: Callable[[ThreadPoolExecutor], Starlette]
         MissingPackageError: the packages for it are not installed.
     """
     uvicorn = require_server()
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1) as executor, _lines_alone("asyncio", "uvicorn.error"):
         config = uvicorn.Config(
             make(executor),
             log_config=None,
@@ -57,11 +59,26 @@ def serve(opened: socket.socket, make: Callable[[ThreadPoolExecutor], Starlette]
             lifespan="off",
             ws="none",
             loop="asyncio",
-            http="h11",
+            http=protocol_class(most_connections()),
+            backlog=WAITING,
             server_header=False,
             timeout_graceful_shutdown=2,
         )
         uvicorn.Server(config).run(sockets=[opened])
+
+
+@contextmanager
+def _lines_alone(*names: str) -> Iterator[None]:
+    """Have loggers say in a line what goes wrong, once each: under load they would write tracebacks without end."""
+    loggers = [logging.getLogger(name) for name in names]
+    lines = OneLine()
+    for logger in loggers:
+        logger.addFilter(lines)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(lines)
 
 
 def require_server() -> ModuleType:

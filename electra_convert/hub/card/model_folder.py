@@ -31,6 +31,7 @@ from electra_convert.formats.names import (
     kind_of,
 )
 from electra_convert.formats.shards import shard_names
+from electra_convert.output import is_unfinished
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.vocabulary import read_small
@@ -185,7 +186,8 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
     architecture = _architecture(config, path / CONFIG_FILE)
     try:
         files = tuple(_hashed_file(path, name) for name in present)
-        left = tuple(sorted(entry.name for entry in path.iterdir() if entry.name not in present))
+        there = (entry.name for entry in path.iterdir() if not is_unfinished(entry.name))
+        left = tuple(sorted(name for name in there if name not in present))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
     return ModelFolder(path, role, architecture, config, files, left)

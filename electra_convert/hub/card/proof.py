@@ -11,6 +11,7 @@ from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import CARD_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE
 from electra_convert.hub.card.model_folder import ModelFolder
+from electra_convert.output import is_unfinished
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer import read_small
 
@@ -166,6 +167,10 @@ def _require_same_files(folder: ModelFolder, record: Mapping[str, Any], name: st
         raise ParityError(f"{where} is of other files: {listing(changed)} changed since", hint)
     if unknown:
         raise ParityError(f"{where} says nothing of {listing(unknown)}", hint)
-    gone = [name for name in hashes if name != CARD_FILE and not (folder.path / name).is_file()]
+    gone = [
+        name
+        for name in hashes
+        if name != CARD_FILE and not is_unfinished(name) and not (folder.path / name).is_file()
+    ]
     if gone:
         raise ParityError(f"{where} is of files that are gone: {listing(gone)}", hint)

@@ -21,6 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9]+((_+|[./-]+)[A-Za-z0-9]+)*")
 _HINT = "# Write a sentence of the model's language here.\n"
 
 
+# Without which words of Persian and of Indian languages are spelt otherwise.
+_JOINERS = "\u200c\u200d"
+
+
 class Markdown(str):
     """Text that is Markdown already; all else is escaped where a template names it."""
 
@@ -64,7 +68,7 @@ def escaped(value: object) -> Markdown:
     """Text that Markdown shows as it is, on one line, in a cell of a table too."""
     if isinstance(value, Markdown):
         return value
-    return Markdown(re.sub(r"[\\`*_\[\]<>#|]", r"\\\g<0>", " ".join(str(value).split())))
+    return Markdown(re.sub(r"[\\`*_\[\]<>#|~&@]|(?<=\w):(?=//)|(?<=www)\.", r"\\\g<0>", printable(value)))
 
 
 def as_name(value: str) -> Markdown:
@@ -74,7 +78,16 @@ def as_name(value: str) -> Markdown:
 
 def verbatim(value: object) -> Markdown:
     """Text for a line of a block of code, where nothing is escaped; it ends no block, and begins no comment."""
-    return Markdown(" ".join(str(value).replace("<!--", "<! --").splitlines()))
+    return Markdown(_shown(str(value).replace("<!--", "<! --")))
+
+
+def printable(value: object) -> str:
+    """Text on one line, words a space apart, without what steers a terminal or turns the direction of writing."""
+    return " ".join(_shown(str(value)).split())
+
+
+def _shown(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)
 
 
 def as_code(value: object) -> Markdown:

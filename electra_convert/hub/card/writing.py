@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import CardError, UsageError, arguments_for_options
-from electra_convert.formats.names import CARD_FILE
+from electra_convert.formats.names import CARD_FILE, PARITY_FILE
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.card.facts import Facts, gather_facts
 from electra_convert.hub.card.metadata import Metadata, complete, languages, parse, split_card
 from electra_convert.hub.card.model_folder import find_models, has_safetensors, pair_name, read_folder
 from electra_convert.hub.card.proof import require_proof
 from electra_convert.hub.card.template import as_name, render_card
-from electra_convert.output import replace_file
+from electra_convert.output import remove_unfinished, replace_file
 
 # A reader must not miss it, whatever else the user has taken out of the card.
 _ALWAYS = "verification"
@@ -233,5 +233,7 @@ def save_card(card: Card) -> None:
     Raises:
         OutputError: it cannot be written; the card before is as it was.
     """
+    for name in (CARD_FILE, PARITY_FILE):
+        remove_unfinished(card.path.with_name(name))
     if card.changed:
         replace_file(card.path, card.text.encode())

@@ -60,6 +60,54 @@ def test_nothing_opens_a_comment_or_a_line_of_its_own(text):
         assert len(written.splitlines()) <= 1
 
 
+@given(st.text())
+def test_nothing_steers_a_terminal_or_turns_the_direction_of_writing(text):
+    for written in (escaped(text), as_name(text), as_code(text), verbatim(text)):
+        assert all(letter.isprintable() or letter in "\u200c\u200d" for letter in written)
+        assert len(written.splitlines()) <= 1
+
+
+@pytest.mark.parametrize("text", ["~~a~~", "&lt;b&gt;", "@alice", "https://evil.example/a", "www.evil.example"])
+def test_what_only_the_hub_makes_something_of_is_escaped_too(text):
+    assert "\\" in escaped(text)
+    assert in_table(escaped(text)) == shown(text)
+
+
+MARKERS = st.lists(
+    st.sampled_from(
+        ["<!-- ", "<!--", "-->", "electra_convert:", "conversion", "a", "/", "<", "!", "--", " ", "\n", "`"]
+    )
+).map("".join)
+
+
+@given(MARKERS)
+def test_markers_within_a_text_are_none(text):
+    for written in (escaped(text), as_name(text), as_code(text), verbatim(text)):
+        assert section_names(f"<!-- electra_convert:x -->{written}<!-- /electra_convert:x -->", "README.md") == ["x"]
+
+
+def test_a_marker_inside_a_marker_does_not_keep_a_card_from_being_written(generator):
+    record = json.loads((generator / "conversion.json").read_text())
+    record["source"]["name"] = "<!-- /electra_<!-- electra_convert:a -->convert:conversion -->"
+    (generator / "conversion.json").write_text(json.dumps(record))
+    text = write_card(generator)[0].text
+    assert section_names(text, "README.md").count("conversion") == 1
+    assert write_card(generator)[0].changed is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x<img src=x onerror=alert(1)>[a](javascript:x)", "a\n---\nlicense: mit\n---\n# Evil", "\x1b[31ma\x1b]0;b\x07"],
+)
+def test_the_name_of_a_folder_is_plain_text_in_the_heading(generator, name):
+    text = write_card(generator.rename(generator.with_name(name)))[0].text
+    front, _, body = text.removeprefix("---\n").partition("\n---\n")
+    assert "mit" not in front
+    heading = MarkdownIt("commonmark", {"html": True}).render(body).partition("</h1>")[0].removeprefix("<h1>")
+    assert "<" not in heading
+    assert heading.isprintable()
+
+
 def evil_conversion(folder) -> None:
     record = json.loads((folder / "conversion.json").read_text())
     record |= {"source": {"format": EVIL, "name": EVIL}, "tool": {"name": EVIL, "version": EVIL}, "notices": [EVIL]}

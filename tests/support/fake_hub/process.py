@@ -69,7 +69,7 @@ class FakeHub:
         )
 
     def order(self, kind: str, method: str, path: str, times: int = 1, **more: Any) -> None:
-        """Have requests fail: status, raw (body), reset (while receiving), cut (while sending), lose, race, ..."""
+        """Have requests fail: status, raw (body), edit, reset (receiving), cut (sending), lose, race, ..."""
         self._control("fault", {"kind": kind, "method": method, "path": path, "times": times, **more})
 
     def put(self, name: str, files: Mapping[str, str | bytes], private: bool = False, ref: str = "main") -> None:

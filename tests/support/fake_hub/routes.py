@@ -78,9 +78,16 @@ def _change(store: Store, files: dict[str, Blob], key: str, value: dict[str, Any
 def model_info(store: Store, asked: Asked, name: str, revision: str = "main") -> Answer:
     repository = store.find(name, asked.user)
     at = repository.at(revision)
-    siblings = [{"rfilename": path, "size": blob.size} for path, blob in sorted(at.files.items())]
+    siblings = [_sibling(path, blob) for path, blob in sorted(at.files.items())]
     name = name.removeprefix("datasets/")
     return as_json({"id": name, "sha": at.oid, "private": repository.private, "siblings": siblings, "tags": []})
+
+
+def _sibling(path: str, blob: Blob) -> dict[str, Any]:
+    said: dict[str, Any] = {"rfilename": path, "size": blob.size, "blobId": blob.oid}
+    if blob.sha256 is not None:
+        said["lfs"] = {"sha256": blob.sha256, "size": blob.size, "pointerSize": 134}
+    return said
 
 
 def tree(store: Store, asked: Asked, name: str, revision: str, folder: str = "") -> Answer:

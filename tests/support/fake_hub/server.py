@@ -65,7 +65,12 @@ class Handler(BaseHTTPRequestHandler):
             said = fault.get("message", "ordered").replace("TOKEN", str(token))
             answer = as_json({"error": said}, fault["status"], **fault.get("headers", {}))
         elif fault and fault["kind"] == "raw":
-            answer = Answer(200, fault["body"].encode())
+            body = (
+                fault["body"].encode("utf-8", "surrogatepass") if "body" in fault else base64.b64decode(fault["data"])
+            )
+            answer = Answer(fault.get("status", 200), body, fault.get("headers", {}))
+        elif fault and fault["kind"] == "edit":
+            answer = edited(self.answer(asked), **fault["edit"])
         else:
             answer = self.answer(asked)
         if fault and fault["kind"] == "lose":
@@ -180,6 +185,14 @@ class Handler(BaseHTTPRequestHandler):
             ],
             "pull_requests": [vars(one) for one in repository.pull_requests],
         }
+
+
+def edited(answer: Answer, find: str = "", put: str = "", headers: dict | None = None, flip: int = -1) -> Answer:
+    """An answer with what is found in its body replaced, headers of its own, or one bit changed."""
+    body = re.sub(find, lambda _: put, answer.body.decode()).encode() if find else bytearray(answer.body)
+    if flip >= 0 and body:
+        body[flip] ^= 1
+    return Answer(answer.status, bytes(body), {**answer.headers, **(headers or {})})
 
 
 if __name__ == "__main__":
