@@ -113,6 +113,8 @@ def prepare(
     task = _task(name, data, reporter)
     rows = {split: task.rows(data.of(split), encoder) for split in SPLITS if data.of(split)}
     _tell_of_lengths(name, rows, recipe, reporter)
+    if len(rows) == 1:
+        reporter.noticed("Nothing is evaluated: --dev and --test say on what.")
     return Preparation(task, recipe, encoder, data, rows, (), segment)
 
 
