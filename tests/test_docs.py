@@ -131,6 +131,21 @@ def test_the_readme_says_truly_how_many_packages_the_core_is():
     assert f"and {len(needed(['tokenizers']) - core.intersection({'click', 'tokenizers'}))} of the" in README
 
 
+def test_what_is_installed_by_hashes_is_what_is_installed_by_versions():
+    pins = set((ROOT / "constraints.txt").read_text().split("\n"))
+    hashed = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert len(hashed) > 100
+    for line in hashed:
+        pin, digest = line.split(" --hash=sha256:")
+        assert len(digest) == 64
+        assert canonical(pin) in set(map(canonical, pins)), f"{pin}: make requirements makes the file anew"
+
+
+def canonical(pin: str) -> str:
+    name, _, version = pin.partition("==")
+    return f"{canonicalize_name(name)}=={version}"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))

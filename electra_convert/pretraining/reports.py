@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import OutputError, unwritable
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
 from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
@@ -147,8 +148,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _row(line: str) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = decode_json(line)
+    except ValueError:
         return None
     if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or type(row.get("step")) is not int:
         return None

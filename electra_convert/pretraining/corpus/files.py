@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from electra_convert.errors import CorpusError, UsageError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.locate import similar
 from electra_convert.pretraining.corpus.text import opened, unpacked
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
@@ -176,7 +176,7 @@ def _head(path: Path) -> str:
     try:
         with opened(path) as file:
             head = unpacked(path, file).read(_HEAD)
-    except (OSError, EOFError):
+    except OSError:
         return ""
     text = head.decode("utf-8-sig", errors="replace")
     return (text.rpartition("\n")[0] or text) if len(head) == _HEAD else text
@@ -218,8 +218,8 @@ def _headings(head: str, delimiter: str) -> list[str]:
 
 def _keys(line: str) -> list[str]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = decode_json(line)
+    except ValueError:
         return []
     return list(row) if isinstance(row, dict) else []
 

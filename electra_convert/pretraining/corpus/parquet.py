@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ from electra_convert.pretraining.corpus.rows import checked_text, no_such_column
 from electra_convert.pretraining.corpus.text import packer_of, unpacked
 
 # Few enough that the longest texts there may be, of which a file may need one alone, fit into memory together.
-_BATCH_ROWS = 64
+_BATCH_ROWS = 16
+# What a column may unpack to, and how many rows there may be, by the length of the file; text packs to a fifth.
+_MOST_GROWTH = 100
+_ALWAYS_UNPACKED = 1 << 24
+_ALWAYS_ROWS = 1 << 20
 _BUFFER = 1 << 20
 _AGAIN = "Copy or download the file again."
 
@@ -76,8 +81,18 @@ def _table(path: Path, file: IO[bytes]) -> Iterator[tuple[Any, Any, _Place]]:
     place = _Place(path)
     try:
         with _whole(path, file) as whole:
+<<<<<<< HEAD
             yield pyarrow, pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER), place
     except (pyarrow.ArrowException, OSError) as error:
+=======
+            table = pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER)
+            _require_strings(pyarrow, path, table, name)
+            _require_likely_sizes(path, table.metadata, name, whole.seek(0, os.SEEK_END))
+            for value in _values(table, name):
+                number += 1
+                yield checked_text(value, f"{path}, row {number}", column)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+>>>>>>> main
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path} cannot be read as Parquet after row {place.number}: {reason}", _AGAIN) from error
 
@@ -123,6 +138,22 @@ def _require_strings(pyarrow: Any, path: Path, table: Any, name: str) -> None:  
             f"{path}: its column {name} is of {schema.field(name).type}, expected strings",
             f"Columns of strings are {listing(texts)}." if texts else "It has no column of strings.",
         )
+
+
+def _require_likely_sizes(path: Path, metadata: Any, name: str, length: int) -> None:  # noqa: ANN401 - pyarrow
+    """Refuse a column that is far larger than the file, by what the file says of itself, before any of it is read."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    columns = [group.column(index) for group in groups for index in range(group.num_columns)]
+    unpacked_size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == name)
+    for found, always, what in (
+        (unpacked_size, _ALWAYS_UNPACKED, f"bytes in its column {name}"),
+        (metadata.num_rows, _ALWAYS_ROWS, "rows"),
+    ):
+        if found > always + _MOST_GROWTH * length:
+            raise CorpusError(
+                f"{path} states {found} {what}, far more than text in {length} bytes has",
+                "If it is what it should be, write it again without compression.",
+            )
 
 
 def _is_text(pyarrow: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow

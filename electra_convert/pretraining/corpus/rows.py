@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from electra_convert.errors import CorpusError, listing, nearest
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.pretraining.corpus.files import Column
 from electra_convert.pretraining.corpus.text import LONGEST_LINE
 
@@ -52,8 +52,8 @@ def json_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, dict[str,
 
 def _decoded(line: str, where: str) -> dict[str, object]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = decode_json(line)
+    except ValueError as error:
         hint = _ARRAY if line.lstrip().startswith("[") else "JSON lines have an object on each line."
         raise CorpusError(f"{where} is not JSON: {error}", hint) from error
     if isinstance(row, dict):
