@@ -44,6 +44,7 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
     name = str(column)
     with _table(path, file) as (pyarrow, table, place):
         _require_strings(pyarrow, path, table, name)
+        _require_likely_sizes(path, table.metadata, name, place.length)
         for value in _values(table, [name]):
             yield checked_text(value[name], place.next(), column)
 
@@ -51,6 +52,8 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
 def parquet_rows(path: Path, file: IO[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
     """Read whole rows, each with the place it stands at; the arguments and errors are those of parquet_texts."""
     with _table(path, file) as (_, table, place):
+        for index in range(table.metadata.num_columns):
+            _require_likely_sizes(path, table.metadata, table.schema.column(index).path, place.length)
         for row in _values(table, None):
             yield place.next(), row
 
@@ -62,11 +65,11 @@ def parquet_metadata(path: Path) -> dict[bytes, bytes]:
 
 
 class _Place:
-    """Where the row is that was read last."""
+    """Where the row is that was read last, and how many bytes the whole file has."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.number = 0
+        self.number = self.length = 0
 
     def next(self) -> str:
         """Go one row further."""
@@ -81,18 +84,10 @@ def _table(path: Path, file: IO[bytes]) -> Iterator[tuple[Any, Any, _Place]]:
     place = _Place(path)
     try:
         with _whole(path, file) as whole:
-<<<<<<< HEAD
-            yield pyarrow, pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER), place
-    except (pyarrow.ArrowException, OSError) as error:
-=======
             table = pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER)
-            _require_strings(pyarrow, path, table, name)
-            _require_likely_sizes(path, table.metadata, name, whole.seek(0, os.SEEK_END))
-            for value in _values(table, name):
-                number += 1
-                yield checked_text(value, f"{path}, row {number}", column)
+            place.length = whole.seek(0, os.SEEK_END)
+            yield pyarrow, table, place
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
->>>>>>> main
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path} cannot be read as Parquet after row {place.number}: {reason}", _AGAIN) from error
 
