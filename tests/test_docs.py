@@ -35,7 +35,7 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 COMMANDS = [
     line
-    for text in (README, (ROOT / "docs" / "converting.md").read_text())
+    for text in (README, *((ROOT / "docs" / name).read_text() for name in ("converting.md", "finetuning.md")))
     for block in blocks("sh", text)
     for line in block.splitlines()
     if line.startswith(("electra-convert", "cmp"))
@@ -54,13 +54,13 @@ def test_readme_has_commands_to_run():
 
 
 def imports_a_framework(command: str) -> bool:
-    return "--verify" in command or command.split()[1] in {"verify", "demo", "pretrain"}
+    return "--verify" in command or command.split()[1] in {"verify", "demo", "pretrain", "finetune"}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_and_of_converting_runs(
+def test_every_command_of_the_readme_of_converting_and_of_finetuning_runs(
     workplace: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ):
     """In their order, in one folder, as a reader would; frameworks are imported once, in this process."""

@@ -125,6 +125,19 @@ def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 # What a file is
 
 
+def kind_of_file(path: Path) -> Kind | None:
+    """What a file is by its first bytes, its name, or else its first lines; None for text.
+
+    Raises:
+        CorpusError: it cannot be opened.
+    """
+    with opened(path) as file:
+        start = file.read(len(_PARQUET))
+    if start == _PARQUET:
+        return "Parquet"
+    return _kind_by_name(path) or _kind_by_content(_head(path))
+
+
 def _recognised(path: Path, column: Column | None) -> CorpusFile:
     with opened(path) as file:
         start = file.read(len(_PARQUET))

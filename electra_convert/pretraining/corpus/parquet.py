@@ -42,30 +42,55 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
         CorpusError: it is damaged, or has no such column of strings.
         MissingPackageError: pyarrow is not installed.
     """
+    name = str(column)
+    with _table(path, file) as (pyarrow, table, place):
+        _require_strings(pyarrow, path, table, name)
+        _require_likely_sizes(path, table.metadata, name, place.length)
+        for value in _values(path, table, [name], place.length):
+            yield checked_text(value[name], place.next(), column)
+
+
+def parquet_rows(path: Path, file: IO[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Read whole rows, each with the place it stands at; the arguments and errors are those of parquet_texts."""
+    with _table(path, file) as (_, table, place):
+        for index in range(table.metadata.num_columns):
+            _require_likely_sizes(path, table.metadata, table.schema.column(index).path, place.length)
+        for row in _values(path, table, None, place.length):
+            yield place.next(), row
+
+
+def parquet_metadata(path: Path) -> dict[bytes, bytes]:
+    """What a file says of itself beside its rows; the errors are those of parquet_texts."""
+    with path.open("rb") as file, _table(path, file) as (_, table, _place):
+        return dict(table.schema_arrow.metadata or {})
+
+
+class _Place:
+    """Where the row is that was read last, and how many bytes the whole file has."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.number = self.length = 0
+
+    def next(self) -> str:
+        """Go one row further."""
+        self.number += 1
+        return f"{self._path}, row {self.number}"
+
+
+@contextmanager
+def _table(path: Path, file: IO[bytes]) -> Iterator[tuple[Any, Any, _Place]]:
+    """pyarrow, its ParquetFile, and the place of its rows; what goes wrong with it is told with that place."""
     pyarrow = import_pyarrow(f"to read {path.name}")
-    name, number = str(column), 0
+    place = _Place(path)
     try:
         with _whole(path, file) as whole:
             table = pyarrow.parquet.ParquetFile(whole, buffer_size=_BUFFER)
-            _require_strings(pyarrow, path, table, name)
-            length = whole.seek(0, os.SEEK_END)
-            _require_likely_sizes(path, table.metadata, name, length)
-            # A text that many rows refer to is stated once.
-            left = most = _ALWAYS_UNPACKED + _MOST_GROWTH * length
-            for value in _values(table, name):
-                number += 1
-                text = checked_text(value, f"{path}, row {number}", column)
-                left -= len(text)
-                if left < 0:
-                    raise CorpusError(
-                        f"{path} has more than {most >> 20} million letters in its column {name}, far more than text in "
-                        f"{length} bytes has",
-                        _UNPACKED,
-                    )
-                yield text
+            place.length = whole.seek(0, os.SEEK_END)
+            yield pyarrow, table, place
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise CorpusError(f"{path} cannot be read as Parquet after row {number}: {reason}", _AGAIN) from error
+        raise CorpusError(f"{path} cannot be read as Parquet after row {place.number}: {reason}", _AGAIN) from error
 
 
 def require_column(path: Path, column: Column) -> None:
@@ -78,11 +103,25 @@ def require_column(path: Path, column: Column) -> None:
         next(parquet_texts(path, file, column), None)
 
 
-def _values(table: Any, name: str) -> Iterator[object]:  # noqa: ANN401 - pyarrow.parquet.ParquetFile
-    """A column, row by row; what was read of a group of rows is held on to until all groups asked for are read."""
+def _values(path: Path, table: Any, names: list[str] | None, length: int) -> Iterator[dict[str, object]]:  # noqa: ANN401 - ParquetFile
+    """Columns, row by row; what was read of a group of rows is held on to until all groups asked for are read."""
+    left = most = _ALWAYS_UNPACKED + _MOST_GROWTH * length
     for group in range(table.num_row_groups):
-        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name], use_threads=False):
-            yield from batch.column(0).to_pylist()
+        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
+            for row in batch.to_pylist():
+                left -= _letters(row)
+                if left < 0:
+                    held = f"more than {most >> 20} million letters, far more than text in {length} bytes has"
+                    raise CorpusError(f"{path} has {held}", _UNPACKED)
+                yield row
+
+
+def _letters(value: object) -> int:
+    """How many letters there are in a row or a part of it, where a text that many rows refer to is stated once."""
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_letters, inner))
 
 
 @contextmanager
