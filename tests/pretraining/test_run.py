@@ -15,7 +15,8 @@ from support.pretraining import TINY
 from electra_convert import Pretraining, pretrain
 from electra_convert.cli.pretrain import command
 from electra_convert.errors import ConfigError, ElectraWarning, MissingPackageError, UsageError
-from electra_convert.pretraining.run import _require_recent, _told
+from electra_convert.pretraining.processes import told_of
+from electra_convert.pretraining.run import _SMALLER, _require_recent
 
 
 def raised(text: str, name: str = "RuntimeError", module: str = "builtins") -> RuntimeError:
@@ -36,16 +37,16 @@ BROKEN = "BackendCompilerFailed: no C++ compiler\nlong\nstory"
     ],
 )
 def test_an_error_that_something_can_be_done_about_says_what(error, said, hint):
-    told = _told(error, 1, True)
+    told = told_of(error, 1, _SMALLER, True)
     assert told.message.startswith(said)
     assert "\n" not in told.message
     assert hint in told.hint
 
 
 def test_other_errors_are_no_ones_but_the_programs():
-    assert _told(raised("index out of range"), 1, True) is None
-    assert _told(raised(GONE), 0, True) is None
-    assert _told(raised(BROKEN, "InductorError", "torch._inductor.exc"), 0, False) is None
+    assert told_of(raised("index out of range"), 1, _SMALLER, True) is None
+    assert told_of(raised(GONE), 0, _SMALLER, True) is None
+    assert told_of(raised(BROKEN, "InductorError", "torch._inductor.exc"), 0, _SMALLER, False) is None
 
 
 def test_a_transformers_that_is_too_old_is_named():
