@@ -125,7 +125,7 @@ def test_a_corpus_that_zstd_packed_is_refused_too(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (lambda pyarrow: pyarrow.array(["a" * (1 << 28)]), "bytes in its column text, far more than"),
+        (lambda pyarrow: pyarrow.array(["a" * (1 << 28)]), "bytes in its columns, far more than"),
         (
             lambda pyarrow: pyarrow.array(["a" * (12 << 20)]).take(pyarrow.array([0] * 60)),
             "more than 16 million letters",

@@ -45,7 +45,7 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
     name = str(column)
     with _table(path, file) as (pyarrow, table, place):
         _require_strings(pyarrow, path, table, name)
-        _require_likely_sizes(path, table.metadata, name, place.length)
+        _require_likely_sizes(path, table.metadata, place.length)
         for value in _values(path, table, [name], place.length):
             yield checked_text(value[name], place.next(), column)
 
@@ -53,8 +53,7 @@ def parquet_texts(path: Path, file: IO[bytes], column: Column) -> Iterator[str]:
 def parquet_rows(path: Path, file: IO[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
     """Read whole rows, each with the place it stands at; the arguments and errors are those of parquet_texts."""
     with _table(path, file) as (_, table, place):
-        for index in range(table.metadata.num_columns):
-            _require_likely_sizes(path, table.metadata, table.schema.column(index).path, place.length)
+        _require_likely_sizes(path, table.metadata, place.length)
         for row in _values(path, table, None, place.length):
             yield place.next(), row
 
@@ -150,20 +149,18 @@ def _require_strings(pyarrow: Any, path: Path, table: Any, name: str) -> None:  
         )
 
 
-def _require_likely_sizes(path: Path, metadata: Any, name: str, length: int) -> None:  # noqa: ANN401 - pyarrow
-    """Refuse a column that is far larger than the file, by what the file says of itself, before any of it is read."""
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    columns = [group.column(index) for group in groups for index in range(group.num_columns)]
-    unpacked_size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == name)
+def _require_likely_sizes(path: Path, metadata: Any, length: int) -> None:  # noqa: ANN401 - pyarrow
+    """Refuse a file whose rows are far larger than itself, by what it says of itself, before any of it is read.
+
+    Of a group of rows alone: what pyarrow is asked of one of its columns ends the process where that is damaged.
+    """
+    unpacked_size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
     for found, always, what in (
-        (unpacked_size, _ALWAYS_UNPACKED, f"bytes in its column {name}"),
+        (unpacked_size, _ALWAYS_UNPACKED, "bytes in its columns"),
         (metadata.num_rows, _ALWAYS_ROWS, "rows"),
     ):
         if found > always + _MOST_GROWTH * length:
-            raise CorpusError(
-                f"{path} states {found} {what}, far more than text in {length} bytes has",
-                _UNPACKED,
-            )
+            raise CorpusError(f"{path} states {found} {what}, far more than text in {length} bytes has", _UNPACKED)
 
 
 def _is_text(pyarrow: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow
