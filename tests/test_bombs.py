@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -147,6 +148,25 @@ def test_a_parquet_file_that_grows_a_thousandfold_is_refused(tmp_path, values, m
     del table
     ran = bounded(tmp_path, READ_CORPUS, tmp_path / "bomb.parquet", "text")
     assert message in ran.err + ran.out
+
+
+# Of the fuzzer: what the file says of its column has a histogram of another length than it must have.
+DAMAGED_COLUMN = zlib.decompress(
+    base64.b85decode(
+        b"c-o~?%}yIJ5VpNrD^!sP2wS$ahdsb5l|l$eL{$}3%|?m%2`!C4AWnp^N^)pOH)+GE55a+V;L>M6;stmD#E}Cho`A780SP!1@vU}dJY&!"
+        b"I*|N8wz9?K#5c!(mf=m;lTuLTriID`($O|H7gv#Nh4F23xsc}W6=qQpT`$~3d3eCq^(~wi<%o61LD@rwVhVSdaBv!WDk$>2UkNSSU({1"
+        b"Imn7TYaV}^EG$S2w&%Vsan|L;?i&$?PA6TVU6e4q{!t}ZPT#rw^6^s^ycR5r&H>l_i0#=sp!Cxbas^UT(`_H-^F9<Es?JfqDt!6cX0RN"
+        b"l~_9;DuOBsypIFYFF8=t`fs4hYAhAxV!&tOQGQ#pEdqE?96&-+c%#xMf#Yb--LB_@66zkdpTf(Vj{}z5adoOL9Q!jxHD!TY&fh2{r(R5"
+        b"VoKS(1NlpK^OvTnxG7@W)n{yk}#}1j=ybV)6W=Gs!4KaYy}=+sKUbjUb`?Jhod^09m9+Kt47DTn4nUAy`Sap?I-#+?fPM&&tk{g6{7rJ"
+        b"BmVU}8q7C)z4=BQ9}oRMQQYqwcm1VezK~zkIlLR@daUD}+QO&w03b!c#{"
+    )
+)
+
+
+def test_a_parquet_file_of_a_damaged_column_does_not_end_the_process(tmp_path):
+    (tmp_path / "damaged.parquet").write_bytes(DAMAGED_COLUMN)
+    ran = bounded(tmp_path, READ_CORPUS, tmp_path / "damaged.parquet", "text")
+    assert ran.code in {0, 1}, ran.err
 
 
 @pytest.mark.parametrize(
