@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 export TRANSFORMERS4 := $(CURDIR)/$(VENV)/transformers4
 PYTEST_ARGS ?=
 
-.PHONY: quickstart test test-long lint types clean
+.PHONY: quickstart test test-long test-pythons fuzz lint types hashed requirements clean
 
 quickstart: $(VENV)/.all  ## Convert the bundled checkpoint, verify it against TensorFlow, and look for replaced words.
 	$(BIN)/electra-convert convert fixtures/default quickstart --vocab fixtures/vocab.txt --overwrite
@@ -26,6 +26,15 @@ test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests but th
 
 test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing, for 20 minutes at most.
 	timeout 20m $(PYTEST) -m long $(PYTEST_ARGS)
+
+COUNT ?= 1000000
+SEED ?= 1
+
+fuzz: $(VENV)/.dev  ## Changed files for every reader: COUNT=1000000 of them, from SEED=1; those that fail are kept.
+	PYTHONPATH=tests $(BIN)/python -m support.fuzzing --count $(COUNT) --seed $(SEED) --keep $(VENV)/fuzzing
+
+test-pythons: $(VENV)/.dev  ## The core's tests on every Python from 3.11 up that is at hand, each in an environment of its own.
+	$(BIN)/python .ci/pythons.py $(VENV)/pythons
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -50,6 +59,20 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps electra-pytorch==0.1.2
 	$(BIN)/python -m compileall -q electra_convert
 	touch $@ $(VENV)/.all
+
+# What is installed for the tests, each file by its hash, into a .venv that is not there yet; torch's wheel differs by
+# machine. The two targets above, which go by versions alone, are then up to date.
+hashed: $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q electra_convert
+	touch $(VENV)/.dev $(VENV)/.all
+
+requirements: $(VENV)/.dev  ## requirements.txt anew, by constraints.txt.
+	grep -v '^#\|^torch==' constraints.txt | sort -u > $(VENV)/pins.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --dry-run --no-deps --ignore-installed --report $(VENV)/report.json --requirement $(VENV)/pins.txt
+	$(BIN)/python .ci/requirements.py $(VENV)/report.json requirements.txt
 
 # Tokenizer files must load in transformers 4 too, which cannot live beside transformers 5.
 $(TRANSFORMERS4)/.installed: | $(VENV)/bin/python

@@ -16,8 +16,8 @@ True
 'ElectraForMaskedLM'
 
 open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), pretrain
-trains one, Electra is its objective around any two modules, write_card and upload publish it. What cannot be done
-raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
+trains one, Electra is its objective around any two modules, finetune has a model learn a task, write_card and upload
+publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.demo.tasks.token_classification import Tagging as Tagging
     from electra_convert.errors import ElectraConvertError as ElectraConvertError
     from electra_convert.errors import ElectraWarning as ElectraWarning
+    from electra_convert.finetuning.finetune import finetune as finetune
+    from electra_convert.finetuning.run import Finetuning as Finetuning
     from electra_convert.hub.card.writing import Card as Card
     from electra_convert.hub.card.writing import write_card as write_card
     from electra_convert.hub.upload import Upload as Upload
@@ -72,6 +74,7 @@ _API = {
     "fill": "demo.model",
     "write_card": "hub.card.writing",
     "upload": "hub.upload",
+    "finetune": "finetuning.finetune",
     "pretrain": "pretraining.pretrain",
     "Electra": "pretraining.electra",
     "Card": "hub.card.writing",
@@ -81,6 +84,7 @@ _API = {
     "ElectraConvertError": "errors",
     "ElectraWarning": "errors",
     "Filling": "demo.filling",
+    "Finetuning": "finetuning.run",
     "Inspection": "conversion.inspect",
     "LoadedModel": "demo.model",
     "ModelReport": "conversion.inspect",

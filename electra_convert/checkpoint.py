@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from electra_convert.errors import NotElectraError, UsageError, arguments_for_options
-from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
@@ -109,7 +109,7 @@ def _refuse_any_architecture(folder: Path) -> None:
     path = folder / DETECTOR_RECORD
     if not path.is_file():
         return
-    encoder = decode_object(path.read_bytes(), str(path)).get("encoder")
+    encoder = read_object(path).get("encoder")
     raise NotElectraError(
         f"{folder} holds a {encoder} with a discriminator's head beside it ({DETECTOR_FILE}), as pretrain "
         "--discriminator leaves it; no layout of google-research/electra holds such a model",

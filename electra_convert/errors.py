@@ -13,7 +13,7 @@ from pathlib import Path
 # The command line's options that take no value.
 SWITCHES = frozenset(
     """
-    allow-nonfinite cased check compile create-pr dry-run evaluate-only include-optimizer include-pickles
+    allow-nonfinite cased check compile create-pr dry-run evaluate-only google-head include-optimizer include-pickles
     keep-custom-code one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume
     save split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
     """.split()

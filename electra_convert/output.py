@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from electra_convert.errors import OutputError, unwritable
 from electra_convert.exchange import exchange
+from electra_convert.locks import lock_file, locked_folder
 
 _STAGING = ".partial"
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # What is moved aside; removed by a later run when its own output stands, since after a crash it may be the only copy.
 _REPLACED = ".replaced"
+
+
+# Windows does not.
+_RENAMES_OPEN_FILES = os.name == "posix"
 
 
 def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[Path] = ()) -> None:
@@ -124,10 +129,9 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: another run has it, or the file system has no locks.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(locked_folder(folder))
         except BlockingIOError as error:
             raise OutputError(f"{folder} is being written to by another run", "Wait for it to end.") from error
         except OSError as error:
@@ -135,8 +139,6 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder} cannot be locked: {error.strerror}", "Choose a folder on a file system that has locks."
             ) from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def put_in_place(staging: Path, target: Path) -> Path | None:
@@ -240,11 +242,14 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         descriptor, staging = _locked_file(path)
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o666 & ~_umask())
+            staging.chmod(0o666 & ~_umask())
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-            staging.replace(path)  # while it is locked, so that no other run takes it for a killed one's
+            if _RENAMES_OPEN_FILES:
+                staging.replace(path)  # while it is locked, so that no other run takes it for a killed one's
+        if not _RENAMES_OPEN_FILES:
+            staging.replace(path)
         _flush(path.absolute().parent)
     except BaseException as error:
         if staging is not None:
@@ -263,9 +268,9 @@ def remove_unfinished(path: Path) -> None:
     """Delete what killed runs have left of files that were to have this name, and which nobody has locked."""
     for left in path.absolute().parent.glob(f".{_escaped(path.name)}.*{_STAGING}"):
         with suppress(OSError):
-            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(left, os.O_RDONLY | _NO_LINK)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(descriptor)
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
                     left.unlink()
             finally:
@@ -277,7 +282,7 @@ def _locked_file(path: Path) -> tuple[int, Path]:
     while True:
         descriptor, name = tempfile.mkstemp(_STAGING, f".{path.name}.", path.absolute().parent)
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(descriptor)
         if os.fstat(descriptor).st_nlink:
             return descriptor, Path(name)
         os.close(descriptor)
@@ -335,7 +340,9 @@ def _escaped(name: str) -> str:
 
 
 def _flush(folder: Path) -> None:
-    """Put the names in a folder on disk."""
+    """Put the names in a folder on disk, where a system lets folders be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

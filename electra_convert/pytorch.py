@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import ElectraConvertError, NamesError, SourceError, listing
-from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
 from electra_convert.schemes.heads import Head
@@ -52,7 +52,7 @@ def load_architecture(folder: Path) -> Any:  # noqa: ANN401 - a torch.nn.Module,
         SourceError: there is no config.json that names a class, or transformers has none of that name.
     """
     transformers, path = import_transformers("to load it"), folder / CONFIG_FILE
-    named: Any = decode_object(path.read_bytes(), str(path)).get("architectures") if path.is_file() else None
+    named: Any = read_object(path).get("architectures") if path.is_file() else None
     model_class = getattr(transformers, str(named[0]), None) if isinstance(named, list) and named else None
     if model_class is None:
         raise SourceError(f"{path} names no class that transformers {transformers.__version__} has")

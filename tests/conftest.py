@@ -328,3 +328,25 @@ def kept_run(pretrained: Callable[..., Any], tmp_path_factory: pytest.TempPathFa
 def finished_run(kept_run: Callable[..., Path], tmp_path: Path) -> Path:
     """A run without held-out sequences, copied to where `pretrained` finds it again."""
     return shutil.copytree(kept_run(held_out=0.0, export="tf"), tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small data of every task, made once a session."""
+    from support.finetuning import write_data
+
+    return write_data(tmp_path_factory.mktemp("labelled"))
+
+
+@pytest.fixture(scope="session")
+def tuned_once(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Fine-tunes a fixture for a step or a few, once a session for the same arguments; not to be changed."""
+    from electra_convert.finetuning.finetune import finetune
+
+    @cache
+    def tune(task: str, train: str, dev: str | None = None, **options: Any) -> Any:
+        output = tmp_path_factory.mktemp("tuned") / "run"
+        given = {"vocab": FIXTURES / "vocab.txt", "epochs": 1, "dev": None if dev is None else labelled / dev}
+        return finetune(task, FIXTURES / "default", labelled / train, output, **{**given, **options})
+
+    return tune

@@ -33,6 +33,7 @@ FUNCTION_OF = {
     "card": "write_card",
     "upload": "upload",
     "pretrain": "pretrain",
+    "finetune": "finetune",
 }
 # What is about the printing of a command, and on the command line alone.
 PRINTING = {(command, name) for command in COMMANDS for name in ("as_json", "quiet")}

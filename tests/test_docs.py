@@ -35,7 +35,7 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 COMMANDS = [
     line
-    for text in (README, (ROOT / "docs" / "converting.md").read_text())
+    for text in (README, *((ROOT / "docs" / name).read_text() for name in ("converting.md", "finetuning.md")))
     for block in blocks("sh", text)
     for line in block.splitlines()
     if line.startswith(("electra-convert", "cmp"))
@@ -54,13 +54,13 @@ def test_readme_has_commands_to_run():
 
 
 def imports_a_framework(command: str) -> bool:
-    return "--verify" in command or command.split()[1] in {"verify", "demo", "pretrain"}
+    return "--verify" in command or command.split()[1] in {"verify", "demo", "pretrain", "finetune"}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_and_of_converting_runs(
+def test_every_command_of_the_readme_of_converting_and_of_finetuning_runs(
     workplace: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ):
     """In their order, in one folder, as a reader would; frameworks are imported once, in this process."""
@@ -129,6 +129,21 @@ def test_the_readme_says_truly_how_many_packages_the_core_is():
     core = needed(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
     assert f"The first is {len(core) + 1} packages" in README
     assert f"and {len(needed(['tokenizers']) - core.intersection({'click', 'tokenizers'}))} of the" in README
+
+
+def test_what_is_installed_by_hashes_is_what_is_installed_by_versions():
+    pins = set((ROOT / "constraints.txt").read_text().split("\n"))
+    hashed = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert len(hashed) > 100
+    for line in hashed:
+        pin, digest = line.split(" --hash=sha256:")
+        assert len(digest) == 64
+        assert canonical(pin) in set(map(canonical, pins)), f"{pin}: make requirements makes the file anew"
+
+
+def canonical(pin: str) -> str:
+    name, _, version = pin.partition("==")
+    return f"{canonicalize_name(name)}=={version}"
 
 
 @pytest.mark.slow

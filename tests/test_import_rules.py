@@ -23,11 +23,17 @@ HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvi
 HEAVY |= {"accelerate", "matplotlib", "pyarrow"}
 # Modules of pretraining may import torch, of which their classes are made; nothing imports them before they are used.
 TRAINING = PACKAGE / "pretraining"
+# What may import it: itself, the commands that train with what they show, and fine-tuning, which builds on it.
+TRAINS = (
+    TRAINING,
+    PACKAGE / "finetuning",
+    *(PACKAGE / "cli" / f"{name}.py" for name in ("pretrain", "finetune", "training_display")),
+)
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
-    version errors exchange frameworks metrics tensors formats hub.errors hub.answers hub.guard hub.client hub.cache
-    hub.download schemes checkpoint config tokenizer output pages pytorch verification conversion demo hub.card hub
-    pretraining cli __main__
+    version errors exchange locks frameworks metrics tensors formats hub.errors hub.answers hub.guard hub.client
+    hub.cache hub.download schemes checkpoint config tokenizer output pages pytorch verification conversion demo
+    hub.card hub pretraining finetuning cli __main__
 """.split()
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
 PURE = (
@@ -153,12 +159,12 @@ def test_frameworks_are_imported_in_one_place_by_the_reference_model_and_in_pret
     assert found - ({"torch"} if TRAINING in path.parents else set()) == expected
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if TRAINING not in path.parents], ids=name_of)
-def test_pretraining_is_imported_by_its_command_alone_and_only_when_it_runs(path):
-    tree = tree_of(path)
-    assert not [name for name in at_module_level(tree) if name.startswith("electra_convert.pretraining")]
-    if path != PACKAGE / "cli" / "pretrain.py":
-        assert not [name for name in when_run(tree) if name.startswith("electra_convert.pretraining")]
+@pytest.mark.parametrize("path", [path for path in MODULES if not {*path.parents} & {*TRAINS}], ids=name_of)
+def test_training_is_imported_by_its_commands_alone_and_only_when_they_run(path):
+    tree, training = tree_of(path), ("electra_convert.pretraining", "electra_convert.finetuning")
+    assert not [name for name in at_module_level(tree) if name.startswith(training)]
+    if path not in TRAINS:
+        assert not [name for name in when_run(tree) if name.startswith(training)]
 
 
 def test_a_corpus_is_tokenised_and_a_run_prepared_with_every_framework_blocked():

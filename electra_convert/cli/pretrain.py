@@ -1,10 +1,7 @@
-"""electra-convert pretrain; while a run goes on, a bar with both losses on a terminal, and lines elsewhere."""
+"""electra-convert pretrain, with its results in words and in JSON."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,6 @@ import click
 from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.printing import (
     as_text,
-    on_terminal,
     one_line,
     print_json,
     print_message,
@@ -21,6 +17,7 @@ from electra_convert.cli.printing import (
     table,
 )
 from electra_convert.cli.shared import output_options, prepare_hub, tokenizer_options
+from electra_convert.cli.training_display import training_display
 from electra_convert.cli.values import PATH, SOURCE, TEXT_OR_FILE
 
 if TYPE_CHECKING:
@@ -234,79 +231,6 @@ def command(
         return
     print_result(pretraining_text(result))
     print_message("Note", f"The tokenised corpus is kept in {options.cache or default_cache()}.")
-
-
-@contextmanager
-def training_display(quiet: bool) -> Iterator[TrainingDisplay]:
-    """Show a run, unless nothing may be shown; yields who is to be told how it goes."""
-    with ExitStack() as stack:
-        bars = None
-        if not quiet and on_terminal(sys.stderr):
-            bars = stack.enter_context(_bars())
-        yield TrainingDisplay(bars, quiet)
-
-
-def _bars() -> Any:  # noqa: ANN401 - rich.progress.Progress
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[losses]}"), console=Console(stderr=True))
-
-
-class TrainingDisplay:
-    """Plays the role of pretraining.progress.Reporter, and shows on standard error what it is told."""
-
-    def __init__(self, bars: Any, quiet: bool) -> None:  # noqa: ANN401 - rich.progress.Progress
-        self._bars, self._quiet = bars, quiet
-        self._tasks: dict[str, Any] = {}
-
-    def tokenised(self, done: int, total: int) -> None:
-        """Move the bar of the corpus, in kilobytes."""
-        self._move("Tokenising", done // 1000, total // 1000, "")
-
-    def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
-        """Move the bar of the steps."""
-        from electra_convert.pretraining.progress import step_text
-
-        text = step_text(step, total, losses)
-        if self._bars is None:
-            self._say("Step", f"{step} of {total}: {text}")
-        self._move("Training", step, total, text)
-
-    def evaluating(self, done: int, total: int) -> None:
-        """Move the bar of the evaluation."""
-        self._move("Evaluating", done, total, "")
-
-    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Print the metrics of the held-out sequences."""
-        from electra_convert.pretraining.progress import metrics_text
-
-        if metrics:
-            self._say("Held out", f"at step {step}: {metrics_text(metrics)}")
-
-    def noticed(self, line: str) -> None:
-        """Print a note."""
-        self._say("Note", line)
-
-    def warned(self, line: str) -> None:
-        """Print a warning."""
-        self._say("Warning", line)
-
-    def _say(self, kind: str, text: str) -> None:
-        """Print a line, above the bars where there are some: what goes past them lands in the middle of one."""
-        if self._bars is not None:
-            line = f"{kind}: {one_line(text)}"
-            self._bars.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
-        elif not self._quiet:
-            print_message(kind, text)
-
-    def _move(self, name: str, done: int, total: int, losses: str) -> None:
-        if self._bars is None:
-            return
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, losses="")
-        self._bars.update(self._tasks[name], completed=done, total=total, losses=losses)
 
 
 def pretraining_fields(result: Pretraining) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from electra_convert.config.keys import (
     split_keys,
 )
 from electra_convert.errors import ConfigError, UsageError, listing
+from electra_convert.formats.files import small_text
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.schemes.mapping import Role
 
 _SMALL_EMBEDDING = 128
@@ -171,7 +173,7 @@ def read_hparams_file(path: Path, origin: str, of_a_fork: bool = False) -> Hpara
         ConfigError: it cannot be read, is not JSON, has an unknown key, or a value of the wrong kind.
     """
     try:
-        return parse_hparams(path.read_text(encoding="utf-8"), origin, of_a_fork)
+        return parse_hparams(small_text(path), origin, of_a_fork)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or no path"
         raise ConfigError(f"{path} cannot be read: {reason}", "Give a JSON file, or the JSON itself.") from error
@@ -184,8 +186,8 @@ def parse_hparams(text: str, origin: str, of_a_fork: bool = False) -> Hparams:
         ConfigError: not a JSON object, an unknown key, or a value of the wrong kind.
     """
     try:
-        given = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        given = decode_json(text)
+    except ValueError as error:
         shell = " In a shell, put single quotes around all of it." if origin == _INLINE else ""
         raise ConfigError(f"{origin} is not JSON: {error}", f"{_QUOTES}{shell}") from error
     if not isinstance(given, dict):

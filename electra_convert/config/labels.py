@@ -11,6 +11,7 @@ from typing import Any
 
 from electra_convert.config.resolve import Value
 from electra_convert.errors import ConfigError, listing
+from electra_convert.formats.files import small_text
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.heads import Head
 
@@ -96,7 +97,7 @@ def _given(option: str) -> list[str]:
     path = Path(option)
     try:
         if "," not in option or path.is_file():
-            return path.read_text(encoding="utf-8").splitlines()
+            return small_text(path).splitlines()
     except (OSError, ValueError) as error:
         raise ConfigError(f"--labels {option}: no file, and no list: {error}", _HINT) from error
     return [name.strip() for name in option.split(",")]

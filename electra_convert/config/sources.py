@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +33,8 @@ from electra_convert.config.transformers import (
 )
 from electra_convert.errors import ConfigError, CorruptFileError
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.files import refuse_placeholder
+from electra_convert.formats.files import refuse_placeholder, small_text
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import CONFIG_FILE, HPARAMS_FILE, TOKENIZER_CONFIG_FILE
 from electra_convert.schemes.layouts import LAYOUTS, Layout
 from electra_convert.schemes.mapping import Role
@@ -234,8 +234,8 @@ def _read_other(path: Path, model: Model, layout: Layout) -> tuple[Mapping[str, 
     try:
         if path.stat().st_size > _LARGEST_CONFIG:
             return {}, f"it is longer than {_LARGEST_CONFIG} bytes"
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        config = decode_json(small_text(path))
+    except (OSError, ValueError) as error:
         return {}, f"it cannot be read ({error})"
     if not isinstance(config, dict) or not _COMPUTING & config.keys():
         return {}, "it states neither num_attention_heads nor hidden_act"

@@ -10,7 +10,8 @@ from typing import Any
 
 from electra_convert.config.resolve import DEFAULTS, SIZE_KEYS, Evidence, Rank
 from electra_convert.errors import ConfigError
-from electra_convert.formats.files import refuse_placeholder
+from electra_convert.formats.files import refuse_placeholder, small_text
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.mapping import Role
@@ -49,10 +50,10 @@ def read_config(path: Path) -> Mapping[str, Any]:
         CorruptFileError: a download left something else in its place.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = decode_json(small_text(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         refuse_placeholder(path)
         raise ConfigError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):

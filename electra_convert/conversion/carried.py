@@ -12,6 +12,7 @@ from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.conversion.options import Options
 from electra_convert.errors import ElectraConvertError
 from electra_convert.formats.files import ReadFile
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.locate import PAIR
 from electra_convert.formats.names import (
     CONFIG_FILE,
@@ -273,7 +274,7 @@ def _shown(name: str) -> str:
 def _decoded(data: bytes) -> dict[str, Any]:
     """A JSON object; empty for anything else, which is carried as it is."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = decode_json(data)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -38,6 +38,7 @@ from electra_convert.schemes.layouts import Choice, collapse, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied
 from electra_convert.tokenizer.coverage import check
+from electra_convert.tokenizer.definition import parse_tokenizer
 from electra_convert.tokenizer.folder import max_length_of_folder
 from electra_convert.tokenizer.kinds import code_of_folder, other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
@@ -391,12 +392,7 @@ def _tokenizer(
 
 
 def _read_tokenizer(path: Path, data: bytes) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_buffer(data)
-    except Exception as error:
-        raise VocabularyError(f"{path} cannot be read: {error}", "Give the vocabulary with --vocab.") from error
+    tokenizer = parse_tokenizer(data, path, "Give the vocabulary with --vocab.")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

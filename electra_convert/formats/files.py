@@ -24,6 +24,8 @@ from electra_convert.tensors.spec import TensorSpec, pieces
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
+# Opened in any other way, a pipe would be waited for until somebody writes to it, and Windows would change line ends.
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # Linux 5.14's MADV_POPULATE_READ, which Python's mmap does not name: map the pages of a range at once, and report
 # what cannot be read as an error and not as a signal.
 _POPULATE_READ = 22
@@ -37,6 +39,8 @@ _FLUSH_EVERY = 1 << 27
 _CHECKED_AT_ONCE = 1 << 22
 # Any other failure to reserve space means that the file system cannot; writing will show what it can.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# The largest there are name every tensor of a model in some hundred bytes each.
+LARGEST_SMALL_FILE = 1 << 24
 # What is looked at to tell a file from what a download may leave in its place, and what that begins with.
 _START_BYTES = 64
 _PLACEHOLDERS = (
@@ -83,13 +87,13 @@ class ReadFile(Closing):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # Opened in any other way, a pipe would be waited for until somebody writes to it.
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+            self._descriptor = os.open(path, os.O_RDONLY | _FLAGS)
             status = os.fstat(self._descriptor)
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
         self.size = status.st_size
         self._map: mmap.mmap | None = None
+        self._lock = Lock()
         try:
             self._require_content(status.st_mode)
         except BaseException:
@@ -127,7 +131,7 @@ class ReadFile(Closing):
         _refuse_placeholder(self.path, self.read(min(self.size, _START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
-        if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED"):
+        if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED") or not hasattr(mmap.mmap, "madvise"):
             return None
         with suppress(OSError, ValueError):
             return mmap.mmap(self._descriptor, self.size, mmap.MAP_SHARED, mmap.PROT_READ)
@@ -141,7 +145,7 @@ class ReadFile(Closing):
         """
         while len(view):
             try:
-                count = os.preadv(self._descriptor, [view], offset)
+                count = self._read_at(view, offset)
             except OSError as error:
                 raise CorruptFileError(f"{self.path} cannot be read at byte {offset}: {error.strerror}") from error
             if count == 0:
@@ -151,6 +155,15 @@ class ReadFile(Closing):
                 )
             view = view[count:]
             offset += count
+
+    def _read_at(self, view: memoryview, offset: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._descriptor, [view], offset)
+        with self._lock:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            found = os.read(self._descriptor, len(view))
+        view[: len(found)] = found
+        return len(found)
 
     def _mapped(self, offset: int, length: int) -> memoryview | None:
         if self._map is None or length < _MAPPED_FROM or offset + length > self.size:
@@ -219,9 +232,7 @@ class WriteFile:
     def __init__(self, path: Path, size: int = 0) -> None:
         self.path = path
         try:
-            self._descriptor = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666
-            )
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
         except OSError as error:
             raise unwritable(path, error) from error
         self._reserve(size)
@@ -249,12 +260,19 @@ class WriteFile:
         rest = memoryview(view)
         while len(rest):
             try:
-                count = os.pwrite(self._descriptor, rest, offset)
+                count = self._write_at(rest, offset)
             except OSError as error:
                 raise unwritable(self.path, error) from error
             rest = rest[count:]
             offset += count
         self._flush_early(len(view))
+
+    def _write_at(self, view: memoryview, offset: int) -> int:
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._descriptor, view, offset)
+        with self._lock:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.write(self._descriptor, view)
 
     def _flush_early(self, nbytes: int) -> None:
         """Let the disk work while the rest is being read and computed."""
@@ -328,6 +346,29 @@ def checksum_of_file(path: Path) -> str:
         for piece in file.pieces(memoryview(bytearray(_CHECKED_AT_ONCE)), 0, file.size):
             checksum = crc32c(piece, checksum)
     return f"{checksum:08x}"
+
+
+def small_bytes(path: Path) -> bytes:
+    """The bytes of a file that people and programs write by the kilobyte: configurations, records, states.
+
+    Raises:
+        OSError: it cannot be read, or is larger than any such file.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_SMALL_FILE + 1)
+    if len(content) > LARGEST_SMALL_FILE:
+        raise OSError(errno.EFBIG, f"it is longer than {LARGEST_SMALL_FILE >> 20} MB")
+    return content
+
+
+def small_text(path: Path) -> str:
+    """The same as text in UTF-8.
+
+    Raises:
+        OSError: as small_bytes.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    return small_bytes(path).decode()
 
 
 def sha256_of_file(path: Path, *others: Hash) -> str:

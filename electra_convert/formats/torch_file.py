@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
+from electra_convert.formats.archives import checked_records, largest_content
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.names import SHARD_INDEX, TORCH_FILE
 from electra_convert.formats.shards import ShardedSink, open_sharded
@@ -36,8 +37,6 @@ from electra_convert.tensors.spec import (
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
-# A few bytes of a file can state a tensor that repeats them without end; more than this is no buffer of a model.
-_MAX_REPEATED_BYTES = 1 << 30
 _AGAIN = "Copy or download the file again."
 
 
@@ -112,7 +111,7 @@ def _reason(error: Exception) -> str:
 def _check_archive(path: Path) -> tuple[Container[int], bool]:
     """Compare every record's CRC-32, which torch.load does not; return their lengths, and if torch may map them."""
     with zipfile.ZipFile(path) as archive:
-        records = archive.infolist()
+        records = checked_records(path, archive)
         for record in records:
             # torch.serialization.set_crc32_options(False) leaves 0 in the place of a checksum.
             if record.CRC:
@@ -153,13 +152,19 @@ def _dtype_name(values: TorchTensor) -> str:
 
 
 def _check_storages(path: Path, state: Mapping[str, TorchTensor], lengths: Container[int]) -> None:
-    """Refuse tensors that reach beyond their record, or that no array can hold."""
+    """Refuse tensors that reach beyond their record, that no array can hold, or that repeat it without end."""
+    stated, most = sum(values.nbytes for values in state.values()), largest_content(path.stat().st_size)
+    if stated > most:
+        name, values = max(state.items(), key=lambda item: item[1].nbytes)
+        raise CorruptFileError(
+            f"{path} states {stated} bytes of tensors, far more than the file holds; the largest, {name!r}, repeats "
+            f"{values.untyped_storage().nbytes()} bytes to {values.nbytes}",
+            _AGAIN,
+        )
     for name, values in state.items():
         stored = values.untyped_storage().nbytes()
         if stored and stored not in lengths:
             raise CorruptFileError(f"{path}: tensor {name!r} states {stored} bytes, its record has others", _AGAIN)
-        if values.nbytes > max(stored, _MAX_REPEATED_BYTES):
-            raise CorruptFileError(f"{path}: tensor {name!r} repeats {stored} bytes to {values.nbytes}", _AGAIN)
         np.broadcast_to(np.zeros((), DTYPES[_dtype_name(values)].storage), tuple(values.shape))
 
 

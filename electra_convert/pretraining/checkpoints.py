@@ -22,7 +22,7 @@ from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import OutputPlan, write
 from electra_convert.errors import ElectraConvertError, TrainingError, listing
 from electra_convert.formats.files import checksum_of_file
-from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import CONVERSION_FILE, TRAINING_FILE
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.run_folder import MODEL
@@ -183,7 +183,7 @@ def _found(folder: Path) -> dict[int, Path]:
 
 
 def _checked(place: Path, step: int) -> Saved:
-    state: Any = decode_object((place / _STATE).read_bytes(), str(place / _STATE))
+    state: Any = read_object(place / _STATE)
     if state.pop("crc32c") != _checksum(state):
         raise TrainingError(f"{_STATE} does not have the checksum it names")
     _require_form(state)

@@ -13,6 +13,7 @@ from typing import Any
 from electra_convert.config.hparams import Hparams
 from electra_convert.config.keys import OVERRIDES, check_keys
 from electra_convert.errors import ConfigError, ElectraConvertError
+from electra_convert.formats.files import small_bytes
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.schemes.family import ELECTRA
@@ -76,7 +77,7 @@ def _content(given: Given, role: Role) -> tuple[str, Design]:
         path = Path(given) / CONFIG_FILE if Path(given).is_dir() else Path(given)
         origin = str(path)
         try:
-            text = path.read_bytes()
+            text = small_bytes(path)
         except OSError as error:
             raise ConfigError(
                 f"--{role} is {path}, which cannot be read: {error.strerror}",

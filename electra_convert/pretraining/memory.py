@@ -6,7 +6,7 @@ that they fit.
 
 from __future__ import annotations
 
-import resource
+import mmap
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def resident(device: torch.device) -> int:
 
         return torch.cuda.max_memory_reserved(device)
     if _STATM.is_file():
-        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+        return int(_STATM.read_text().split()[1]) * mmap.PAGESIZE
     # Without a way to ask for what is used now, the most that ever was.
     return peak(device)
 
@@ -92,6 +92,10 @@ def peak(device: torch.device) -> int:
     """The most bytes that were ever in use, as resident counts them."""
     if device.type == "cuda":
         return resident(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     # In bytes on macOS.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

@@ -61,11 +61,18 @@ def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], weight_decay_ra
     others = [parameter for parameter in parameters.values() if not is_decayed(parameter)]
     groups = [{"params": decayed, "weight_decay": weight_decay_rate}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, eps=_EPSILON, fused=True)
-    for parameter in parameters.values():
-        moments = {moment: torch.zeros_like(parameter, requires_grad=False) for moment in _MOMENTS}
-        step = torch.tensor(_STEP, dtype=torch.float32, device=parameter.device)
-        optimizer.state[parameter] = {"step": step, **moments}
+    begin_uncorrected(optimizer)
     return optimizer
+
+
+def begin_uncorrected(optimizer: torch.optim.AdamW) -> None:
+    """Begin with moments of zero, at a step at which AdamW corrects no bias, as Google's Adam never does."""
+    for parameter in (one for group in optimizer.param_groups for one in group["params"]):
+        moments = {moment: torch.zeros_like(parameter, requires_grad=False) for moment in _MOMENTS}
+        # On the processor unless a fused kernel takes steps, which wants it where the parameter is.
+        device = parameter.device if optimizer.defaults["fused"] else None
+        step = torch.tensor(_STEP, dtype=torch.float32, device=device)
+        optimizer.state[parameter] = {"step": step, **moments}
 
 
 def moments_of(optimizer: torch.optim.AdamW, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:

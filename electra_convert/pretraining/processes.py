@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from electra_convert.errors import ConfigError
+from electra_convert.errors import ConfigError, TrainingError
 from electra_convert.frameworks import import_accelerate, import_torch
 from electra_convert.pretraining.options import PretrainOptions
 from electra_convert.pretraining.preparation import Preparation
 
 _PATIENCE = timedelta(days=2)
+# What gloo and NCCL say where another process has ended.
+_PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
 def accelerator_of(options: PretrainOptions) -> Any:  # noqa: ANN401 - accelerate.Accelerator
@@ -67,3 +69,25 @@ def check_split(preparation: Preparation, options: PretrainOptions, accelerator:
             f"{options.accumulate} parts each",
             f"train_batch_size counts the sequences of all processes; make it a multiple of {parts}.",
         )
+
+
+def told_of(error: RuntimeError, rank: int, smaller: str, compiled: bool = False) -> TrainingError | None:
+    """What a user can do something about among torch's errors; None for the others.
+
+    Args:
+        error: what torch raised.
+        rank: of this process.
+        smaller: what takes less memory.
+        compiled: whether the model was compiled.
+    """
+    said, kind = str(error), type(error)
+    line = said.strip().partition("\n")[0]
+    if kind.__name__ == "OutOfMemoryError" or "can't allocate memory" in said:
+        return TrainingError(f"memory ran out: {line}", smaller)
+    if rank and any(sign in said for sign in _PEER_GONE):
+        return TrainingError(f"process {rank} ends because another has", "What that one says tells why.")
+    if compiled and kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return TrainingError(
+            f"torch.compile failed: {line}", "Leave --compile out; on a processor it needs a C++ compiler."
+        )
+    return None

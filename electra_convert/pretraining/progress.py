@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-_LOSSES = ("masked_lm_loss", "disc_loss")
+_LOSSES = ("masked_lm_loss", "disc_loss", "loss")
 
 
 class Reporter(Protocol):
@@ -16,7 +16,7 @@ class Reporter(Protocol):
         """So many bytes of the corpus are tokenised."""
 
     def stepped(self, step: int, total: int, losses: Mapping[str, float]) -> None:
-        """A step is done; losses has masked_lm_loss, disc_loss, tokens_per_second and seconds_per_step."""
+        """A step is done; losses has the run's losses, tokens_per_second where it is known, and seconds_per_step."""
 
     def evaluating(self, done: int, total: int) -> None:
         """So many batches of the held-out sequences have been looked at."""
@@ -137,7 +137,9 @@ def default_reporter() -> Reporter:
 def losses_text(losses: Mapping[str, float]) -> str:
     """The losses of a step, and how fast it went."""
     shown = [f"{name.removesuffix('_loss')} {losses[name]:.3f}" for name in _LOSSES if name in losses]
-    return f"{', '.join(shown)}, {losses['tokens_per_second']:,.0f} tokens/s"
+    if "tokens_per_second" in losses:
+        shown.append(f"{losses['tokens_per_second']:,.0f} tokens/s")
+    return ", ".join(shown)
 
 
 def step_text(step: int, total: int, losses: Mapping[str, float]) -> str:

@@ -11,11 +11,12 @@ import json
 import math
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import OutputError, unwritable
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
 from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
@@ -31,7 +32,8 @@ _VALUE, _TAG = 1, 1
 _SIMPLE_VALUE = b"\x15"  # 2, a float
 _STATUS, _START = 1, 1
 # What is drawn: a title, the unit, and reports of either kind with what each is.
-_PANELS = (
+Panel = tuple[str, str, tuple[tuple[str, str, str], ...]]
+_PANELS: tuple[Panel, ...] = (
     (
         "Generator: masked_lm_loss",
         "nats a token",
@@ -146,8 +148,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _row(line: str) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = decode_json(line)
+    except ValueError:
         return None
     if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or type(row.get("step")) is not int:
         return None
@@ -162,20 +164,25 @@ def last_evaluation(folder: Path) -> dict[str, float]:
     return {name: value for name, value in last.items() if name not in ("kind", "step") and value is not None}
 
 
-def draw_curves(folder: Path) -> None:
+def draw_curves(folder: Path, panels: Sequence[Panel] = _PANELS, what: str = "Pretraining") -> None:
     """Draw the curves of the run in a folder, training and evaluation, as curves.png.
+
+    Args:
+        folder: of the run.
+        panels: each a title, a unit, and reports of either kind with what each is: trained on, held out, rate.
+        what: the run is.
 
     Raises:
         OutputError: it cannot be written.
     """
     figures = import_matplotlib_figure("to draw the curves")
     rows = read_metrics(folder / _METRICS)
-    panels = [panel for panel in _PANELS if any(_points(rows, kind, name) for kind, name, _ in panel[2])]
-    across, down = min(2, len(panels)) or 1, -(-len(panels) // 2) or 1
+    drawn = [panel for panel in panels if any(_points(rows, kind, name) for kind, name, _ in panel[2])]
+    across, down = min(2, len(drawn)) or 1, -(-len(drawn) // 2) or 1
     figure = figures.Figure(figsize=(5.5 * across, 3.75 * down), layout="constrained")
     last = max((row["step"] for row in rows), default=0)
-    figure.suptitle(f"Pretraining of {folder.resolve().name}, up to step {last:,}")
-    for number, (title, unit, curves) in enumerate(panels, 1):
+    figure.suptitle(f"{what} of {folder.resolve().name}, up to step {last:,}")
+    for number, (title, unit, curves) in enumerate(drawn, 1):
         place = figure.add_subplot(down, across, number)
         for kind, name, label in curves:
             _draw(place, _points(rows, kind, name), label)

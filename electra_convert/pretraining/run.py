@@ -31,7 +31,7 @@ from electra_convert.pretraining.options import PretrainOptions, Settings, train
 from electra_convert.pretraining.pauses import Pauses, deliver
 from electra_convert.pretraining.preparation import Preparation
 from electra_convert.pretraining.prepare import prepare
-from electra_convert.pretraining.processes import accelerator_of, check_split, computed_by
+from electra_convert.pretraining.processes import accelerator_of, check_split, computed_by, told_of
 from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
 from electra_convert.pretraining.progress import Relay, Reporter, Silent
 from electra_convert.pretraining.run_folder import (
@@ -53,8 +53,7 @@ if TYPE_CHECKING:
 _TRANSFORMERS = 5
 # What the short form of a result tells of its metrics.
 _SHOWN = ("masked_lm_loss", "disc_auc")
-# What gloo and NCCL say where another process has ended.
-_PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
+_SMALLER = "Compute each batch in parts with --accumulate, or give a smaller --batch-size or --max-length."
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,7 +112,7 @@ def run_pretraining(
     try:
         return _run(places, output, options, notes, reporter)
     except RuntimeError as error:
-        told = _told(error, rank, options.compile)
+        told = told_of(error, rank, _SMALLER, options.compile)
         if told is None:
             raise
         raise told from error
@@ -126,24 +125,6 @@ def _require_recent(transformers_version: str) -> None:
             f"transformers {transformers_version} is too old to pretrain with; {_TRANSFORMERS} is needed",
             "pip install -U 'electra-convert[pretrain]'",
         )
-
-
-def _told(error: RuntimeError, rank: int, compiled: bool) -> TrainingError | None:
-    """What a user can do something about among torch's errors; None for the others."""
-    said, kind = str(error), type(error)
-    line = said.strip().partition("\n")[0]
-    if kind.__name__ == "OutOfMemoryError" or "can't allocate memory" in said:
-        return TrainingError(
-            f"memory ran out: {line}",
-            "Compute each batch in parts with --accumulate, or give a smaller --batch-size or --max-length.",
-        )
-    if rank and any(sign in said for sign in _PEER_GONE):
-        return TrainingError(f"process {rank} ends because another has", "What that one says tells why.")
-    if compiled and kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
-        return TrainingError(
-            f"torch.compile failed: {line}", "Leave --compile out; on a processor it needs a C++ compiler."
-        )
-    return None
 
 
 @dataclass(frozen=True)

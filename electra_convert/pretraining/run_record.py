@@ -9,7 +9,7 @@ from typing import Any
 
 from electra_convert.config.keys import check_keys, recorded_by_run
 from electra_convert.errors import CorruptFileError, TrainingError
-from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import VOCABULARY_FILE
 from electra_convert.output import write_file
 from electra_convert.pretraining.corpus.cache import Corpus
@@ -102,12 +102,13 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
         VocabularyError: vocab.txt is damaged.
     """
     path = output / RUN_FILE
-    record: dict[str, Any] = decode_object(path.read_bytes(), str(path))
+    record: dict[str, Any] = read_object(path)
     for key in ("hparams", "computed", "origins"):
         if not isinstance(record.get(key), dict):
             raise CorruptFileError(f"{path} has no {key}", "It is damaged; --overwrite starts anew.")
     if not all(isinstance(origins, dict) for origins in record["origins"].values()):
         raise CorruptFileError(f"{path} has origins of another kind", "It is damaged; --overwrite starts anew.")
+    _require_rules(path, record)
     check_keys(record["hparams"], str(path))
     record["hparams"] = recorded_by_run(record["hparams"])
     words = read_words(output / WORDS) if (output / WORDS).is_file() else None
@@ -118,6 +119,14 @@ def read_run(output: Path) -> tuple[dict[str, Any], Decided]:
     return record, Decided(
         pieces, record["hparams"], record["origins"], designs, record.get("extend_vocabulary") or 0, words
     )
+
+
+def _require_rules(path: Path, record: Mapping[str, Any]) -> None:
+    """Refuse a record whose tokenizer has rules of another kind than a run writes down."""
+    added, extended = record.get("added_tokens", []), record.get("extend_vocabulary")
+    tokens = isinstance(added, list) and all(isinstance(token, str) for token in added)
+    if not tokens or not (extended is None or type(extended) is int):
+        raise CorruptFileError(f"{path} has a tokenizer of another kind", "It is damaged; --overwrite starts anew.")
 
 
 def require_same(record: Mapping[str, Any], preparation: Preparation, options: PretrainOptions) -> None:

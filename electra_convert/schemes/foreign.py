@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from electra_convert.formats.files import small_bytes
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import CONFIG_FILE
 
 # Telltale parts of names, the more particular first.
@@ -37,7 +38,6 @@ _TELLTALES = (
 )
 # What names of transformers' TFElectra classes hold, and NVIDIA's, which are objects of Keras.
 _KERAS = re.compile(r"tf_electra|electra/.*\.attributes/variable_value", re.IGNORECASE)
-_LARGEST_CONFIG = 1 << 20
 _RESAVE = (
     "Save it with save_pretrained in the code that made it (NVIDIA's has postprocess_pretrained_ckpt.py for that): "
     "this tool reads the tf_model.h5."
@@ -70,7 +70,7 @@ def stated_beside(folder: Path, key: str) -> object:
     """What a folder's config.json states under a key; None where it states nothing, or cannot be read."""
     path = folder / CONFIG_FILE
     try:
-        config = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_CONFIG else None
-    except (OSError, ValueError, RecursionError):
+        config = decode_json(small_bytes(path))
+    except (OSError, ValueError):
         return None
     return config.get(key) if isinstance(config, dict) else None

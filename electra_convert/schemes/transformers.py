@@ -6,7 +6,6 @@ weights.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import ConfigError, NamesError, NotElectraError, SourceError, listing
-from electra_convert.formats.files import refuse_placeholder
+from electra_convert.formats.files import refuse_placeholder, small_text
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import (
     ADAPTER_FILE,
@@ -431,8 +431,8 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
     if path is None:
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        record = decode_json(small_text(path))
+    except (OSError, ValueError) as error:
         refuse_placeholder(path)
         raise ConfigError(f"{path} cannot be read: {error}", "Remove it, or restore it.") from error
     if not isinstance(record, dict):

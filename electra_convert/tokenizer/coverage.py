@@ -13,6 +13,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.errors import VocabularyError, listing
+from electra_convert.formats.json_objects import decode_json
+from electra_convert.tokenizer.definition import parse_tokenizer
 from electra_convert.tokenizer.encode import LONGEST_WORD, TokenizerSettings, splitting
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, require_word_pieces
 
@@ -309,16 +311,14 @@ def _made(vocabulary: Vocabulary, settings: TokenizerSettings) -> Coverage:
 
 
 def _kept(vocabulary: Vocabulary, data: bytes) -> Coverage | None:
-    from tokenizers import Tokenizer
-
     try:
-        made: dict[str, Any] = json.loads(data)
+        made: dict[str, Any] = decode_json(data)
         model = {**made["model"], "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}
         if model.get("type", "WordPiece") != "WordPiece":
             return None
         added = [token["content"] for token in made.get("added_tokens") or []]
         bare = {**made, "model": model, "added_tokens": [], "post_processor": None, "decoder": None}
-        tokenizer = Tokenizer.from_str(json.dumps(bare))
+        tokenizer = parse_tokenizer(json.dumps(bare).encode(), vocabulary.path)
     except Exception:  # noqa: BLE001 - whatever is wrong with it is for those to say who use it
         return None
     longest = model.get("max_input_chars_per_word", _LONGEST_IN_TRANSFORMERS_5)

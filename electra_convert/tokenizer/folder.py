@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import SourceError, VocabularyError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.tokenizer.vocabulary import (
     SPECIAL_TOKENS,
@@ -160,8 +160,8 @@ def _read_object(path: Path) -> Mapping[str, Any]:
 
 def _decode_object(data: bytes, path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = decode_json(data)
+    except ValueError as error:
         raise VocabularyError(f"{path} is not JSON: {error}", "Copy or download it again.") from error
     if not isinstance(value, dict):
         raise VocabularyError(f"{path} is not a JSON object", "Copy or download it again.")

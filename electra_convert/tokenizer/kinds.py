@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import VocabularyError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import CONFIG_FILE, SENTENCEPIECE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from electra_convert.tokenizer.vocabulary import read_small
 
@@ -58,8 +58,8 @@ def _object(path: Path) -> Mapping[str, Any]:
     """A JSON object; empty where there is none that can be read as such."""
     if not path.is_file():
         return {}
-    with suppress(VocabularyError, ValueError, RecursionError):
-        value = json.loads(read_small(path))
+    with suppress(VocabularyError, ValueError):
+        value = decode_json(read_small(path))
         return value if isinstance(value, dict) else {}
     return {}
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.errors import VocabularyError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, kind_of
+from electra_convert.tokenizer.definition import parse_tokenizer
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary, read_small
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ _ROLES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "[SEP]": (("sep_token", "eos_token"), ("[SEP]", "<sep>", "</s>")),
     "[MASK]": (("mask_token",), ("[MASK]", "<mask>")),
 }
+# Sixteen times what the largest vocabularies have.
+_MOST_PIECES = 1 << 22
 _SAVE_AGAIN = "AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER) of transformers writes one."
 # A noncharacter, which no text has: what begins with it is never matched.
 _NEVER = "\ufdd0"
@@ -118,7 +123,7 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
     Raises:
         VocabularyError: as read_saved_tokenizer.
     """
-    tokenizer = _read(files[TOKENIZER_FILE], folder / TOKENIZER_FILE)
+    tokenizer = parse_tokenizer(files[TOKENIZER_FILE], folder / TOKENIZER_FILE)
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
     config = _object(files, TOKENIZER_CONFIG_FILE, folder)
     if config.get("auto_map"):
@@ -127,34 +132,34 @@ def saved_tokenizer(files: Mapping[str, bytes], folder: Path) -> SavedTokenizer:
             f"{TOKENIZER_FILE} alone, in a folder of its own, is taken as it is.",
         )
     special = _special(ids, {**_object(files, SPECIAL_TOKENS_FILE, folder), **config}, tokenizer, folder)
+    vocabulary = _vocabulary(ids, folder / TOKENIZER_FILE)
+    uses = Counter(ids.values())
+    if shared := [own for own in special.values() if uses[ids[own]] > 1]:
+        raise VocabularyError(
+            f"{folder / TOKENIZER_FILE} gives {listing(map(reprlib.repr, shared))} the id of another token",
+            "Save the tokenizer again.",
+        )
     missing = {_ROLES[name][0][0]: own for name, own in special.items() if not _states(config, name)}
     if missing:
         kept = config or {"tokenizer_class": "PreTrainedTokenizerFast"}
         files = {**files, TOKENIZER_CONFIG_FILE: _as_json({**kept, **missing})}
     notices = _remarks(tokenizer, {ids[special["[CLS]"]], ids[special["[SEP]"]]}, folder)
-    return SavedTokenizer(files, special, _vocabulary(ids, folder / TOKENIZER_FILE), notices)
+    return SavedTokenizer(files, special, vocabulary, notices)
 
 
 def _vocabulary(ids: Mapping[str, int], path: Path) -> Vocabulary:
     """The tokens by their ids; of an id that none has, ""."""
     names = {index: piece for piece, index in ids.items()}
+    if max(names) >= _MOST_PIECES:
+        raise VocabularyError(f"{path} has a token of the id {max(names)}, which no model has an embedding for")
     pieces = tuple(names.get(index, "") for index in range(max(names) + 1))
     return Vocabulary(pieces, b"", path)
 
 
-def _read(data: bytes, path: Path) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_str(data.decode())
-    except Exception as error:  # tokenizers has no class of its own for its errors
-        raise VocabularyError(f"{path} cannot be read: {error}", "Copy or save it again.") from error
-
-
 def _object(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Any]:
     try:
-        value = json.loads(files.get(name, b"{}"))
-    except (ValueError, RecursionError) as error:
+        value = decode_json(files.get(name, b"{}"))
+    except ValueError as error:
         raise VocabularyError(f"{folder / name} is not JSON: {error}", "Copy or save it again.") from error
     if not isinstance(value, dict):
         raise VocabularyError(f"{folder / name} is not a JSON object", "Copy or save it again.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from electra_convert.errors import VocabularyError, listing
 from electra_convert.formats.files import ReadFile
+from electra_convert.formats.json_objects import decode_json
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -160,8 +160,8 @@ def _json_kind(data: bytes) -> str | None:
     if not data.lstrip().startswith((b"{", b"[")):
         return None
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = decode_json(data)
+    except ValueError:
         return None
     model = value.get("model") if isinstance(value, dict) else None
     kind = model.get("type") if isinstance(model, dict) else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from electra_convert.errors import SourceError, UsageError, listing
 from electra_convert.schemes.mapping import Sizes
+from electra_convert.verification.arrays import read_arrays
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,6 +21,8 @@ Ids = NDArray[np.int32]
 _SHORT = 48
 _NAME_LENGTH = 40
 _SHOWN_ROWS = 8
+# Names of rows, and what models answer for each, take many times what the ids do.
+_MOST_ROWS = 1 << 15
 _MASK_NAMES = ("input_mask", "attention_mask")
 _SEGMENT_NAMES = ("segment_ids", "token_type_ids")
 
@@ -212,28 +213,13 @@ def read_inputs(path: Path, limits: Limits) -> Batch:
     ids = np.atleast_2d(arrays["input_ids"])
     mask = np.atleast_2d(_first(arrays, _MASK_NAMES, np.ones_like(ids)))
     segments = np.atleast_2d(_first(arrays, _SEGMENT_NAMES, np.zeros_like(ids)))
-    rows = tuple(f"row {row}" for row in range(len(ids)))
-    return checked(Batch(path.name, rows, ids, mask, segments), limits)
+    return checked(Batch(path.name, numbered_rows(ids), ids, mask, segments), limits)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an .npz by name.
-
-    Raises:
-        SourceError: it cannot be read, or holds pickled objects.
-    """
-    try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise SourceError(f"{path} is one array, not an .npz of several", "Save it with numpy.savez.")
-            return dict(file)
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise SourceError(
-            f"{path} is not an .npz of plain arrays, or is damaged", "Save it with numpy.savez."
-        ) from error
+def numbered_rows(ids: NDArray[Any]) -> tuple[str, ...]:
+    """What the rows of an array are called; none where it is not of rows, or of more than models are run on."""
+    named = ids.ndim == 2 and ids.size and len(ids) <= _MOST_ROWS
+    return tuple(f"row {row}" for row in range(len(ids))) if named else ()
 
 
 def _first(arrays: dict[str, NDArray[Any]], names: Sequence[str], default: NDArray[Any]) -> NDArray[Any]:
@@ -259,6 +245,11 @@ def checked(batch: Batch, limits: Limits, name_of_ids: str = "input_ids") -> Bat
                 f"{batch.name}: {name} holds {int(array.min())} to {int(array.max())}, "
                 f"the model takes 0 to {highest[name] - 1}"
             )
+    if len(batch.input_ids) > _MOST_ROWS:
+        raise UsageError(
+            f"{batch.name}: {len(batch.input_ids)} rows, a comparison takes at most {_MOST_ROWS}",
+            "Thousands of rows show no more than dozens do.",
+        )
     if batch.length > limits.positions:
         raise UsageError(f"{batch.name}: rows of {batch.length} tokens, the model has {limits.positions} positions")
     if not batch.input_mask.any(axis=1).all():

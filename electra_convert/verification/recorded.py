@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from electra_convert.checkpoint import Model
 from electra_convert.errors import SourceError, listing
 from electra_convert.schemes.mapping import Role
-from electra_convert.verification.inputs import Batch, Limits, checked, read_arrays
+from electra_convert.verification.arrays import read_arrays
+from electra_convert.verification.inputs import Batch, Limits, checked, numbered_rows
 from electra_convert.verification.runners import LOGITS, Stages, answer_name, stage_name
 
 _PREFIXES: Mapping[Role, str] = {"discriminator": "disc", "generator": "gen"}
@@ -137,9 +138,8 @@ def _recording(path: Path, arrays: Mapping[str, NDArray[Any]], prefix: str, limi
     if missing := [name for name in needed if name not in arrays]:
         raise SourceError(f"{path} holds {prefix}_logits, but no {', '.join(missing)}")
     ids, logits = arrays[f"{prefix}_ids"], arrays[f"{prefix}_logits"]
-    rows = tuple(f"row {row}" for row in range(len(ids) if ids.ndim else 0))
     masks = arrays["input_mask"], arrays["segment_ids"]
-    batch = checked(Batch(path.name, rows, ids, *masks), limits, f"{prefix}_ids")
+    batch = checked(Batch(path.name, numbered_rows(ids), ids, *masks), limits, f"{prefix}_ids")
     hidden = arrays.get(f"{prefix}_hidden")
     _require_recorded(path, f"{prefix}_logits", logits, 2)
     if hidden is not None:
@@ -162,9 +162,8 @@ def _task_recording(path: Path, arrays: Mapping[str, NDArray[Any]], model: Model
     """Of a fine-tuned model, or of its encoder."""
     if missing := [name for name in ("input_mask", "segment_ids") if name not in arrays]:
         raise SourceError(f"{path} holds input_ids, but no {', '.join(missing)}")
-    rows = tuple(f"row {row}" for row in range(len(arrays["input_ids"])))
     inputs = (arrays[name] for name in ("input_ids", "input_mask", "segment_ids"))
-    batch = checked(Batch(path.name, rows, *inputs), Limits.of(model.sizes))
+    batch = checked(Batch(path.name, numbered_rows(arrays["input_ids"]), *inputs), Limits.of(model.sizes))
     stages = {}
     if _HIDDEN in arrays:
         _require_recorded(path, _HIDDEN, arrays[_HIDDEN], 3)

@@ -31,6 +31,7 @@ from electra_convert.schemes.heads import TASKS, Head
 from electra_convert.schemes.layouts import Choice, Task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
+from electra_convert.tokenizer.definition import parse_tokenizer
 from electra_convert.tokenizer.kinds import code_of_folder, other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import (
     TokenizerOptions,
@@ -455,7 +456,8 @@ def find_tokenizer(sides: Sequence[Side], role: Role) -> Tokenizer:
             continue
         model = side.checkpoint.models[role]
         if _by_file(side.checkpoint, model):
-            return Tokenizer.from_str(read_small(model.folder / TOKENIZER_FILE).decode())
+            path = model.folder / TOKENIZER_FILE
+            return parse_tokenizer(read_small(path), path)
         files = tokenizer_files(side.checkpoint, model, side.findings.hparams, TokenizerOptions())
         if TOKENIZER_FILE in files.files:
             return Tokenizer.from_str(files.files[TOKENIZER_FILE].decode())

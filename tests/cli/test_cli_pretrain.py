@@ -7,7 +7,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from electra_convert.cli.pretrain import training_display
+from electra_convert.cli.training_display import training_display
 
 LOSSES = {"masked_lm_loss": 5.25, "disc_loss": 0.5, "tokens_per_second": 12345.6}
 ERASED = "\x1b[2K"

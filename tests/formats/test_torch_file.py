@@ -269,7 +269,7 @@ def test_a_tensor_that_reaches_beyond_its_record_is_refused(torch, tmp_path):
 
 
 def test_a_tensor_that_repeats_its_values_without_end_is_refused(torch, saved):
-    with pytest.raises(CorruptFileError, match="tensor 'a' repeats 4 bytes to 4398046511104"):
+    with pytest.raises(CorruptFileError, match="the largest, 'a', repeats 4 bytes to 4398046511104"):
         open_file(saved({"a": torch.ones(1).expand(1 << 40)}))
 
 

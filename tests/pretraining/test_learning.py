@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import FIXTURES
 from support.command_line import run
+from support.planted import HPARAMS as ORDER
 from support.planted import KINDS, write_planted
 from support.pretraining import TINY
 
@@ -31,26 +32,6 @@ SHORT = {
     "num_warmup_steps": 6,
     "learning_rate": 2e-3,
     "save_checkpoints_steps": 100,
-}
-# Of a corpus with a planted order; the generator's guesses are made rough (temperature), so that many are wrong.
-ORDER = {
-    **SHORT,
-    "model_hparam_overrides": {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 32,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    },
-    "embedding_size": 64,
-    "generator_hidden_size": 0.5,
-    "max_seq_length": 32,
-    "train_batch_size": 32,
-    "num_train_steps": 1000,
-    "num_warmup_steps": 100,
-    "learning_rate": 2e-3,
-    "save_checkpoints_steps": 1000,
 }
 
 

@@ -64,7 +64,7 @@ def pretrain_until_signalled(number: int, step: int, arguments: list[str]) -> No
     import torch
 
     from electra_convert.cli import main
-    from electra_convert.cli.pretrain import TrainingDisplay
+    from electra_convert.cli.training_display import TrainingDisplay
 
     def stepped(_self: TrainingDisplay, shown: int, _total: int, _losses: Mapping[str, float]) -> None:
         if shown == step:

@@ -83,3 +83,32 @@ def test_transformers_reads_the_files_that_a_model_gets(tmp_path, save):
     assert (loaded.model_max_length, loaded.mask_token) == (32, "<mask>")
     for line in LINES[:2]:
         assert loaded(line, add_special_tokens=False)["input_ids"] == own.encode(line).ids
+
+
+def changed_definition(folder, change):
+    made = json.loads((folder / "tokenizer.json").read_bytes())
+    change(made)
+    (folder / "tokenizer.json").write_text(json.dumps(made))
+    return folder
+
+
+def with_an_unknown_token_around_texts(made):
+    piece = {"SpecialToken": {"id": "[NONE]", "type_id": 0}}
+    made["post_processor"] = {"type": "TemplateProcessing", "single": [piece], "pair": [], "special_tokens": {}}
+
+
+def with_two_tokens_of_one_id(made):
+    made["model"]["vocab"]["another"] = made["model"]["vocab"]["<s>"]
+    made["added_tokens"] = [token for token in made["added_tokens"] if token["content"] != "<s>"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_an_unknown_token_around_texts, "tokenizer.json cannot be read: "),
+        (with_two_tokens_of_one_id, "gives .* the id of another token"),
+    ],
+)
+def test_a_definition_that_fails_on_texts_or_hides_a_token_is_refused(bpe, change, message):
+    with pytest.raises(VocabularyError, match=message):
+        read_saved_tokenizer(changed_definition(bpe, change))

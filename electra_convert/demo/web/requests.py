@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from electra_convert.demo.web.batching import FullError
 from electra_convert.errors import ElectraConvertError, TextError
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.pages import page_file
 
 if TYPE_CHECKING:
@@ -162,8 +162,8 @@ async def _body(request: Request) -> Fields:
     except TimeoutError as error:
         raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "The rest of the request did not come.") from error
     try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        given = decode_json(data)
+    except ValueError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not JSON.") from error
     if not isinstance(given, dict):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "This is not a JSON object.")

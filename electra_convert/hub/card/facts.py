@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from urllib.parse import quote
 from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.hub.card.proof import Proof, object_in, read_record
-from electra_convert.schemes.heads import Head, of_class
+from electra_convert.schemes.family import ELECTRA
+from electra_convert.schemes.heads import HEADS, Head, of_class
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
@@ -64,13 +66,45 @@ class Facts:
         return self._head.tag if self._head else None
 
     @property
+    def family(self) -> str:
+        """What transformers calls the architecture, such as electra."""
+        return str(self.folder.config.get("model_type", ELECTRA.model_type))
+
+    @property
+    def evaluation(self) -> Mapping[str, Mapping[str, Any]]:
+        """What a fine-tuned model was measured at, by the data it was measured on."""
+        training = self.proof.training
+        names, found = object_in(training, "data"), object_in(training, "evaluation")
+        splits = {"": object_in(found, "metrics"), " before": object_in(found, "before")}
+        return {
+            f"{object_in(names, split).get('name', 'what was held out')} ({split}){when}": object_in(metrics, split)
+            for when, metrics in splits.items()
+            for split in metrics
+        }
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set of the Hub that it was fine-tuned on, None where that was none."""
+        name = object_in(object_in(self.proof.training, "data"), "train").get("name")
+        found = re.match(r"hf://datasets/([\w.-]+/[\w.-]+)", name) if isinstance(name, str) else None
+        return found[1] if found else None
+
+    @property
+    def seeds(self) -> Mapping[str, Any]:
+        """How far the runs of several seeds lie apart; empty where there was one."""
+        return object_in(object_in(self.proof.training, "evaluation"), "seeds")
+
+    @property
     def has_pipeline(self) -> bool:
         """Whether transformers has a pipeline for its task."""
         return self._head is not None and self._head.tag is not None and self._head.has_pipeline
 
     @property
     def _head(self) -> Head | None:
-        return of_class(self.folder.architecture)
+        if self.family == ELECTRA.model_type:
+            return of_class(self.folder.architecture)
+        # transformers calls the classes of any architecture so.
+        return next((head for head in HEADS.values() if self.folder.architecture.endswith(head.suffix)), None)
 
     @property
     def labels(self) -> tuple[str, ...]:

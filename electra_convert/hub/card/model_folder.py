@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from electra_convert.config.transformers import read_config, role_of_config
 from electra_convert.errors import ConfigError, SourceError, UsageError
 from electra_convert.formats.files import sha256_of_file
+from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import (
     ADDED_TOKENS_FILE,
@@ -27,11 +28,14 @@ from electra_convert.formats.names import (
     TORCH_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
+    is_found,
     kind_of,
 )
 from electra_convert.formats.shards import shard_names
 from electra_convert.output import is_unfinished
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.mapping import Role
+from electra_convert.tokenizer.vocabulary import read_small
 
 # What convert, verify, card and pretrain make, weights aside, in the order it is listed.
 _KNOWN = (
@@ -50,6 +54,7 @@ _SAFETENSORS = (SAFETENSORS_FILE, f"{SAFETENSORS_FILE}{SHARD_INDEX}")
 _PICKLES = (TORCH_FILE, f"{TORCH_FILE}{SHARD_INDEX}")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 _CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
+_ANY_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]*For[A-Za-z]+")
 _ROLES: tuple[Role, ...] = ("discriminator", "generator")
 
 
@@ -140,7 +145,7 @@ def _require_model(location: Location) -> None:
             f"{location.folder} holds a TensorFlow checkpoint, which no reader of the Hub loads",
             "Convert it first: electra-convert convert SOURCE OUTPUT, then verify it.",
         )
-    if location.path.name not in {*_SAFETENSORS, *_PICKLES}:
+    if not is_found(location.path.name):
         raise SourceError(
             f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
         )
@@ -173,7 +178,7 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
         ConfigError: its config.json is not an ELECTRA model's.
         CorruptFileError: its shards are not complete.
     """
-    config = dict(read_config(path / CONFIG_FILE))
+    config = dict(_config(path))
     tokenizer = [entry.name for entry in sorted(path.iterdir()) if _is_of_tokenizer(entry.name)]
     others = [*_KNOWN[2:], *tokenizer, *([OPTIMIZER_FILE] if optimizer else [])]
     names = [*_KNOWN[:2], *_weights(path, pickles), *others]
@@ -189,10 +194,19 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
     return ModelFolder(path, role, architecture, config, files, left)
 
 
+def _config(path: Path) -> Mapping[str, object]:
+    """Its config.json: an ELECTRA model's, or of any architecture that was fine-tuned here."""
+    record = path / TRAINING_FILE
+    if record.is_file() and decode_object(read_small(record), str(record)).get("finetuned_for") is not None:
+        return decode_object(read_small(path / CONFIG_FILE), str(path / CONFIG_FILE))
+    return read_config(path / CONFIG_FILE)
+
+
 def _architecture(config: dict[str, object], path: Path) -> str:
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else None
-    if not isinstance(first, str) or not _CLASS.fullmatch(first):
+    is_electra = config.get("model_type", ELECTRA.model_type) == ELECTRA.model_type
+    if not isinstance(first, str) or not (_CLASS if is_electra else _ANY_CLASS).fullmatch(first):
         raise ConfigError(
             f"{path}: architectures is {named!r}, expected a class of transformers such as ElectraForPreTraining",
             "Convert the folder, which finds out the class by the weights.",

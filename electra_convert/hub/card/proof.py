@@ -18,7 +18,7 @@ from electra_convert.tokenizer import read_small
 SCHEMA = 1
 _LARGEST_TOLERANCE = 1e-4  # what verify itself lets pass
 _AGAIN = "Run electra-convert verify REFERENCE CANDIDATE --save, which writes it anew."
-_AS_WRITTEN = "Give the folder as electra-convert pretrain wrote it."
+_AS_WRITTEN = "Give the folder as electra-convert wrote it."
 _UNVERIFIED = "Or upload it as it is with --unverified; the card will say so."
 
 
@@ -28,13 +28,14 @@ class Proof:
 
     Attributes:
         state: verified: by a passed parity.json whose hashes are those of the files; pretrained: made here, by a
-            training.json whose hashes are those of the files, so that there is no source; unverified: neither.
+            training.json whose hashes are those of the files, so that there is no source; fine-tuned: the same, from
+            the model that it names; unverified: none of these.
         line: the same in one sentence.
         parity: the parity.json of a verified model.
         training: the training.json, where there is one.
     """
 
-    state: Literal["verified", "pretrained", "unverified"]
+    state: Literal["verified", "pretrained", "fine-tuned", "unverified"]
     line: str
     parity: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
@@ -60,6 +61,8 @@ def _proof(folder: ModelFolder) -> Proof:
     parity = read_record(folder.path / PARITY_FILE)
     if parity is None and training is not None and not folder.has(CONVERSION_FILE):
         _require_trained_here(folder, training)
+        if training.get("finetuned_for") is not None:
+            return Proof("fine-tuned", _told_of(training), None, training)
         return Proof(
             "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training
         )
@@ -73,6 +76,15 @@ def _proof(folder: ModelFolder) -> Proof:
             "Leave --include-pickles out.",
         )
     return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
+
+
+def _told_of(training: Mapping[str, Any]) -> str:
+    """From which model a fine-tuned one was made, how far that one is known, and by what."""
+    base, data = object_in(training, "base"), object_in(object_in(training, "data"), "train")
+    return (
+        f"Fine-tuned with electra_convert for {training['finetuned_for']} on {data.get('name')}, from "
+        f"{base.get('name')}. {base.get('line')}"
+    )
 
 
 def read_record(path: Path) -> Mapping[str, Any] | None:

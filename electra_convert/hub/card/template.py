@@ -114,8 +114,16 @@ def _list(value: object) -> list[object]:
 
 def _settings(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a training.json says in single values, but for the hashes of files."""
-    settings = {key: value for key, value in training.items() if key not in {"schema", "files"}}
+    settings = {key: value for key, value in training.items() if key not in {"schema", "files", "evaluation"}}
+    settings |= {"recipe": _recipe(training["recipe"])} if isinstance(training.get("recipe"), dict) else {}
     return [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in _scalars(settings)]
+
+
+def _recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Each value with where it comes from."""
+    return {
+        name: f"{one.get('value')} ({one.get('origin')})" for name, one in recipe.items() if isinstance(one, dict)
+    }
 
 
 def _scalars(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -33,7 +33,7 @@ class Card:
         path: its file.
         text: all of it.
         changed: whether the file says otherwise, or is not there.
-        verification: verified, pretrained or unverified.
+        verification: verified, pretrained, fine-tuned or unverified.
         notices: what it does not say, and should.
     """
 
@@ -157,8 +157,9 @@ def _read(path: Path) -> str | None:
 
 def _derived(facts: Facts) -> dict[str, Any]:
     """What follows from the model; where the Hub has no name for its task, none is claimed."""
-    tags = ["electra", "replaced-token-detection"] if facts.kind == "discriminator" else ["electra"]
-    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags}
+    tags = [facts.family, "replaced-token-detection"] if facts.kind == "discriminator" else [facts.family]
+    datasets = [facts.dataset] if facts.dataset else []
+    fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags, "datasets": datasets}
     return {name: value for name, value in fields.items() if value}
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.errors import CorpusError, CorruptFileError, OutputError, listing
+from electra_convert.errors import CorpusError, CorruptFileError, ElectraConvertError, OutputError, listing
 from electra_convert.formats.files import checksum_of_file, sha256_of_file
-from electra_convert.formats.json_objects import decode_object
+from electra_convert.formats.json_objects import read_object
 from electra_convert.output import new_folder, write_file
 from electra_convert.pretraining.corpus.files import CorpusFile
 from electra_convert.pretraining.corpus.losses import require_kept
@@ -236,12 +236,12 @@ def _hash(settings: Sequence[object]) -> str:
 def _read_record(folder: Path, key: str) -> CorpusRecord:
     hint = f"Remove {folder}; it is made again from the corpus."
     try:
-        fields: Any = decode_object((folder / _RECORD).read_bytes(), str(folder / _RECORD))
+        fields: Any = read_object(folder / _RECORD)
         record = CorpusRecord(**fields)
         Losses(**record.losses)
         sizes = (record.tokens * np.dtype(record.dtype).itemsize, record.sequences * _EXAMPLE.itemsize)
         found = ((folder / _TOKENS).stat().st_size, (folder / _EXAMPLES).stat().st_size)
-    except (OSError, TypeError, ValueError, CorruptFileError) as error:
+    except (OSError, TypeError, ValueError, ElectraConvertError) as error:
         raise CorruptFileError(f"{folder} is not a tokenised corpus: {error}", hint) from error
     if record.key != key or sizes != found:
         raise CorruptFileError(f"{folder}: its files have {found} bytes, expected {sizes}", hint)

@@ -84,13 +84,11 @@ def _counted(tokens: Iterable[Iterable[str]], most: int) -> Counter[str]:
     """Count tokens; where there are too many different ones, the rarest are forgotten until half are left."""
     counts: Counter[str] = Counter()
     for group in tokens:
-        counts.update(group)
+        counts.update(token for token in group if len(token) <= _LONGEST)
         if len(counts) > most:
             ranked = sorted(counts, key=_by(counts))
             counts = Counter({token: counts[token] for token in ranked[: most // 2]})
-    return Counter(
-        {token: count for token, count in counts.items() if len(token) <= _LONGEST and token not in SPECIAL_TOKENS}
-    )
+    return Counter({token: count for token, count in counts.items() if token not in SPECIAL_TOKENS})
 
 
 def _told(unit: Unit, kept: int, counts: Counter[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from electra_convert.errors import CorpusError, UsageError, listing
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.locate import similar
 from electra_convert.pretraining.corpus.text import opened, unpacked
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords
@@ -125,6 +125,19 @@ def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 # What a file is
 
 
+def kind_of_file(path: Path) -> Kind | None:
+    """What a file is by its first bytes, its name, or else its first lines; None for text.
+
+    Raises:
+        CorpusError: it cannot be opened.
+    """
+    with opened(path) as file:
+        start = file.read(len(_PARQUET))
+    if start == _PARQUET:
+        return "Parquet"
+    return _kind_by_name(path) or _kind_by_content(_head(path))
+
+
 def _recognised(path: Path, column: Column | None) -> CorpusFile:
     with opened(path) as file:
         start = file.read(len(_PARQUET))
@@ -163,7 +176,7 @@ def _head(path: Path) -> str:
     try:
         with opened(path) as file:
             head = unpacked(path, file).read(_HEAD)
-    except (OSError, EOFError):
+    except OSError:
         return ""
     text = head.decode("utf-8-sig", errors="replace")
     return (text.rpartition("\n")[0] or text) if len(head) == _HEAD else text
@@ -205,8 +218,8 @@ def _headings(head: str, delimiter: str) -> list[str]:
 
 def _keys(line: str) -> list[str]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = decode_json(line)
+    except ValueError:
         return []
     return list(row) if isinstance(row, dict) else []
 

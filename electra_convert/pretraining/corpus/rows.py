@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from electra_convert.errors import CorpusError, listing, nearest
+from electra_convert.formats.json_objects import decode_json
 from electra_convert.pretraining.corpus.files import Column
 from electra_convert.pretraining.corpus.text import LONGEST_LINE
 
@@ -32,20 +32,28 @@ def json_texts(path: Path, lines: Iterable[str], column: Column) -> Iterator[str
         CorpusError: a line is no such object.
     """
     key = str(column)
-    for number, line in enumerate(lines, start=1):
-        if line.isspace():
-            continue
-        where = f"{path}, line {number}"
-        row = _decoded(line, where)
+    for where, row in json_rows(path, lines):
         if key not in row:
             raise no_such_column(where, key, list(row))
         yield checked_text(row[key], where, key)
 
 
+def json_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Read the rows of JSON lines, each with the place it stands at; blank lines are passed over.
+
+    Raises:
+        CorpusError: a line is no JSON object.
+    """
+    for number, line in enumerate(lines, start=1):
+        if not line.isspace():
+            where = f"{path}, line {number}"
+            yield where, _decoded(line, where)
+
+
 def _decoded(line: str, where: str) -> dict[str, object]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = decode_json(line)
+    except ValueError as error:
         hint = _ARRAY if line.lstrip().startswith("[") else "JSON lines have an object on each line."
         raise CorpusError(f"{where} is not JSON: {error}", hint) from error
     if isinstance(row, dict):
@@ -179,6 +187,21 @@ def _parsed(lines: _Rows, delimiter: str) -> Iterator[list[str]]:
             f"{lines.where} is no row of a table: {error}",
             "A text with quotation marks or line breaks stands in quotation marks, and those in it are doubled.",
         ) from error
+
+
+def table_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, list[str]]]:
+    """Read the rows of a table, each with the place where it begins; rows of nothing are passed over.
+
+    Raises:
+        CorpusError: a row is none, or far too long.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+    counted = _Rows(path, iter(lines))
+    for row in _parsed(counted, delimiter):
+        where = counted.where
+        counted.end_row()
+        if any(row):
+            yield where, row
 
 
 def _chosen(lines: _Rows, rows: Iterator[list[str]], column: Column) -> Iterator[str]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from electra_convert.errors import CorpusError
 from electra_convert.frameworks import import_pyarrow
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # A line becomes a text and then a list of numbers, together some forty times as large.
 LONGEST_LINE = 1 << 24
@@ -25,6 +29,9 @@ _OTHER_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HEAD = 512
+# Text packs to a fifth, tables of the same words to a fiftieth; a bomb to a thousandth.
+_MOST_GROWTH = 100
+_ALWAYS_UNPACKED = 1 << 24
 _WHAT_IT_IS = (
     "A corpus is text in UTF-8, JSON lines, CSV, TSV or Parquet, each packed by gzip or zstd or not, or TFRecords of "
     "build_pretraining_dataset.py."
@@ -71,13 +78,43 @@ def unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
     file.seek(0)
     packer = packer_of(start)
     if packer == "gzip":
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)))
+        return _bounded(path, cast(IO[bytes], gzip.GzipFile(fileobj=file)), os.fstat(file.fileno()).st_size)
     if packer == "zstd":
         pyarrow = import_pyarrow(f"to unpack {path.name}")
-        return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd"), 1 << 16)
+        stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd")
+        return _bounded(path, stream, os.fstat(file.fileno()).st_size)
     if packer is not None:
         raise CorpusError(f"{path} is packed by {packer}", "Unpack it; what gzip or zstd packed is read as it is.")
     return file
+
+
+class _Unpacking(io.RawIOBase):
+    """What a packed file holds, as far as it is of a length that text of its length unpacks to."""
+
+    def __init__(self, path: Path, stream: IO[bytes], most: int) -> None:
+        self._path, self._stream, self._left, self._most = path, stream, most, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            data = self._stream.read(len(view))
+        except (EOFError, zlib.error) as error:
+            raise OSError(str(error)) from error
+        self._left -= len(data)
+        if self._left < 0:
+            raise CorpusError(
+                f"{self._path} unpacks to more than {self._most >> 20} MB, which no text of its length does",
+                "If it is what it should be, unpack it first.",
+            )
+        view[: len(data)] = data
+        return len(data)
+
+
+def _bounded(path: Path, stream: IO[bytes], packed: int) -> io.BufferedReader:
+    return io.BufferedReader(_Unpacking(path, stream, _ALWAYS_UNPACKED + packed * _MOST_GROWTH), 1 << 16)
 
 
 def read_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
@@ -101,8 +138,8 @@ def read_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
     except UnicodeDecodeError as error:
         found = f"byte {error.object[error.start]:#04x} is not UTF-8 ({error.reason})"
         raise CorpusError(f"{path}, line {number}: {found}", _remedy(path, error)) from error
-    except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise CorpusError(f"{path} cannot be read after line {number}: {reason}", "Copy the file again.") from error
 
 

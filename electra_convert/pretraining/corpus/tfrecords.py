@@ -20,8 +20,8 @@ from electra_convert.formats.tf_bundle.wire import Bytes, MalformedError, blame,
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _FEATURES = ("input_ids", "input_mask", "segment_ids")
-# What a record of the longest sequences there are takes many times over.
-_LONGEST_RECORD = 1 << 26
+# What a record of the longest sequences there are takes a hundred times over.
+_LONGEST_RECORD = 1 << 22
 _CONTINUES = 0x80
 _LONGEST_VARINT = 9  # bytes; ids are small, and nine hold 63 bits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ _GOOGLE_LOWER_CASE = True
 _LARGEST_ALPHABET = 6000  # enough for Chinese; a stray character beyond it becomes [UNK]
 # The trainer keeps every word that it has seen: of text without spaces, which is all of it, 32 bytes a letter.
 MOST_LETTERS = 100_000_000
+# Longer ones teach no vocabulary anything, even where a run is told to take them.
+_LONGEST_TRAINED_ON = 1000
+_CUT_AT = 1 << 14
+# What certainly stands between words: white space, punctuation of ASCII and of Chinese.
+_PARTING = r"\s!-/:-@\[-`{-~\u2010-\u2027\u3001-\u3011\uff01-\uff0f\uff1a-\uff20"
 
 
 class Pieces(Protocol):
@@ -196,7 +202,10 @@ def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: To
         show_progress=False,
     )
     every = -(-seen // MOST_LETTERS)
-    trained.train_from_iterator(islice(lines(), None, None, every), trainer)
+    # A tokenizer of its own: the one that is being trained waits for itself.
+    splitting = Tokenizer.from_str(WordPieces(empty, settings).definition)
+    short_words = partial(_without_long_words, splitting, min(settings.longest_word, _LONGEST_TRAINED_ON))
+    trained.train_from_iterator(map(short_words, islice(lines(), None, None, every)), trainer)
     pieces = sorted(trained.get_vocab().items(), key=lambda item: item[1])
     vocabulary = decode_vocabulary("".join(f"{piece}\n" for piece, _ in pieces).encode(), Path(VOCABULARY_FILE))
     told = (
@@ -205,6 +214,21 @@ def train_word_pieces(lines: Callable[[], Iterable[str]], size: int, options: To
     if every > 1:
         told.append(f"The vocabulary was trained on one line in {every} of the corpus, {seen // every:,} letters.")
     return WordPieces(vocabulary, settings, tuple(told))
+
+
+def _without_long_words(tokenizer: Tokenizer, longest: int, line: str) -> str:
+    """A line without the words that are [UNK] in any case: to train on one takes the square of its length."""
+    runs = line.split()
+    if max(map(len, runs), default=0) <= longest or not re.search(rf"[^{_PARTING}]{{{longest + 1}}}", line):
+        return line
+    # A run without spaces may be words that the tokenizer parts.
+    parts = (run[start : start + _CUT_AT] for run in runs for start in range(0, len(run), _CUT_AT))
+    return " ".join(
+        word
+        for part in parts
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(part))
+        if len(word) <= longest
+    )
 
 
 def _alphabet(tokenizer: Tokenizer, lines: Iterable[str], most: int) -> tuple[list[str], set[str], int]:

@@ -29,6 +29,12 @@ def parquet(**columns) -> bytes:
     return file.getvalue()
 
 
+def not_unicode() -> bytes:
+    """Strings by their type, and bytes by what they hold."""
+    texts = pyarrow.array([b"\xff\xfe"]).view(pyarrow.string())
+    return parquet(text=texts)
+
+
 @pytest.fixture
 def place(tmp_path):
     """Writes a file, and gives the files of the corpus that it is."""
@@ -110,6 +116,7 @@ def test_a_column_that_there_cannot_be_is_refused(given):
         ("a.parquet", parquet(txt=["a"]), "text", "has no 'text' among its columns: txt", "--text-column txt"),
         ("a.parquet", parquet(text=["a"])[:-9], "text", "cannot be read as Parquet", "again"),
         ("a.parquet", "text", "text", "cannot be read as Parquet", "again"),
+        ("a.parquet", not_unicode(), "text", "cannot be read as Parquet after row 0: .*codec", "again"),
     ],
 )  # fmt: skip
 def test_a_damaged_table_is_named_with_its_row(place, name, content, column, said, hint):
