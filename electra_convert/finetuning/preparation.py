@@ -18,7 +18,12 @@ from electra_convert.finetuning.starting import Start
 from electra_convert.finetuning.tasks.fill_mask import FillMask, chunks_of
 from electra_convert.finetuning.tasks.question_answering import QuestionAnswering
 from electra_convert.finetuning.tasks.task import Task
-from electra_convert.finetuning.tasks.text_classification import TextClassification, TextRegression, is_scale
+from electra_convert.finetuning.tasks.text_classification import (
+    TextClassification,
+    TextRegression,
+    is_scale,
+    require_numbers,
+)
 from electra_convert.finetuning.tasks.token_classification import TokenClassification
 from electra_convert.finetuning.training import Rows, SameRows
 from electra_convert.pretraining.progress import Reporter
@@ -123,10 +128,12 @@ def _task(name: TaskName, data: Data[Any], reporter: Reporter) -> Task[Any]:
         return TokenClassification(data.train)
     if name == "question-answering":
         return QuestionAnswering()
+    require_numbers(data.train)
     labels = [example.label for example in data.train]
     if is_scale(labels):
         reporter.noticed(
-            f"The labels are numbers, from {min(labels, key=float)} to {max(labels, key=float)}: one is estimated."
+            f"The labels are numbers, from {min(labels, key=float)} to {max(labels, key=float)}: a number is "
+            "estimated, not a class."
         )
         return TextRegression()
     if all(label.isdecimal() for label in labels):
