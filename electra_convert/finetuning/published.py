@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import MissingPackageError
+from electra_convert.finetuning.evaluation import doubts
 from electra_convert.finetuning.run_folder import EVALUATION, MODEL, PREDICTIONS, write_json
 from electra_convert.finetuning.seeds import SeedRun, results
 from electra_convert.formats.names import CARD_FILE, TRAINING_FILE
@@ -27,9 +28,11 @@ def publish(runs: Sequence[SeedRun], main: str, output: Path, record: Mapping[st
         main: the metric they are compared by.
         output: the run's folder.
         record: what the run is.
-        reporter: told where no card can be written.
+        reporter: told where the model has learned nothing, or no card can be written.
     """
     kept, result = results(runs, main)
+    for line in doubts(result["metrics"]):
+        reporter.noticed(line)
     if kept.folder != output:
         _moved(kept.folder, output)
     folder = output / MODEL

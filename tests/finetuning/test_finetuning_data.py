@@ -192,10 +192,28 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path):
             read_data("text-classification", place, FinetuneOptions(), Silent())
 
 
+def test_what_data_say_is_recorded_wherever_they_lie_and_in_whatever_form(tmp_path):
+    def recorded(text: str, name: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        data = read_data("text-classification", path, FinetuneOptions(), Silent())
+        assert (data.described["train"]["name"], data.described["train"]["examples"]) == (path.name, 1)
+        return str(data.described["train"]["sha256"])
+
+    first = recorded("text,label\na,b\n", "a.csv")
+    assert recorded("label\ttext\nb\ta\n", "elsewhere/a.tsv") == first
+    assert recorded("text,label\na,c\n", "a.csv") != first
+
+
 @pytest.mark.parametrize(
     ("options", "task", "said"),
     [
         ({"epochs": 0}, "fill-mask", "--epochs is 0"),
+        ({"epochs": float("inf")}, "fill-mask", "--epochs is inf"),
+        ({"learning_rate": float("nan")}, "fill-mask", "--learning-rate is nan"),
+        ({"seed": -1}, "fill-mask", "--seed is -1, expected 0 to 4294967295"),
+        ({"seed": 2**32 - 2, "seeds": 3}, "fill-mask", "every one of --seeds included"),
         ({"max_length": 4}, "fill-mask", "--max-length is 4"),
         ({"resume": True, "overwrite": True}, "fill-mask", "--resume continues a run and --overwrite"),
         ({"samples": 3}, "token-classification", "--samples means nothing for token-classification"),
