@@ -140,7 +140,8 @@ def finetuning_text(result: Finetuning) -> str:
             f"{seeds['least']:.4f} to {seeds['most']:.4f}."
         )
     for one in result.filled:
-        lines += ["", one["text"], *table([(when, _shown(one[when])) for when in ("before", "after")])]
+        sides = [(when, _shown(one[when])) for when in ("before", "after")]
+        lines += ["", one["text"], *table([("text", one["word"]), *sides])]
     return as_text([*lines, "", f"Wrote {result.model}"])
 
 
