@@ -15,9 +15,8 @@ from electra_convert.formats.names import CARD_FILE, TRAINING_FILE
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.writing import write_cards
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.reports import CURVES
 from electra_convert.verification.record import hash_files
-
-_CURVES = "curves.png"
 
 
 def publish(runs: Sequence[SeedRun], main: str, output: Path, record: Mapping[str, Any], reporter: Reporter) -> None:
@@ -55,7 +54,7 @@ def _moved(folder: Path, output: Path) -> None:
     if (folder / MODEL).is_dir():
         shutil.rmtree(output / MODEL, ignore_errors=True)
         (folder / MODEL).rename(output / MODEL)
-    for name in (_CURVES, *(PREDICTIONS.format(split=split) for split in ("dev", "test"))):
+    for name in (CURVES, *(PREDICTIONS.format(split=split) for split in ("dev", "test"))):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, output / name)
 

@@ -121,6 +121,15 @@ def test_a_question_that_leaves_no_room_for_the_passage_is_refused(encoder):
         QuestionAnswering().rows([example], encoder(16))
 
 
+@pytest.mark.parametrize("pair", [None, "the birds"])
+def test_a_text_that_just_fills_a_row_is_not_cut(encoder, pair):
+    text = " ".join(WORDS[:9])
+    length = len(encoder(64).cut(text, pair).ids)
+    assert not encoder(length).is_cut(text, pair)
+    assert encoder(length - 1).is_cut(text, pair)
+    assert len(encoder(length).cut(text, pair).ids) == length
+
+
 def test_a_label_that_was_never_trained_is_named_with_the_nearest(encoder):
     task = TextClassification([LabelledText("a", None, label, "train") for label in ("positive", "negative")])
     with pytest.raises(CorpusError, match=r"dev, line 3: the label 'positve' does not occur") as refused:
