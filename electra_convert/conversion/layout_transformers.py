@@ -28,6 +28,7 @@ from electra_convert.formats.names import (
     TORCH_FILE,
 )
 from electra_convert.formats.shards import plan_shards
+from electra_convert.schemes.heads import of_class
 from electra_convert.schemes.mapping import STEP_NAME, Role
 from electra_convert.schemes.models import step_constant
 from electra_convert.schemes.transformers import file_name
@@ -142,11 +143,13 @@ def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) ->
 
 
 def architecture(model: Model, findings: Findings) -> str:
-    """A transformers model stays of the class it was; any other is named by its pretraining head."""
+    """The class that config.json names, unless that has another head; without one it is named by its head."""
     named = findings.bases.get(model.role, {}).get("architectures")
-    if not model.head.is_bare and isinstance(named, list) and named:
-        return str(named[0])
-    return model.head.architecture()
+    if model.head.is_bare or not isinstance(named, list) or not named:
+        return model.head.architecture()
+    known = of_class(str(named[0]))
+    fits = known is None or model.head.unmapped or known.parameters == model.head.parameters
+    return str(named[0]) if fits else model.head.architecture()
 
 
 def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:

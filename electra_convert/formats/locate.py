@@ -30,6 +30,7 @@ from electra_convert.formats.names import (
     TORCH_FILE,
     is_ones_own,
 )
+from electra_convert.formats.torch_state import ZIP_MAGIC
 from electra_convert.tensors.spec import Source
 
 Container = Literal["tensorflow", "safetensors", "torch", "hdf5", "msgpack"]
@@ -55,6 +56,8 @@ _SUFFIXES: dict[str, Container] = {
     ".hdf5": "hdf5",
     ".msgpack": "msgpack",
 }
+# What Lightning calls the archives that torch.save makes for it; TensorFlow's V1 format has the ending too.
+_LIGHTNING = ".ckpt"
 # What transformers' save_pretrained(saved_model=True) calls the folder of numbered SavedModels.
 _SAVED_MODELS = "saved_model"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
@@ -177,8 +180,8 @@ def _at_file(path: Path) -> Location:
         return _from_state(path, path.parent)
     if path.name == OPTIMIZER_FILE:
         raise SourceError(f"{path} holds an optimiser's state, not a model", "Give the folder it lies in.")
-    if path.suffix in _SUFFIXES:
-        return Location(_SUFFIXES[path.suffix], path, path.parent)
+    if (container := _container_of(path)) is not None:
+        return Location(container, path, path.parent)
     if path.name.endswith(SHARD_INDEX):
         return Location(
             _SUFFIXES.get(Path(path.name.removesuffix(SHARD_INDEX)).suffix, "safetensors"), path, path.parent
@@ -189,6 +192,14 @@ def _at_file(path: Path) -> Location:
         what, cure = _UNREADABLE[path.suffix]
         raise SourceError(f"{path} is {what}, which this tool does not read", cure)
     return _from_unnamed(path)
+
+
+def _container_of(path: Path) -> Container | None:
+    """What kind a file is by its ending, or, where that says too little, by how it begins."""
+    if path.suffix != _LIGHTNING:
+        return _SUFFIXES.get(path.suffix)
+    with path.open("rb") as file:
+        return "torch" if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC else None
 
 
 def _from_part(path: Path) -> Location:
@@ -229,7 +240,7 @@ def _in_folder(folder: Path) -> tuple[Location, ...]:
     pair = [location for name in PAIR if (folder / name).is_dir() for location in _transformers_in(folder / name)]
     if not found and not pair:
         alone = [path for path in sorted(folder.iterdir()) if is_ones_own(path.name) and path.is_file()]
-        found = [Location(_SUFFIXES[path.suffix], path, folder) for path in alone]
+        found = [Location(kind, path, folder) for path in alone if (kind := _container_of(path)) is not None]
     if found and pair:
         raise _several(folder, [*found, *pair])
     if len(found) > 1:

@@ -88,9 +88,14 @@ def kind_of(name: str) -> Kind:
     return "settings" if last.lower().endswith(".json") and name not in _OWN else "other"
 
 
+def is_found(name: str) -> bool:
+    """Whether from_pretrained of transformers 5 looks for weights under a file's name."""
+    return name.removesuffix(SHARD_INDEX) in {SAFETENSORS_FILE, TORCH_FILE}
+
+
 def is_ones_own(name: str) -> bool:
     """Whether a file, by its name, may hold a model that a program of one's own saved with torch or flax."""
-    return name.endswith((".pt", ".pth", ".msgpack")) and not _OF_TRAINING.fullmatch(name)
+    return name.endswith((".pt", ".pth", ".ckpt", ".msgpack")) and not _OF_TRAINING.fullmatch(name)
 
 
 def limit_of(kind: Kind) -> int:

@@ -21,7 +21,7 @@ from electra_convert.formats.archives import checked_records, largest_content
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.names import SHARD_INDEX, TORCH_FILE
 from electra_convert.formats.shards import ShardedSink, open_sharded
-from electra_convert.formats.torch_state import WEIGHTS_ONLY, find_state, inert_classes, refuse_code
+from electra_convert.formats.torch_state import WEIGHTS_ONLY, ZIP_MAGIC, find_state, inert_classes, refuse_code
 from electra_convert.frameworks import import_torch
 from electra_convert.tensors.spec import (
     DTYPES,
@@ -37,7 +37,6 @@ from electra_convert.tensors.spec import (
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
-_ZIP_MAGIC = b"PK\x03\x04"
 _AGAIN = "Copy or download the file again."
 
 
@@ -77,7 +76,7 @@ def open_file(path: Path) -> TorchSource:
         CorruptFileError: it is damaged.
     """
     with ReadFile(path) as file:
-        is_archive = file.read(min(len(_ZIP_MAGIC), file.size), 0) == _ZIP_MAGIC
+        is_archive = file.read(min(len(ZIP_MAGIC), file.size), 0) == ZIP_MAGIC
         whole = range(file.size + 1)
     torch = import_torch("to read PyTorch files")
     with _blaming(path):

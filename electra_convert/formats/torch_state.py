@@ -15,6 +15,8 @@ from electra_convert.errors import SourceError, listing
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
+# With what the archives begin that torch.save has made since torch 1.6.
+ZIP_MAGIC = b"PK\x03\x04"
 WEIGHTS_ONLY = "In the program that made it, save the weights alone: torch.save(model.state_dict(), path)."
 # Under what programs keep the weights in a training state, those that say so the more plainly first.
 _WEIGHTS_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "module", "net")

@@ -30,9 +30,10 @@ _HALF = re.compile(r"(?P<outer>(?:[\w-]+\.)*?)(?P<half>generator|discriminator)(
 _EXTRACTOR, _SENTENCES = "0.net.", "base_model."
 _TORCHS = ("module.", "_orig_mod.")
 _AROUND = (*_TORCHS, "model.", "net.", "network.", "adaptee.", _EXTRACTOR, _SENTENCES)
+# Around a model that has a head there may be any module of one's own: its encoder says where it begins.
 _ENCODER = re.compile(
-    rf"(?P<around>(?:{'|'.join(map(re.escape, _AROUND))})*)(?:{re.escape(ELECTRA.prefix)})?"
-    r"(?:embeddings|embeddings_project|encoder)\."
+    rf"(?P<around>(?:{'|'.join(map(re.escape, _AROUND))})*|(?:\w+\.)+(?={re.escape(ELECTRA.prefix)}))"
+    rf"(?:{re.escape(ELECTRA.prefix)})?(?:embeddings|embeddings_project|encoder)\."
 )
 _EMBEDDINGS = f"{ELECTRA.prefix}embeddings."
 # The class that simpletransformers trains a pair as, whose config.json is a default one that fits neither model.

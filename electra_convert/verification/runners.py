@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from electra_convert.checkpoint import Checkpoint, Model
 from electra_convert.config.transformers import encode_config
 from electra_convert.errors import NamesError, SourceError
-from electra_convert.formats.names import CONFIG_FILE, SAFETENSORS_FILE, SHARD_INDEX, TORCH_FILE
+from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_folder, load_tensors, make_tensor
 from electra_convert.schemes.transformers import BUFFERS, file_name
@@ -146,13 +144,11 @@ class TransformersRunner:
     """A transformers model, loaded and run as its users do.
 
     Attributes:
-        path: what was pointed at: the model's folder, or one file of weights.
-        values: its configuration, by transformers' names, for a file that has none beside it.
+        path: what was pointed at, for messages.
     """
 
     path: Path
     model: Model
-    values: Mapping[str, Any]
 
     def start(
         self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
@@ -174,8 +170,10 @@ class TransformersRunner:
         return [runs[precision] for precision in precisions]
 
     def _load(self, precision: Precision) -> Any:  # noqa: ANN401 - a torch.nn.Module
-        with self._folder() as folder:
-            return load_folder(folder, self.model.head, precision, (*self.model.head.unmapped, *BUFFERS))
+        folder = self.model.folder
+        if not (folder / CONFIG_FILE).is_file():
+            raise SourceError(f"{folder} has no config.json, from which transformers takes all sizes")
+        return load_folder(folder, self.model.head, precision, (*self.model.head.unmapped, *BUFFERS))
 
     def _run(self, torch: Any, model: Any, batches: Sequence[Batch]) -> Run:  # noqa: ANN401 - torch
         outputs = [self._outputs(torch, model, batch) for batch in batches]
@@ -199,41 +197,18 @@ class TransformersRunner:
         answers = {name: computed[name].numpy() for name in self.model.head.outputs}
         return Outputs(tuple(layer.numpy() for layer in computed.hidden_states), answers)
 
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        """The model's folder; a single file gets one of links, in which transformers can find nothing else."""
-        config = self.model.folder / CONFIG_FILE
-        if self.path.is_dir() or self.path.name.endswith(SHARD_INDEX):
-            if not config.is_file():
-                raise SourceError(f"{self.model.folder} has no config.json, from which transformers takes all sizes")
-            yield self.model.folder
-            return
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            pickled = self.path.suffix != ".safetensors"
-            weights = folder / (TORCH_FILE if pickled else SAFETENSORS_FILE)
-            weights.symlink_to(self.path.absolute())
-            if config.is_file():
-                (folder / config.name).symlink_to(config.absolute())
-            else:
-                named = self.model.head.architecture()
-                config_json = encode_config(named, self.values, "float32", tied=self.model.is_tied)
-                (folder / config.name).write_bytes(config_json)
-            try:
-                yield folder
-            except (NamesError, SourceError) as error:
-                raise type(error)(error.message.replace(place, str(self.path)), error.hint) from error
-
 
 @dataclass(frozen=True)
 class InMemoryRunner(TransformersRunner):
     """A model that nothing loads as it is stored, made of its weights in memory as its conversion would be.
 
     Attributes:
+        values: its configuration, by transformers' names.
         base: the config.json that it has.
         sources: the opened containers, in which the weights are found a second time.
     """
 
+    values: Mapping[str, Any]
     base: Mapping[str, Any]
     sources: tuple[Source, ...]
 

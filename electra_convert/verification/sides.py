@@ -18,7 +18,14 @@ from electra_convert.config.labels import Labels, configured_labels, find_labels
 from electra_convert.config.resolve import plain
 from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.errors import ConfigError, ElectraConvertError, NamesError, UsageError, listing
-from electra_convert.formats.names import ADAPTER_FILE, BUNDLE_INDEX, OPTIMIZER_FILE, TOKENIZER_FILE
+from electra_convert.formats.names import (
+    ADAPTER_FILE,
+    BUNDLE_INDEX,
+    OPTIMIZER_FILE,
+    SHARD_INDEX,
+    TOKENIZER_FILE,
+    is_found,
+)
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.schemes.heads import TASKS, Head
 from electra_convert.schemes.layouts import Choice, Task
@@ -116,14 +123,21 @@ class Side:
             found += (*electric_notice(self.checkpoint, self.findings), *self.findings.warnings)
         return found
 
+    def is_loaded(self, role: Role) -> bool:
+        """Whether from_pretrained, given the folder of one of its models, loads the weights that lie there."""
+        path, folder = self.place.path, self.checkpoint.models[role].folder
+        if self.checkpoint.scheme.loads != "transformers" or not (path.is_dir() or path.name.endswith(SHARD_INDEX)):
+            return False
+        return any(source.path.parent == folder and is_found(source.path.name) for source in self.checkpoint.sources)
+
     def config(self, role: Role) -> Mapping[str, Any] | None:
         """The config.json of a transformers model; None where there is none to go by, or it cannot be relied on.
 
-        A folder without one is loaded by transformers as if it held an empty one; a file of weights is not loaded so.
+        A folder without one is loaded by transformers as if it held an empty one.
         """
         if self.findings is None or not self.checkpoint.scheme.described:
             return None
-        return self.findings.bases.get(role, {} if self.place.path.is_dir() else None)
+        return self.findings.bases.get(role, {} if self.is_loaded(role) else None)
 
     def labels(self, role: Role) -> Labels | None:
         """What the classes of one of its models are called; None where it has no classes to be told apart.
@@ -172,10 +186,10 @@ class Side:
         values["num_attention_heads"] = _heads(own + others, role)
         if model.sizes.labels:
             values |= plain(made_up_labels(model.sizes.labels).values)
-        if self.checkpoint.scheme.loads == "nothing":
-            base = self.findings.bases.get(role, {})
-            return InMemoryRunner(self.place.path, model, values, base, self.checkpoint.sources)
-        return TransformersRunner(self.place.path, model, values)
+        if self.is_loaded(role):
+            return TransformersRunner(self.place.path, model)
+        base = self.findings.bases.get(role, {})
+        return InMemoryRunner(self.place.path, model, values, base, self.checkpoint.sources)
 
     def vocabularies(self, role: Role, read: Callable[[str, bytes], Ids]) -> dict[str, Ids]:
         """The ids of pieces by the file's name; what is damaged or no vocabulary of ELECTRA's is passed over."""

@@ -253,7 +253,7 @@ def _weights(
 def _settings(reference: Side | None, candidate: Side, role: Role) -> tuple[SettingParity, ...]:
     if candidate.findings is None:
         return ()
-    config = candidate.config(role)
+    config = candidate.config(role) if candidate.is_loaded(role) else None
     own = () if config is None else compare_own(config, candidate.checkpoint.models[role])
     if reference is None or reference.findings is None:
         return own

@@ -126,6 +126,20 @@ def test_a_fine_tuned_model_keeps_its_head_among_transformers(pair, tmp_path):
     assert config["id2label"] == {"0": "a", "1": "b", "2": "c"}
 
 
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [("ElectraModel", "ElectraForSequenceClassification"), ("MyElectra", "MyElectra"), (None, None)],
+)
+def test_a_class_that_has_another_head_is_not_kept(pair, tmp_path, stated, kept):
+    fine_tune(pair / "discriminator")
+    path = pair / "discriminator" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "architectures": stated and [stated]}))
+    converted(pair / "discriminator", tmp_path / "out", "--to", "safetensors")
+    found = json.loads((tmp_path / "out" / "config.json").read_text())["architectures"]
+    assert found == [kept or "ElectraForSequenceClassification"]
+
+
 def test_a_fine_tuned_head_is_named_as_left_out_on_the_way_to_tensorflow(pair, tmp_path):
     fine_tune(pair / "discriminator")
     said = converted(pair / "discriminator", tmp_path / "tf")

@@ -155,6 +155,15 @@ def test_a_folder_with_one_file_of_torch_is_that_file(tmp_path, name):
     assert [location.path.name for location in locate(folder)] == [name]
 
 
+def test_a_checkpoint_of_lightning_is_told_from_tensorflows_by_how_it_begins(tmp_path):
+    folder = touch(tmp_path, "epoch=3-step=99.ckpt", "optimizer.pt")
+    with pytest.raises(SourceError, match="holds no checkpoint"):
+        locate(folder)
+    (folder / "epoch=3-step=99.ckpt").write_bytes(b"PK\x03\x04")
+    for path in (folder, folder / "epoch=3-step=99.ckpt"):
+        assert [(one.container, one.path.name) for one in locate(path)] == [("torch", "epoch=3-step=99.ckpt")]
+
+
 def test_a_file_of_torch_is_passed_over_where_there_is_anything_else(tmp_path):
     folder = touch(tmp_path, "electra.pt", "weights.safetensors")
     assert [location.path.name for location in locate(folder)] == ["weights.safetensors"]

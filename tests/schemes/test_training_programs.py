@@ -71,7 +71,10 @@ def test_both_models_of_a_file_come_out_as_the_very_bytes_of_the_pair(halves, go
         assert (tmp_path / "out" / role / "model.safetensors").read_bytes() == expected
 
 
-@pytest.mark.parametrize("prefix", ["model.", "net.", "adaptee.", "module.adaptee.", "0.net.", "base_model."])
+@pytest.mark.parametrize(
+    "prefix",
+    ["model.", "net.", "adaptee.", "module.adaptee.", "0.net.", "base_model.", "electra.", "module.mine.lm."],
+)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_model_alone_is_found_within_whatever_is_around_it(halves, golden_pair, tmp_path, prefix, role):
     source = save(tmp_path / "one.safetensors", prefixed(prefix, halves[role]))

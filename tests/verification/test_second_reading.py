@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from safetensors.numpy import save_file
 from support.flax_files import in_flax, nested, pack, read_state, write
 
 from electra_convert import convert, verify
+from electra_convert.errors import NamesError
 from electra_convert.schemes import flax, keras, training_programs
 from electra_convert.tensors.op import Op
 from electra_convert.tensors.weight import Weight
@@ -100,6 +102,15 @@ def test_files_that_are_read_rightly_pass_with_every_parameter_found(by_flax, in
         assert found == len(list(model.parameters()))
 
 
+def test_a_file_in_which_nothing_is_found_a_second_time_proves_nothing(golden_pair):
+    from support.transformers_models import load
+
+    from electra_convert.verification.second_reading import require_second_reading
+
+    with pytest.raises(NamesError, match="it holds no parameter of the generator"):
+        require_second_reading(golden_pair, load(golden_pair / "generator"), "generator", [])
+
+
 def test_of_a_training_state_the_model_is_meant_and_not_its_optimiser(golden_pair, tmp_path):
     state = read_state(golden_pair / "discriminator")
     moments = nested(in_flax({name: np.zeros_like(array) for name, array in state.items()}))
@@ -107,6 +118,27 @@ def test_of_a_training_state_the_model_is_meant_and_not_its_optimiser(golden_pai
     (tmp_path / "state.msgpack").write_bytes(pack(tree))
     convert(tmp_path / "state.msgpack", tmp_path / "out")
     assert "read a second time" not in " ".join(verify(tmp_path / "state.msgpack", tmp_path / "out").reasons)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod."])
+@pytest.mark.parametrize("around", [lambda state: state, lambda state: {"epoch": 3, "state_dict": state}])
+def test_a_file_of_torch_under_a_name_of_its_own_is_run_though_transformers_would_not_find_it(
+    golden_pair, tmp_path, prefix, around
+):
+    import torch
+
+    state = {
+        f"{prefix}{name}": torch.from_numpy(array) for name, array in read_state(golden_pair / "generator").items()
+    }
+    folder = tmp_path / "own"
+    folder.mkdir()
+    torch.save(around(state), folder / "best.pt")
+    shutil.copy(golden_pair / "generator" / "config.json", folder)
+    convert(folder, tmp_path / "out", to="safetensors")
+    for source in (folder, folder / "best.pt"):
+        report = verify(source, tmp_path / "out")
+        assert report.passed, report.reasons
+        assert report.models["generator"].outputs is not None
 
 
 # Models that transformers' TensorFlow classes saved; of a SavedModel and of shards too.

@@ -72,9 +72,18 @@ def test_a_folder_without_a_configuration_is_what_transformers_makes_of_it(pair_
     assert "num_hidden_layers is 12, the reference has 2 (weights)" in differences(folder)
     assert differences(folder / "model.safetensors") == ()
     with open_side(Place(folder), lenient=True) as side:
-        runner = TransformersRunner(folder, side.checkpoint.models["discriminator"], {})
-        with pytest.raises(SourceError, match=r"has no config\.json"), runner._folder():
-            pass
+        runner = TransformersRunner(folder, side.checkpoint.models["discriminator"])
+        with pytest.raises(SourceError, match=r"has no config\.json"):
+            runner._load("float32")
+
+
+def test_a_file_that_transformers_does_not_look_for_is_not_held_to_what_it_would_make_of_the_folder(pair_copy):
+    folder = pair_copy() / "discriminator"
+    (folder / "model.safetensors").rename(folder / "my-electra.safetensors")
+    change_config(folder, dtype="float16")
+    assert reasons(folder) == ()
+    (folder / "config.json").unlink()
+    assert differences(folder) == ()
 
 
 @pytest.mark.parametrize("role", ["discriminator", "generator"])
@@ -256,14 +265,3 @@ def test_a_short_place_does_not_hide_what_happens_to_end_alike(pairs, tmp_path, 
             "config.json: electra/encoder of model.safetensors"
         )
         assert side.by_name(f"{tmp_path}/a/model.safetensors: bad") == "model.safetensors: bad"
-
-
-def test_a_file_that_cannot_be_run_is_told_by_its_name(pairs):
-    weights = pairs["default"] / "discriminator" / "model.safetensors"
-    with open_side(Place(weights), lenient=True) as side:
-        runner = TransformersRunner(weights, side.checkpoint.models["discriminator"], {})
-        with (
-            pytest.raises(SourceError, match=r"discriminator/model\.safetensors: it is bad"),
-            runner._folder() as folder,
-        ):
-            raise SourceError(f"{folder}: it is bad")

@@ -54,10 +54,7 @@ _LARGEST_BLOCK = 1 << 22
 _DEEPEST = 32
 _LONGEST_NAME = 4096
 _AGAIN = "Copy or download the file again."
-_RESAVE = (
-    "Rewrite it as Keras does, with the tool of the HDF5 library: "
-    "h5repack --low=0 --high=0 -f NONE -l CONTI FILE NEW_FILE"
-)
+_RESAVE = "Rewrite it as Keras does, with the tool of the HDF5 library: h5repack -n -f NONE -l CONTI FILE NEW_FILE"
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from electra_convert.formats.names import (
     TORCH_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
+    is_found,
     kind_of,
 )
 from electra_convert.formats.shards import shard_names
@@ -144,7 +145,7 @@ def _require_model(location: Location) -> None:
             f"{location.folder} holds a TensorFlow checkpoint, which no reader of the Hub loads",
             "Convert it first: electra-convert convert SOURCE OUTPUT, then verify it.",
         )
-    if location.path.name not in {*_SAFETENSORS, *_PICKLES}:
+    if not is_found(location.path.name):
         raise SourceError(
             f"{location.path} is not a file that from_pretrained looks for", "Convert it into a folder of its own."
         )
