@@ -117,6 +117,7 @@ def finetuning_fields(result: Finetuning) -> dict[str, Any]:
         "step": result.step,
         "finished": result.finished,
         "metrics": result.metrics,
+        "before": result.before,
         "seeds": result.seeds,
         "filled": result.filled,
         "notices": result.notes,
@@ -130,15 +131,22 @@ def finetuning_text(result: Finetuning) -> str:
         return as_text([f"Trained to step {result.step}.", f"The run is kept in {result.output}"])
     lines = [f"Trained to step {result.step}."]
     for split, metrics in result.metrics.items():
-        lines += [f"On {split}:", *table([(f"{value:.4f}", name) for name, value in metrics.items()])]
+        before = result.before.get(split, {})
+        rows = [(f"{value:.4f}", f"{name}{_was(before.get(name))}") for name, value in metrics.items()]
+        lines += [f"On {split}:", *table(rows)]
     if seeds := result.seeds:
         lines.append(
             f"Of {len(seeds['by_seed'])} seeds, {seeds['metric']}: median {seeds['median']:.4f}, from "
             f"{seeds['least']:.4f} to {seeds['most']:.4f}."
         )
     for one in result.filled:
-        lines += ["", one["text"], *table([(when, _shown(one[when])) for when in ("before", "after")])]
+        sides = [(when, _shown(one[when])) for when in ("before", "after")]
+        lines += ["", one["text"], *table([("text", one["word"]), *sides])]
     return as_text([*lines, "", f"Wrote {result.model}"])
+
+
+def _was(before: float | None) -> str:
+    return "" if before is None else f", before {before:.4f}"
 
 
 def _shown(candidates: Any) -> str:  # noqa: ANN401 - of a record

@@ -118,9 +118,15 @@ def head_without_place(model: Model) -> str | None:
     if head.unmapped:
         return "Google's code has no such head"
     if head.algebra is not None and not google_form(model):
-        return "Google's code has one dense layer, and these two are not of the form in which it becomes two here"
+        return (
+            "Google's code has one dense layer, and these two are not of the form in which it becomes two here, as "
+            "finetune --google-head trains them"
+        )
     if head.segment and not model.task and tokenizer.segment_of_folder(model.folder) != head.segment:
-        return "Google's code gives every real token of this task segment 1, and this model's tokenizer does not"
+        return (
+            "Google's code gives every real token of this task segment 1, and this model's tokenizer does not, as "
+            "that of finetune --google-head does"
+        )
     return None
 
 

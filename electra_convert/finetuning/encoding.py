@@ -66,6 +66,11 @@ class TextEncoder:
         """One row of a text, or of two, of which the longer one is cut off first."""
         return self._encoded(text, pair, 0, "longest_first")[0]
 
+    def is_cut(self, text: str, pair: str | None = None) -> bool:
+        """Whether one row does not hold all of a text, or of two."""
+        self._tokenizer.no_truncation()
+        return len(self._tokenizer.encode(text, pair).ids) > self.longest
+
     def windows(self, text: str, pair: str | None, stride: int) -> list[Encoding]:
         """As many rows as a text takes, or the second of two, which overlap by a number of tokens."""
         # A window that only repeats has no end.

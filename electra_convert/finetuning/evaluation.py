@@ -59,6 +59,20 @@ class Evaluation:
         return [task.written(*pair) for pair in zip(examples, self.answers[split], strict=True)]
 
 
+def doubts(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What is to be said of a model that does no better than always saying the commonest label, by split.
+
+    >>> [len(doubts({"dev": {"accuracy": accuracy, "majority_accuracy": 0.26}})) for accuracy in (0.25, 0.26, 0.27)]
+    [1, 1, 0]
+    """
+    return [
+        f"On {split}, always saying the commonest label would have {one['majority_accuracy']:.3f}, and the model has "
+        f"{one['accuracy']:.3f}: it has learned nothing. More --epochs or a higher --learning-rate may help."
+        for split, one in metrics.items()
+        if "majority_accuracy" in one and one["accuracy"] <= one["majority_accuracy"]
+    ]
+
+
 def panels(main: str) -> tuple[Panel, ...]:
     """What the curves of a run show."""
     title, unit = _TITLES[main]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,6 +12,9 @@ from electra_convert.errors import UsageError
 TaskName = Literal["token-classification", "text-classification", "question-answering", "fill-mask"]
 TASK_NAMES: tuple[TaskName, ...] = get_args(TaskName)
 _POSITIVE = ("epochs", "batch_size", "learning_rate", "max_length", "samples", "seeds", "save_steps")
+
+# Of NumPy's and torch's generators.
+_LAST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,12 @@ class FinetuneOptions:
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}, expected more than 0")
+            if value is not None and not 0 < value < inf:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is {value}, expected more than 0, and no infinite number"
+                )
+        if not 0 <= self.seed <= _LAST_SEED - self.seeds + 1:
+            raise UsageError(f"--seed is {self.seed}, expected 0 to {_LAST_SEED}, every one of --seeds included")
         if self.max_length is not None and self.max_length < 8:
             raise UsageError(f"--max-length is {self.max_length}, expected at least 8")
         if self.resume and self.overwrite:

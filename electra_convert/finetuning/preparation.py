@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from electra_convert.errors import ConfigError, CorpusError, UsageError, listing
-from electra_convert.finetuning.data.examples import Chunk
+from electra_convert.finetuning.data.examples import Chunk, LabelledText
 from electra_convert.finetuning.data.reading import SPLITS, Data
 from electra_convert.finetuning.encoding import Row, TextEncoder, filler
 from electra_convert.finetuning.options import FinetuneOptions, TaskName
@@ -18,7 +18,12 @@ from electra_convert.finetuning.starting import Start
 from electra_convert.finetuning.tasks.fill_mask import FillMask, chunks_of
 from electra_convert.finetuning.tasks.question_answering import QuestionAnswering
 from electra_convert.finetuning.tasks.task import Task
-from electra_convert.finetuning.tasks.text_classification import TextClassification, TextRegression, is_scale
+from electra_convert.finetuning.tasks.text_classification import (
+    TextClassification,
+    TextRegression,
+    is_scale,
+    require_numbers,
+)
 from electra_convert.finetuning.tasks.token_classification import TokenClassification
 from electra_convert.finetuning.training import Rows, SameRows
 from electra_convert.pretraining.progress import Reporter
@@ -112,7 +117,7 @@ def prepare(
         return _of_text(encoder, recipe, data, options, reporter)
     task = _task(name, data, reporter)
     rows = {split: task.rows(data.of(split), encoder) for split in SPLITS if data.of(split)}
-    _tell_of_lengths(name, rows, recipe, reporter)
+    _tell_of_lengths(data.train, rows["train"], encoder, reporter)
     if len(rows) == 1:
         reporter.noticed("Nothing is evaluated: --dev and --test say on what.")
     return Preparation(task, recipe, encoder, data, rows, (), segment)
@@ -123,10 +128,12 @@ def _task(name: TaskName, data: Data[Any], reporter: Reporter) -> Task[Any]:
         return TokenClassification(data.train)
     if name == "question-answering":
         return QuestionAnswering()
+    require_numbers(data.train)
     labels = [example.label for example in data.train]
     if is_scale(labels):
         reporter.noticed(
-            f"The labels are numbers, from {min(labels, key=float)} to {max(labels, key=float)}: one is estimated."
+            f"The labels are numbers, from {min(labels, key=float)} to {max(labels, key=float)}: a number is "
+            "estimated, not a class."
         )
         return TextRegression()
     if all(label.isdecimal() for label in labels):
@@ -136,10 +143,11 @@ def _task(name: TaskName, data: Data[Any], reporter: Reporter) -> Task[Any]:
     return TextClassification(data.train)
 
 
-def _tell_of_lengths(name: TaskName, rows: Mapping[str, Sequence[Row]], recipe: Recipe, reporter: Reporter) -> None:
-    full = sum(len(row.ids) == recipe["max_length"] for row in rows["train"])
-    if name == "text-classification" and full:
-        reporter.noticed(f"{full:,} of {len(rows['train']):,} texts are cut off at {recipe['max_length']} tokens.")
+def _tell_of_lengths(examples: Sequence[Any], rows: Sequence[Row], encoder: TextEncoder, reporter: Reporter) -> None:
+    full = [examples[row.example] for row in rows if len(row.ids) == encoder.longest]
+    cut = sum(encoder.is_cut(one.text, one.pair) for one in full if isinstance(one, LabelledText))
+    if cut:
+        reporter.noticed(f"{cut:,} of {len(examples):,} texts are cut off at {encoder.longest} tokens.")
 
 
 def _of_text(

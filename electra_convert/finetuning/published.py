@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from electra_convert.errors import MissingPackageError
+from electra_convert.finetuning.evaluation import doubts
 from electra_convert.finetuning.run_folder import EVALUATION, MODEL, PREDICTIONS, write_json
 from electra_convert.finetuning.seeds import SeedRun, results
 from electra_convert.formats.names import CARD_FILE, TRAINING_FILE
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.writing import write_cards
 from electra_convert.pretraining.progress import Reporter
+from electra_convert.pretraining.reports import CURVES
 from electra_convert.verification.record import hash_files
-
-_CURVES = "curves.png"
 
 
 def publish(runs: Sequence[SeedRun], main: str, output: Path, record: Mapping[str, Any], reporter: Reporter) -> None:
@@ -27,9 +27,11 @@ def publish(runs: Sequence[SeedRun], main: str, output: Path, record: Mapping[st
         main: the metric they are compared by.
         output: the run's folder.
         record: what the run is.
-        reporter: told where no card can be written.
+        reporter: told where the model has learned nothing, or no card can be written.
     """
     kept, result = results(runs, main)
+    for line in doubts(result["metrics"]):
+        reporter.noticed(line)
     if kept.folder != output:
         _moved(kept.folder, output)
     folder = output / MODEL
@@ -52,7 +54,7 @@ def _moved(folder: Path, output: Path) -> None:
     if (folder / MODEL).is_dir():
         shutil.rmtree(output / MODEL, ignore_errors=True)
         (folder / MODEL).rename(output / MODEL)
-    for name in (_CURVES, *(PREDICTIONS.format(split=split) for split in ("dev", "test"))):
+    for name in (CURVES, *(PREDICTIONS.format(split=split) for split in ("dev", "test"))):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, output / name)
 

@@ -51,6 +51,7 @@ class Finetuning:
         model: the model folder.
         task: what it does.
         metrics: of each split that was evaluated; of several seeds those of the model that was kept.
+        before: of fill-mask, the same metrics before the adaptation.
         seeds: the main metric of every seed, and how it is spread: median, least and most.
         filled: of fill-mask, sentences with a mask, the word that stood there, and candidates before and after.
         step: how many steps were taken.
@@ -64,6 +65,7 @@ class Finetuning:
     model: Path
     task: str
     metrics: Mapping[str, Mapping[str, float]]
+    before: Mapping[str, Mapping[str, float]]
     seeds: Mapping[str, Any]
     filled: tuple[Mapping[str, Any], ...]
     step: int
@@ -190,6 +192,7 @@ def _result(
         model=output / MODEL,
         task=preparation.task.name,
         metrics=done.get("metrics", {}),
+        before=done.get("before", {}),
         seeds=done.get("seeds", {}),
         filled=tuple(done.get("filled", ())),
         step=done.get("step", step_of(last_checkpoint(last))),

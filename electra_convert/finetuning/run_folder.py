@@ -70,15 +70,19 @@ def require_same(output: Path, now: Mapping[str, Any]) -> None:
     """
     path = output / RECORD
     before = decode_object(read_small(path), str(path))
-    flat_before, flat_now = ({**_flat(one)} for one in (before, json.loads(json.dumps(now))))
+    flat_before, flat_now = (_flat(one) for one in (before, json.loads(json.dumps(now))))
     for key in sorted({*flat_before, *flat_now}):
         settled = key.startswith(("schema", "tool")) or key.endswith(".origin")
-        if not settled and flat_before.get(key) != flat_now.get(key):
-            raise TrainingError(
-                f"{key} was {json.dumps(flat_before.get(key))} when the run began, and is "
-                f"{json.dumps(flat_now.get(key))} now",
-                "Resume it as it began, or start another run.",
+        if settled or flat_before.get(key) == flat_now.get(key):
+            continue
+        what = (
+            f"{key} was {json.dumps(flat_before.get(key))} when the run began, and is {json.dumps(flat_now.get(key))}"
+        )
+        if key.endswith(".sha256"):
+            what = (
+                f"{flat_now.get(key.replace('sha256', 'name'))} held other examples when the run began than it does"
             )
+        raise TrainingError(f"{what} now", "Resume it as it began, or start another run.")
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

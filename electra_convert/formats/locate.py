@@ -368,7 +368,8 @@ def _about_folder(folder: Path) -> str:
             return f"{name} is {what}, which this tool does not read. {cure}"
     if parts := sorted(folder.glob("*_temp*/part-*")):
         return f"{parts[0].parent.name} is left from a save that did not finish."
-    if below := list(dict.fromkeys(_below(folder))):
+    # What a run came to stands above the checkpoints on its way.
+    if below := sorted(dict.fromkeys(_below(folder)), key=lambda inner: len(Path(inner).parts)):
         there = listing(quote(str(folder / inner)) for inner in below)
         return f"There are checkpoints further down; give one of these: {there}."
     if part := next((name for name in names if re.search(r"\.(data-\d{5}-of-\d{5}|meta)$", name)), None):

@@ -22,7 +22,7 @@ from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
 from electra_convert.pretraining.corpus.tfrecords import frame
 
-_METRICS, _CURVES = "metrics.jsonl", "curves.png"
+_METRICS, CURVES = "metrics.jsonl", "curves.png"
 _EVENTS = "tensorboard"
 _EVENT_VERSION = b"brain.Event:2"
 # The numbers of fields; those of doubles and floats with their wire types, as they stand in a file.
@@ -189,7 +189,7 @@ def draw_curves(folder: Path, panels: Sequence[Panel] = _PANELS, what: str = "Pr
         _label(place, title, unit, last)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
-    replace_file(folder / _CURVES, picture.getvalue())
+    replace_file(folder / CURVES, picture.getvalue())
 
 
 def _points(rows: list[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:

@@ -14,8 +14,10 @@ from support.finetuning import WORDS, tagged
 from support.parity_records import write_parity
 
 from electra_convert import convert, open_model, verify
+from electra_convert.cli.finetune import finetuning_fields, finetuning_text
 from electra_convert.config.labels import configured_labels
 from electra_convert.errors import TrainingError
+from electra_convert.finetuning.evaluation import doubts
 from electra_convert.finetuning.finetune import finetune
 
 pytestmark = pytest.mark.slow
@@ -53,6 +55,7 @@ def test_a_run_leaves_a_model_predictions_a_curve_and_its_record(tuned_once, tas
     assert record["evaluation"]["metrics"] == result.metrics
     assert record["recipe"]["learning_rate"] == {"value": 3e-4, "origin": "the paper"}
     assert any("layer_decay 0.8" in note and "google-research/electra" in note for note in result.notes)
+    assert sum("learned nothing" in note for note in result.notes) == len(doubts(result.metrics))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -174,6 +177,8 @@ def test_the_same_words_are_masked_and_filled_before_and_after(tmp_path, one_thr
         assert [one["token_str"] for one in fill(row["text"])] == [piece for piece, _ in row["after"]]
     assert json.loads((result.model / "config.json").read_text())["architectures"] == ["ElectraForMaskedLM"]
     evaluation = json.loads((result.output / "evaluation.json").read_text())
+    assert result.before == evaluation["before"] == finetuning_fields(result)["before"]
+    assert f"perplexity, before {result.before['dev']['perplexity']:.4f}" in finetuning_text(result)
     again = finetune("fill-mask", FIXTURES / "default", data, tmp_path / "again", epochs=1, **given)
     before = json.loads((again.output / "evaluation.json").read_text())["before"]
     assert before == evaluation["before"]

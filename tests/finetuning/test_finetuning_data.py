@@ -73,6 +73,26 @@ def test_classes_of_a_parquet_file_have_the_names_that_datasets_wrote_into_it(tm
     assert words(found) == [[("Anna", "B-PER"), ("lives", "O")]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# a comment that has no sign of equality\n" + BIO,
+        BIO.replace("in IN O", "# a comment of more fields\nin IN O"),
+        "tokens pos ner_tags\n" + BIO,
+        "\ufeffText\tX\tLabel\r\n" + BIO.replace(" ", "\t").replace("\n", "\r\n"),
+    ],
+)
+def test_comments_and_a_header_are_no_words(read, text):
+    assert words(read("token-classification", text, "a.conll")) == EXPECTED
+
+
+def test_a_number_sign_with_its_columns_is_a_word(read):
+    assert words(read("token-classification", "# O\nhash O\n\n# B-X\n", "a.conll")) == [
+        [("#", "O"), ("hash", "O")],
+        [("#", "B-X")],
+    ]
+
+
 TEXTS = [("It is good, and long.", "pos"), ("Bad", "neg")]
 
 
@@ -119,6 +139,9 @@ FAULTS = [
     ("token-classification", "\n\n", "a.conll", "holds no examples of token-classification"),
     ("token-classification", "Anna B-PER\nlives\n", "a.conll", "line 2 has 1 columns, the first line has 2"),
     ("token-classification", "Anna\nlives\n", "a.conll", "line 1 has 1 columns, expected a word in column 1"),
+    ("token-classification", "# O\nhash O\n# x y\n", "a.conll", "line 3 has 3 columns, the first line has 2"),
+    ("token-classification", "text\tlabel\nIt is a good film.\tpos\n", "a.tsv",
+     "line 2 has a text where a word is expected: 'It is a good film.'"),
     ("token-classification", "a,b\nc,d\n", "a.csv", "is CSV, in which words of a sentence have no place"),
     ("token-classification", '{"tokens": ["a"], "tags": []}\n', "a.jsonl", "line 1 has 1 words and 0 labels"),
     ("token-classification", '{"tokens": 3, "tags": []}\n', "a.jsonl", "line 1: tokens is no list"),
@@ -131,6 +154,8 @@ FAULTS = [
     ("text-classification", "text,label\n", "a.csv", "holds no examples"),
     ("question-answering", squad(start=13), "a.json", "question 1: the answer 'Oslo' does not stand at character 13"),
     ("question-answering", '{"data": 3}', "a.json", "is not of SQuAD's form"),
+    ("question-answering", squad().replace('"answers": [{', '"replies": [{'), "a.json", "question 1 has no answers"),
+    ("question-answering", squad().replace("context", "passage"), "a.json", "form: something has no 'context'"),
     ("question-answering", "{", "a.json", "is not JSON"),
     ("fill-mask", "\n", "a.txt", "holds no examples of fill-mask"),
     ("token-classification", b"Anna B-PER\n\xe9 O\n", "a.conll", "line 2: byte 0xe9 is not UTF-8"),
@@ -153,16 +178,42 @@ def test_a_column_that_is_not_there_is_told_with_what_was_probably_meant(read):
         read("text-classification", "text,x\na,b\n", "a.csv")
 
 
+def test_what_a_table_without_a_header_or_with_another_separator_holds_is_shown_in_short(read):
+    with pytest.raises(UsageError, match=r"There are It is all good\. It is all good\. It is al\.\.\., pos$"):
+        read("text-classification", f"{'It is all good. ' * 9}\tpos\nBad\tneg\n", "a.tsv")
+    with pytest.raises(UsageError, match=r"There is one, text\|label$") as refused:
+        read("text-classification", "text|label\na|b\n", "a.csv")
+    assert refused.value.hint == "Part the columns of .csv by commas, semicolons or tabs, of .tsv by tabs."
+
+
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path):
     for place, said in ((tmp_path / "none.tsv", "does not exist"), (tmp_path, "is a folder")):
         with pytest.raises(CorpusError, match=said):
             read_data("text-classification", place, FinetuneOptions(), Silent())
 
 
+def test_what_data_say_is_recorded_wherever_they_lie_and_in_whatever_form(tmp_path):
+    def recorded(text: str, name: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        data = read_data("text-classification", path, FinetuneOptions(), Silent())
+        assert (data.described["train"]["name"], data.described["train"]["examples"]) == (path.name, 1)
+        return str(data.described["train"]["sha256"])
+
+    first = recorded("text,label\na,b\n", "a.csv")
+    assert recorded("label\ttext\nb\ta\n", "elsewhere/a.tsv") == first
+    assert recorded("text,label\na,c\n", "a.csv") != first
+
+
 @pytest.mark.parametrize(
     ("options", "task", "said"),
     [
         ({"epochs": 0}, "fill-mask", "--epochs is 0"),
+        ({"epochs": float("inf")}, "fill-mask", "--epochs is inf"),
+        ({"learning_rate": float("nan")}, "fill-mask", "--learning-rate is nan"),
+        ({"seed": -1}, "fill-mask", "--seed is -1, expected 0 to 4294967295"),
+        ({"seed": 2**32 - 2, "seeds": 3}, "fill-mask", "every one of --seeds included"),
         ({"max_length": 4}, "fill-mask", "--max-length is 4"),
         ({"resume": True, "overwrite": True}, "fill-mask", "--resume continues a run and --overwrite"),
         ({"samples": 3}, "token-classification", "--samples means nothing for token-classification"),

@@ -13,7 +13,12 @@ from electra_convert.finetuning.data.examples import LabelledText, Question, Tag
 from electra_convert.finetuning.encoding import IGNORED, Row, TextEncoder, collated, filled
 from electra_convert.finetuning.tasks.fill_mask import FillMask, chunks_of
 from electra_convert.finetuning.tasks.question_answering import QuestionAnswering
-from electra_convert.finetuning.tasks.text_classification import TextClassification, TextRegression, is_scale
+from electra_convert.finetuning.tasks.text_classification import (
+    TextClassification,
+    TextRegression,
+    is_scale,
+    require_numbers,
+)
 from electra_convert.finetuning.tasks.token_classification import TokenClassification, first_pieces
 from electra_convert.tokenizer import TokenizerSettings, encode_tokenizer, encode_tokenizer_config, read_vocabulary
 from electra_convert.tokenizer.saved import read_saved_tokenizer
@@ -116,6 +121,15 @@ def test_a_question_that_leaves_no_room_for_the_passage_is_refused(encoder):
         QuestionAnswering().rows([example], encoder(16))
 
 
+@pytest.mark.parametrize("pair", [None, "the birds"])
+def test_a_text_that_just_fills_a_row_is_not_cut(encoder, pair):
+    text = " ".join(WORDS[:9])
+    length = len(encoder(64).cut(text, pair).ids)
+    assert not encoder(length).is_cut(text, pair)
+    assert encoder(length - 1).is_cut(text, pair)
+    assert len(encoder(length).cut(text, pair).ids) == length
+
+
 def test_a_label_that_was_never_trained_is_named_with_the_nearest(encoder):
     task = TextClassification([LabelledText("a", None, label, "train") for label in ("positive", "negative")])
     with pytest.raises(CorpusError, match=r"dev, line 3: the label 'positve' does not occur") as refused:
@@ -128,6 +142,22 @@ def test_whole_numbers_are_classes_and_others_a_scale():
     assert is_scale(["0", "0.5"])
     assert is_scale([str(number) for number in range(30)])
     assert not is_scale(["1", "good"])
+
+
+@pytest.mark.parametrize("labels", [["0.5", "1", "n/a"], ["1", "0", "nan"], ["0.1", "inf", "0.2"]])
+def test_labels_of_which_some_are_no_numbers_are_not_taken_for_classes_where_the_others_are_a_scale(labels):
+    examples = [LabelledText("a", None, label, f"line {number}") for number, label in enumerate(labels, 1)]
+    stray = next(label for label in labels if label in ("n/a", "nan", "inf"))
+    line = labels.index(stray) + 1
+    with pytest.raises(
+        CorpusError, match=f"line {line}: the label is '{stray}', expected a number, as 2 of 3 labels"
+    ):
+        require_numbers(examples)
+
+
+@pytest.mark.parametrize("labels", [["1", "2", "good"], ["good", "bad"], ["0.5", "1.0"], ["1.5", "x", "y"], ["nan"]])
+def test_classes_and_numbers_stay_what_they_are(labels):
+    require_numbers([LabelledText("a", None, label, "here") for label in labels])
 
 
 def test_masks_are_of_whole_words_and_differ_from_pass_to_pass_but_not_between_runs(encoder):

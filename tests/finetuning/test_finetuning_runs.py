@@ -121,6 +121,18 @@ def test_a_run_is_not_resumed_with_other_settings(labelled, tuned_once, one_thre
         )  # fmt: skip
 
 
+def test_a_run_is_not_resumed_with_other_examples_under_the_same_name(labelled, tuned_once, tmp_path, one_thread):
+    result = tuned_once("token-classification", "train.conll", "dev.conll")
+    changed = tmp_path / "train.conll"
+    lines = (labelled / "train.conll").read_text().splitlines()
+    changed.write_text("\n".join([f"another {lines[0].split()[-1]}", *lines[1:]]) + "\n")
+    with pytest.raises(TrainingError, match=r"train\.conll held other examples when the run began than it does now"):
+        finetune(
+            "token-classification", FIXTURES / "default", changed, result.output,
+            dev=labelled / "dev.conll", vocab=VOCABULARY, epochs=1, resume=True,
+        )  # fmt: skip
+
+
 def test_a_run_that_fails_before_its_first_checkpoint_leaves_what_was_there(
     labelled, tuned_once, tmp_path, one_thread
 ):

@@ -210,6 +210,11 @@ def test_an_unfinished_save_is_no_checkpoint(tmp_path):
         ),
         (["model/discriminator/model.safetensors"], "holds no checkpoint", r"give one of these: \S*/model\."),
         (["a/model.safetensors", "b/pytorch_model.bin"], "holds no checkpoint", r"give one of these: \S*/a, \S*/b\."),
+        (
+            ["checkpoints/checkpoint-3/model.safetensors", "model/model.safetensors"],
+            "holds no checkpoint",
+            r"give one of these: \S*/model, \S*/checkpoints/checkpoint-3\.",
+        ),
         ([".cache/model.safetensors"], "holds no checkpoint", "It holds .cache."),
         (["optimizer.pt", "rng_state_0.pth", "scheduler.pt"], "holds no checkpoint", "It holds optimizer.pt"),
         (["checkpoints/pretrain/a.pth"], "holds no checkpoint", r"give one of these: \S*/checkpoints/pretrain\."),

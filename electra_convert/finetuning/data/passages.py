@@ -63,10 +63,24 @@ def _squad(path: Path) -> Iterator[Question]:
             for place, paragraph in enumerate(article["paragraphs"], 1):
                 for asked in paragraph["qas"]:
                     where = f"{path}, article {number}, paragraph {place}, question {asked.get('id')}"
-                    answers: Sequence[Mapping[str, Any]] = () if asked.get("is_impossible") else asked["answers"]
+                    answers: Sequence[Mapping[str, Any]] = (
+                        () if asked.get("is_impossible") else _answers(asked, where)
+                    )
                     yield _question(str(asked["id"]), asked["question"], paragraph["context"], answers, where)
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise CorpusError(f"{path} is not of SQuAD's form: something has no {error}", _FORM) from error
+    except (TypeError, AttributeError) as error:
         raise CorpusError(f"{path} is not of SQuAD's form: {error}", _FORM) from error
+
+
+def _answers(asked: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(asked.get("answers"), list):
+        raise CorpusError(
+            f"{where} has no answers",
+            'Where a passage holds none, SQuAD 2.0 says "is_impossible": true and "answers": [].',
+        )
+    answers: Sequence[Mapping[str, Any]] = asked["answers"]
+    return answers
 
 
 def _question(name: str, question: str, passage: str, answers: Sequence[Mapping[str, Any]], where: str) -> Question:

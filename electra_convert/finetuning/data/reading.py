@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, TypeVar
@@ -51,7 +52,19 @@ class Data(Generic[Example]):
     @property
     def described(self) -> dict[str, dict[str, Any]]:
         """As JSON: no places on a machine."""
-        return {split: {"name": name, "examples": len(self.of(split))} for split, name in self.names.items()}
+        return {
+            split: {"name": name, "examples": len(self.of(split)), "sha256": _fingerprint(self.of(split))}
+            for split, name in self.names.items()
+        }
+
+
+def _fingerprint(examples: Sequence[Any]) -> str:
+    """The SHA-256 of what examples say, wherever their file lies."""
+    digest = sha256()
+    for example in examples:
+        said = replace(example, where="") if is_dataclass(example) and not isinstance(example, type) else example
+        digest.update(repr(said).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def read_data(task: TaskName, train: str | Path, options: FinetuneOptions, listener: Listener) -> Data[Any]:

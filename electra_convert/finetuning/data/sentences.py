@@ -12,6 +12,8 @@ from electra_convert.pretraining.corpus.text import opened, read_lines
 
 _WORDS = ("tokens", "words", "text", "sentence")
 _LABELS = ("ner_tags", "tags", "labels", "pos_tags", "upos", "chunk_tags", "label")
+# A word and its label; and more parts than any word has.
+_LEAST, _PARTS = 2, 5
 # https://universaldependencies.org/format.html: ID, FORM, LEMMA, UPOS, ...
 _UNIVERSAL = (2, 4, 10)
 
@@ -56,9 +58,9 @@ def _from_columns(path: Path, word: int | None, label: int | None) -> Iterator[T
                 yield from _sentence(sentence, f"{path}, line {began}")
                 sentence = []
                 continue
-            if _is_comment(line):
-                continue
             fields = _parted(line)
+            if _is_comment(line, len(fields), columns, bool(sentence)):
+                continue
             columns = columns or len(fields)
             if len(fields) != columns:
                 raise CorpusError(
@@ -68,14 +70,24 @@ def _from_columns(path: Path, word: int | None, label: int | None) -> Iterator[T
             universal = _is_universal(fields)
             if universal and not fields[0].isdecimal():
                 continue  # several words written as one, or a word that is not written
+            chosen = _chosen(fields, universal, word, label, where)
+            if _is_header(chosen):
+                continue
             began = began if sentence else number
-            sentence.append(_chosen(fields, universal, word, label, where))
+            sentence.append(chosen)
     yield from _sentence(sentence, f"{path}, line {began}")
 
 
-def _is_comment(line: str) -> bool:
-    """A line of CoNLL-U that says something of its sentence; a number sign alone is a word."""
-    return line.startswith("# ") and "=" in line
+def _is_comment(line: str, fields: int, columns: int, within: bool) -> bool:
+    """A line before a sentence that says something of it; a number sign with as many columns as all is a word."""
+    if not line.startswith("# "):
+        return False
+    return "=" in line or (not within and fields != (columns or _LEAST))
+
+
+def _is_header(chosen: tuple[str, str]) -> bool:
+    """A line that says what the columns are."""
+    return chosen[0].lower() in _WORDS and chosen[1].lower() in _LABELS
 
 
 def _parted(line: str) -> list[str]:
@@ -99,6 +111,11 @@ def _chosen(
     found = (fields[places[0] - 1], fields[places[1] - 1])
     if not all(found):
         raise CorpusError(f"{where} has no {'label' if found[0] else 'word'}")
+    if len(found[0].split()) >= _PARTS:
+        raise CorpusError(
+            f"{where} has a text where a word is expected: {found[0][:40]!r}",
+            "Give a word and its label on each line; one label for a whole text is of text-classification.",
+        )
     return found
 
 

@@ -18,6 +18,8 @@ from electra_convert.pretraining.corpus.places import Listener
 from electra_convert.pretraining.corpus.rows import json_rows, table_rows
 from electra_convert.pretraining.corpus.text import opened, read_lines
 
+# Letters of what may be a text, where a file has no header.
+_SHOWN = 40
 _DELIMITERS = {"CSV": ",;\t", "TSV": "\t"}
 
 
@@ -183,8 +185,12 @@ def column_of(row: Row, asked: str | None, usual: Sequence[str], option: str) ->
         )
     found = next((name for name in usual if name in names), None)
     if found is None:
+        shown = listing([name[:_SHOWN] + "..." * (len(name) > _SHOWN) for name in names])
         raise UsageError(
-            f"{place}: which column is meant by {option}? There are {listing(names)}",
-            f"Say it: {option} NAME; or a number from 1 where the file has no header.",
+            f"{place}: which column is meant by {option}? "
+            + (f"There are {shown}" if len(names) > 1 else f"There is one, {shown}"),
+            f"Say it: {option} NAME; or a number from 1 where the file has no header."
+            if len(names) > 1
+            else "Part the columns of .csv by commas, semicolons or tabs, of .tsv by tabs.",
         )
     return found

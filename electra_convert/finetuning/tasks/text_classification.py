@@ -31,15 +31,42 @@ def is_scale(labels: Sequence[str]) -> bool:
     numbers = [_number(label) for label in labels]
     if any(number is None for number in numbers):
         return False
-    return len(set(labels)) > _CLASSES or not all(label.lstrip("+-").isdecimal() for label in labels)
+    return len(set(labels)) > _CLASSES or not all(_is_whole(label) for label in labels)
+
+
+def require_numbers(examples: Sequence[LabelledText]) -> None:
+    """Refuse labels of which some are no numbers, where the others can only be a scale: they would all be classes.
+
+    Raises:
+        CorpusError: names the first that is none.
+    """
+    strays = [example for example in examples if _number(example.label) is None]
+    others = [example.label for example in examples if _number(example.label) is not None]
+    # nan and inf are read as numbers everywhere else.
+    are_lost = all(_is_float(example.label) for example in strays)
+    is_mostly_scale = len(others) > len(strays) and not all(_is_whole(label) for label in others)
+    if strays and others and (are_lost or is_mostly_scale):
+        raise CorpusError(
+            f"{strays[0].where}: the label is {strays[0].label!r}, expected a number, as {len(others):,} of "
+            f"{len(examples):,} labels are",
+            "Take the row out, or give it a number.",
+        )
+
+
+def _is_whole(label: str) -> bool:
+    return label.lstrip("+-").isdecimal()
+
+
+def _is_float(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(label: str) -> float | None:
-    try:
-        number = float(label)
-    except ValueError:
-        return None
-    return number if isfinite(number) else None
+    return float(label) if _is_float(label) and isfinite(float(label)) else None
 
 
 class _OfTexts:
