@@ -45,7 +45,9 @@ def test_no_file_knows_a_fine_tuned_head_but_those_that_a_contributor_is_told():
     named = re.compile("|".join(names()))
     files = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".md", ".html", ".js", ".css"}]
     found = {path.relative_to(PACKAGE).as_posix() for path in files if knows_a_head(path, named)}
-    outside = {name for name in found if not name.startswith(("schemes/heads/", "demo/tasks/"))}
+    # What can be trained is chosen task by task, and no head has to be among it.
+    trained = ("finetuning/", "cli/finetune.py")
+    outside = {name for name in found if not name.startswith(("schemes/heads/", "demo/tasks/", *trained))}
     section = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## Adding a head\n")[2].partition("\n## ")[0]
     told = set(re.findall(r"^\| `electra_convert/(.*?)`", section, re.MULTILINE))
     own = {"schemes/heads/NAME.py", "schemes/heads/__init__.py"}

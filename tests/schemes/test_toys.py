@@ -88,7 +88,8 @@ def test_a_toy_scheme_is_converted_to_the_very_bytes_and_inspected(
 
 @pytest.mark.slow
 def test_a_toy_scheme_is_run_by_verify(toy_folder: Path, golden_pair: Path):
-    assert verify(golden_pair / "discriminator", toy_folder).passed
+    report = verify(golden_pair / "discriminator", toy_folder)
+    assert report.passed, report.reasons
 
 
 @pytest.mark.slow
