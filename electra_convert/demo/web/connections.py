@@ -87,12 +87,15 @@ class OneLine(logging.Filter):
         self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is new."""
+        """Whether it is new, and of a server that is still there."""
         error = record.exc_info[1] if record.exc_info else None
         said = record.getMessage().partition("\n")[0]
         text = f"{said}: {type(error).__name__}: {error}" if error else said
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
         record.msg, record.args, record.exc_info, record.exc_text = text, (), None, None
+        # A second after it had no descriptor, asyncio listens again, to a server that may have been closed meanwhile.
+        if isinstance(error, ValueError) and "_start_serving" in said:
+            return False
         is_new = text not in self._said and len(self._said) < _MOST_SAID
         self._said.add(text)
         return is_new
