@@ -18,7 +18,8 @@ from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_folder, load_tensors, make_tensor
-from electra_convert.schemes.transformers import BUFFERS, file_name
+from electra_convert.schemes.state_dict import BUFFERS
+from electra_convert.schemes.transformers import file_name
 from electra_convert.tensors.cast import widen
 from electra_convert.tensors.spec import Source
 from electra_convert.verification.inputs import Batch

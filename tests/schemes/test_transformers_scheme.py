@@ -7,7 +7,7 @@ import pytest
 from electra_convert.errors import NamesError
 from electra_convert.schemes.heads import HEADS, NONE, PRETRAINING, Head, with_labels
 from electra_convert.schemes.mapping import Scopes, expand
-from electra_convert.schemes.transformers import recognise
+from electra_convert.schemes.state_dict import recognise
 
 DISCRIMINATES, FILLS = PRETRAINING["discriminator"], PRETRAINING["generator"]
 
