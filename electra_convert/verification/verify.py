@@ -38,15 +38,12 @@ from electra_convert.verification.sides import (
     Side,
     find_place,
     find_roles,
-    find_specials,
-    find_tokenizer,
     open_sides,
     require_apart,
     require_task,
-    tokenizer_notes,
-    vocabulary_notes,
 )
 from electra_convert.verification.tasks import find_tasks, merge_reports
+from electra_convert.verification.vocabularies import find_specials, find_tokenizer, tokenizer_notes, vocabulary_notes
 from electra_convert.verification.weights import WeightsParity, comparable, compare_weights, left_behind
 
 

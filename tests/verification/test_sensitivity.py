@@ -18,7 +18,8 @@ from electra_convert.schemes.heads import MASKED_LM, REPLACED_TOKEN_DETECTION
 from electra_convert.verification.compare import Pairing, start_comparisons
 from electra_convert.verification.inputs import builtin_batches
 from electra_convert.verification.runners import Run
-from electra_convert.verification.sides import Place, Side, find_specials, open_side
+from electra_convert.verification.sides import Place, Side, open_side
+from electra_convert.verification.vocabularies import find_specials
 from electra_convert.verification.weights import compare_weights
 
 pytestmark = pytest.mark.slow

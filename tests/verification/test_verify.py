@@ -23,7 +23,8 @@ from electra_convert.errors import (
     UsageError,
 )
 from electra_convert.verification.inputs import Specials, builtin_batches
-from electra_convert.verification.sides import Place, find_tokenizer, open_side
+from electra_convert.verification.sides import Place, open_side
+from electra_convert.verification.vocabularies import find_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_reference")]
 DEFAULT = FIXTURES / "default"
