@@ -31,7 +31,7 @@ TRAINS = (
 )
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
-    version errors exchange locks frameworks metrics tensors formats hub.errors hub.answers hub.guard hub.client
+    version errors exchange locks processor frameworks metrics tensors formats hub.errors hub.answers hub.guard hub.client
     hub.cache hub.download schemes checkpoint config tokenizer output pages pytorch verification conversion demo
     hub.card hub pretraining finetuning cli __main__
 """.split()

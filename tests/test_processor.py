@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
+from electra_convert.processor import multiplies_in_bfloat16, share_processor
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How a run shares a processor with others, and what that processor could do for it; imports no framework."""
+"""How programs share a processor, and what that processor could do for them; imports no framework."""
 
 from __future__ import annotations
 
