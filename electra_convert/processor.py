@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+# What Linux lets a container compute of each period, in microseconds.
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 # Instructions that multiply in bfloat16, as Linux names them.
 _BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -17,6 +19,16 @@ def share_processor() -> None:
     other could compute, and each is half as fast as it could be.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def cores_at_once(quota: Path = _QUOTA) -> int:
+    """How many threads of this process can run at once: on how many cores it may, and how much of them a container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        most, period = quota.read_text().split()
+        return min(cores, max(1, round(int(most) / int(period))))
+    except (OSError, ValueError):  # no container, or one without a limit: "max"
+        return cores
 
 
 def multiplies_in_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
