@@ -22,10 +22,10 @@ from electra_convert.pretraining.corpus.rows import (
     Choice,
     checked_text,
     choose_column,
-    delimiter_of,
     json_row,
     no_such_column,
     require_columns,
+    table_form,
     table_records,
 )
 from electra_convert.pretraining.corpus.text import opened, packer_of, read_lines, stream_lines
@@ -273,8 +273,7 @@ def _table(
 ) -> Iterator[Row]:
     first = next(lines, "")
     assert columns.text is not None
-    table.delimiter = delimiter_of(first, kind, columns.text)
-    table.quoted = not (isinstance(columns.text, int) and kind == "TSV")
+    table.delimiter, table.quoted = table_form(first, kind, columns.text)
     choices: list[Choice] = []
     for record in table_records(path, chain([first] if first else [], lines), table.delimiter, table.quoted):
         body = record.raw.rstrip("\r\n")

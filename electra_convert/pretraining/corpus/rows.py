@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from electra_convert.errors import CorpusError, listing, nearest
@@ -112,19 +113,22 @@ def table_texts(path: Path, kind: str, lines: Iterable[str], column: Column) -> 
     Raises:
         CorpusError: there is no such column, or a row has another number of columns than the first.
     """
-    counted = _Rows(path, iter(lines))
+    rest = iter(lines)
+    first = next(rest, "")
+    delimiter, quoted = table_form(first, kind, column)
+    yield from _chosen(table_records(path, chain([first] if first else [], rest), delimiter, quoted), column)
+
+
+def table_form(first: str, kind: str, column: Column) -> tuple[str, bool]:
+    """What parts the columns of a CSV or TSV, which its first line tells, and whether they may stand in quotation
+    marks."""
     if isinstance(column, int) and kind == "TSV":
-        yield from _chosen(counted, ([*line.rstrip("\r\n").split("\t")] for line in counted), column)
-        return
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    first = counted.peek()
-    delimiter = delimiter_of(first, kind, column)
-    yield from _chosen(counted, _parsed(counted, delimiter), column)
+        return "\t", False
+    return _delimiter(first, column, _DELIMITERS[kind]), True
 
 
-def delimiter_of(line: str, kind: str, column: Column) -> str:
-    """What parts the columns of a CSV or TSV: that by which its first line has the column, or else the usual one."""
-    candidates = _DELIMITERS[kind]
+def _delimiter(line: str, column: Column, candidates: str) -> str:
+    """The one by which the first line has the column."""
     for delimiter in candidates:
         fields = _fields(line, delimiter)
         if column in fields if isinstance(column, str) else 1 < len(fields) >= column:
@@ -144,7 +148,6 @@ class _Rows:
 
     def __init__(self, path: Path, lines: Iterator[str]) -> None:
         self._path, self._lines = path, lines
-        self._ahead: list[str] = []
         self._raw: list[str] = []
         self._letters = self._line = 0
         self.first = 1
@@ -153,7 +156,7 @@ class _Rows:
         return self
 
     def __next__(self) -> str:
-        self._raw.append(self._ahead.pop() if self._ahead else next(self._lines))
+        self._raw.append(next(self._lines))
         line = _without_returns(self._raw[-1])
         self._line += 1
         self._letters += len(line)
@@ -168,12 +171,6 @@ class _Rows:
     def where(self) -> str:
         """Where the row is that is being read."""
         return f"{self._path}, line {self.first}"
-
-    def peek(self) -> str:
-        """The line that comes next, nothing where there is none."""
-        if not self._ahead:
-            self._ahead = [line] if (line := next(self._lines, None)) is not None else []
-        return self._ahead[0] if self._ahead else ""
 
     def end_row(self) -> str:
         """Begin another row with the next line, and give the last one as it stands in the file."""
@@ -231,20 +228,18 @@ def table_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tup
     return ((one.where, one.fields) for one in table_records(path, lines, delimiter) if one.fields)
 
 
-def _chosen(lines: _Rows, rows: Iterator[list[str]], column: Column) -> Iterator[str]:
+def _chosen(records: Iterable[Record], column: Column) -> Iterator[str]:
     """The column of each row; rows of nothing are passed over."""
     choice: Choice | None = None
-    for row in rows:
-        where = lines.where
-        lines.end_row()
-        if not any(row):
+    for record in records:
+        if not record.fields:
             continue
         if choice is None:
-            choice = choose_column(where, row, column)
+            choice = choose_column(record.where, record.fields, column)
             if choice.is_header:
                 continue
-        require_columns(where, row, choice)
-        yield checked_text(row[choice.index], where, column)
+        require_columns(record.where, record.fields, choice)
+        yield checked_text(record.fields[choice.index], record.where, column)
 
 
 @dataclass(frozen=True)
