@@ -94,14 +94,10 @@ def main() -> None:
             memory = memory_seconds(model, lines)
             assert max(abs(one - other) for one, other in zip(ours, theirs, strict=True)) < 1e-4
             speeds = [given.lines / seconds for seconds in (scored, memory, batched, single)]
-            print(
-                "score {:.0f} lines a second, in memory {:.0f}, pipeline in batches of {} {:.0f}, one by one {:.0f}".format(
-                    speeds[0], speeds[1], given.batch, *speeds[2:]
-                ),
-                f"ratio {speeds[0] / speeds[2]:.1f} and {speeds[0] / speeds[3]:.1f}",
-                sep="; ",
-                flush=True,
-            )
+            names = ("score", "in memory", f"pipeline in batches of {given.batch}", "pipeline one by one")
+            told = [f"{name} {speed:.0f}" for name, speed in zip(names, speeds, strict=True)]
+            ratios = [f"{speeds[0] / speed:.1f}" for speed in speeds[2:]]
+            print(f"lines a second: {', '.join(told)}; ratios {' and '.join(ratios)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,17 @@ def share_processor() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def keep_no_kernels() -> None:
+    """Have oneDNN make its kernels for each batch; to be called before PyTorch is imported, as share_processor.
+
+    By default it keeps a thousand. Batches of texts differ in length and number, each of these sizes has kernels of
+    its own, and a long run comes to hold a hundred megabytes that it hardly uses again.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
+
+
 def cores_at_once(quota: Path = _QUOTA) -> int:
-    """How many threads of this process can run at once: on how many cores it may, and how much of them a container."""
+    """How many threads of this process can run at once, a container's limit included."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         most, period = quota.read_text().split()

@@ -35,7 +35,10 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 COMMANDS = [
     line
-    for text in (README, *((ROOT / "docs" / name).read_text() for name in ("converting.md", "finetuning.md", "scoring.md")))
+    for text in (
+        README,
+        *((ROOT / "docs" / name).read_text() for name in ("converting.md", "finetuning.md", "scoring.md")),
+    )
     for block in blocks("sh", text)
     for line in block.splitlines()
     if line.startswith(("electra-convert", "cmp"))

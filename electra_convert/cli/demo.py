@@ -115,8 +115,8 @@ class Opener:
     "--file",
     type=PATH,
     metavar="FILE",
-    help="Take every line of a file, or with --question all of it; - stands for standard input. For thousands of lines "
-    "there is electra-convert score.",
+    help="Take every line of a file, or with --question all of it; - stands for standard input. For thousands of "
+    "lines there is electra-convert score.",
 )
 @click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(

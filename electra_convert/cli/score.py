@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 GUIDE = Guide(
     arguments={
         "MODEL": f"{SOURCE_IS} It need not be converted first.",
-        "INPUT": "Lines of text, JSON lines, CSV, TSV or Parquet, packed by gzip or zstd or not; - stands for standard "
-        "input, which is also the default.",
+        "INPUT": "Lines of text, JSON lines, CSV, TSV or Parquet, packed by gzip or zstd or not; - stands for "
+        "standard input, which is also the default.",
     },
     groups={
         "Columns": "text-column pair-column",
@@ -80,10 +80,10 @@ _ENDINGS = {
     "--output",
     type=PATH,
     metavar="FILE",
-    help="Where the scored rows go: it has its name once it is whole, and until then FILE.partial. [default: standard "
-    "output]",
+    help="Where the scored rows go: it has its name once it is whole, and until then FILE.partial. [default: "
+    "standard output]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an output that was cut off; begin one that is not there yet.")
+@click.option("--resume", is_flag=True, help="Go on with an output that was cut off, or begin one that is not there.")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @click.option(
     "--threads",
@@ -129,15 +129,15 @@ def command(
 ) -> None:
     """Score every line or row of INPUT with MODEL: one comes out for each, in their order.
 
-    A discriminator says how likely the tokens of each text were replaced; a fine-tuned model gives its classes, tags or
-    answers. Lines and Parquet come out as JSON lines, other tables as they are with columns added. Memory stays the same
-    however long INPUT is.
+    A discriminator says how likely the tokens of each text were replaced; a fine-tuned model gives its classes, tags
+    or answers. Lines and Parquet come out as JSON lines, other tables as they are with columns added. However long
+    INPUT is, no more of it is held than is scored at once.
     """
     from electra_convert.demo.network import use_threads
     from electra_convert.demo.opening import FineTuned, load
     from electra_convert.frameworks import require_packages
     from electra_convert.pretraining.corpus.files import parse_column
-    from electra_convert.processor import share_processor
+    from electra_convert.processor import keep_no_kernels, share_processor
     from electra_convert.schemes.layouts import read_task
     from electra_convert.scoring.asking import scorer_of
     from electra_convert.scoring.rows import Columns, opened_rows
@@ -150,6 +150,7 @@ def command(
     source = _source(given, resume)
     prepare_hub(quiet)
     share_processor()
+    keep_no_kernels()
     use_threads(threads)
     options = TokenizerOptions(
         vocab=vocab,
@@ -158,9 +159,7 @@ def command(
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=added_tokens,
     )
-    loaded = load(
-        model, "discriminator", None, options, hparams, config, device, FineTuned(read_task(task), labels)
-    )
+    loaded = load(model, "discriminator", None, options, hparams, config, device, FineTuned(read_task(task), labels))
     for notice in () if quiet else loaded.notices:
         print_message("Note", notice)
     scorer = scorer_of(loaded, tokens, question, columns.pair is not None)
@@ -189,7 +188,7 @@ def _refuse_contradictions(output: Path | None, resume: bool, overwrite: bool) -
 
 
 def _source(given: Path, resume: bool) -> Path | IO[bytes]:
-    """A file, or standard input as it comes: what Python has read ahead of it would be lost to who waits for lines."""
+    """A file, or standard input: a stream of its own, since Python waits at its end for what still reads sys.stdin."""
     if given != Path("-"):
         if resume and given.exists() and not given.is_dir() and not given.is_file():
             raise _gone(str(given))
@@ -198,7 +197,7 @@ def _source(given: Path, resume: bool) -> Path | IO[bytes]:
         raise UsageError("there is nothing to score", "Give a file: electra-convert score MODEL lines.txt")
     if resume and not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
         raise _gone("standard input")
-    return open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115, PTH123 - ends with the process
+    return open(sys.stdin.fileno(), "rb", closefd=False)
 
 
 def _gone(name: str) -> UsageError:

@@ -48,15 +48,16 @@ class LoadedModel(Methods, Runner):
 
     def score_stream(self, texts: Iterable[str], ahead: int = 1024) -> Iterator[ScoredText]:
         """Score texts one after the other, however many there are; see electra_convert.score_stream."""
-        rest, number = iter(texts), 0
+        rest = enumerate(texts, start=1)
         while some := list(islice(rest, max(1, ahead))):
-            encoded = []
-            for number, text in enumerate(some, start=number + 1):
-                with naming_text(f"text {number}"):
-                    encoded.append(None if isinstance(text, str) and not text.strip() else self.encode_to_score(text))
-            scored = iter(self.score_encoded([one for one in encoded if one is not None]))
-            for text, one in zip(some, encoded, strict=True):
-                yield ScoredText(text, ()) if one is None else next(scored)
+            encoded: dict[int, EncodedText] = {}
+            for number, text in some:
+                if not isinstance(text, str) or text.strip():
+                    with naming_text(f"text {number}"):
+                        encoded[number] = self.encode_to_score(text)
+            scored = iter(self.score_encoded(list(encoded.values())))
+            for number, text in some:
+                yield next(scored) if number in encoded else ScoredText(text, ())
 
     def fill(self, texts: str | Iterable[str], count: int = 5) -> list[tuple[Filling, ...]]:
         """Say what the generator would put at each [MASK] of some texts; see electra_convert.fill."""

@@ -166,6 +166,5 @@ def _require_same(path: Path, record: Path, begun_with: Mapping[str, object]) ->
     if not isinstance(before, dict):
         raise OutputError(f"{record}, which says what {path.name} was begun with, is missing or damaged", _ANEW)
     if other := [key for key in {**before, **begun_with} if before.get(key) != begun_with.get(key)]:
-        raise OutputError(
-            f"{path} was begun with another {' and another '.join(other).replace('_', ' ')}", f"Give the same. {_ANEW}"
-        )
+        others = " and another ".join(other).replace("_", " ")
+        raise OutputError(f"{path} was begun with another {others}", f"Give the same. {_ANEW}")

@@ -1,4 +1,4 @@
-"""The rows of what is scored (lines, JSON lines, tables, Parquet), each with what of it comes out again as it stands."""
+"""The rows of what is scored, of lines, JSON lines, tables and Parquet, with what of them comes out as it stands."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def _of_stream(path: Path, stream: IO[bytes], columns: Columns, names: Sequence[
     """What comes without a name that tells what it is, and can be read once: its first line tells."""
     start = stream.peek(6)[:6] if isinstance(stream, io.BufferedReader) else b""
     if packer := packer_of(start):
-        raise CorpusError(f"{path} is packed by {packer}", f"Unpack it on its way, with {packer} -dc; or give the file.")
+        raise CorpusError(
+            f"{path} is packed by {packer}", f"Unpack it on its way, with {packer} -dc; or give the file."
+        )
     if start.startswith(_PARQUET):
         raise CorpusError(f"{path} is Parquet, which is read from its end", "Give the file.")
     lines = stream_lines(path, stream)
@@ -210,7 +212,8 @@ def _json(path: Path, lines: Iterator[str], columns: Columns, names: Sequence[st
 def _parquet(path: Path, stream: IO[bytes], columns: Columns, names: Sequence[str]) -> Iterator[Row]:
     first = True
     for where, values in parquet_rows(path, stream):
-        yield _of_object(where, _dumped({key: _plain(value) for key, value in values.items()}), values, columns, names, first)
+        written = _dumped({key: _plain(value) for key, value in values.items()})
+        yield _of_object(where, written, values, columns, names, first)
         first = False
 
 

@@ -78,9 +78,7 @@ def score_rows(given: Input, scorer: Scorer, sink: Sink, listener: Listener) -> 
     return totals
 
 
-def _scored(
-    given: Input, scorer: Scorer, chunk: Sequence[Row], totals: Totals, faulty: Callable[[str], None]
-) -> str:
+def _scored(given: Input, scorer: Scorer, chunk: Sequence[Row], totals: Totals, faulty: Callable[[str], None]) -> str:
     """What comes out for some rows; those without a text, or with one that no model is given, have no values."""
     asked: dict[int, Asked] = {}
     failed: dict[int, str] = {}

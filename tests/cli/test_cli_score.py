@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 import signal
 import subprocess
@@ -74,7 +73,7 @@ def test_the_numbers_are_those_of_demo(lines):
         assert one["replaced_word"] == highest["text"]
 
 
-@pytest.mark.parametrize(("task", "more"), [("sst", []), ("chunk", []), ("squad_answerable", ["--question", "write"])])
+@pytest.mark.parametrize(("task", "more"), [("sst", []), ("chunk", []), ("squad_answerable", ["--question", "a"])])
 def test_a_fine_tuned_model_says_what_it_says_in_demo(tmp_path, task, more):
     (tmp_path / "a.txt").write_text("range group token\nmain\n")
     shown = json.loads(run("demo", TUNED / task, "range group token", *more, "--json", "--vocab", VOCABULARY).out)
@@ -179,7 +178,7 @@ def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(tmp_path):
 def test_another_model_does_not_go_on_with_an_output(tmp_path, lines):
     output = tmp_path / "out.jsonl"
     score(MODEL, lines, "-o", output, "-q")
-    os.replace(output, tmp_path / "out.jsonl.partial")
+    output.replace(tmp_path / "out.jsonl.partial")
     (tmp_path / "out.jsonl.partial.json").write_text('{"model": "other"}')
     refusal = run("score", MODEL, lines, "-o", output, "--resume", "--vocab", VOCABULARY).refusal()
     assert "was begun with another model" in refusal
@@ -192,7 +191,9 @@ def test_a_faulty_row_is_told_by_its_line_and_the_others_are_scored(tmp_path):
     assert ran.code == 0
     first, second = ran.err.splitlines()
     assert first == f"Warning: {tmp_path}/a.jsonl, line 2: its text is a int, expected a text; it gets no scores."
-    assert second.startswith(f"Warning: {tmp_path}/a.jsonl, line 3: the text has 100,001 characters, expected at most")
+    assert second.startswith(
+        f"Warning: {tmp_path}/a.jsonl, line 3: the text has 100,001 characters, expected at most"
+    )
     found = [json.loads(line)["replaced_max"] for line in ran.out.splitlines()]
     assert found[0] == found[3] is not None
     assert found[1:3] == [None, None]
@@ -202,7 +203,11 @@ def test_a_faulty_row_is_told_by_its_line_and_the_others_are_scored(tmp_path):
     ("model", "arguments", "said"),
     [
         (MODEL, ["a.txt", "--resume"], "--resume does nothing without --output"),
-        (MODEL, ["a.txt", "-o", "x", "--resume", "--overwrite"], "--resume goes on with an output, --overwrite begins"),
+        (
+            MODEL,
+            ["a.txt", "-o", "x", "--resume", "--overwrite"],
+            "--overwrite begins it anew",
+        ),
         (MODEL, ["a.txt", "-o", "x.csv"], "x.csv is called as if it were CSV, and text comes out as JSON lines"),
         (MODEL, ["a.txt", "-o", "x.jsonl.gz"], "is called as if it were packed"),
         (MODEL, ["a.txt", "--question", "b"], "--question is for a model fine-tuned to answer questions"),

@@ -75,7 +75,9 @@ def test_a_file_that_was_cut_off_anywhere_is_gone_on_with_to_the_same_bytes(sour
     score(source, tmp_path / "whole")
     whole = (tmp_path / "whole").read_bytes()
     drawn = random.Random(2)
-    for number, length in enumerate([0, 1, len(whole) - 1, len(whole), *(drawn.randrange(len(whole)) for _ in range(25))]):
+    for number, length in enumerate(
+        [0, 1, len(whole) - 1, len(whole), *(drawn.randrange(len(whole)) for _ in range(25))]
+    ):
         output = tmp_path / f"out{number}"
         output.with_name(f"{output.name}.partial").write_bytes(whole[:length])
         output.with_name(f"{output.name}.partial.json").write_text(json.dumps(BEGUN))

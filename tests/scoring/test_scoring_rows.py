@@ -39,7 +39,12 @@ def test_lines_come_out_as_objects_empty_ones_and_one_without_an_end_too(tmp_pat
 
 
 def test_an_object_keeps_its_numbers_and_escapes_to_the_letter(tmp_path):
-    lines = ['{"n": 1.10, "text": "a\\u00e9", "big": 12345678901234567890123 }', "", '  {"text":"b"}', '{ "text" : null}']
+    lines = [
+        '{"n": 1.10, "text": "a\\u00e9", "big": 12345678901234567890123 }',
+        "",
+        '  {"text":"b"}',
+        '{ "text" : null}',
+    ]
     out, texts = came_out(written(tmp_path / "a.jsonl", "\n".join(lines) + "\n"))
     scored = out.splitlines()
     assert texts == ["aé", "b", None]
@@ -59,9 +64,12 @@ def test_a_table_keeps_its_columns_to_the_letter(tmp_path, name, delimiter):
     found = list(csv.reader(io.StringIO(out, newline=""), delimiter=delimiter))
     assert found == [[*rows[0], *NAMES], [*rows[1], "0.5", 'a "b"'], [], [*rows[2], "0.5", 'a "b"']]
     # Without what was added, the input is left.
-    assert out.replace(f"{delimiter}{delimiter.join(NAMES)}\r\n", "\r\n").replace(
-        f'{delimiter}0.5{delimiter}"a ""b"""\r\n', "\r\n"
-    ) == content
+    assert (
+        out.replace(f"{delimiter}{delimiter.join(NAMES)}\r\n", "\r\n").replace(
+            f'{delimiter}0.5{delimiter}"a ""b"""\r\n', "\r\n"
+        )
+        == content
+    )
 
 
 def test_a_table_without_a_header_has_columns_by_number_and_quotation_marks_are_letters(tmp_path):
@@ -137,20 +145,15 @@ def test_chunks_follow_from_the_rows_are_few_at_first_and_bounded_in_letters():
     assert max(len(chunk) for chunk in chunks(iter(rows(50, 1 << 17)))) <= 2
 
 
-def test_what_stands_before_a_faulty_row_comes_before_its_error():
+@pytest.mark.parametrize("gather", [chunks, chunks_as_they_come])
+def test_what_stands_before_a_faulty_row_comes_before_its_error(gather):
     def some():
         yield from rows(20)
         raise CorpusError("line 21")
 
-    taken = []
+    taken: list[Row] = []
     with pytest.raises(CorpusError, match="line 21"):
-        for chunk in chunks(some()):
-            taken += chunk
-    assert taken == rows(20)
-    taken = []
-    with pytest.raises(CorpusError, match="line 21"):
-        for chunk in chunks_as_they_come(some()):
-            taken += chunk
+        taken.extend(row for chunk in gather(some()) for row in chunk)
     assert taken == rows(20)
 
 

@@ -198,7 +198,7 @@ def _parsed(lines: _Rows, delimiter: str) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Record:
-    """A row of a table: the place where it begins, its fields, none of a blank line, and how it stands in the file."""
+    """A row of a table: where it begins, its fields, none of a blank line, and how it stands in the file."""
 
     where: str
     fields: list[str]
