@@ -188,7 +188,7 @@ def _refuse_contradictions(output: Path | None, resume: bool, overwrite: bool) -
 
 
 def _source(given: Path, resume: bool) -> Path | IO[bytes]:
-    """A file, or standard input: a stream of its own, since Python waits at its end for what still reads sys.stdin."""
+    """A file, or standard input: a stream of its own, since Python ends only once nobody reads sys.stdin."""
     if given != Path("-"):
         if resume and given.exists() and not given.is_dir() and not given.is_file():
             raise _gone(str(given))

@@ -76,7 +76,7 @@ class Partial:
     def require_end(self) -> None:
         """Refuse to end where an earlier run has written more."""
         if self._reading and self._file.read(1):
-            raise self._other(f"{self._path} has more rows than these {self._rows}")
+            raise self._other(f"{self._path} has more than these {self._rows} rows")
 
     def _other(self, what: str) -> OutputError:
         return OutputError(f"{what}: the input is another than it was begun with", f"Give the same. {_ANEW}")
@@ -135,14 +135,22 @@ def _opened(path: Path, output: Path) -> Iterator[BinaryIO]:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
     except OSError as error:
         raise unwritable(output, error) from error
-    with file:
-        try:
-            lock_file(file.fileno())
-        except BlockingIOError as error:
-            raise OutputError(f"{output} is being written by another run", "Wait for it to end.") from error
-        except OSError:
-            pass  # a file system without locks
+    try:
+        _lock(file, output)
         yield file
+    finally:
+        # All was flushed, or that failed and was told.
+        with suppress(OSError):
+            file.close()
+
+
+def _lock(file: BinaryIO, output: Path) -> None:
+    try:
+        lock_file(file.fileno())
+    except BlockingIOError as error:
+        raise OutputError(f"{output} is being written by another run", "Wait for it to end.") from error
+    except OSError:  # a file system without locks
+        return
 
 
 def _say_what_is_kept(error: BaseException, file: BinaryIO, path: Path, record: Path, again: bool) -> None:

@@ -281,7 +281,7 @@ def _table(
     for record in table_records(path, chain([first] if first else [], lines), table.delimiter, table.quoted):
         body = record.raw.rstrip("\r\n")
         end = record.raw[len(body) :] or "\n"
-        if not record.fields:
+        if record.fields in ([], [""]):
             yield Row(record.where, body, end=end, whole=True)
             continue
         if not choices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_another_input_or_model_is_refused_and_nothing_is_lost(source, tmp_path)
         score(source, output, resume=True)
     source.write_bytes(content[: len(content) // 2].rpartition(b"\n")[0] + b"\n")
     if source.suffix != ".csv":  # where that is the middle of a row
-        with pytest.raises(OutputError, match=r"has more rows than these \d+"):
+        with pytest.raises(OutputError, match=r"has more than these \d+ rows"):
             score(source, output, resume=True)
     (tmp_path / "out.partial.json").write_text("[")
     with pytest.raises(OutputError, match=r"out.partial.json, .*, is missing or damaged"):
@@ -161,6 +162,19 @@ def test_a_row_that_cannot_be_read_ends_it_and_once_mended_it_goes_on(tmp_path):
     score(source, output, resume=True)
     score(source, tmp_path / "whole")
     assert output.read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_full_disk_is_told_and_what_was_written_is_gone_on_with(source, tmp_path):
+    score(source, tmp_path / "whole")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"out.partial cannot be written: File too large"):
+            score(source, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    score(source, tmp_path / "out", resume=True)
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_where_nothing_was_scored_nothing_is_left(tmp_path):

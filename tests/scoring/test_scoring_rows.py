@@ -72,6 +72,11 @@ def test_a_table_keeps_its_columns_to_the_letter(tmp_path, name, delimiter):
     )
 
 
+def test_a_row_of_empty_cells_is_one_of_the_table(tmp_path):
+    out, texts = came_out(written(tmp_path / "a.csv", "id,text\n,\n"))
+    assert (out.splitlines()[1], texts) == (',,0.5,"a ""b"""', [""])
+
+
 def test_a_table_without_a_header_has_columns_by_number_and_quotation_marks_are_letters(tmp_path):
     out, texts = came_out(written(tmp_path / "a.tsv", '1\t"a\n2\tb" c\n'), 2)
     assert texts == ['"a', 'b" c']

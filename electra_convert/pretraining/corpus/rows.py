@@ -198,7 +198,7 @@ def _parsed(lines: _Rows, delimiter: str) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Record:
-    """A row of a table: where it begins, its fields, none of a blank line, and how it stands in the file."""
+    """A row of a table: where it begins, its fields, and how it stands in the file."""
 
     where: str
     fields: list[str]
@@ -206,7 +206,7 @@ class Record:
 
 
 def table_records(path: Path, lines: Iterable[str], delimiter: str, quoted: bool = True) -> Iterator[Record]:
-    """Read the rows of a table; quoted says whether quotation marks are more than letters.
+    """Read the rows of a table, blank lines too; quoted says whether quotation marks are more than letters.
 
     Raises:
         CorpusError: a row is none, or far too long.
@@ -216,7 +216,7 @@ def table_records(path: Path, lines: Iterable[str], delimiter: str, quoted: bool
     rows = _parsed(counted, delimiter) if quoted else (line.rstrip("\r\n").split(delimiter) for line in counted)
     for row in rows:
         where = counted.where
-        yield Record(where, row if any(row) else [], counted.end_row())
+        yield Record(where, row, counted.end_row())
 
 
 def table_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, list[str]]]:
@@ -225,14 +225,14 @@ def table_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tup
     Raises:
         CorpusError: a row is none, or far too long.
     """
-    return ((one.where, one.fields) for one in table_records(path, lines, delimiter) if one.fields)
+    return ((one.where, one.fields) for one in table_records(path, lines, delimiter) if any(one.fields))
 
 
 def _chosen(records: Iterable[Record], column: Column) -> Iterator[str]:
     """The column of each row; rows of nothing are passed over."""
     choice: Choice | None = None
     for record in records:
-        if not record.fields:
+        if not any(record.fields):
             continue
         if choice is None:
             choice = choose_column(record.where, record.fields, column)
