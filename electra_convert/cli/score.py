@@ -40,7 +40,7 @@ GUIDE = Guide(
     examples=(
         "electra-convert score my-electra lines.txt -o scored.jsonl",
         "electra-convert score my-classifier reviews.csv --text-column review",
-        "zcat lines.gz | electra-convert score my-electra | head",
+        "electra-convert score my-tagger many.parquet -o tagged.jsonl --resume",
     ),
     page="docs/scoring.md",
 )
@@ -66,7 +66,8 @@ _ENDINGS = {
 @click.option(
     "--text-column",
     metavar="NAME",
-    help="The column of a table that holds the text, or its number from 1 where there is no header. [default: text]",
+    help="The column of a table that holds the text, or its number from 1 where there is no header. By default, the "
+    "one called text.",
 )
 @click.option(
     "--pair-column",
@@ -80,8 +81,8 @@ _ENDINGS = {
     "--output",
     type=PATH,
     metavar="FILE",
-    help="Where the scored rows go: it has its name once it is whole, and until then FILE.partial. [default: "
-    "standard output]",
+    help="Where the scored rows go. It has its name once it is whole, and until then FILE.partial. By default, "
+    "standard output.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an output that was cut off, or begin one that is not there.")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
