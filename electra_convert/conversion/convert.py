@@ -5,12 +5,12 @@ Named apart from the function, which is electra_convert.convert.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
@@ -20,8 +20,10 @@ from electra_convert.config.sources import Findings, electric_notice, gather
 from electra_convert.conversion.carried import beside_pair, left_behind
 from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
+from electra_convert.conversion.measuring import Measured
 from electra_convert.conversion.options import (
     Options,
+    Quantization,
     Rounding,
     Selection,
     Target,
@@ -33,7 +35,13 @@ from electra_convert.conversion.options import (
     read_target,
 )
 from electra_convert.conversion.plan import OutputPlan, merged, write
-from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
+from electra_convert.errors import (
+    NamesError,
+    OutputError,
+    ParityError,
+    arguments_for_options,
+    counted,
+)
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
 from electra_convert.schemes.layouts import Choice, read_task
@@ -41,6 +49,9 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
+
+if TYPE_CHECKING:
+    from electra_convert.verification.onnx_models import Rounded
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +73,7 @@ class Conversion:
         notices: what was left out or changed, and why.
         warnings: what was guessed or put aside.
         dry_run: whether nothing was written.
+        rounding: how far int8 weights are from those of float32, by model, where that was measured.
     """
 
     source: str | Path
@@ -76,6 +88,7 @@ class Conversion:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
+    rounding: Mapping[str, Rounded] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -116,6 +129,7 @@ def convert(
     task: str | None = None,
     labels: str | Path | Sequence[str] | None = None,
     dtype: Rounding | None = None,
+    quantize: Quantization | None = None,
     max_shard_size: int | str | None = None,
     optimizer: bool = False,
     zero_optimizer: bool = False,
@@ -166,6 +180,8 @@ def convert(
             the name does not tell; KIND is one of those that the help of --task lists.
         labels: what its classes are called: a list, or a file with one a line; by default those of Google's code.
         dtype: round the weights to this dtype, to the nearest, ties to even.
+        quantize: write a model of int8 weights beside the other (to ONNX); how far it is from that is measured where
+            onnxruntime is installed.
         max_shard_size: split the weights into files of at most this size: bytes, or text such as "2GB".
         optimizer: carry over the optimiser's slots and the global step.
         zero_optimizer: write slots of zeros, so that Google's pretraining can start from it (to TensorFlow).
@@ -206,6 +222,7 @@ def convert(
         task=read_task(task),
         labels=read_labels(labels),
         dtype=dtype,
+        quantize=quantize,
         max_shard_size=read_size(max_shard_size),
         optimizer=optimizer,
         zero_optimizer=zero_optimizer,
@@ -240,16 +257,23 @@ def run_conversion(
         planned = {name: _plan_part(part, target, options) for name, part in parts.items()}
         plan = merged({name: plan for name, (plan, _, _) in planned.items()})
         files = plan.sizes
-        if not options.dry_run:
-            with naming(source):
-                compare = partial(_verify, source, pointed_at, output, options)
-                inspect = compare if options.verify else lambda _: None
-                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
-        settled = {
-            name or role: (findings.configs[role].values, parts[name].models[role].parameters)
+        measured = Measured({}, [])
+        written = {
+            name or role: (
+                PurePosixPath(name, role if len(roles) > 1 else ""),
+                parts[name].models[role],
+                findings.configs[role].values,
+            )
             for name, (_, findings, roles) in planned.items()
             for role in roles
         }
+        if not options.dry_run:
+            inspect: Callable[[Path], None] = partial(_verify, source, pointed_at, output, options)
+            if not options.verify:
+                places = {name: (place, model) for name, (place, model, _) in written.items()}
+                inspect = partial(measured.measure, places, options)
+            with naming(source):
+                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         found = [line for _, findings, _ in planned.values() for line in findings.warnings]
         return Conversion(
             source=pointed_at,
@@ -258,12 +282,13 @@ def run_conversion(
             to=target,
             layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
-            models={name: values for name, (values, _) in settled.items()},
-            parameters={name: count for name, (_, count) in settled.items()},
+            models={name: values for name, (_, _, values) in written.items()},
+            parameters={name: model.parameters for name, (_, model, _) in written.items()},
             files=files,
             notices=plan.notices,
-            warnings=tuple(dict.fromkeys([*found, *plan.warnings])),
+            warnings=tuple(dict.fromkeys([*found, *plan.warnings, *measured.warnings])),
             dry_run=options.dry_run,
+            rounding=measured.rounding,
         )
 
 
