@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 GUIDE = Guide(
     arguments={
         "SOURCE": SOURCE_IS,
-        "OUTPUT": "The folder to make. Of two models each gets a folder within it.",
+        "OUTPUT": "The folder to make. Of two models each gets a folder within it. With --to onnx, also a folder of "
+        "the same model, which is added to.",
     },
     groups={
         "What to write": "model to optimizer",

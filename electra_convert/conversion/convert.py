@@ -5,10 +5,9 @@ Named apart from the function, which is electra_convert.convert.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +16,7 @@ from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
+from electra_convert.conversion.adding import add, models_there, plan_additions
 from electra_convert.conversion.carried import beside_pair, left_behind
 from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
@@ -42,6 +42,7 @@ from electra_convert.errors import (
     arguments_for_options,
     counted,
 )
+from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
 from electra_convert.schemes.layouts import Choice, read_task
@@ -159,7 +160,8 @@ def convert(
     Args:
         source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or a folder with a
             pair of them, a file of weights; or any of these on the Hub: hf://OWNER/REPO[@REVISION][/PATH].
-        output: the folder to make; a pair of models gets a folder each within it.
+        output: the folder to make; a pair of models gets a folder each within it. A folder of the same model gains
+            ONNX models where these are asked for.
         progress: told how many bytes of how many have been read, from several threads.
         model: which model to write; by default every one there is.
         to: the container to write; by default TensorFlow from a transformers model, and safetensors from anything
@@ -251,6 +253,8 @@ def run_conversion(
         parts = _parts(stack, source, checkpoint, options)
         target: Target = options.to or checkpoint.scheme.target
         options.check(target)
+        if target == "onnx" and (there := models_there(stack, output, choose_roles(checkpoint, options.model))):
+            return _add(pointed_at, output, checkpoint, there, options, progress)
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
@@ -268,10 +272,14 @@ def run_conversion(
             for role in roles
         }
         if not options.dry_run:
-            inspect: Callable[[Path], None] = partial(_verify, source, pointed_at, output, options)
-            if not options.verify:
-                places = {name: (place, model) for name, (place, model, _) in written.items()}
-                inspect = partial(measured.measure, places, options)
+
+            def inspect(folder: Path) -> None:
+                if options.verify:
+                    _verify(source, pointed_at, output, options, folder)
+                for name, (place, model, _) in written.items() if options.quantize else ():
+                    own = folder / place
+                    measured.measure(name, model, own / ONNX_FOLDER, own, own / CONVERSION_FILE, options)
+
             with naming(source):
                 files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         found = [line for _, findings, _ in planned.values() for line in findings.warnings]
@@ -290,6 +298,38 @@ def run_conversion(
             dry_run=options.dry_run,
             rounding=measured.rounding,
         )
+
+
+def _add(
+    pointed_at: str | Path,
+    output: Path,
+    checkpoint: Checkpoint,
+    there: Checkpoint,
+    options: Options,
+    progress: Progress | None,
+) -> Conversion:
+    """Add ONNX models to the folder of the same model, or to those of a pair."""
+    checkpoint.require_mapped()
+    roles = choose_roles(checkpoint, options.model)
+    findings = gather(checkpoint, options.hparams, options.config, roles)
+    with naming(checkpoint.path):
+        planned = plan_additions(checkpoint, findings, there, roles, options)
+        sizes, measured = add(planned, options, progress)
+    return Conversion(
+        source=pointed_at,
+        output=output,
+        format=checkpoint.format,
+        to="onnx",
+        layout=checkpoint.layout.name if checkpoint.layout else None,
+        step=checkpoint.step,
+        models={one.model.role: one.values for one in planned},
+        parameters={one.model.role: one.model.parameters for one in planned},
+        files={str(path.relative_to(output)): size for path, size in sizes.items()},
+        notices=(f"{output} holds this model already: ONNX is added, and nothing else is changed.",),
+        warnings=tuple(dict.fromkeys([*findings.warnings, *measured.warnings])),
+        dry_run=options.dry_run,
+        rounding=measured.rounding,
+    )
 
 
 def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:

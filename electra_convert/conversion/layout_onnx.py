@@ -12,7 +12,7 @@ from electra_convert.config.resolve import Value, plain
 from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import Container
 from electra_convert.errors import UsageError
-from electra_convert.formats.names import CONVERSION_FILE, ONNX_FILE, ONNX_FOLDER, QUANTIZED_FILE
+from electra_convert.formats.names import ONNX_FILE, ONNX_FOLDER, QUANTIZED_FILE
 from electra_convert.formats.onnx import IR_VERSION, OPSET, data_files, open_folder_sink
 from electra_convert.graphs.electra import electra_graph
 from electra_convert.graphs.int8 import Int8Weights
@@ -57,11 +57,10 @@ def onnx_record(options: Options, measured: Mapping[str, Any] | None = None) -> 
     return {"onnx": {"opset": OPSET, "ir_version": IR_VERSION, **second}}
 
 
-def record_rounding(folder: Path, options: Options, measured: Mapping[str, Any]) -> None:
-    """Put into the conversion.json of a folder how far the second model is from the first.
+def record_rounding(path: Path, options: Options, measured: Mapping[str, Any]) -> None:
+    """Put into a conversion.json how far the second model is from the first.
 
     Raises:
         OutputError: it cannot be written.
     """
-    path = folder / CONVERSION_FILE
     replace_file(path, changed_record(path.read_bytes(), onnx_record(options, measured)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electra_convert.conversion.layout_onnx import record_rounding
@@ -23,21 +22,27 @@ class Measured:
     rounding: dict[str, Rounded]
     warnings: list[str]
 
-    def measure(self, models: Mapping[str, tuple[PurePath, Model]], options: Options, folder: Path) -> None:
-        """Measure models, each in its place within a folder, and put the figures into its conversion.json.
+    def measure(self, name: str, model: Model, place: Path, folder: Path, record: Path, options: Options) -> None:
+        """Measure a model, and put the figures into its record.
+
+        Args:
+            name: what it is called.
+            model: the model itself.
+            place: the folder with both files.
+            folder: where its tokenizer would lie.
+            record: its conversion.json.
+            options: what was asked for.
 
         Raises:
-            OutputError: that cannot be written.
+            OutputError: the record cannot be written.
         """
-        if not options.quantize:
-            return
         from electra_convert.verification.onnx_models import measure_rounding
 
-        for name, (place, model) in models.items():
-            try:
-                rounded = measure_rounding(folder / place, model)
-            except MissingPackageError as error:
-                self.warnings.append(f"int8 is not measured: {error.message} ({error.hint}).")
-                return
-            record_rounding(folder / place, options, rounded.fields)
-            self.rounding[name] = rounded
+        try:
+            rounded = measure_rounding(place, folder, model)
+        except MissingPackageError as error:
+            told = f"int8 is not measured: {error.message} ({error.hint})."
+            self.warnings.extend([] if told in self.warnings else [told])
+            return
+        record_rounding(record, options, rounded.fields)
+        self.rounding[name] = rounded

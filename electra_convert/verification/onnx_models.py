@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.errors import VocabularyError
-from electra_convert.formats.names import ONNX_FILE, ONNX_FOLDER, QUANTIZED_FILE
+from electra_convert.formats.names import ONNX_FILE, QUANTIZED_FILE
 from electra_convert.frameworks import import_onnxruntime
 from electra_convert.graphs.electra import INPUTS
 from electra_convert.schemes.models import Model
@@ -69,14 +69,19 @@ def run_onnx(path: Path, batches: Sequence[Batch]) -> Stages:
     return {name: [arrays[place] for arrays in outputs] for place, name in enumerate(names)}
 
 
-def measure_rounding(folder: Path, model: Model) -> Rounded:
-    """Run both models in a model folder on the built-in inputs.
+def measure_rounding(place: Path, folder: Path, model: Model) -> Rounded:
+    """Run the models of a folder, of float32 and of int8, on the built-in inputs.
+
+    Args:
+        place: where both lie.
+        folder: where a tokenizer may lie, which knows the special tokens.
+        model: what both are.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
     """
     batches = builtin_batches(Limits.of(model.sizes), _specials(folder), model.head.segment)
-    exact, rounded = (run_onnx(folder / ONNX_FOLDER / name, batches) for name in (ONNX_FILE, QUANTIZED_FILE))
+    exact, rounded = (run_onnx(place / name, batches) for name in (ONNX_FILE, QUANTIZED_FILE))
     masks = [batch.input_mask for batch in batches]
     seen, found = (_without_padding(stages, masks) for stages in (exact, rounded))
     agreement = agreement_of(model.head, exact, rounded, masks)
