@@ -125,16 +125,18 @@ def _require_one_family(path: Path, locations: Sequence[Location]) -> None:
     """Refuse a pair of which one model goes by ELECTRA's names and one by another's."""
     families = [family_of_folder(location.folder) for location in locations]
     if len(set(families)) > 1:
-        told = " and ".join(f"{location.folder} of {family.classes}" for location, family in zip(locations, families))
-        raise UsageError(f"{path}: the names in {told} are of two families", "Convert both to the same names first.")
+        named = zip(locations, families, strict=True)
+        told = " and ".join(f"{family.model_type}'s ({location.folder.name})" for location, family in named)
+        raise UsageError(
+            f"{path}: one model goes by {told} names; a pair has one family's",
+            "Convert both to the same names first.",
+        )
 
 
 def _scheme_of(location: Location, source: Source) -> Scheme:
     """The first scheme that recognises the names; where none does, the most general, which says what they are."""
     families = (ELECTRA, family_of_folder(location.folder))
-    possible = [
-        scheme for scheme in SCHEMES if location.container in scheme.containers and scheme.family in families
-    ]
+    possible = [scheme for scheme in SCHEMES if location.container in scheme.containers and scheme.family in families]
     return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[-1])
 
 

@@ -31,8 +31,8 @@ def encode_record(
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
-    The layout is that of the TensorFlow side; entries are what was written, and what it was read from. The family whose
-    names were written is stated where it is not ELECTRA.
+    The layout is that of the TensorFlow side; entries are what was written, and what it was read from. The family by
+    whose names it was written is stated where it is not ELECTRA.
     """
     head = {
         "schema": SCHEMA,

@@ -97,8 +97,8 @@ class Options:
             )
         if self.optimizer:
             raise UsageError(
-                f"--optimizer does not go with --model-type {self.model_type}: nothing that knows these names goes on "
-                "with ELECTRA's pretraining"
+                f"--optimizer does not go with --model-type {self.model_type}: nothing that knows these names "
+                "continues ELECTRA's pretraining"
             )
 
     def _check_tensorflow(self) -> None:

@@ -1,4 +1,4 @@
-"""BERT's names for ELECTRA's models: which of them BERT's classes compute, and those that this tool wrote, read back."""
+"""BERT's names for ELECTRA's models: which of them BERT's classes compute, and those this tool wrote, read back."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ def as_bert(checkpoint: Checkpoint, asked: Collection[Role] | None) -> Checkpoin
     """A checkpoint's models as BERT's classes have them.
 
     Args:
-        asked: the models that have to be among them; None for those that can be, of which there must be one.
+        asked: the models that have to be among them; None for every one, but for a generator beside a discriminator.
 
     Returns:
         The same without a model that none of them computes, and without a pretraining head that none of them has;
         notices say so.
 
     Raises:
-        NamesError: a model that was asked for is not computed by any of them, or none is.
+        NamesError: a model that has to be among them is not computed by any.
     """
-    reasons = {role: why for role, model in checkpoint.models.items() if (why := _obstacle(model))}
-    refused = [role for role in reasons if asked is None or role in asked]
-    fitting = [role for role in checkpoint.models if role not in reasons]
-    if refused and (asked is not None or not fitting):
-        raise _refusal(checkpoint, refused[0], reasons[refused[0]], fitting)
-    left = [f"Left out, the {role}, which BERT does not compute: {reasons[role]}." for role in refused]
-    wanted = [role for role in fitting if asked is None or role in asked]
-    told = [notice for role in wanted for notice in _notices(checkpoint.models[role])]
-    models = {role: _without_head(checkpoint.models[role]) for role in wanted}
+    wanted = {role: model for role, model in checkpoint.models.items() if asked is None or role in asked}
+    reasons = {role: why for role, model in wanted.items() if (why := _obstacle(model))}
+    if reasons and (asked is not None or set(reasons) != {"generator"} or len(wanted) == 1):
+        raise _refusal(checkpoint, *next(iter(reasons.items())))
+    fitting = {role: model for role, model in wanted.items() if role not in reasons}
+    left = [f"Left out, the {role}, which BERT does not compute: {why}." for role, why in reasons.items()]
+    told = [notice for model in fitting.values() for notice in _notices(model)]
+    models = {role: _without_head(model) for role, model in fitting.items()}
     return replace(checkpoint, models=models, notices=(*checkpoint.notices, *left, *told))
 
 
@@ -63,9 +62,10 @@ def _obstacle(model: Model) -> str | None:
     return None if model.is_tied else "its output table is not its word embeddings, and BERT has one table for both"
 
 
-def _refusal(checkpoint: Checkpoint, role: Role, why: str, fitting: Sequence[Role]) -> NamesError:
+def _refusal(checkpoint: Checkpoint, role: Role, why: str) -> NamesError:
     named = f"the {role}" if len(checkpoint.models) > 1 else "it"
-    other = f"The {fitting[0]} does: --model {fitting[0]}. " if fitting else ""
+    others = (other for other, model in checkpoint.models.items() if _obstacle(model) is None)
+    other = "".join(f"The {other} has one: --model {other}. " for other in others)
     return NamesError(
         f"{checkpoint.path}: {named} has no place under BERT's names: {why}",
         f"{other}Without --model-type it converts under ELECTRA's names.",
