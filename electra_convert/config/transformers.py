@@ -115,15 +115,13 @@ def in_electras_words(config: Mapping[str, Any], family: Family) -> Mapping[str,
     """What the config.json of an ELECTRA model by a family's names is by its own; BERT's has one width for two."""
     if family is ELECTRA:
         return config
-    named = config.get("architectures")
-    classes = [str(name).replace(family.classes, ELECTRA.classes, 1) for name in named or ()]
-    kept = {key: value for key, value in config.items() if key not in _BERT_STATES}
-    return {
-        **kept,
-        "model_type": ELECTRA.model_type,
-        **({"architectures": classes} if isinstance(named, list) else {}),
-        **({"embedding_size": config["hidden_size"]} if "hidden_size" in config else {}),
-    }
+    words = {key: value for key, value in config.items() if key not in _BERT_STATES}
+    words["model_type"] = ELECTRA.model_type
+    if isinstance(named := config.get("architectures"), list):
+        words["architectures"] = [str(name).replace(family.classes, ELECTRA.classes, 1) for name in named]
+    if "hidden_size" in config:
+        words["embedding_size"] = config["hidden_size"]
+    return words
 
 
 def encode_config(

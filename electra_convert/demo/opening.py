@@ -330,8 +330,8 @@ def _headless(checkpoint: Checkpoint, model: Model, role: Role) -> NamesError:
         )
     if checkpoint.scheme.family is not ELECTRA:
         return NamesError(
-            f"{checkpoint.path} holds an encoder under the names of {checkpoint.scheme.family.model_type}, which have "
-            f"none for the pretraining head that it takes to {_USES[role]}",
+            f"{checkpoint.path} holds an encoder under the names of {checkpoint.scheme.family.model_type}, which "
+            f"have none for the pretraining head that it takes to {_USES[role]}",
             f"Give what it was converted from, which its {CONVERSION_FILE} names.",
         )
     return NamesError(
