@@ -139,7 +139,7 @@ def _head_notices(model: Model, options: Options) -> list[str]:
 
 
 def _of_family(files: Mapping[str, bytes], read: Family, written: Family) -> dict[str, bytes]:
-    """A tokenizer's files with the class of the family that is written in the place of the same of another."""
+    """A tokenizer's files, with the class of the family that is written where the class of another stands."""
     settings = files.get(TOKENIZER_CONFIG_FILE)
     known = (ELECTRA if written is not ELECTRA else read).tokenizer_class
     if settings is None or known == written.tokenizer_class:
