@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -218,7 +218,7 @@ def _require_ending(output: Path | None, kind: str) -> None:
 
 @contextmanager
 def _sink(
-    output: Path | None, begun_with: dict[str, object], resume: bool, overwrite: bool, again: bool
+    output: Path | None, begun_with: Mapping[str, object], resume: bool, overwrite: bool, again: bool
 ) -> Iterator[Sink]:
     from electra_convert.scoring.partial import partial_file
 

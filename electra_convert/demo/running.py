@@ -100,7 +100,7 @@ class Runner:
         digest = sha256(self.tokenizer.to_str().encode())
         digest.update(repr((self.special, self.positions, self.segment, self.labels, self.problem_type)).encode())
         for name, array in self.network.arrays():
-            checksum = crc32c(memoryview(np.ascontiguousarray(array)).cast("B"))
+            checksum = crc32c(np.ascontiguousarray(array).data.cast("B"))
             digest.update(f"{name} {array.shape} {checksum:08x}".encode())
         return digest.hexdigest()
 
