@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from electra_convert.config.keys import LOCATIONS, check_keys
@@ -17,6 +19,7 @@ from electra_convert.tensors.weight import Weight
 from electra_convert.version import __version__
 
 SCHEMA = 1
+_END = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n\}\n\Z')
 
 
 def encode_record(
@@ -26,15 +29,18 @@ def encode_record(
     hparams: Mapping[str, Any] | None,
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
+    provenance: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
-    The layout is that of the TensorFlow side; entries are what was written, and what it was read from.
+    The layout is that of the TensorFlow side; entries are what was written, and what it was read from. Provenance is
+    from which files, and with which options. The last line has the SHA-256 of all that stands before its comma.
     """
     head = {
         "schema": SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
         "source": {"format": checkpoint.format, "name": checkpoint.name},
+        **({} if provenance is None else {"provenance": provenance}),
         "variant": layout,
         "step": checkpoint.step,
         **({"task": task} if (task := next((model.task for model in checkpoint.models.values()), "")) else {}),
@@ -44,7 +50,18 @@ def encode_record(
     }
     text = json.dumps(head, indent=2, ensure_ascii=False)
     lines = ",\n".join("    " + json.dumps(_tensor(weight, spec), ensure_ascii=False) for weight, spec in entries)
-    return f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]\n}}\n'.encode("utf-8", "backslashreplace")
+    above = f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]'.encode("utf-8", "backslashreplace")
+    return above + f',\n  "sha256": "{sha256(above).hexdigest()}"\n}}\n'.encode()
+
+
+def is_as_written(record: bytes) -> bool:
+    """Whether the last line of a conversion.json is of the lines above it: whether nothing slipped since.
+
+    >>> is_as_written(b'{"schema": 1}')
+    False
+    """
+    end = _END.search(record)
+    return end is not None and sha256(record[: end.start()]).hexdigest().encode() == end[1]
 
 
 def described(config: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
