@@ -29,6 +29,10 @@ class Published(Protocol):
         """What it is called in messages."""
 
     @property
+    def commit(self) -> str | None:
+        """Its commit on the Hub; None of what is here."""
+
+    @property
     def sizes(self) -> Mapping[str, int]:
         """Every file in it with its size in bytes, by path."""
 
@@ -42,6 +46,7 @@ class InFolder:
 
     folder: Path
     sizes: Mapping[str, int]
+    commit: None = None
 
     @property
     def told(self) -> str:
@@ -62,6 +67,7 @@ class OnHub:
     address: Address
     listing: Listing | None
     sizes: Mapping[str, int]
+    commit: str
 
     def bring(self, names: Collection[str]) -> Path:
         """Download them.
@@ -102,14 +108,16 @@ def _on_hub(source: str, token: str | None, tell: Tell) -> OnHub:
     hub, address = Hub(token, tell, reading=True), parse_address(source)
     if hub.is_offline:
         folder = download_files(hub, source, address, [], None)
+        commit = folder.name
         sizes = {name: (folder / name).stat().st_size for name in cached_files(source, address)}
         listing = None
     else:
         listing = list_files(hub, source, address)
+        commit = listing.head
         sizes = {name: file.size for name, file in listing.files.items()}
     start = f"{address.path}/" if address.path else ""
     within = {name.removeprefix(start): size for name, size in sizes.items() if name.startswith(start)}
-    return OnHub(hub, source, address, listing, within)
+    return OnHub(hub, source, address, listing, within, commit)
 
 
 def find_recorded(sizes: Mapping[str, int]) -> list[str]:

@@ -40,6 +40,7 @@ class Reproduction:
 
     Attributes:
         model: what was pointed at.
+        commit: of the model on the Hub, or None.
         source: what was converted again.
         files: what was found of each file of the model, by path.
         reasons: why it is not reproduced; empty where it is.
@@ -48,6 +49,7 @@ class Reproduction:
     """
 
     model: str
+    commit: str | None
     source: str
     files: Mapping[str, FileReport]
     reasons: tuple[str, ...]
@@ -158,7 +160,7 @@ def _repeat(
     place = first.place
     opened = _open(published, place, given, token, tell)
     told = str(given) if given is not None else place.told
-    whole = Reproduction(published.told, told, {}, (), (), first.version)
+    whole = Reproduction(published.told, published.commit, told, {}, (), (), first.version)
     if opened.differences:
         name = inside(next(iter(models)), CONVERSION_FILE)
         return replace(whole, reasons=tuple(f"{name}: {line}. {_NOT_IT}" for line in opened.differences))
@@ -235,7 +237,7 @@ def _changed(published: Published, changed: Mapping[str, str]) -> Reproduction:
     """What is said where a record is not as it was written: nothing that it names is fetched."""
     files = {name: FileReport("different", told) for name, told in changed.items()}
     reasons = tuple(f"{name}: {told}" for name, told in changed.items())
-    return Reproduction(published.told, "nothing", files, reasons, (), "unknown")
+    return Reproduction(published.told, published.commit, "nothing", files, reasons, (), "unknown")
 
 
 def _reasons(files: Mapping[str, FileReport], recorded: Recorded) -> tuple[str, ...]:
@@ -277,6 +279,7 @@ def _joined(published: Published, parts: Sequence[Reproduction], outside: Mappin
     files = {name: file for part in parts for name, file in part.files.items()} | dict(outside)
     return Reproduction(
         published.told,
+        published.commit,
         ", ".join(dict.fromkeys(part.source for part in parts)),
         dict(sorted(files.items())),
         tuple(line for part in parts for line in part.reasons),
