@@ -30,8 +30,8 @@ from electra_convert.hub.download import Origin
 from electra_convert.schemes.models import Checkpoint
 from electra_convert.tensors.spec import Source
 
-# Of a base-sized run with its slots (1.4 GB), hashing takes longer than all of the conversion: 1.0 s to 0.7 s. What is
-# longer than this is hashed where seconds do not count; whatever is shorter takes no time.
+# Of a base-sized run with its slots (1.4 GB) hashing takes longer than all of its conversion, 1.0 s to 0.7 s. What is
+# longer than this is hashed where seconds do not count; anything shorter takes no time.
 HASHED_AT_ONCE = 1 << 24
 _GOOGLE = (HPARAMS_FILE, CONFIG_FILE, RUN_FILE, VOCABULARY_FILE, f"assets/{VOCABULARY_FILE}")
 _DESCRIBED = (CONFIG_FILE, CONVERSION_FILE, TRAINING_FILE, RUN_FILE)
@@ -39,7 +39,7 @@ _DESCRIBED = (CONFIG_FILE, CONVERSION_FILE, TRAINING_FILE, RUN_FILE)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that was read: its name within what was pointed at, its size in bytes, its SHA-256 where it was hashed."""
+    """A file that was read: its name in what was pointed at, its size in bytes, its SHA-256 where it was hashed."""
 
     name: str
     size: int

@@ -1,10 +1,10 @@
-"""The options of a conversion as conversion.json keeps them, and read back from one that a stranger may have written."""
+"""The options of a conversion as conversion.json keeps them, and read back from one that anybody may have written."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,14 @@ class LostInputError(SourceError):
     """A file that an option named is not to be found."""
 
 
-# By the names of their fields; what is False or None stands in no record.
-_SWITCHES = ("optimizer", "zero_optimizer", "keep_custom_code", "allow_nonfinite")
-_OF_TOKENIZER = ("lower_case", "strip_accents", "tokenize_chinese_chars")
-_SWITCHES_OF_TOKENIZER = ("pad_vocab", "no_tokenizer")
+# Fields of Options that decide no byte of an output, or stand elsewhere in the record.
+_ELSEWHERE = frozenset({"generator", "generator_origin", "tokenizer", "overwrite", "verify", "dry_run"})
+_OWN_FORM = frozenset({"model", "to", "task", "labels", "exclude", "hparams", "config"})
+# Every other field of either is text, a number or a switch, and recorded as it is.
+_PLAIN = {one.name: one for one in fields(Options) if one.name not in _ELSEWHERE | _OWN_FORM}
+_PLAIN_OF_TOKENIZER = {
+    one.name: one for one in fields(TokenizerOptions) if one.name not in {"vocab", "added_tokens", "kept"}
+}
 _LONGEST_NAME = 255  # bytes, of a file
 # Finds a file by the SHA-256 of its bytes, in hexadecimal; None where there is none.
 Find = Callable[[str], Path | None]
@@ -46,24 +50,25 @@ def option_fields(options: Options, checkpoint: Checkpoint, roles: tuple[Role, .
         SourceError: one cannot be read.
     """
     tokens = options.tokenizer
-    fields: dict[str, Any] = {
+    given: dict[str, Any] = {
         "model": options.model if set(roles) != set(checkpoint.models) else None,
         "to": None if options.to == checkpoint.scheme.target else options.to,
         "task": None if options.task is None else _task_text(options.task),
         "labels": None if options.labels is None else list(given_labels(options.labels)),
-        "dtype": options.dtype,
-        "max_shard_size": options.max_shard_size,
-        **{name: getattr(options, name) or None for name in _SWITCHES},
-        "prefix": options.prefix,
         "exclude": list(options.exclude) or None,
         "hparams": None if options.hparams is None else _hparams_fields(options.hparams),
         "config": None if options.config is None else _config_fields(options.config),
         "vocab": None if tokens.vocab is None else _vocab_fields(tokens.vocab),
         "added_tokens": None if tokens.added_tokens is None else _token_lines(tokens.added_tokens),
-        **{name: getattr(tokens, name) for name in _OF_TOKENIZER},
-        **{name: getattr(tokens, name) or None for name in _SWITCHES_OF_TOKENIZER},
+        **{name: _unless_default(options, one) for name, one in _PLAIN.items()},
+        **{name: _unless_default(tokens, one) for name, one in _PLAIN_OF_TOKENIZER.items()},
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _unless_default(options: Options | TokenizerOptions, one: Field[Any]) -> Any:  # noqa: ANN401 - of any option
+    value = getattr(options, one.name)
+    return None if value == one.default else value
 
 
 def _task_text(choice: Choice) -> str:
@@ -97,11 +102,11 @@ def _vocab_fields(place: Path) -> dict[str, Any]:
     return {"folder": place.is_dir(), "files": rows}
 
 
-def read_options(fields: Mapping[str, Any], find: Find, scratch: Path) -> Options:
+def read_options(recorded: Mapping[str, Any], find: Find, scratch: Path) -> Options:
     """Options as a record has them, each held to its kind; files that they name are made anew in a folder.
 
     Args:
-        fields: what option_fields made, or anybody else.
+        recorded: what option_fields made, or anybody else.
         find: finds the files of the vocabulary.
         scratch: an empty folder for the files.
 
@@ -110,8 +115,8 @@ def read_options(fields: Mapping[str, Any], find: Find, scratch: Path) -> Option
         LostInputError: a file that was given is not to be found.
         SourceError: there is an option that this version does not know.
     """
-    read = _Reader(fields, find, scratch)
-    unknown = sorted(fields.keys() - {*Options.__dataclass_fields__, *TokenizerOptions.__dataclass_fields__})
+    read = _Reader(recorded, find, scratch)
+    unknown = sorted(recorded.keys() - {*_OWN_FORM, *_PLAIN, "vocab", "added_tokens", *_PLAIN_OF_TOKENIZER})
     if unknown:
         raise SourceError(
             f"{CONVERSION_FILE} has an option that this version does not know: {unknown[0]!r:.80}",
@@ -127,20 +132,13 @@ def read_options(fields: Mapping[str, Any], find: Find, scratch: Path) -> Option
 class _Reader:
     """Reads one option after the other."""
 
-    fields: Mapping[str, Any]
+    recorded: Mapping[str, Any]
     find: Find
     scratch: Path
 
     def options(self) -> Options:
-        labels, task = self._texts("labels"), self._of("task", str)
         tokenizer = TokenizerOptions(
-            vocab=self._vocab(),
-            added_tokens=self._texts("added_tokens"),
-            pad_vocab=self._is_on("pad_vocab"),
-            lower_case=self._of("lower_case", bool),
-            strip_accents=self._of("strip_accents", bool),
-            tokenize_chinese_chars=self._of("tokenize_chinese_chars", bool),
-            no_tokenizer=self._is_on("no_tokenizer"),
+            vocab=self._vocab(), added_tokens=self._texts("added_tokens"), **self._plain(_PLAIN_OF_TOKENIZER)
         )
         return Options(
             model=self._of("model", str),
@@ -148,23 +146,18 @@ class _Reader:
             hparams=self._hparams(),
             config=self._config(),
             tokenizer=tokenizer,
-            task=read_task(task),
-            labels=labels,
-            dtype=self._of("dtype", str),
-            max_shard_size=self._of("max_shard_size", int),
-            prefix=self._of("prefix", str),
+            task=read_task(self._of("task", str)),
+            labels=self._texts("labels"),
             exclude=self._texts("exclude") or (),
-            optimizer=self._is_on("optimizer"),
-            zero_optimizer=self._is_on("zero_optimizer"),
-            keep_custom_code=self._is_on("keep_custom_code"),
-            allow_nonfinite=self._is_on("allow_nonfinite"),
+            **self._plain(_PLAIN),
         )
 
-    def _is_on(self, name: str) -> bool:
-        return self._of(name, bool) is True
+    def _plain(self, known: Mapping[str, Field[Any]]) -> dict[str, Any]:
+        given = {name: self._of(name, _kind(one)) for name, one in known.items() if name in self.recorded}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _of(self, name: str, kind: type) -> Any:  # noqa: ANN401 - JSON values
-        value = self.fields.get(name)
+        value = self.recorded.get(name)
         if value is not None and type(value) is not kind:
             raise _malformed(name, value)
         return value
@@ -221,6 +214,12 @@ class _Reader:
         path = folder / name
         path.write_bytes(content)
         return path
+
+
+def _kind(one: Field[Any]) -> type:
+    """What a plain option is: its annotation is text, since nothing here is evaluated."""
+    text = str(one.type)
+    return bool if "bool" in text else int if "int" in text.split(" ") else str
 
 
 def is_plain_name(name: str) -> bool:

@@ -38,8 +38,9 @@ class FileReport:
     """What was found of a file.
 
     Attributes:
-        state: identical; equal: a record that says the same of all that decides; different; missing, of the model; unexpected: not made by the conversion; left out: made by
-            it, and nothing that has to be there; not part: of no model, such as a card.
+        state: identical; equal: a record that says the same of all that decides; different; missing, of the model;
+            unexpected: not made by the conversion; left out: made by it, and nothing that has to be there; not part:
+            of no model, such as a card.
         told: how it differs, or what else is to be known of it; empty where there is nothing.
     """
 
@@ -148,4 +149,4 @@ def _comparable(record: Mapping[str, Any], given: bool) -> dict[str, Any]:
 
 
 def _only(value: object, key: str) -> object:
-    return value.get(key) if isinstance(value, dict) else value
+    return {key: value.get(key)} if isinstance(value, dict) else value

@@ -20,7 +20,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "Do not trust this record; convert the model again, or take it from elsewhere."
 _OLDER = (
-    "Whoever has the source can show that the model is the same with electra-convert verify SOURCE {0}, or convert it "
+    "Whoever has the source can show that the model is the same with electra-convert verify SOURCE {0}, or convert "
     "again with this version, which records both."
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from electra_convert.conversion.convert import convert_brought
 from electra_convert.conversion.recorded_options import LostInputError, read_options
-from electra_convert.errors import CorruptFileError, SourceError, UsageError, arguments_for_options, listing
+from electra_convert.errors import CorruptFileError, HubError, SourceError, UsageError, arguments_for_options, listing
 from electra_convert.formats.files import sha256_of_file
 from electra_convert.formats.names import CONVERSION_FILE, PARITY_FILE, VOCABULARY_FILE, kind_of
 from electra_convert.hub.client import Tell
@@ -182,12 +182,21 @@ def _open(
     if given is not None:
         return open_given(place, given, token, tell)
     if place.repository is None:
+        names = listing(file.name for file in place.files)
         raise UsageError(
-            f"{published.told} was converted from files that were on no Hub: {listing(file.name for file in place.files)}",
+            f"{published.told} was converted from files that were on no Hub: {names}",
             "Give them with --source PATH.",
         )
     tell(f"The record names {place.address}, which is fetched and converted again.")
-    return fetch_recorded(place, token, tell)
+    return _fetched(place, token, tell)
+
+
+def _fetched(place: RecordedPlace, token: str | None, tell: Tell) -> Opened:
+    try:
+        return fetch_recorded(place, token, tell)
+    except (HubError, SourceError) as error:
+        error.message = f"{CONVERSION_FILE} names {place.address}, which cannot be fetched: {error.message}"
+        raise
 
 
 def _converted(
@@ -210,12 +219,15 @@ def _converted(
                 f"{published.told} was converted with --generator, from files that were on no Hub",
                 "Whoever has them can convert again, and compare what that makes.",
             )
-        other = fetch_recorded(recorded.generator, token, tell)
+        other = _fetched(recorded.generator, token, tell)
         if other.differences:
             raise CorruptFileError(f"{CONVERSION_FILE}, generator: {'; '.join(other.differences)}", _NOT_IT)
         options = replace(options, generator=other.path, generator_origin=other.origin)
     output = scratch / "again"
-    convert_brought(opened.path, opened.origin, told, output, options, progress)
+    try:
+        convert_brought(opened.path, opened.origin, told, output, options, progress)
+    except UsageError as error:  # nobody here gave those options
+        raise CorruptFileError(f"{CONVERSION_FILE}, options: {error.message}") from error
     return output
 
 
@@ -260,8 +272,8 @@ def _notes(place: RecordedPlace, given: str | Path | None, files: Mapping[str, F
         )
     if unhashed := [file.name for file in place.files if file.sha256 is None]:
         notes.append(
-            f"No hash is recorded of {listing(unhashed)}: that it is the file that was converted follows from what it "
-            "becomes. verify SOURCE FOLDER --save records it in parity.json."
+            f"No hash is recorded of {listing(unhashed)}: that it was converted follows from what it becomes. "
+            "verify SOURCE FOLDER --save records it in parity.json."
         )
     return (*notes, *(f"{name}: {file.told}" for name, file in files.items() if file.is_noted))
 

@@ -68,9 +68,12 @@ def fetch_recorded(place: RecordedPlace, token: str | None, tell: Tell) -> Opene
     names = cached_files(place.address, address) if there is None else list(there.files)
     base = _base(place, names)
     whole = [inside(base, file.name) for file in place.files]
-    if there is not None and (differing := _unlike(place, base, there)):
+    needed, path = needed_files(names, place.path)
+    differing = (f"{place.address} holds no checkpoint",) if not needed else ()
+    if there is not None:
+        differing += _unlike(place, base, there)
+    if differing:
         return Opened(Path(), None, Path(), differing)
-    path = needed_files(names, place.path)[1]
     folder = download_files(hub, place.address, address, whole, there)
     stated = {} if there is None else {name: file.sha256 for name, file in there.files.items() if file.sha256}
     origin = Origin(address.repo_id, folder.name, address.path, folder, stated)
