@@ -69,7 +69,7 @@ def fetch_recorded(place: RecordedPlace, token: str | None, tell: Tell) -> Opene
     base = _base(place, names)
     whole = [inside(base, file.name) for file in place.files]
     needed, path = needed_files(names, place.path)
-    differing = (f"{place.address} holds no checkpoint",) if not needed else ()
+    differing: tuple[str, ...] = () if needed else (f"{place.address} holds no checkpoint",)
     if there is not None:
         differing += _unlike(place, base, there)
     if differing:
