@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -301,7 +301,7 @@ def _plan_part(
     findings = gather(checkpoint, options.hparams, options.config, roles)
     for role in roles:
         require_tied(checkpoint.path, checkpoint.models[role])
-    provenance = partial(_provenance, checkpoint, source, origin, roles, options)
+    provenance = cache(partial(_provenance, checkpoint, source, origin, roles, options))
     return _plan(checkpoint, findings, roles, target, options, provenance), findings, roles
 
 

@@ -22,11 +22,6 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 from electra_convert.tokenizer.vocabulary import read_list
 
-
-class LostInputError(SourceError):
-    """A file that an option named is not to be found."""
-
-
 # Fields of Options that decide no byte of an output, or stand elsewhere in the record.
 _ELSEWHERE = frozenset({"generator", "generator_origin", "tokenizer", "overwrite", "verify", "dry_run"})
 _OWN_FORM = frozenset({"model", "to", "task", "labels", "exclude", "hparams", "config"})
@@ -35,9 +30,15 @@ _PLAIN = {one.name: one for one in fields(Options) if one.name not in _ELSEWHERE
 _PLAIN_OF_TOKENIZER = {
     one.name: one for one in fields(TokenizerOptions) if one.name not in {"vocab", "added_tokens", "kept"}
 }
+# Where transformers had once loaded a config.json from.
+_PLACE = "_name_or_path"
 _LONGEST_NAME = 255  # bytes, of a file
 # Finds a file by the SHA-256 of its bytes, in hexadecimal; None where there is none.
 Find = Callable[[str], Path | None]
+
+
+class LostInputError(SourceError):
+    """A file that an option named is not to be found."""
 
 
 def option_fields(options: Options, checkpoint: Checkpoint, roles: tuple[Role, ...]) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def _hparams_fields(given: str) -> dict[str, Any]:
 
 
 def _config_fields(path: Path) -> dict[str, Any]:
-    return {"name": path.name, "values": dict(read_config(path))}
+    values = {key: value for key, value in read_config(path).items() if key != _PLACE}
+    return {"name": path.name, "values": values}
 
 
 def _token_lines(given: Path | tuple[str, ...]) -> list[str]:

@@ -92,7 +92,7 @@ def compare_files(
     near = {name for name, path in expected.items() if sizes.get(name, -1) in range(2 * path.stat().st_size + _MORE)}
     here = published.bring([inside(folder, name) for name in near]) / folder
     found = {name: _compared(path, here / name, sizes.get(name), name in near) for name, path in expected.items()}
-    found |= {name: _not_made(name) for name in sizes if name not in expected}
+    found |= {name: not_made(name) for name in sizes if name not in expected}
     if found[CONVERSION_FILE].state == "different":
         found[CONVERSION_FILE] = _compared_records(recorded, _record(made), given)
     return {inside(folder, name): report for name, report in sorted(found.items())}
@@ -114,7 +114,8 @@ def _missing(made: Path) -> FileReport:
     return FileReport("missing", "the conversion makes it, and it is not here")
 
 
-def _not_made(name: str) -> FileReport:
+def not_made(name: str) -> FileReport:
+    """What is said of a file that the conversion did not make: whether something that loads a model may read it."""
     last = name.rpartition("/")[2]
     if kind_of(name) != "other" or last in {CONFIG_FILE, ADAPTER_FILE}:
         return FileReport("unexpected", "the conversion does not make it")

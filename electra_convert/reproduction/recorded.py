@@ -18,6 +18,7 @@ from electra_convert.hub.download import SCHEME
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){0,3}(\.?[a-z]{1,4}\d{0,4})?")
 _AGAIN = "Do not trust this record; convert the model again, or take it from elsewhere."
 _OLDER = (
     "Whoever has the source can show that the model is the same with electra-convert verify SOURCE {0}, or convert "
@@ -135,7 +136,8 @@ def read_recorded(path: Path, where: str) -> Recorded:
             f"{name} has schema {values.get('schema')!r:.80}, expected {SCHEMA}", "Use a later version."
         )
     provenance, tool = values.get("provenance"), values.get("tool")
-    version = str(tool.get("version")) if isinstance(tool, dict) else "unknown"
+    said = tool.get("version") if isinstance(tool, dict) else None
+    version = said if isinstance(said, str) and _VERSION.fullmatch(said) else "unknown"
     if provenance is None:
         raise SourceError(
             f"{name} was written by electra_convert {version}, and says neither from which files the model was "

@@ -17,7 +17,7 @@ from electra_convert.errors import CorruptFileError, HubError, SourceError, Usag
 from electra_convert.formats.files import sha256_of_file
 from electra_convert.formats.names import CONVERSION_FILE, PARITY_FILE, VOCABULARY_FILE, kind_of
 from electra_convert.hub.client import Tell
-from electra_convert.reproduction.files import FileReport, compare_files, find_made
+from electra_convert.reproduction.files import FileReport, compare_files, find_made, not_made
 from electra_convert.reproduction.published import Published, find_published, find_recorded, inside
 from electra_convert.reproduction.recorded import (
     Recorded,
@@ -125,7 +125,8 @@ def run_reproduction(
         folder: _read(here / folder, published.told if not folder else inside(published.told, folder))
         for folder in folders
     }
-    parts = [_repeat(published, part, given, progress, token, tell) for part in _by_conversion(recorded)]
+    request = _Request(published, given, progress, token, tell)
+    parts = [_repeat(request, part) for part in _by_conversion(recorded)]
     return _joined(published, parts, _outside(published, folders))
 
 
@@ -147,18 +148,23 @@ def _by_conversion(recorded: Mapping[str, Recorded]) -> list[dict[str, Recorded]
     return parts
 
 
-def _repeat(
-    published: Published,
-    models: Mapping[str, Recorded],
-    given: str | Path | None,
-    progress: Progress | None,
-    token: str | None,
-    tell: Tell,
-) -> Reproduction:
+@dataclass(frozen=True)
+class _Request:
+    """What is to be repeated, and what else was asked for."""
+
+    published: Published
+    given: str | Path | None
+    progress: Progress | None
+    token: str | None
+    tell: Tell
+
+
+def _repeat(request: _Request, models: Mapping[str, Recorded]) -> Reproduction:
     """Make one conversion again, and compare the models of it."""
+    published, given = request.published, request.given
     first = next(iter(models.values()))
     place = first.place
-    opened = _open(published, place, given, token, tell)
+    opened = _open(request, place)
     told = str(given) if given is not None else place.told
     whole = Reproduction(published.told, published.commit, told, {}, (), (), first.version)
     if opened.differences:
@@ -166,7 +172,7 @@ def _repeat(
         return replace(whole, reasons=tuple(f"{name}: {line}. {_NOT_IT}" for line in opened.differences))
     with tempfile.TemporaryDirectory(prefix="electra-convert-") as scratch:
         try:
-            made = _converted(published, first, opened, told, Path(scratch), progress, token, tell)
+            made = _converted(request, first, opened, Path(scratch))
         except LostInputError as error:
             name = inside(next(iter(models)), VOCABULARY_FILE)
             return replace(whole, reasons=(f"{name}: {error.message}. {error.hint}",))
@@ -176,56 +182,45 @@ def _repeat(
     return replace(whole, files=files, reasons=_reasons(files, first), notes=_notes(place, given, files))
 
 
-def _open(
-    published: Published, place: RecordedPlace, given: str | Path | None, token: str | None, tell: Tell
-) -> Opened:
-    if given is not None:
-        return open_given(place, given, token, tell)
+def _open(request: _Request, place: RecordedPlace) -> Opened:
+    if request.given is not None:
+        return open_given(place, request.given, request.token, request.tell)
     if place.repository is None:
         names = listing(file.name for file in place.files)
         raise UsageError(
-            f"{published.told} was converted from files that were on no Hub: {names}",
+            f"{request.published.told} was converted from files that were on no Hub: {names}",
             "Give them with --source PATH.",
         )
-    tell(f"The record names {place.address}, which is fetched and converted again.")
-    return _fetched(place, token, tell)
+    request.tell(f"The record names {place.address}, which is fetched and converted again.")
+    return _fetched(request, place)
 
 
-def _fetched(place: RecordedPlace, token: str | None, tell: Tell) -> Opened:
+def _fetched(request: _Request, place: RecordedPlace) -> Opened:
     try:
-        return fetch_recorded(place, token, tell)
+        return fetch_recorded(place, request.token, request.tell)
     except (HubError, SourceError) as error:
         error.message = f"{CONVERSION_FILE} names {place.address}, which cannot be fetched: {error.message}"
         raise
 
 
-def _converted(
-    published: Published,
-    recorded: Recorded,
-    opened: Opened,
-    told: str,
-    scratch: Path,
-    progress: Progress | None,
-    token: str | None,
-    tell: Tell,
-) -> Path:
+def _converted(request: _Request, recorded: Recorded, opened: Opened, scratch: Path) -> Path:
     """Convert the source again, with the recorded options, into a folder of its own."""
     inputs = scratch / "inputs"
     inputs.mkdir()
-    options = read_options(recorded.options, partial(_find, published, opened.root), inputs)
+    options = read_options(recorded.options, partial(_find, request.published, opened.root), inputs)
     if recorded.generator is not None:
         if recorded.generator.repository is None:
             raise SourceError(
-                f"{published.told} was converted with --generator, from files that were on no Hub",
+                f"{request.published.told} was converted with --generator, from files that were on no Hub",
                 "Whoever has them can convert again, and compare what that makes.",
             )
-        other = _fetched(recorded.generator, token, tell)
+        other = _fetched(request, recorded.generator)
         if other.differences:
             raise CorruptFileError(f"{CONVERSION_FILE}, generator: {'; '.join(other.differences)}", _NOT_IT)
         options = replace(options, generator=other.path, generator_origin=other.origin)
     output = scratch / "again"
     try:
-        convert_brought(opened.path, opened.origin, told, output, options, progress)
+        convert_brought(opened.path, opened.origin, opened.path, output, options, request.progress)
     except UsageError as error:  # nobody here gave those options
         raise CorruptFileError(f"{CONVERSION_FILE}, options: {error.message}") from error
     return output
@@ -254,13 +249,17 @@ def _changed(published: Published, changed: Mapping[str, str]) -> Reproduction:
 
 def _reasons(files: Mapping[str, FileReport], recorded: Recorded) -> tuple[str, ...]:
     """Why a model is not reproduced, with the version that made it where that is not this one."""
-    told = [f"{name}: {file.told}" for name, file in files.items() if file.fails]
+    told = _told_of_failures(files)
     if told and recorded.version != __version__:
         told.append(
             f"It was made by electra_convert {recorded.version}, and made again by {__version__}, which may write "
-            f"other bytes: pip install electra-convert=={recorded.version}, and repeat it with that."
+            "other bytes: install that version, and repeat it."
         )
     return tuple(told)
+
+
+def _told_of_failures(files: Mapping[str, FileReport]) -> list[str]:
+    return [f"{name}: {file.told}" for name, file in files.items() if file.fails]
 
 
 def _notes(place: RecordedPlace, given: str | Path | None, files: Mapping[str, FileReport]) -> tuple[str, ...]:
@@ -280,10 +279,10 @@ def _notes(place: RecordedPlace, given: str | Path | None, files: Mapping[str, F
 
 def _outside(published: Published, folders: Sequence[str]) -> dict[str, FileReport]:
     """What lies beside several models, in a folder of none of them."""
-    starts = tuple(f"{folder}/" for folder in folders)
     if folders == [""]:
         return {}
-    return {name: FileReport("not part") for name in published.sizes if not name.startswith(starts)}
+    starts = tuple(f"{folder}/" for folder in folders)
+    return {name: not_made(name) for name in published.sizes if not name.startswith(starts)}
 
 
 def _joined(published: Published, parts: Sequence[Reproduction], outside: Mapping[str, FileReport]) -> Reproduction:
@@ -294,7 +293,7 @@ def _joined(published: Published, parts: Sequence[Reproduction], outside: Mappin
         published.commit,
         ", ".join(dict.fromkeys(part.source for part in parts)),
         dict(sorted(files.items())),
-        tuple(line for part in parts for line in part.reasons),
+        (*(line for part in parts for line in part.reasons), *_told_of_failures(outside)),
         tuple(dict.fromkeys(line for part in parts for line in part.notes)),
         ", ".join(dict.fromkeys(part.recorded_version for part in parts)),
     )

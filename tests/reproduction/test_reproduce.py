@@ -54,7 +54,7 @@ def pair(made: Path, tmp_path: Path) -> Path:
 def converted_before(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has what is converted again be a copy of what it becomes, for tests of what is then done with it."""
 
-    def copy(_path: Path, _origin: object, _told: str, output: Path, *_: object) -> None:
+    def copy(_path: Path, _origin: object, _told: object, output: Path, *_: object) -> None:
         shutil.copytree(made, output)
 
     monkeypatch.setattr("electra_convert.reproduction.reproduce.convert_brought", copy)
@@ -256,7 +256,14 @@ def test_the_version_that_made_a_model_is_told_and_decides_nothing(pair: Path, s
     flip(pair / "generator" / "model.safetensors", 9000)
     *_, last = reproduce(pair, source).reasons
     assert last.startswith("It was made by electra_convert 0.0.9, and made again by")
-    assert "pip install electra-convert==0.0.9" in last
+    forge(pair, lambda record: record["tool"].update(version="0.0.9; rm -r ~"))
+    assert "by electra_convert unknown, and" in reproduce(pair, source).reasons[-1]
+
+
+@pytest.mark.usefixtures("converted_before")
+def test_weights_beside_a_pair_fail_as_well(pair: Path, source: Path):
+    (pair / "model.safetensors").write_bytes(b"")
+    assert reproduce(pair, source).reasons == ("model.safetensors: the conversion does not make it",)
 
 
 @pytest.mark.parametrize(
