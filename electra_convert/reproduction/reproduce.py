@@ -169,7 +169,7 @@ def _repeat(request: _Request, models: Mapping[str, Recorded]) -> Reproduction:
     whole = Reproduction(published.told, published.commit, told, {}, (), (), first.version)
     if opened.differences:
         name = inside(next(iter(models)), CONVERSION_FILE)
-        return replace(whole, reasons=tuple(f"{name}: {line}. {_NOT_IT}" for line in opened.differences))
+        return replace(whole, reasons=(*(f"{name}: {line}." for line in opened.differences), _NOT_IT))
     with tempfile.TemporaryDirectory(prefix="electra-convert-") as scratch:
         try:
             made = _converted(request, first, opened, Path(scratch))

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from electra_convert.errors import HubError, SourceError
 from electra_convert.formats.files import sha256_of_file
+from electra_convert.formats.locate import locate
 from electra_convert.hub.answers import Listing
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.download import (
@@ -45,9 +46,10 @@ def open_given(place: RecordedPlace, given: str | Path, token: str | None, tell:
     """Open a source that was given in the place of the recorded one.
 
     Raises:
-        SourceError: it is not there.
+        SourceError: it is not there, or nothing that can be read.
     """
     path, origin = brought_source(as_source(given), tell, token)
+    locate(path)
     root = path if path.is_dir() else path.parent
     return Opened(path, origin, root, _differences(place, root))
 

@@ -172,13 +172,19 @@ def test_another_source_than_the_recorded_one_is_told_and_not_converted(
     other = shutil.copytree(source, tmp_path / "other")
     flip(other / "model.ckpt-4000.data-00000-of-00001", 5)
     monkeypatch.setattr("electra_convert.reproduction.reproduce.convert_brought", pytest.fail)
-    (reason,) = reproduce(pair, other).reasons
+    reason, last = reproduce(pair, other).reasons
+    assert last.startswith("This is not the source that the record names")
     assert reason.startswith(
         f"discriminator/conversion.json: {other}/model.ckpt-4000.data-00000-of-00001 has SHA-256"
     )
     assert "recorded is 48adeba1" in reason
     (other / "hparams.json").unlink()
     assert f"hparams.json is recorded, and is not in {other}" in reproduce(pair, other).reasons[0]
+
+
+def test_a_source_that_is_not_there_is_told(pair: Path, source: Path):
+    with pytest.raises(SourceError, match="does not exist"):
+        reproduce(pair, source.with_name("rum"))
 
 
 def test_without_a_source_on_the_hub_it_has_to_be_given(pair: Path):
