@@ -88,6 +88,8 @@ def find_files(
         SourceError: one cannot be read.
     """
     root = given if given.is_dir() else given.parent
+    # What was pointed at may lie in a folder of what it is part of, as the variables of a SavedModel do.
+    root = checkpoint.folder if root.is_relative_to(checkpoint.folder) else root
     roots = (root, checkpoint.folder, *(model.folder for model in checkpoint.models.values()))
     found = {
         _name(path, roots): path

@@ -70,7 +70,8 @@ def test_a_saved_model_is_named_with_its_graph_and_what_describes_it(golden_copy
     for name in BUNDLE:
         shutil.move(source / name, model / "variables" / name.replace(PREFIX, "variables"))
     expected = {f"variables/{name.replace(PREFIX, 'variables')}" for name in BUNDLE}
-    assert set(files_of(model)) == {*expected, "saved_model.pb", "hparams.json", "assets/vocab.txt"}
+    every = {*expected, "saved_model.pb", "hparams.json", "assets/vocab.txt"}
+    assert set(files_of(model)) == set(files_of(model / "variables" / "variables")) == every
 
 
 def test_labels_beside_the_data_are_named_without_the_way_to_them(golden_copy, tmp_path: Path):

@@ -67,7 +67,6 @@ class Recorded:
     """What a conversion.json says.
 
     Attributes:
-        content: its bytes.
         values: all of it.
         place: where the source is said to be.
         generator: where a generator that was given beside it is said to be, or None.
@@ -75,7 +74,6 @@ class Recorded:
         version: of the tool that made it.
     """
 
-    content: bytes
     values: Mapping[str, Any]
     place: RecordedPlace
     generator: RecordedPlace | None
@@ -128,9 +126,8 @@ def read_recorded(path: Path, where: str) -> Recorded:
         SourceError: it is of an earlier version, which recorded no sources, or of a later one.
         CorruptFileError: it is not what this tool writes.
     """
-    content = _bytes(path)
     name = f"{CONVERSION_FILE} of {where}"
-    values = decode_object(content, name)
+    values = decode_object(_bytes(path), name)
     if values.get("schema") != SCHEMA:
         raise SourceError(
             f"{name} has schema {values.get('schema')!r:.80}, expected {SCHEMA}", "Use a later version."
@@ -147,7 +144,6 @@ def read_recorded(path: Path, where: str) -> Recorded:
     fields = _object(name, "provenance", provenance)
     generator = fields.get("generator")
     return Recorded(
-        content,
         values,
         _place(name, fields),
         None if generator is None else _place(name, _object(name, "generator", generator)),

@@ -50,7 +50,9 @@ def open_given(place: RecordedPlace, given: str | Path, token: str | None, tell:
     """
     path, origin = brought_source(as_source(given), tell, token)
     locate(path)
-    root = path if path.is_dir() else path.parent
+    outward = (path, path.parent, path.parent.parent) if path.is_dir() else (path.parent, path.parent.parent)
+    whole = (folder for folder in outward if all((folder / file.name).is_file() for file in place.files))
+    root = next(whole, outward[0])
     return Opened(path, origin, root, _differences(place, root))
 
 
@@ -84,10 +86,12 @@ def fetch_recorded(place: RecordedPlace, token: str | None, tell: Tell) -> Opene
 
 
 def _base(place: RecordedPlace, names: Sequence[str]) -> str:
-    """The folder of a repository in which the recorded names are: the path, or what it lies in if it is no folder."""
-    is_folder = not place.path or any(name.startswith(f"{place.path}/") for name in names)
-    parent = PurePosixPath(place.path).parent.as_posix()
-    return place.path if is_folder else "" if parent == "." else parent
+    """The folder of a repository in which all recorded names are: what the path leads to, or what that lies in."""
+    there = set(names)
+    outward = [place.path, *(parent.as_posix() for parent in PurePosixPath(place.path).parents)]
+    folders = ["" if folder == "." else folder for folder in outward]
+    whole = (folder for folder in folders if all(inside(folder, file.name) in there for file in place.files))
+    return next(whole, place.path)
 
 
 def _unlike(place: RecordedPlace, base: str, there: Listing) -> tuple[str, ...]:

@@ -125,6 +125,19 @@ def test_the_same_bytes_are_made_from_what_is_recorded(tmp_path: Path, options: 
     assert {file.state for file in found.files.values()} == {"identical"}
 
 
+def test_the_variables_of_a_saved_model_are_a_source_that_can_be_given_again(golden_copy, tmp_path: Path):
+    model, source = tmp_path / "saved", golden_copy()
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_bytes(b"")
+    for path in source.iterdir():
+        folder = model / "variables" if path.name.startswith("model.ckpt") else model
+        shutil.move(path, folder / path.name.replace("model.ckpt-4000", "variables"))
+    for place in (model, model / "variables" / "variables", model / "variables" / "variables.index"):
+        made = convert(place, tmp_path / f"out-{place.name}", model="generator").output
+        for again in (model, place):
+            assert reproduce(made, again).passed
+
+
 def test_what_was_fine_tuned_for_several_tasks_is_reproduced_with_its_labels(tmp_path: Path):
     source = FIXTURES / "finetuned" / "mrpc_chunk"
     made = convert(source, tmp_path / "out", vocab=VOCABULARY).output
