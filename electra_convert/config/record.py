@@ -11,6 +11,7 @@ from typing import Any
 from electra_convert.config.keys import LOCATIONS, check_keys
 from electra_convert.config.resolve import Value
 from electra_convert.errors import ConfigError
+from electra_convert.schemes.family import ELECTRA, Family
 from electra_convert.schemes.layouts import LAYOUTS
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import Checkpoint
@@ -30,11 +31,13 @@ def encode_record(
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
     provenance: Mapping[str, Any] | None = None,
+    family: Family = ELECTRA,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
     The layout is that of the TensorFlow side; entries are what was written, and what it was read from. Provenance is
-    from which files, and with which options. The last line has the SHA-256 of all that stands before its comma.
+    from which files, and with which options. The family by whose names it was written is stated where it is not
+    ELECTRA. The last line has the SHA-256 of all that stands before its comma.
     """
     head = {
         "schema": SCHEMA,
@@ -43,6 +46,7 @@ def encode_record(
         **({} if provenance is None else {"provenance": provenance}),
         "variant": layout,
         "step": checkpoint.step,
+        **({"model_type": family.model_type} if family is not ELECTRA else {}),
         **({"task": task} if (task := next((model.task for model in checkpoint.models.values()), "")) else {}),
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
