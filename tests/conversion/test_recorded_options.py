@@ -125,6 +125,13 @@ def test_the_same_bytes_are_made_from_what_is_recorded(tmp_path: Path, options: 
     assert {file.state for file in found.files.values()} == {"identical"}
 
 
+def test_a_model_by_the_names_of_another_family_is_reproduced(tmp_path: Path):
+    made = convert(FIXTURES / "equal_widths", tmp_path / "out", model_type="bert").output
+    found = reproduce(made, FIXTURES / "equal_widths")
+    assert found.passed, found.reasons
+    assert {file.state for file in found.files.values()} == {"identical"}
+
+
 def test_the_variables_of_a_saved_model_are_a_source_that_can_be_given_again(golden_copy, tmp_path: Path):
     model, source = tmp_path / "saved", golden_copy()
     (model / "variables").mkdir(parents=True)
