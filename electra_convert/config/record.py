@@ -32,12 +32,14 @@ def encode_record(
     entries: Sequence[tuple[Weight, TensorSpec]],
     provenance: Mapping[str, Any] | None = None,
     family: Family = ELECTRA,
+    written: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
     The layout is that of the TensorFlow side; entries are what was written, and what it was read from. Provenance is
     from which files, and with which options. The family by whose names it was written is stated where it is not
-    ELECTRA. The last line has the SHA-256 of all that stands before its comma.
+    ELECTRA; written is what else should be known of the container. The last line has the SHA-256 of all that stands
+    before its comma.
     """
     head = {
         "schema": SCHEMA,
@@ -51,9 +53,22 @@ def encode_record(
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
         "notices": list(notices),
+        **(written or {}),
     }
+    return _encoded(head, [_tensor(weight, spec) for weight, spec in entries])
+
+
+def changed_record(content: bytes, changes: Mapping[str, Any]) -> bytes:
+    """A conversion.json that encode_record wrote, with some of its values put in the place of others."""
+    record = json.loads(content)
+    rows = record.pop("tensors")
+    del record["sha256"]
+    return _encoded({**record, **changes}, rows)
+
+
+def _encoded(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = json.dumps(head, indent=2, ensure_ascii=False)
-    lines = ",\n".join("    " + json.dumps(_tensor(weight, spec), ensure_ascii=False) for weight, spec in entries)
+    lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
     above = f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]'.encode("utf-8", "backslashreplace")
     return above + f',\n  "sha256": "{sha256(above).hexdigest()}"\n}}\n'.encode()
 
