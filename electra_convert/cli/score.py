@@ -100,7 +100,7 @@ _ENDINGS = {
     type=click.Choice(["torch", "onnx"]),
     default="torch",
     show_default=True,
-    help="What runs the model: PyTorch, or onnxruntime the onnx/model.onnx in its folder, or a .onnx file given as MODEL.",
+    help="What runs the model: PyTorch, or onnxruntime: the onnx/model.onnx of a folder, or a .onnx file.",
 )
 @click.option(
     "--threads",

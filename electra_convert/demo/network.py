@@ -237,13 +237,15 @@ class Network:
 
     def _attend(self, scope: str, hidden: Values, stretches: Stretches) -> Values:
         sizes = [length * count for length, count in stretches]
-        parts = (self.dense(f"{scope}.{name}", hidden).split(sizes) for name in ("query", "key", "value"))
+        whole = (self.dense(f"{scope}.{name}", hidden) for name in ("query", "key", "value"))
+        parts = (self._torch.split_with_sizes(values, sizes) for values in whole)
         seen = []
         for (length, count), *apart in zip(stretches, *parts, strict=True):
             shape = (count, length, self._architecture.heads, -1)
             query, key, value = (part.reshape(shape).transpose(1, 2) for part in apart)
             seen.append(self._weigh(query, key, value).transpose(1, 2).reshape(count * length, -1))
-        return self._torch.cat(seen)
+        together: Values = self._torch.cat(seen)
+        return together
 
     def _discriminate(self, hidden: Values) -> Values:
         scope = "discriminator_predictions"

@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.config.labels import configured_labels
-from electra_convert.config.transformers import SIZE_DEFAULTS, in_electras_words
+from electra_convert.config.transformers import SIZE_DEFAULTS, in_electras_words, read_config
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.opening import checked_ids, read_tokenizer
 from electra_convert.demo.tasks import TASKS
 from electra_convert.errors import CorruptFileError, NamesError, SourceError, UsageError, listing
-from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import BESIDE_FILE, CONFIG_FILE, ONNX_FILE, ONNX_FOLDER, TOKENIZER_FILE
 from electra_convert.frameworks import import_onnxruntime
 from electra_convert.hub.download import as_source
 from electra_convert.processor import cores_at_once
-from electra_convert.schemes.family import ELECTRA, FAMILIES
+from electra_convert.schemes.foreign import family_of_folder
 from electra_convert.schemes.heads import PRETRAINING, Head, of_class, with_labels
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.folder import max_length_of_folder
@@ -58,7 +57,8 @@ class OnnxNetwork:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no class of their own in common
-            raise CorruptFileError(f"{path} is none that onnxruntime can run: {error}", "Convert it again.") from error
+            told = f"{path} is none that onnxruntime can run: {error}"
+            raise CorruptFileError(told, "Convert it again.") from error
         self._inputs = {port.name for port in self._session.get_inputs()}
         self.outputs: tuple[str, ...] = tuple(port.name for port in self._session.get_outputs())
         self.width: int | str = self._session.get_outputs()[0].shape[-1]
@@ -97,15 +97,15 @@ def load_onnx(source: str | Path, threads: int | None = None) -> LoadedModel:
     Raises:
         UsageError: it is on the Hub.
         SourceError: there is no ONNX model.
+        ConfigError: its folder has no configuration.
         NamesError: its configuration names no class that is known here.
         VocabularyError: its folder has no tokenizer.
         CorruptFileError: onnxruntime refuses the file, or it is of another class than its configuration.
         MissingPackageError: onnxruntime is not installed.
     """
     path, folder = _find(source)
-    config = read_object(folder / CONFIG_FILE)
-    family = FAMILIES.get(str(config.get("model_type")), ELECTRA)
-    config = {**SIZE_DEFAULTS, **in_electras_words(config, family)}
+    family = family_of_folder(folder)
+    config = {**SIZE_DEFAULTS, **in_electras_words(read_config(folder / CONFIG_FILE, family), family)}
     head = _head(config, folder)
     network = OnnxNetwork(path, head.role, threads)
     if network.outputs != head.outputs:
