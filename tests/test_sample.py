@@ -1,0 +1,108 @@
+"""The model that comes with the tool is what docs/sample.md says: its figures, its outcomes, its size, its proof."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shlex
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.command_line import run
+
+from electra_convert.demo.sample import SAMPLE, examples_for
+from electra_convert.tokenizer.sentences import EXAMPLES
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = (ROOT / "docs" / "sample.md").read_text()
+OUTCOMES = list(csv.DictReader((ROOT / "fixtures" / "sample" / "exchanged.tsv").open(), delimiter="\t"))
+WORD = re.compile(r"\w+")
+
+
+def figures() -> dict[str, list[float]]:
+    """The rows of the table of figures: the sample's, and that of frequency alone where there is one."""
+    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d.]+) \| ([\d.]*) *\|$", DOCUMENT, re.MULTILINE)
+    return {name: [float(figure) for figure in given if figure] for name, *given in rows}
+
+
+def exchanged(before: str, after: str) -> str:
+    """The word of a sentence that is new in it."""
+    ((_, word),) = [pair for pair in zip(WORD.findall(before), WORD.findall(after), strict=True) if len({*pair}) == 2]
+    return word
+
+
+@pytest.fixture(scope="module")
+def discriminator():
+    from electra_convert import open_model
+
+    return open_model(SAMPLE)
+
+
+def test_the_figures_are_those_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    (command,) = re.findall(r"^electra-convert (pretrain .* evaluated .*--evaluate-only)$", DOCUMENT, re.MULTILINE)
+    arguments = [str(tmp_path / "evaluated") if part == "evaluated" else part for part in shlex.split(command)]
+    measured = json.loads(run(*arguments, "--json").out)["metrics"]
+    told = figures()
+    assert set(told) == {"disc_auc", "masked_lm_accuracy", "masked_lm_loss"}
+    # What is drawn and rounded differs a little from one processor to another.
+    assert told["disc_auc"] == pytest.approx([measured["disc_auc"], measured["frequency_auc"]], abs=0.01)
+    assert told["masked_lm_accuracy"] == pytest.approx([measured["masked_lm_accuracy"]], abs=0.005)
+    losses = [measured["masked_lm_loss"], measured["frequency_masked_lm_loss"]]
+    assert told["masked_lm_loss"] == pytest.approx(losses, abs=0.03)
+
+
+def test_every_outcome_of_the_fifty_sentences_is_the_recorded_one(discriminator):
+    scored = discriminator.score([row["after"] for row in OUTCOMES])
+    suspected = [max(one.words, key=lambda word: word.probability) for one in scored]
+    assert [word.text for word in suspected] == [row["most suspicious"] for row in OUTCOMES]
+    found = sum(exchanged(row["before"], row["after"]) == row["most suspicious"] for row in OUTCOMES)
+    assert f"In {found} of them" in DOCUMENT
+    assert len(OUTCOMES) == 50
+
+
+def test_the_examples_are_of_the_fifty_and_come_out_right(discriminator):
+    right = {row["after"] for row in OUTCOMES if exchanged(row["before"], row["after"]) == row["most suspicious"]}
+    offered = examples_for(discriminator)
+    assert len(offered) == 4
+    assert set(offered) <= right
+    assert set(offered) <= {example.changed for example in EXAMPLES["en"]}
+
+
+def test_demo_without_arguments_shows_hits(discriminator):
+    ran = run("demo")
+    lines = ran.out.splitlines()
+    assert [line.replace("[[", "").replace("]]", "") for line in lines] == list(examples_for(discriminator))
+    assert all("[[" in line for line in lines)
+    assert "the model that comes with the tool" in ran.err
+
+
+def test_it_goes_to_tensorflow_and_back_to_the_bit(tmp_path: Path):
+    assert run("convert", SAMPLE, tmp_path / "tf").code == 0
+    assert run("convert", tmp_path / "tf", tmp_path / "back", "--dtype", "float16").code == 0
+    for name in ("discriminator", "generator"):
+        path = f"{name}/model.safetensors"
+        assert (tmp_path / "back" / path).read_bytes() == (SAMPLE / path).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["discriminator", "generator"])
+def test_its_card_has_a_proof_that_holds(name):
+    card = (SAMPLE / name / "README.md").read_text()
+    assert json.loads((SAMPLE / name / "parity.json").read_text())["passed"] is True
+    assert "Same model" in card or "verified" in card
+
+
+def test_the_wheel_is_small_enough():
+    """A wheel is a zip of the package."""
+    packed = io.BytesIO()
+    package = ROOT / "electra_convert"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(package.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, path.relative_to(ROOT))
+    assert len(packed.getvalue()) < 10_000_000
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*.safetensors")) < 6_000_000
