@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from electra_convert.schemes.family import ELECTRA, Family
+from electra_convert.schemes.heads.computing import Computing
 from electra_convert.schemes.mapping import Role, Rule
 
 if TYPE_CHECKING:
@@ -52,10 +53,14 @@ class Head:
         problem_type: what config.json states as such, or None.
         segment: the token type that every real token is given, as Google's code does in its task.
         outputs: what its class in transformers answers with, by the names of the fields.
+        compute: how those follow from the states of the last layer, [batch, length, hidden], in that class; None
+            where it is not known.
         repeated: a parameter that transformers repeats in some files; it must equal the word embeddings, and is never
             written.
         unmapped: names of tensors of a head that no rule describes; they go unchanged from one transformers folder
             to another, and nowhere else.
+        in_bert: whether BERT's class of this suffix computes it as ELECTRA's does.
+        unlike_bert: how BERT's class of this suffix, where there is one, computes otherwise.
     """
 
     name: str
@@ -73,8 +78,11 @@ class Head:
     problem_type: str | None = None
     segment: int = 0
     outputs: tuple[str, ...] = ("logits",)
+    compute: Callable[[Computing[Any], Any], tuple[Any, ...]] | None = None
     repeated: str | None = None
     unmapped: tuple[str, ...] = ()
+    in_bert: bool = False
+    unlike_bert: str = ""
 
     def architecture(self, family: Family = ELECTRA) -> str:
         """The class of transformers that a model with this head is of."""
@@ -114,7 +122,7 @@ class Head:
 
 def none() -> Head:
     """No head: an encoder alone."""
-    return Head("none", "discriminator", "Model", tag="feature-extraction", outputs=())
+    return Head("none", "discriminator", "Model", tag="feature-extraction", outputs=(), in_bert=True)
 
 
 def carried(names: Iterable[str]) -> Head:
