@@ -1,7 +1,7 @@
 """Makes two small labelled tasks out of the sample model's corpus, of which no word's form tells the label.
 
-python docs/sample/tasks.py CORPUS FOLDER reads what corpus.py made and writes FOLDER/noun-or-verb-{train,dev}.conll and
-FOLDER/exchanged-{train,dev}.tsv, the same on any machine.
+python docs/sample/tasks.py CORPUS FOLDER reads what corpus.py made, and writes FOLDER/noun-or-verb-{train,dev}.conll
+and FOLDER/exchanged-{train,dev}.tsv, the same on any machine.
 """
 
 import random
@@ -79,12 +79,12 @@ def columns(use: Use) -> Iterator[str]:
 
 
 def exchanged(held_out: str) -> dict[str, str]:
-    """Sentences that were held out from pretraining, half of them with a word exchanged for one that is as frequent."""
+    """Sentences held out from pretraining, half of them with a word exchanged for one that is as frequent."""
     draw = random.Random("exchanged")
     counts = Counter(word.lower() for word in WORD.findall(held_out) if word.isalpha())
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     rank = {word: place for place, word in enumerate(ranked)}
-    lines = [line for line in held_out.splitlines() if SHORTEST < len(line.split()) <= LONGEST]
+    lines = [line for line in held_out.splitlines() if "\"" not in line and SHORTEST < len(line.split()) <= LONGEST]
     draw.shuffle(lines)
     texts = {}
     for split, size in SIZES.items():
