@@ -15,9 +15,10 @@ True
 >>> type(model).__name__
 'ElectraForMaskedLM'
 
-open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), pretrain
-trains one, Electra is its objective around any two modules, finetune has a model learn a task, write_card and upload
-publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
+open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), score_stream
+scores any number of texts, pretrain trains one, Electra is its objective around any two modules, finetune has a model
+learn a task, write_card and upload publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks
+are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.demo.model import LoadedModel as LoadedModel
     from electra_convert.demo.model import fill as fill
     from electra_convert.demo.model import score as score
+    from electra_convert.demo.model import score_stream as score_stream
     from electra_convert.demo.opening import open_model as open_model
     from electra_convert.demo.scoring import ScoredText as ScoredText
     from electra_convert.demo.tasks.question_answering import Reading as Reading
@@ -56,6 +58,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.pretraining.electra import Electra as Electra
     from electra_convert.pretraining.pretrain import pretrain as pretrain
     from electra_convert.pretraining.run import Pretraining as Pretraining
+    from electra_convert.reproduction.reproduce import Reproduction as Reproduction
+    from electra_convert.reproduction.reproduce import reproduce as reproduce
     from electra_convert.schemes.models import Checkpoint as Checkpoint
     from electra_convert.verification.report import ParityReport as ParityReport
     from electra_convert.verification.verify import verify as verify
@@ -66,11 +70,13 @@ _API = {
     "convert": "conversion.convert",
     "inspect": "conversion.inspect",
     "verify": "verification.verify",
+    "reproduce": "reproduction.reproduce",
     "load_model": "conversion.load",
     "load_state_dict": "conversion.load",
     "open_checkpoint": "checkpoint",
     "open_model": "demo.opening",
     "score": "demo.model",
+    "score_stream": "demo.model",
     "fill": "demo.model",
     "write_card": "hub.card.writing",
     "upload": "hub.upload",
@@ -94,6 +100,7 @@ _API = {
     "Reading": "demo.tasks.question_answering",
     "ScoredText": "demo.scoring",
     "Tagging": "demo.tasks.token_classification",
+    "Reproduction": "reproduction.reproduce",
     "Upload": "hub.upload",
     "Value": "config.resolve",
     "__version__": "version",
