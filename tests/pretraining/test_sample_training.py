@@ -25,11 +25,11 @@ def first_steps(command: list[str], place: Path) -> list[dict[str, float]]:
     """What is reported of a run's first hundred steps, after which it is interrupted."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(place / "cache"), "OMP_NUM_THREADS": "2"}
     program = [sys.executable, "-m", "electra_convert", *command]
-    metrics = place / "language" / "metrics.jsonl"
+    metrics = place / "masked-lm" / "metrics.jsonl"
     with subprocess.Popen(program, cwd=place, env=environment, stderr=subprocess.PIPE, text=True) as run:
         while run.poll() is None and not (metrics.exists() and '"step": 100,' in metrics.read_text()):
             time.sleep(1)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGTERM)
         _, said = run.communicate()
     assert metrics.exists(), said
     return [json.loads(line) for line in metrics.read_text().splitlines()][: len(RECORDED)]
@@ -43,7 +43,7 @@ def test_the_first_hundred_steps_are_the_recorded_ones(tmp_path: Path):
     script = ROOT / "docs" / "sample" / "corpus.py"
     subprocess.run([sys.executable, script, tmp_path / "corpus"], check=True)
     document = (ROOT / "docs" / "sample.md").read_text()
-    (command,) = re.findall(r"^electra-convert (pretrain corpus/text language .*)$", document, re.MULTILINE)
+    (command,) = re.findall(r"^electra-convert (pretrain corpus/text masked-lm .*)$", document, re.MULTILINE)
     steps = first_steps(shlex.split(command), tmp_path)
     same = multiplies_in_bfloat16() and torch.backends.cpu.get_cpu_capability() == "AVX512"
     for step, recorded in zip(steps, RECORDED, strict=True):
