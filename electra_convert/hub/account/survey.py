@@ -1,0 +1,211 @@
+"""All models of an account on the Hub, or below a folder, looked at one after the other; one that fails stops none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from electra_convert.errors import ElectraConvertError, HubError, SourceError, UsageError
+from electra_convert.formats.files import small_bytes
+from electra_convert.formats.locate import locate
+from electra_convert.formats.names import CONFIG_FILE, PARITY_FILE, TRAINING_FILE, kind_of
+from electra_convert.hub.account.look import (
+    by_config,
+    containers_of,
+    failed,
+    is_scattered,
+    looked_at,
+    of_other_family,
+    other_family,
+)
+from electra_convert.hub.account.outline import outline_here, outline_of
+from electra_convert.hub.account.row import ModelRow
+from electra_convert.hub.answers import ADVICE, Listing
+from electra_convert.hub.card.model_folder import PublishedFile, hash_file
+from electra_convert.hub.card.proof import object_in, read_record
+from electra_convert.hub.client import Hub, Tell
+from electra_convert.hub.download import SCHEME, Address, list_files
+from electra_convert.hub.ranges import RemoteRanges
+
+# Told of each model: how many of how many are done, and its row.
+Told = Callable[[int, int, ModelRow], None]
+_ACCOUNT = re.compile(rf"{SCHEME}([\w][\w.-]*)/?")
+_REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+_MOST_MODELS = 10_000
+# A header and a vocabulary take a hundredth of it; this bounds a repository made to be read without an end.
+_MOST_BYTES = 1 << 26
+_DEEPEST = 3  # of folders: OWNER/REPO, or RUN/MODEL/discriminator
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is.
+
+    Attributes:
+        source: what was pointed at.
+        rows: a row for each model, sorted by name.
+    """
+
+    source: str
+    rows: tuple[ModelRow, ...]
+
+
+def account_of(source: str | Path) -> str | None:
+    """The account that hf://OWNER is of; None of anything else."""
+    found = _ACCOUNT.fullmatch(source) if isinstance(source, str) else None
+    return found[1] if found else None
+
+
+def holds_many(folder: Path) -> bool:
+    """Whether a folder holds models, and is none itself."""
+    return folder.is_dir() and next(models_below(folder), folder) != folder
+
+
+def survey(
+    source: str | Path, tell: Tell = lambda _: None, told: Told = lambda *_: None, token: str | None = None
+) -> Survey:
+    """Look at every model of an account that the token may see, at one repository, or at all models below a folder.
+
+    Args:
+        source: hf://OWNER, hf://OWNER/REPO or a folder.
+        tell: told what is waited for.
+        told: told of each model as it was looked at.
+        token: the account's; by default what huggingface_hub finds.
+
+    Raises:
+        UsageError: it is nothing of these.
+        HubError: the Hub cannot say which there are.
+        SourceError: there are none.
+    """
+    if isinstance(source, Path):
+        return _survey_folder(source, told)
+    owner = account_of(source)
+    if owner is None and not _REPOSITORY.fullmatch(source.removeprefix(SCHEME)):
+        raise UsageError(f"{source} is one place in a repository", "Give hf://OWNER, hf://OWNER/REPO or a folder.")
+    hub = Hub(token, tell, reading=True)
+    names = [source.removeprefix(SCHEME)] if owner is None else _models_of(hub, owner)
+    return Survey(source, tuple(_each(names, lambda name: look_at_repository(hub, name), told)))
+
+
+def _survey_folder(folder: Path, told: Told) -> Survey:
+    places = {path.relative_to(folder).as_posix(): path for path in models_below(folder)}
+    if not places:
+        raise SourceError(f"{folder} holds no models", "Give a folder with models in it, or one model.")
+    return Survey(str(folder), tuple(_each(sorted(places), lambda name: look_at_folder(name, places[name]), told)))
+
+
+def _each(names: list[str], look: Callable[[str], ModelRow], told: Told) -> Iterator[ModelRow]:
+    for done, name in enumerate(names, 1):
+        try:
+            row = look(name)
+        except ElectraConvertError as error:
+            row = failed(ModelRow(name, "look"), error)
+        told(done, len(names), row)
+        yield row
+
+
+def _models_of(hub: Hub, owner: str) -> list[str]:
+    def ask() -> list[str]:
+        found = hub.api.list_models(author=owner)
+        return [one.id for one in islice(found, _MOST_MODELS + 1)]
+
+    names = hub.ask(f"listing the models of {owner}", ask)
+    if not names:
+        raise SourceError(
+            f"{SCHEME}{owner} has no models that can be seen",
+            "Check the name; private ones are seen with a token (HF_TOKEN, or `hf auth login`).",
+        )
+    if len(names) > _MOST_MODELS:
+        raise HubError(f"{owner} has more than {_MOST_MODELS:,} models", "Look at some of them: hf://OWNER/REPO.")
+    if wrong := [name for name in names if not isinstance(name, str) or not _REPOSITORY.fullmatch(name)]:
+        raise HubError(f"the Hub lists a model called {wrong[0]!r:.80}", ADVICE)
+    return sorted(names)
+
+
+def look_at_repository(hub: Hub, name: str) -> ModelRow:
+    """Look at one repository.
+
+    Raises:
+        ElectraConvertError: it cannot be looked at.
+    """
+    listing = list_files(hub, f"{SCHEME}{name}", Address(name, "main", ""))
+    size = sum(file.size for file in listing.files.values())
+    row = ModelRow(name, "look", commit=listing.head, containers=containers_of(listing.files), size=size)
+    if not row.containers:
+        return replace(row, action="leave", why=("it holds no weights that this tool reads",))
+    ranges = RemoteRanges(hub, name, listing, _MOST_BYTES)
+    try:
+        found = _of_repository(row, ranges, listing)
+    except ElectraConvertError as error:
+        found = failed(row, error)
+    return replace(found, read=ranges.received)
+
+
+def _of_repository(row: ModelRow, ranges: RemoteRanges, listing: Listing) -> ModelRow:
+    have = ranges.read_whole([CONFIG_FILE] if CONFIG_FILE in listing.files else [])
+    if have and (family := other_family(have[CONFIG_FILE])):
+        return of_other_family(row, family)
+    with outline_of(ranges, listing, have) as path:
+        if have and is_scattered(path):
+            return by_config(row, path)
+        return looked_at(row, path, lambda folder, name: _listed(listing, path, folder, name))
+
+
+def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedFile:
+    """A file with the hash that the Hub lists, if it lists the one that records have; else of its bytes, which came."""
+    root = path if path.is_dir() else path.parent
+    stated = listing.files[(folder / name).relative_to(root).as_posix()]
+    if stated.sha256 is None:
+        return hash_file(folder, name)
+    return PublishedFile(name, stated.size, stated.sha256, stated.blob, folder / name)
+
+
+def look_at_folder(name: str, path: Path) -> ModelRow:
+    """Look at one folder."""
+    files = {str(one.relative_to(path)): one.stat().st_size for one in path.rglob("*") if one.is_file()}
+    row = ModelRow(name, "look", containers=containers_of(files), size=sum(files.values()))
+    config = path / CONFIG_FILE
+    if config.is_file() and (family := other_family(_content(config))):
+        return of_other_family(row, family)
+    with outline_here():
+        return looked_at(row, path, _recorded)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return small_bytes(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _recorded(folder: Path, name: str) -> PublishedFile:
+    """A file with its hash; of weights, which are not read, the hash that was recorded of them."""
+    if kind_of(name) != "weights":
+        return hash_file(folder, name)
+    records = (read_record(folder / record) for record in (PARITY_FILE, TRAINING_FILE))
+    stated = next((hashes[name] for record in records if name in (hashes := object_in(record, "files"))), "")
+    return PublishedFile(name, (folder / name).stat().st_size, str(stated), hashlib.sha1(b"").hexdigest(), folder / name)
+
+
+def models_below(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """The folders that hold a model, or what looks like one, this one or in it."""
+    try:
+        locate(folder)
+    except SourceError:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        if containers_of(entry.name for entry in found if entry.is_file()):
+            yield folder
+        elif depth < _DEEPEST:
+            for entry in found:
+                if entry.is_dir() and not entry.name.startswith("."):
+                    yield from models_below(folder / entry.name, depth + 1)
+    except ElectraConvertError:
+        yield folder
+    else:
+        yield folder
