@@ -1,14 +1,17 @@
-"""inspect of many models: a line each, in JSON, or as CSV."""
+"""inspect and upload of many models: a line each, in JSON, or as CSV; the plan between the two."""
 
 from __future__ import annotations
 
 import csv
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from electra_convert.cli.printing import (
     as_text,
@@ -23,9 +26,18 @@ from electra_convert.cli.shared import prepare_hub
 from electra_convert.errors import counted
 
 if TYPE_CHECKING:
+    from electra_convert.hub.account.carry_out import Outcome
+    from electra_convert.hub.account.plan import Plan
     from electra_convert.hub.account.row import ModelRow
     from electra_convert.hub.account.survey import Survey
+    from electra_convert.hub.plan import UploadOptions
 
+_STATES = {
+    "done": "sent",
+    "there": "sent before",
+    "planned": "would be sent",
+    "closed": "proposed before and closed there, so left alone",
+}
 _ACTIONS = ("nothing", "convert", "by hand", "leave", "look")
 
 
@@ -38,6 +50,7 @@ def is_many(source: str | Path) -> bool:
 
 def inspect_many(source: str | Path, as_json: bool, as_csv: bool, plan: Path | None, quiet: bool) -> None:
     """Look at all of them, print what was found, and write the plan if one is asked for."""
+    from electra_convert.hub.account.plan import plan_of, write_plan
     from electra_convert.hub.account.survey import survey
 
     def tell(text: str) -> None:
@@ -48,10 +61,67 @@ def inspect_many(source: str | Path, as_json: bool, as_csv: bool, plan: Path | N
     prepare_hub(quiet or alone)
     with progress_bar("Looking", quiet or alone, "models") as progress:
         found = survey(source, tell, lambda done, total, _: progress(done, total) if progress else None)
+    if plan is not None:
+        made = plan_of(found)
+        write_plan(made, plan)
+        tell(f"Wrote {plan}: {counted(len(made.convert), 'model')} to convert, {len(made.leave)} left alone.")
     if as_json:
         print_json(survey_fields(found))
     else:
         print_result(survey_csv(found) if as_csv else survey_text(found))
+
+
+def upload_planned(path: Path, options: UploadOptions, as_json: bool, quiet: bool) -> None:
+    """Carry out a plan, tell what became of each repository, and end with 1 where one failed."""
+    from electra_convert.hub.account.carry_out import carry_out
+    from electra_convert.hub.account.plan import read_plan
+
+    def tell(text: str) -> None:
+        if not quiet:
+            print_message("Note", text)
+
+    def told(number: int, total: int, one: Outcome) -> None:
+        if not quiet and not as_json:
+            click.echo(one_line(f"{number} of {total}: {_outcome_line(one)}"), err=True)
+
+    prepare_hub(quiet or as_json)
+    plan = read_plan(path)
+    outcomes = carry_out(plan, path, options, tell, told)
+    if as_json:
+        print_json({"plan": str(path), "repositories": [_outcome_fields(one) for one in outcomes], "left": len(plan.leave)})
+    else:
+        print_result(outcomes_text(plan, outcomes, options.create_pr))
+    if any(one.has_failed for one in outcomes):
+        sys.exit(1)
+
+
+def outcomes_text(plan: Plan, outcomes: Sequence[Outcome], create_pr: bool) -> str:
+    """What upload --plan prints: what became of each repository, what is left alone, and what failed at the end."""
+    steps = {step.repo: step for step in plan.convert}
+    lines = []
+    for one in outcomes:
+        lines.append(_outcome_line(one))
+        if one.state == "planned":
+            step = steps[one.repo]
+            lines.append(f"  {'a pull request' if create_pr else 'a commit to main'} with {', '.join(step.files)}")
+            lines += [f"  since {why}" for why in step.why]
+    lines += [f"{left.repo}: left alone, since {'; '.join(left.why)}" for left in plan.leave]
+    failed = [one for one in outcomes if one.has_failed]
+    for one in failed:
+        hint = f" {one.error.hint}" if one.error and one.error.hint else ""
+        lines.append(f"Failed: {one.repo}: {one.error.message if one.error else one.state}.{hint}")
+    number = Counter("failed" if one.has_failed else _STATES[one.state] for one in outcomes)
+    parts = [*(f"{count} {state}" for state, count in number.items()), f"{len(plan.leave)} left alone"]
+    return as_text([*lines, f"{', '.join(parts)}."])
+
+
+def _outcome_line(one: Outcome) -> str:
+    return f"{one.repo}: {'failed' if one.has_failed else _STATES[one.state]}{f', {one.url}' if one.url else ''}"
+
+
+def _outcome_fields(one: Outcome) -> dict[str, Any]:
+    error = None if one.error is None else {"message": one.error.message, "hint": one.error.hint}
+    return {"repo": one.repo, "state": one.state, "url": one.url, "error": error}
 
 
 def survey_text(survey: Survey) -> str:

@@ -29,6 +29,7 @@ from electra_convert.hub.card.model_folder import PublishedFile, has_safetensors
 from electra_convert.hub.card.proof import require_proof
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.heads import of_class
+from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import Model
 from electra_convert.tokenizer.folder import max_length_of_folder
 from electra_convert.tokenizer.kinds import class_of_folder, other_tokenizer
@@ -188,19 +189,24 @@ def _verdict(row: ModelRow, checkpoint: Checkpoint) -> Mapping[str, Any]:
     reasons = (*_of_weights(row), *_of_tokenizer(row))
     if not reasons:
         return {"action": "nothing", "why": ()}
-    obstacle = _obstacle(checkpoint)
-    return {"action": "by hand" if obstacle else "convert", "why": (*reasons, *obstacle)}
+    if obstacle := _obstacle(checkpoint):
+        return {"action": "by hand", "why": (*reasons, obstacle)}
+    if len(row.models) == 1:
+        return {"action": "convert", "why": reasons}
+    role: Role = "generator" if "generator" in row.name else "discriminator"
+    told = f"of its pair the {role} is converted, and the other belongs into a repository of its own"
+    return {"action": "convert", "why": (*reasons, told), "converted": role}
 
 
-def _obstacle(checkpoint: Checkpoint) -> tuple[str, ...]:
+def _obstacle(checkpoint: Checkpoint) -> str | None:
     """Why one model cannot be put in the place of what is there, unless somebody chooses."""
     if checkpoint.separate_tasks:
-        return ("it holds several tasks, each of which becomes a model",)
+        return "it holds several tasks, each of which becomes a model"
     if checkpoint.tasks and all(model.head.is_bare for model in checkpoint.models.values()):
-        return ("transformers has no head such as its task's, which would be left out",)
+        return "transformers has no head such as its task's, which would be left out"
     if checkpoint.scheme.described and len(checkpoint.models) > 1:
-        return ("it holds a pair in two folders, which belong into two repositories",)
-    return ()
+        return "it holds a pair in two folders, which belong into two repositories"
+    return None
 
 
 def _of_weights(row: ModelRow) -> tuple[str, ...]:

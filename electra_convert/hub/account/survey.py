@@ -49,10 +49,12 @@ class Survey:
     Attributes:
         source: what was pointed at.
         rows: a row for each model, sorted by name.
+        endpoint: the Hub that they are on; None of a folder.
     """
 
     source: str
     rows: tuple[ModelRow, ...]
+    endpoint: str | None = None
 
 
 def account_of(source: str | Path) -> str | None:
@@ -89,7 +91,8 @@ def survey(
         raise UsageError(f"{source} is one place in a repository", "Give hf://OWNER, hf://OWNER/REPO or a folder.")
     hub = Hub(token, tell, reading=True)
     names = [source.removeprefix(SCHEME)] if owner is None else _models_of(hub, owner)
-    return Survey(source, tuple(_each(names, lambda name: look_at_repository(hub, name), told)))
+    rows = tuple(_each(names, lambda name: look_at_repository(hub, name), told))
+    return Survey(source, rows, hub.endpoint)
 
 
 def _survey_folder(folder: Path, told: Told) -> Survey:

@@ -84,6 +84,10 @@ class FakeHub:
         described = {path: sparse_of(one) if isinstance(one, Path) else one for path, one in files.items()}
         self._control("put", {"name": name, "files": {}, "sparse": described})
 
+    def set_status(self, name: str, number: int, status: str) -> None:
+        """Close or merge a pull request."""
+        self._control("status", {"name": name, "number": number, "status": status})
+
     @property
     def record(self) -> list[dict[str, Any]]:
         return self._control("record")

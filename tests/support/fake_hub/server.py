@@ -164,6 +164,10 @@ class Handler(BaseHTTPRequestHandler):
                 told = {}
             elif what == "record":
                 told = self.server.record
+            elif what == "status":
+                given = json.loads(body)
+                self.server.store.repositories[given["name"]].pull_requests[given["number"] - 1].status = given["status"]
+                told = {}
             elif what == "put":
                 given = json.loads(body)
                 repository = self.server.store.repositories.get(given["name"]) or self.server.store.create(
