@@ -11,8 +11,6 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from electra_convert.cli.printing import (
     as_text,
     one_line,
@@ -27,8 +25,8 @@ from electra_convert.errors import counted
 
 if TYPE_CHECKING:
     from electra_convert.hub.account.carry_out import Outcome
-    from electra_convert.hub.account.plan import Plan
-    from electra_convert.hub.account.row import ModelRow
+    from electra_convert.hub.account.plan import Plan, Step
+    from electra_convert.hub.account.row import Action, ModelRow
     from electra_convert.hub.account.survey import Survey
     from electra_convert.hub.plan import UploadOptions
 
@@ -38,7 +36,7 @@ _STATES = {
     "planned": "would be sent",
     "closed": "proposed before and closed there, so left alone",
 }
-_ACTIONS = ("nothing", "convert", "by hand", "leave", "look")
+_ACTIONS: tuple[Action, ...] = ("nothing", "convert", "by hand", "leave", "look")
 
 
 def is_many(source: str | Path) -> bool:
@@ -80,43 +78,40 @@ def upload_planned(path: Path, options: UploadOptions, as_json: bool, quiet: boo
         if not quiet:
             print_message("Note", text)
 
-    def told(number: int, total: int, one: Outcome) -> None:
-        if not quiet and not as_json:
-            click.echo(one_line(f"{number} of {total}: {_outcome_line(one)}"), err=True)
-
     prepare_hub(quiet or as_json)
     plan = read_plan(path)
+    steps = {step.repo: step for step in plan.convert}
+
+    def told(_: int, __: int, one: Outcome) -> None:
+        if not as_json:
+            print_result(as_text(_outcome_lines(one, steps[one.repo], options.create_pr)))
+
     outcomes = carry_out(plan, path, options, tell, told)
     if as_json:
-        print_json({"plan": str(path), "repositories": [_outcome_fields(one) for one in outcomes], "left": len(plan.leave)})
+        repositories = [_outcome_fields(one) for one in outcomes]
+        print_json({"plan": str(path), "repositories": repositories, "left": [vars(left) for left in plan.leave]})
     else:
-        print_result(outcomes_text(plan, outcomes, options.create_pr))
+        print_result(summary_text(plan, outcomes))
     if any(one.has_failed for one in outcomes):
         sys.exit(1)
 
 
-def outcomes_text(plan: Plan, outcomes: Sequence[Outcome], create_pr: bool) -> str:
-    """What upload --plan prints: what became of each repository, what is left alone, and what failed at the end."""
-    steps = {step.repo: step for step in plan.convert}
-    lines = []
-    for one in outcomes:
-        lines.append(_outcome_line(one))
-        if one.state == "planned":
-            step = steps[one.repo]
-            lines.append(f"  {'a pull request' if create_pr else 'a commit to main'} with {', '.join(step.files)}")
-            lines += [f"  since {why}" for why in step.why]
-    lines += [f"{left.repo}: left alone, since {'; '.join(left.why)}" for left in plan.leave]
-    failed = [one for one in outcomes if one.has_failed]
-    for one in failed:
-        hint = f" {one.error.hint}" if one.error and one.error.hint else ""
-        lines.append(f"Failed: {one.repo}: {one.error.message if one.error else one.state}.{hint}")
+def summary_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """What upload --plan prints at its end: what is left alone and why, what failed and why, and how many of each."""
+    left_alone = [f"{left.repo}: left alone: {'; '.join(left.why)}" for left in plan.leave]
+    failed = [(one.repo, one.error) for one in outcomes if one.error is not None]
+    told = [f"{repo} failed: {error.message}. {error.hint or ''}".strip() for repo, error in failed]
     number = Counter("failed" if one.has_failed else _STATES[one.state] for one in outcomes)
     parts = [*(f"{count} {state}" for state, count in number.items()), f"{len(plan.leave)} left alone"]
-    return as_text([*lines, f"{', '.join(parts)}."])
+    return as_text([*left_alone, *told, f"{', '.join(parts)}."])
 
 
-def _outcome_line(one: Outcome) -> str:
-    return f"{one.repo}: {'failed' if one.has_failed else _STATES[one.state]}{f', {one.url}' if one.url else ''}"
+def _outcome_lines(one: Outcome, step: Step, create_pr: bool) -> list[str]:
+    lines = [f"{one.repo}: {'failed' if one.has_failed else _STATES[one.state]}{f', {one.url}' if one.url else ''}"]
+    if one.state == "planned":
+        lines.append(f"  {'a pull request' if create_pr else 'a commit to main'} with {', '.join(step.files)}")
+        lines += [f"  since {why}" for why in step.why]
+    return lines
 
 
 def _outcome_fields(one: Outcome) -> dict[str, Any]:

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 GUIDE = Guide(
     arguments={"SOURCE": f"{SOURCE_IS} Or many of them: hf://OWNER, or a folder."},
     groups={"One model": "check hparams config", "Many models": "csv plan", "Output": "json quiet"},
-    examples=("electra-convert inspect hf://OWNER/REPO --check", "electra-convert inspect hf://OWNER --plan plan.json"),
+    examples=(
+        "electra-convert inspect hf://OWNER/REPO --check",
+        "electra-convert inspect hf://OWNER --plan plan.json",
+    ),
     page="docs/converting.md",
 )
 

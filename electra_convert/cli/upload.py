@@ -49,7 +49,7 @@ GUIDE = Guide(
     "--plan",
     type=PATH,
     metavar="FILE",
-    help="Convert, verify and upload what inspect hf://OWNER --plan FILE planned, in the place of REPO_ID and FOLDER.",
+    help="Convert, verify and upload what inspect hf://OWNER --plan FILE has planned; no REPO_ID and FOLDER.",
 )
 @click.option(
     "--revision", default="main", metavar="BRANCH", help="The branch to commit to, created if it does not exist."

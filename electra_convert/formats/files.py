@@ -67,8 +67,10 @@ _SHORT_VALUE = 1 << 10
 
 @contextmanager
 def outlines(bring: Bring) -> Iterator[None]:
-    """Have files that are opened within be outlines: what they say of their tensors is brought when it is read, and the
-    values of weights never are, which are zeros if they are read all the same."""
+    """Have files that are opened within be outlines, of which what they say of their tensors is brought when it is read.
+
+    The values of weights never are; they are what lies there, which may be zeros.
+    """
     token = _BRING.set(bring)
     try:
         yield
@@ -158,7 +160,9 @@ class ReadFile(Closing):
         _refuse_placeholder(self.path, self.read(min(self.size, _START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
-        if self.is_outline or self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED") or not hasattr(mmap.mmap, "madvise"):
+        if self.is_outline or self.size < _MAPPED_FROM:
+            return None
+        if not hasattr(mmap, "MADV_DONTNEED") or not hasattr(mmap.mmap, "madvise"):
             return None
         with suppress(OSError, ValueError):
             return mmap.mmap(self._descriptor, self.size, mmap.MAP_SHARED, mmap.PROT_READ)

@@ -1,4 +1,4 @@
-"""Parts of files as they lie on the Hub, and small files whole: no more of them than is asked for, and none cached."""
+"""Parts of files as they lie on the Hub, and small files whole: no more than is asked for, and none of it cached."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from io import StringIO
 
 import pytest
 from support.fake_hub.account import kinds

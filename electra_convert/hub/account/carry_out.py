@@ -74,11 +74,11 @@ def carry_out(
     hub = Hub(options.token, tell)
     if hub.endpoint != plan.endpoint:
         raise UsageError(f"{path} is of {plan.endpoint}, and HF_ENDPOINT is {hub.endpoint}", "Set it to that.")
-    author = None if options.dry_run else account_name(hub)
-    if author is None:
-        return tuple(_each(plan, lambda step: _planned(hub, step), told))
+    author = account_name(hub) if hub.has_token or not options.dry_run else None
+    if options.dry_run:
+        return tuple(_each(plan, lambda step: _planned(hub, step, author), told))
     with open_journal(path) as journal:
-        run = _Run(hub, author, journal, options, tell)
+        run = _Run(hub, str(author), journal, options, tell)
         return tuple(_each(plan, run.do, told))
 
 
@@ -94,9 +94,10 @@ def _each(plan: Plan, do: Callable[[Step], Outcome], told: Told) -> Iterator[Out
         yield outcome
 
 
-def _planned(hub: Hub, step: Step) -> Outcome:
-    """What would be done, without an account to look for what it has proposed."""
-    return Outcome(step.repo, "planned") if hub.is_offline or _is_at(hub, step) else _changed(step)
+def _planned(hub: Hub, step: Step, author: str | None) -> Outcome:
+    """What would be done; without an account, whether it is done already is not known."""
+    found = found_there(hub, step, author) if author else None
+    return found or (Outcome(step.repo, "planned") if _is_at(hub, step) else _changed(step))
 
 
 def _is_at(hub: Hub, step: Step) -> bool:
@@ -117,6 +118,33 @@ def mark_of(step: Step) -> str:
     return f"Made of {SCHEME}{step.repo}@{step.commit}"
 
 
+def found_there(hub: Hub, step: Step, author: str) -> Outcome | None:
+    """What an earlier run of an account has sent, as the Hub says; None where it has sent nothing."""
+    page = f"{hub.endpoint}/{step.repo}"
+    for number, status in _proposals(hub, step, author):
+        if _is_marked(hub, step, f"refs/pr/{number}"):
+            return Outcome(step.repo, "closed" if status == "closed" else "there", f"{page}/discussions/{number}")
+    return Outcome(step.repo, "there", page) if _is_marked(hub, step, MAIN) else None
+
+
+def _proposals(hub: Hub, step: Step, author: str) -> list[tuple[int, str]]:
+    """The pull requests that an account has opened for a plan, the newest first, of any state."""
+    found = hub.ask(
+        f"looking for pull requests of {step.repo}",
+        lambda: list(hub.api.get_repo_discussions(step.repo, author=author, discussion_type="pull_request")),
+    )
+    own = [one for one in found if one.is_pull_request and one.author == author and one.title == TITLE]
+    return sorted(((one.num, one.status) for one in own), reverse=True)
+
+
+def _is_marked(hub: Hub, step: Step, revision: str) -> bool:
+    commits = hub.ask(
+        f"looking at the commits of {step.repo} at {revision}",
+        lambda: hub.api.list_repo_commits(step.repo, revision=revision),
+    )
+    return any(mark_of(step) in str(commit.message).splitlines() for commit in commits)
+
+
 class _Run:
     """One run of a plan."""
 
@@ -127,39 +155,13 @@ class _Run:
         """Do one step, unless it is done."""
         if url := self._journal.url_of(step.repo, step.commit):
             return Outcome(step.repo, "there", url)
-        outcome = self._found(step)
+        outcome = found_there(self._hub, step, self._author)
         if outcome is None:
             outcome = self._sent(step) if _is_at(self._hub, step) else _changed(step)
         if outcome.url is not None and outcome.state != "closed":
             self._journal.note(step.repo, step.commit, outcome.url)
             shutil.rmtree(self._folder(step), ignore_errors=True)
         return outcome
-
-    def _found(self, step: Step) -> Outcome | None:
-        """What an earlier run has sent, as the Hub says; None where it says nothing."""
-        page = f"{self._hub.endpoint}/{step.repo}"
-        for number, status in self._proposals(step):
-            if self._is_marked(step, f"refs/pr/{number}"):
-                url = f"{page}/discussions/{number}"
-                return Outcome(step.repo, "closed" if status == "closed" else "there", url)
-        return Outcome(step.repo, "there", page) if self._is_marked(step, MAIN) else None
-
-    def _proposals(self, step: Step) -> list[tuple[int, str]]:
-        """The pull requests that this account has opened for a plan, the newest first, of any state."""
-        api, author = self._hub.api, self._author
-        found = self._hub.ask(
-            f"looking for pull requests of {step.repo}",
-            lambda: list(api.get_repo_discussions(step.repo, author=author, discussion_type="pull_request")),
-        )
-        own = [one for one in found if one.is_pull_request and one.author == author and one.title == TITLE]
-        return sorted(((one.num, one.status) for one in own), reverse=True)
-
-    def _is_marked(self, step: Step, revision: str) -> bool:
-        commits = self._hub.ask(
-            f"looking at the commits of {step.repo} at {revision}",
-            lambda: self._hub.api.list_repo_commits(step.repo, revision=revision),
-        )
-        return any(mark_of(step) in str(commit.message).splitlines() for commit in commits)
 
     def _sent(self, step: Step) -> Outcome:
         """Convert, verify and send it."""
@@ -173,8 +175,8 @@ class _Run:
                 f"{step.repo} holds more than one model, and the plan does not say which is converted",
                 "Say discriminator or generator in the place of its model.",
             )
-        options = replace(self._options, commit_message=TITLE, remark=mark_of(step))
-        [upload] = run_upload(step.repo, folder, options, lambda _: None, self._tell)
+        told = replace(self._options, commit_message=TITLE, remark=mark_of(step))
+        [upload] = run_upload(step.repo, folder, told, lambda _: None, self._tell)
         return Outcome(step.repo, "done", upload.url)
 
     def _folder(self, step: Step) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from electra_convert.errors import OutputError, unwritable
@@ -68,15 +68,14 @@ def open_journal(plan: Path) -> Iterator[Journal]:
         OutputError: another run has it, or it cannot be written there.
     """
     folder = plan.with_name(f"{plan.name}.work")
-    try:
-        folder.mkdir(exist_ok=True)
-        with locked_folder(folder):
-            yield Journal(plan.with_name(f"{plan.name}.journal"), folder)
-    except BlockingIOError as error:
-        raise OutputError(f"another run carries out {plan}", "Wait for it to end.") from error
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(exist_ok=True)
+            opened.enter_context(locked_folder(folder))
+        except BlockingIOError as error:
+            raise OutputError(f"another run carries out {plan}", "Wait for it to end.") from error
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        yield Journal(plan.with_name(f"{plan.name}.journal"), folder)
+    with suppress(OSError):  # what could not be sent yet lies in it
         folder.rmdir()
-    except OSError:
-        return  # what could not be sent yet lies there

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.sources import gather
 from electra_convert.config.transformers import SIZE_DEFAULTS, read_config, role_of_config
 from electra_convert.conversion.layout_transformers import architecture
-from electra_convert.errors import ConfigError, ElectraConvertError, NotElectraError, ParityError, VocabularyError, counted
+from electra_convert.errors import (
+    ConfigError,
+    ElectraConvertError,
+    NotElectraError,
+    ParityError,
+    VocabularyError,
+    counted,
+)
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.locate import locate
 from electra_convert.formats.names import (
     CONFIG_FILE,
     PARITY_FILE,
-    TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
     is_found,
-    kind_of,
 )
 from electra_convert.hub.account.row import ModelRow, ProofState, TokenizerFindings
 from electra_convert.hub.card.model_folder import PublishedFile, has_safetensors, read_folder
@@ -37,7 +42,10 @@ from electra_convert.tokenizer.of_checkpoint import coverage_of_folder
 
 # Over ranges, each of their tensors would take a request.
 _SCATTERED = frozenset({"hdf5", "msgpack"})
-HashOf = Callable[[Path, str], PublishedFile]
+HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
+# Over ranges, each of their tensors would take a request.
+_SCATTERED = frozenset({"hdf5", "msgpack"})
+HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
 # By the endings of files of weights, in the order in which they are looked for.
 _CONTAINERS = {
     ".safetensors": "safetensors",
@@ -48,12 +56,6 @@ _CONTAINERS = {
     ".h5": "hdf5",
     ".msgpack": "msgpack",
 }
-
-
-def containers_of(names: Iterable[str]) -> tuple[str, ...]:
-    """The containers that weights lie in, by the names of the files."""
-    endings = {Path(name).suffix for name in names if kind_of(name) == "weights"}
-    return tuple(dict.fromkeys(kind for ending, kind in _CONTAINERS.items() if ending in endings))
 
 
 def other_family(config: bytes) -> str | None:
@@ -94,7 +96,7 @@ def is_scattered(path: Path) -> bool:
 
 
 def by_config(row: ModelRow, folder: Path) -> ModelRow:
-    """Complete a row by config.json and the tokenizer alone; none of its weights is what from_pretrained looks for."""
+    """Complete a row by config.json and the tokenizer alone; its weights are none that from_pretrained looks for."""
     try:
         config = read_config(folder / CONFIG_FILE)
         named = config.get("architectures")
@@ -157,8 +159,8 @@ def _has_task_head(model: Model) -> bool:
 
 def _tokenizer(folder: Path) -> TokenizerFindings:
     kind = other_tokenizer(folder)
-    has_files = any((folder / name).is_file() for name in (TOKENIZER_FILE, VOCABULARY_FILE, TOKENIZER_CONFIG_FILE))
-    found = TokenizerFindings(kind or class_of_folder(folder), max_length_of_folder(folder), files=has_files or bool(kind))
+    files = kind is not None or any((folder / name).is_file() for name in (TOKENIZER_FILE, VOCABULARY_FILE))
+    found = TokenizerFindings(kind or class_of_folder(folder), max_length_of_folder(folder), files=files)
     try:
         coverage = None if kind else coverage_of_folder(folder)
     except VocabularyError:
@@ -177,7 +179,7 @@ def _proof(folder: Path, hash_of: HashOf) -> ProofState:
 
 
 def _worst(states: Iterable[ProofState]) -> ProofState:
-    order: tuple[ProofState, ...] = ("none", "of other files", "verified", "pretrained", "fine-tuned")
+    order: tuple[ProofState, ...] = ("none", "of other files", "recorded", "verified", "pretrained", "fine-tuned")
     return min(states, key=order.index)
 
 

@@ -23,15 +23,16 @@ from electra_convert.formats.names import (
     VOCABULARY_FILE,
 )
 from electra_convert.hub.account.row import ModelRow
-from electra_convert.hub.account.survey import Survey
+from electra_convert.hub.account.survey import REPOSITORY, Survey
 from electra_convert.version import __version__
 
 SCHEMA = 1
 _TOOL = "electra_convert"
-_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _AGAIN = "Write it anew: electra-convert inspect hf://OWNER --plan FILE."
 _MODELS = (None, "discriminator", "generator")
+_OF_TOKENIZER = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE)
+_FILES = (CARD_FILE, CONFIG_FILE, SAFETENSORS_FILE, *_OF_TOKENIZER, CONVERSION_FILE, PARITY_FILE)
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def plan_of(survey: Survey) -> Plan:
 
 
 def _step(row: ModelRow) -> Step:
-    tokenizer = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE) if row.tokenizer.pieces is not None else ()
-    files = (CARD_FILE, CONFIG_FILE, SAFETENSORS_FILE, *tokenizer, CONVERSION_FILE, PARITY_FILE)
+    left_out = () if row.tokenizer.pieces is not None else _OF_TOKENIZER
+    files = tuple(name for name in _FILES if name not in left_out)
     return Step(row.name, row.commit or "", row.converted, files, row.why)
 
 
@@ -137,7 +138,7 @@ def read_plan(path: Path) -> Plan:
         _refuse(path, "endpoint", endpoint, "the address of a Hub")
     convert = tuple(_read_step(path, f"convert[{at}]", one) for at, one in enumerate(_list(path, found, "convert")))
     leave = tuple(_read_left(path, f"leave[{at}]", one) for at, one in enumerate(_list(path, found, "leave")))
-    names = [one.repo for one in (*convert, *leave)]
+    names = [one.repo for one in convert] + [one.repo for one in leave]
     if twice := [name for name in names if names.count(name) > 1]:
         raise SourceError(f"{path} names {twice[0]} more than once", _AGAIN)
     return Plan(endpoint, convert, leave)
@@ -154,11 +155,14 @@ def _read_step(path: Path, where: str, value: object) -> Step:
     one = _object(path, where, value, ("repo", "commit", "model", "files", "why"))
     if one["model"] not in _MODELS:
         _refuse(path, f"{where}.model", one["model"], "null, discriminator or generator")
+    files = _texts(path, f"{where}.files", one["files"])
+    if unknown := [name for name in files if name not in _FILES]:
+        _refuse(path, f"{where}.files", unknown[0], f"what convert writes, such as {SAFETENSORS_FILE}")
     return Step(
         _repo(path, where, one),
         _commit(path, where, one["commit"]),
         one["model"],
-        _texts(path, f"{where}.files", one["files"]),
+        files,
         _texts(path, f"{where}.why", one["why"]),
     )
 
@@ -186,7 +190,7 @@ def _require_keys(path: Path, where: str, found: Mapping[str, Any], keys: Collec
 
 def _repo(path: Path, where: str, one: Mapping[str, Any]) -> str:
     name = one["repo"]
-    if not isinstance(name, str) or not _REPOSITORY.fullmatch(name):
+    if not isinstance(name, str) or not REPOSITORY.fullmatch(name):
         _refuse(path, f"{where}.repo", name, "OWNER/REPO")
     return name
 

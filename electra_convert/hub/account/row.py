@@ -11,8 +11,9 @@ from electra_convert.schemes.mapping import Role
 # nothing: it is as it should be; convert: this tool can make it so; by hand: it could, but somebody has to choose;
 # leave: it is no ELECTRA model; look: it could not be looked at, or contradicts itself.
 Action = Literal["nothing", "convert", "by hand", "leave", "look"]
-# verified: by a record of this tool whose hashes are those of the files; of other files: of files as they were before.
-ProofState = Literal["verified", "pretrained", "fine-tuned", "of other files", "none"]
+# verified: by a record of this tool whose hashes are those of the files; recorded: the same, its weights not hashed;
+# of other files: by a record of files as they were before.
+ProofState = Literal["verified", "recorded", "pretrained", "fine-tuned", "of other files", "none"]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""All models of an account on the Hub, or below a folder, looked at one after the other; one that fails stops none."""
+"""All models of an account on the Hub, or below a folder, looked at one after the other; none that fails stops it."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -12,11 +11,10 @@ from pathlib import Path
 
 from electra_convert.errors import ElectraConvertError, HubError, SourceError, UsageError
 from electra_convert.formats.files import small_bytes
-from electra_convert.formats.locate import locate
+from electra_convert.formats.locate import containers_of, locate
 from electra_convert.formats.names import CONFIG_FILE, PARITY_FILE, TRAINING_FILE, kind_of
 from electra_convert.hub.account.look import (
     by_config,
-    containers_of,
     failed,
     is_scattered,
     looked_at,
@@ -34,8 +32,8 @@ from electra_convert.hub.ranges import RemoteRanges
 
 # Told of each model: how many of how many are done, and its row.
 Told = Callable[[int, int, ModelRow], None]
-_ACCOUNT = re.compile(rf"{SCHEME}([\w][\w.-]*)/?")
-_REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+_ACCOUNT = re.compile(rf"{SCHEME}(\w[\w.-]*)/?")
+REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")
 _MOST_MODELS = 10_000
 # A header and a vocabulary take a hundredth of it; this bounds a repository made to be read without an end.
 _MOST_BYTES = 1 << 26
@@ -64,8 +62,8 @@ def account_of(source: str | Path) -> str | None:
 
 
 def holds_many(folder: Path) -> bool:
-    """Whether a folder holds models, and is none itself."""
-    return folder.is_dir() and next(models_below(folder), folder) != folder
+    """Whether a folder holds several models, and is none itself."""
+    return folder.is_dir() and len(list(islice(models_below(folder), 2))) > 1
 
 
 def survey(
@@ -87,7 +85,7 @@ def survey(
     if isinstance(source, Path):
         return _survey_folder(source, told)
     owner = account_of(source)
-    if owner is None and not _REPOSITORY.fullmatch(source.removeprefix(SCHEME)):
+    if owner is None and not REPOSITORY.fullmatch(source.removeprefix(SCHEME)):
         raise UsageError(f"{source} is one place in a repository", "Give hf://OWNER, hf://OWNER/REPO or a folder.")
     hub = Hub(token, tell, reading=True)
     names = [source.removeprefix(SCHEME)] if owner is None else _models_of(hub, owner)
@@ -125,7 +123,7 @@ def _models_of(hub: Hub, owner: str) -> list[str]:
         )
     if len(names) > _MOST_MODELS:
         raise HubError(f"{owner} has more than {_MOST_MODELS:,} models", "Look at some of them: hf://OWNER/REPO.")
-    if wrong := [name for name in names if not isinstance(name, str) or not _REPOSITORY.fullmatch(name)]:
+    if wrong := [name for name in names if not isinstance(name, str) or not REPOSITORY.fullmatch(name)]:
         raise HubError(f"the Hub lists a model called {wrong[0]!r:.80}", ADVICE)
     return sorted(names)
 
@@ -140,7 +138,7 @@ def look_at_repository(hub: Hub, name: str) -> ModelRow:
     size = sum(file.size for file in listing.files.values())
     row = ModelRow(name, "look", commit=listing.head, containers=containers_of(listing.files), size=size)
     if not row.containers:
-        return replace(row, action="leave", why=("it holds no weights that this tool reads",))
+        return replace(row, action="leave", why=("none of its files is called as weights are that this tool reads",))
     ranges = RemoteRanges(hub, name, listing, _MOST_BYTES)
     try:
         found = _of_repository(row, ranges, listing)
@@ -160,7 +158,7 @@ def _of_repository(row: ModelRow, ranges: RemoteRanges, listing: Listing) -> Mod
 
 
 def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedFile:
-    """A file with the hash that the Hub lists, if it lists the one that records have; else of its bytes, which came."""
+    """A file with the hash that the Hub lists, if that is the one that records have; else of its bytes, which came."""
     root = path if path.is_dir() else path.parent
     stated = listing.files[(folder / name).relative_to(root).as_posix()]
     if stated.sha256 is None:
@@ -176,7 +174,8 @@ def look_at_folder(name: str, path: Path) -> ModelRow:
     if config.is_file() and (family := other_family(_content(config))):
         return of_other_family(row, family)
     with outline_here():
-        return looked_at(row, path, _recorded)
+        found = looked_at(row, path, _recorded)
+    return replace(found, proof="recorded") if found.proof == "verified" else found
 
 
 def _content(path: Path) -> bytes:
@@ -192,7 +191,7 @@ def _recorded(folder: Path, name: str) -> PublishedFile:
         return hash_file(folder, name)
     records = (read_record(folder / record) for record in (PARITY_FILE, TRAINING_FILE))
     stated = next((hashes[name] for record in records if name in (hashes := object_in(record, "files"))), "")
-    return PublishedFile(name, (folder / name).stat().st_size, str(stated), hashlib.sha1(b"").hexdigest(), folder / name)
+    return PublishedFile(name, (folder / name).stat().st_size, str(stated), "", folder / name)
 
 
 def models_below(folder: Path, depth: int = 0) -> Iterator[Path]:
@@ -206,7 +205,7 @@ def models_below(folder: Path, depth: int = 0) -> Iterator[Path]:
             yield folder
         elif depth < _DEEPEST:
             for entry in found:
-                if entry.is_dir() and not entry.name.startswith("."):
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                     yield from models_below(folder / entry.name, depth + 1)
     except ElectraConvertError:
         yield folder

@@ -166,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
                 told = self.server.record
             elif what == "status":
                 given = json.loads(body)
-                self.server.store.repositories[given["name"]].pull_requests[given["number"] - 1].status = given["status"]
+                repository = self.server.store.repositories[given["name"]]
+                repository.pull_requests[given["number"] - 1].status = given["status"]
                 told = {}
             elif what == "put":
                 given = json.loads(body)
