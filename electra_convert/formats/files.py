@@ -67,7 +67,7 @@ _SHORT_VALUE = 1 << 10
 
 @contextmanager
 def outlines(bring: Bring) -> Iterator[None]:
-    """Have files that are opened within be outlines, of which what they say of their tensors is brought when it is read.
+    """Have files that are opened within be outlines: what they say of their tensors is brought when it is read.
 
     The values of weights never are; they are what lies there, which may be zeros.
     """

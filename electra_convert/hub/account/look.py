@@ -43,19 +43,6 @@ from electra_convert.tokenizer.of_checkpoint import coverage_of_folder
 # Over ranges, each of their tensors would take a request.
 _SCATTERED = frozenset({"hdf5", "msgpack"})
 HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
-# Over ranges, each of their tensors would take a request.
-_SCATTERED = frozenset({"hdf5", "msgpack"})
-HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
-# By the endings of files of weights, in the order in which they are looked for.
-_CONTAINERS = {
-    ".safetensors": "safetensors",
-    ".bin": "torch",
-    ".pt": "torch",
-    ".pth": "torch",
-    ".index": "tensorflow",
-    ".h5": "hdf5",
-    ".msgpack": "msgpack",
-}
 
 
 def other_family(config: bytes) -> str | None:
@@ -114,7 +101,7 @@ def by_config(row: ModelRow, folder: Path) -> ModelRow:
         )
     except ElectraConvertError as error:
         return failed(row, error, folder)
-    return replace(found, action="convert", why=(*_of_weights(found), *_of_tokenizer(found)))
+    return replace(found, action="convert", why=(_unread(read), *_of_tokenizer(found)))
 
 
 def failed(row: ModelRow, error: ElectraConvertError, path: Path | None = None) -> ModelRow:
@@ -138,7 +125,7 @@ def _described(row: ModelRow, checkpoint: Checkpoint, hash_of: HashOf) -> ModelR
     return replace(
         row,
         containers=(read, *(one for one in row.containers if one != read)),
-        loads=read if _is_loaded(checkpoint, first) else None,
+        loads=None if _why_not_loaded(checkpoint, first) else read,
         models={role: architecture(model, findings) for role, model in models.items()},
         fine_tuned=bool(checkpoint.tasks) or any(map(_has_task_head, models.values())),
         positions=min(model.sizes.positions for model in models.values()),
@@ -147,10 +134,20 @@ def _described(row: ModelRow, checkpoint: Checkpoint, hash_of: HashOf) -> ModelR
     )
 
 
-def _is_loaded(checkpoint: Checkpoint, model: Model) -> bool:
-    """Whether from_pretrained of transformers 5 loads the weights as they lie there."""
-    known = checkpoint.scheme.loads == "transformers" and model.config_path.is_file()
-    return known and is_found(checkpoint.sources[0].path.name)
+def _why_not_loaded(checkpoint: Checkpoint, model: Model) -> str | None:
+    """Why from_pretrained of transformers 5 does not load the weights as they lie there; None where it does."""
+    read = checkpoint.sources[0]
+    if read.format not in {"safetensors", "torch"}:
+        return _unread(read.format)
+    if checkpoint.scheme.loads != "transformers":
+        return f"its tensors are called as {checkpoint.scheme.name} has it, and not as transformers does"
+    if not is_found(read.path.name):
+        return f"transformers does not look for a file called {read.path.name}"
+    return None if model.config_path.is_file() else f"it has no {CONFIG_FILE}"
+
+
+def _unread(container: str) -> str:
+    return f"transformers 5 does not load weights in {container}"
 
 
 def _has_task_head(model: Model) -> bool:
@@ -188,7 +185,8 @@ def _verdict(row: ModelRow, checkpoint: Checkpoint) -> Mapping[str, Any]:
     if checkpoint.unmapped:
         told = f"{counted(len(checkpoint.unmapped), 'tensor')} of no ELECTRA model, such as {checkpoint.unmapped[0]}"
         return {"action": "by hand", "why": (f"{told}: convert with --exclude, if they may go",)}
-    reasons = (*_of_weights(row), *_of_tokenizer(row))
+    first = next(iter(checkpoint.models.values()))
+    reasons = (*filter(None, (_why_not_loaded(checkpoint, first), _of_pickles(row))), *_of_tokenizer(row))
     if not reasons:
         return {"action": "nothing", "why": ()}
     if obstacle := _obstacle(checkpoint):
@@ -211,12 +209,8 @@ def _obstacle(checkpoint: Checkpoint) -> str | None:
     return None
 
 
-def _of_weights(row: ModelRow) -> tuple[str, ...]:
-    if row.loads is None:
-        return (f"transformers 5 does not load it as it is ({row.containers[0]})",)
-    if row.loads == "torch":
-        return ("its weights are pickles, which can run code on the computer of whoever loads them",)
-    return ()
+def _of_pickles(row: ModelRow) -> str | None:
+    return "its weights are pickles, which can run code where they are loaded" if row.loads == "torch" else None
 
 
 def _of_tokenizer(row: ModelRow) -> tuple[str, ...]:

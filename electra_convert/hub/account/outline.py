@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from electra_convert.formats.files import LARGEST_SMALL_FILE, outlines
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
-    CARD_FILE,
     METAGRAPH,
     PARITY_FILE,
     SAVED_MODEL_FILE,
@@ -45,7 +44,8 @@ class Outline:
         for name, content in {**self._have, **found}.items():
             self._made(name).write_bytes(content)
         for name, file in self._listing.files.items():
-            if name not in whole and _is_outlined(name):
+            if name not in whole and _is_large(name):
+                self._blocks[name] = set()
                 with self._made(name).open("wb") as made:
                     made.truncate(file.size)
         return self.folder / path if path else self.folder
@@ -53,20 +53,17 @@ class Outline:
     def bring(self, path: Path, offset: int, length: int) -> None:
         """Put a range of a file of weights where a reader looks for it, unless it is there."""
         name = path.relative_to(self.folder).as_posix()
-        size = self._listing.files[name].size
-        if not _is_outlined(name) or _is_index(name) or not length:
+        if name not in self._blocks or not length:
             return
-        there = self._blocks.setdefault(name, set())
-        wanted = [
-            one for one in range(offset // _BLOCK, -(-min(offset + length, size) // _BLOCK)) if one not in there
-        ]
-        if wanted:
+        there, size = self._blocks[name], self._listing.files[name].size
+        blocks = range(offset // _BLOCK, -(-min(offset + length, size) // _BLOCK))
+        if wanted := [block for block in blocks if block not in there]:
             start, end = wanted[0] * _BLOCK, min((wanted[-1] + 1) * _BLOCK, size)
             content = self._ranges.read(name, start, end - start)
             with path.open("r+b") as made:
                 made.seek(start)
                 made.write(content)
-            there.update(range(wanted[0], wanted[-1] + 1))
+            there.update(wanted)
 
     def _made(self, name: str) -> Path:
         path = self.folder / name
@@ -75,24 +72,19 @@ class Outline:
 
     def _small(self, needed: list[str]) -> list[str]:
         """The names of files to read whole; of two that hold the same vocabulary one, unless a record names both."""
-        has_record = not {PARITY_FILE, TRAINING_FILE}.isdisjoint(self._listing.files)
-        names = [name for name in needed if not _is_outlined(name) or _is_index(name)]
-        names = [name for name in names if not name.endswith(METAGRAPH)]
-        if has_record:
-            return [*names, *(name for name in (PARITY_FILE,) if name in self._listing.files)]
-        doubled = TOKENIZER_FILE in names
-        return [name for name in names if not (name == VOCABULARY_FILE and doubled) and name != CARD_FILE]
+        files = self._listing.files
+        names = [name for name in needed if not (_is_large(name) or name.endswith(METAGRAPH))]
+        if not {PARITY_FILE, TRAINING_FILE}.isdisjoint(files):
+            # Records have SHA-256, which the Hub lists of what git-lfs keeps, and that is nearly all weights.
+            unlisted = [name for name in needed if _is_large(name) and files[name].sha256 is None]
+            return [*names, *unlisted, *(name for name in (PARITY_FILE,) if name in files)]
+        return [name for name in names if name != VOCABULARY_FILE or TOKENIZER_FILE not in names]
 
 
-def _is_outlined(name: str) -> bool:
-    """Whether a file is too large to be read whole."""
-    is_weights = kind_of(name) == "weights" and not name.endswith(METAGRAPH)
+def _is_large(name: str) -> bool:
+    """Whether a file may be too large to be read whole: weights, but nothing that has only names and places in it."""
+    is_weights = kind_of(name) == "weights" and not name.endswith((BUNDLE_INDEX, SHARD_INDEX, METAGRAPH))
     return is_weights or name.rpartition("/")[2] == SAVED_MODEL_FILE
-
-
-def _is_index(name: str) -> bool:
-    """Whether a file of weights has nothing but names and places in it."""
-    return name.endswith((BUNDLE_INDEX, SHARD_INDEX))
 
 
 @contextmanager

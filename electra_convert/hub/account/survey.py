@@ -158,7 +158,7 @@ def _of_repository(row: ModelRow, ranges: RemoteRanges, listing: Listing) -> Mod
 
 
 def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedFile:
-    """A file with the hash that the Hub lists, if that is the one that records have; else of its bytes, which came."""
+    """A file with the hash that the Hub lists if records have such, else with that of its bytes, which came."""
     root = path if path.is_dir() else path.parent
     stated = listing.files[(folder / name).relative_to(root).as_posix()]
     if stated.sha256 is None:

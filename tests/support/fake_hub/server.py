@@ -77,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
             answer = self.answer(asked)
         if fault and fault["kind"] == "lose":
             return self.cut()
+        if fault and fault["kind"] == "unranged":
+            del self.headers["Range"]
         return self.send(answer, fault["after"] if fault and fault["kind"] == "cut" else None)
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815 - as http.server calls them
