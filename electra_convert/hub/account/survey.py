@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from electra_convert.errors import ElectraConvertError, HubError, SourceError, UsageError
+from electra_convert.errors import (
+    ElectraConvertError,
+    HubError,
+    SourceError,
+    UsageError,
+    arguments_for_options,
+    counted,
+)
 from electra_convert.formats.files import small_bytes
 from electra_convert.formats.locate import containers_of, locate
 from electra_convert.formats.names import CONFIG_FILE, PARITY_FILE, TRAINING_FILE, kind_of
@@ -27,7 +34,7 @@ from electra_convert.hub.answers import ADVICE, Listing
 from electra_convert.hub.card.model_folder import PublishedFile, hash_file
 from electra_convert.hub.card.proof import object_in, read_record
 from electra_convert.hub.client import Hub, Tell
-from electra_convert.hub.download import SCHEME, Address, list_files
+from electra_convert.hub.download import SCHEME, Address, as_source, list_files
 from electra_convert.hub.ranges import RemoteRanges
 
 # Told of each model: how many of how many are done, and its row.
@@ -40,9 +47,9 @@ _MOST_BYTES = 1 << 26
 _DEEPEST = 3  # of folders: OWNER/REPO, or RUN/MODEL/discriminator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Survey:
-    """What there is.
+    """What there is of many models.
 
     Attributes:
         source: what was pointed at.
@@ -53,6 +60,9 @@ class Survey:
     source: str
     rows: tuple[ModelRow, ...]
     endpoint: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Survey of {self.source!r}: {counted(len(self.rows), 'model')}>"
 
 
 def account_of(source: str | Path) -> str | None:
@@ -66,10 +76,20 @@ def holds_many(folder: Path) -> bool:
     return folder.is_dir() and len(list(islice(models_below(folder), 2))) > 1
 
 
+@arguments_for_options()
 def survey(
     source: str | Path, tell: Tell = lambda _: None, told: Told = lambda *_: None, token: str | None = None
 ) -> Survey:
     """Look at every model of an account that the token may see, at one repository, or at all models below a folder.
+
+    No weights are read, only what files say of them.
+
+    >>> for row in survey("fixtures/training").rows:
+    ...     print(row.name, row.action, *row.models.values())
+    default convert ElectraForPreTraining ElectraForMaskedLM
+    masked_lm convert ElectraForMaskedLM
+    uniform_generator convert ElectraForPreTraining
+    untied_embeddings convert ElectraForPreTraining ElectraForMaskedLM
 
     Args:
         source: hf://OWNER, hf://OWNER/REPO or a folder.
@@ -77,20 +97,24 @@ def survey(
         told: told of each model as it was looked at.
         token: the account's; by default what huggingface_hub finds.
 
+    Returns:
+        A row for each model; one that cannot be looked at has its error in its row.
+
     Raises:
         UsageError: it is nothing of these.
         HubError: the Hub cannot say which there are.
         SourceError: there are none.
     """
-    if isinstance(source, Path):
-        return _survey_folder(source, told)
-    owner = account_of(source)
-    if owner is None and not REPOSITORY.fullmatch(source.removeprefix(SCHEME)):
+    pointed_at = as_source(source)
+    if isinstance(pointed_at, Path):
+        return _survey_folder(pointed_at, told)
+    owner = account_of(pointed_at)
+    if owner is None and not REPOSITORY.fullmatch(pointed_at.removeprefix(SCHEME)):
         raise UsageError(f"{source} is one place in a repository", "Give hf://OWNER, hf://OWNER/REPO or a folder.")
     hub = Hub(token, tell, reading=True)
-    names = [source.removeprefix(SCHEME)] if owner is None else _models_of(hub, owner)
+    names = [pointed_at.removeprefix(SCHEME)] if owner is None else _models_of(hub, owner)
     rows = tuple(_each(names, lambda name: look_at_repository(hub, name), told))
-    return Survey(source, rows, hub.endpoint)
+    return Survey(pointed_at, rows, hub.endpoint)
 
 
 def _survey_folder(folder: Path, told: Told) -> Survey:
