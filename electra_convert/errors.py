@@ -167,6 +167,13 @@ def with_arguments(text: str, **renamed: str) -> str:
     return re.sub(r"(\w)= (?=(?:(?:i|[a-z]{2,})s|cannot) )", r"\1 ", re.sub(f"{_COMMAND}|{_OPTION}", argument, text))
 
 
+def reported(error: Exception) -> ElectraConvertError:
+    """An error of this package as it is, and any other as one that should not be, where it must not stop others."""
+    if isinstance(error, ElectraConvertError):
+        return error
+    return ElectraConvertError(f"unexpected {type(error).__name__}: {error}", "Please report it.")
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error to raise where a file cannot be written, with what to do about a full disk."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}

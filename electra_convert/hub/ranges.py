@@ -98,7 +98,7 @@ class RemoteRanges:
 def _first(name: str, response: Any, length: int) -> bytes:  # noqa: ANN401 - httpx2's
     """So many bytes of an answer, and no more of it than they come with."""
     content = bytearray()
-    for part in response.iter_raw():
+    for part in response.iter_bytes():
         content += part
         if len(content) >= length:
             return bytes(content[:length])

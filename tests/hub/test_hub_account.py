@@ -125,6 +125,39 @@ def test_a_file_that_came_changed_is_an_error_of_its_row(hub, tiny):
     assert "with another hash than the Hub states" in inspected(hub, "hf://alice")["alice/a"]["error"]
 
 
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ({"find": '"vocab.txt"', "put": '"config.json/x.safetensors"'}, "cannot be laid out here"),
+        ({"find": '"vocab.txt"', "put": '"../vocab.txt"'}, "which no file of a repository can be"),
+        ({"find": '"vocab.txt"', "put": f'"{"x" * 300}.safetensors"'}, "cannot be laid out here"),
+    ],
+)
+def test_a_listing_of_what_cannot_be_is_an_error_of_its_row(hub, tiny, edit, said):
+    for name in ("a", "b"):
+        hub.put(f"alice/{name}", tiny)
+    hub.order("edit", "GET", "/api/models/alice/a/revision/", times=9, edit=edit)
+    rows = inspected(hub, "hf://alice")
+    assert said in rows["alice/a"]["error"]
+    assert rows["alice/b"]["action"] == "nothing"
+
+
+def test_what_nobody_foresaw_is_an_error_of_its_row(hub, tiny):
+    for name in ("a", "b"):
+        hub.put(f"alice/{name}", tiny)
+    program = (
+        "import electra_convert.hub.account.survey as account\n"
+        "of = account.looked_at\n"
+        "account.looked_at = lambda row, *more: 1 // 0 if row.name == 'alice/a' else of(row, *more)\n"
+        "from electra_convert.cli import main; main()"
+    )
+    rows = json.loads(hub.python(program, "inspect", "hf://alice", "--json").out)["models"]
+    assert [(row["action"], row["error"] and row["error"][:28]) for row in rows] == [
+        ("look", "unexpected ZeroDivisionError"),
+        ("nothing", None),
+    ]
+
+
 def test_a_private_repository_is_seen_by_those_who_may(hub, tiny):
     hub.put("alice/open", tiny)
     hub.put("alice/own", tiny, private=True)

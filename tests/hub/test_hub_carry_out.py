@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 from support.fake_hub.process import commits, writes
 from support.parity_records import write_parity
 
@@ -221,9 +222,13 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(account, kind):
 
 
 def test_a_pickle_is_converted_verified_and_proposed_for_real(hub, tmp_path, discriminator):
-    assert hub.run("convert", discriminator, tmp_path / "old", "--to", "torch", "-q").code == 0
-    files = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir() if path.name != "conversion.json"}
-    hub.put("alice/old", files)
+    import torch
+
+    weights = discriminator / "model.safetensors"
+    tensors = {name: torch.from_numpy(values) for name, values in load_file(weights).items()}
+    torch.save(tensors, discriminator / "pytorch_model.bin")
+    kept = ("config.json", "vocab.txt", "pytorch_model.bin")
+    hub.put("alice/old", {name: (discriminator / name).read_bytes() for name in kept})
     plan = tmp_path / "plan.json"
     ran = hub.run("inspect", "hf://alice", "--plan", plan, "-q")
     assert (ran.code, ran.err) == (0, "")
@@ -233,6 +238,6 @@ def test_a_pickle_is_converted_verified_and_proposed_for_real(hub, tmp_path, dis
     assert {"README.md", "conversion.json", "model.safetensors", "parity.json", "pytorch_model.bin"} <= set(
         made["files"]
     )
-    back = tmp_path / "back"
-    assert hub.run("convert", "hf://alice/old@refs/pr/1", back, "--to", "safetensors", "-q").code == 0
-    assert (back / "model.safetensors").read_bytes() == (discriminator / "model.safetensors").read_bytes()
+    ran = hub.run("convert", "hf://alice/old@refs/pr/1", tmp_path / "back", "--to", "safetensors", "-q")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "back" / "model.safetensors").read_bytes() == weights.read_bytes()

@@ -10,7 +10,7 @@ from typing import Literal
 
 from electra_convert.conversion.convert import run_conversion
 from electra_convert.conversion.options import Options
-from electra_convert.errors import ElectraConvertError, HubError, MissingPackageError, UsageError
+from electra_convert.errors import ElectraConvertError, HubError, MissingPackageError, UsageError, reported
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.hub.account.journal import Journal, open_journal
 from electra_convert.hub.account.plan import Plan, Step
@@ -88,8 +88,12 @@ def _each(plan: Plan, do: Callable[[Step], Outcome], told: Told) -> Iterator[Out
             outcome = do(step)
         except MissingPackageError:
             raise  # all others would fail by it as well
-        except ElectraConvertError as error:
-            outcome = Outcome(step.repo, "failed", error=error)
+        except KeyboardInterrupt as interrupt:
+            at = f"{step.repo}, {number} of {len(plan.convert)}"
+            interrupt.add_note(f"It was at {at}; the same command goes on there.")
+            raise
+        except Exception as error:  # noqa: BLE001 - told at the end; the others are done
+            outcome = Outcome(step.repo, "failed", error=reported(error))
         told(number, len(plan.convert), outcome)
         yield outcome
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from electra_convert.errors import SourceError
 from electra_convert.formats.files import LARGEST_SMALL_FILE, outlines
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
@@ -26,6 +27,7 @@ from electra_convert.hub.ranges import RemoteRanges
 
 # Readers ask for some bytes here and there; a request takes longer than what comes with it.
 _BLOCK = 1 << 14
+_MOST_FILES = 2_000
 
 
 class Outline:
@@ -38,16 +40,24 @@ class Outline:
 
     def fill(self) -> Path:
         """Make its files; returns what to point a reader at."""
+        try:
+            return self._filled()
+        except OSError as error:  # names or lengths that no file here can have, or no room
+            raise SourceError(f"its files cannot be laid out here: {error.strerror}") from error
+
+    def _filled(self) -> Path:
         needed, path = needed_files(self._listing.files, "")
         whole = [name for name in self._small(needed) if self._listing.files[name].size <= LARGEST_SMALL_FILE]
         found = self._ranges.read_whole(name for name in whole if name not in self._have)
         for name, content in {**self._have, **found}.items():
             self._made(name).write_bytes(content)
-        for name, file in self._listing.files.items():
-            if name not in whole and _is_large(name):
-                self._blocks[name] = set()
-                with self._made(name).open("wb") as made:
-                    made.truncate(file.size)
+        large = [name for name in self._listing.files if name not in whole and _is_large(name)]
+        if len(large) > _MOST_FILES:
+            raise SourceError(f"it has {len(large):,} files of weights, more than {_MOST_FILES:,}")
+        for name in large:
+            self._blocks[name] = set()
+            with self._made(name).open("wb") as made:
+                made.truncate(self._listing.files[name].size)
         return self.folder / path if path else self.folder
 
     def bring(self, path: Path, offset: int, length: int) -> None:

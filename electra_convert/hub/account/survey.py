@@ -10,14 +10,16 @@ from itertools import islice
 from pathlib import Path
 
 from electra_convert.errors import (
+    CorruptFileError,
     ElectraConvertError,
     HubError,
     SourceError,
     UsageError,
     arguments_for_options,
     counted,
+    reported,
 )
-from electra_convert.formats.files import small_bytes
+from electra_convert.formats.files import LARGEST_SMALL_FILE, small_bytes
 from electra_convert.formats.locate import containers_of, locate
 from electra_convert.formats.names import CONFIG_FILE, PARITY_FILE, TRAINING_FILE, kind_of
 from electra_convert.hub.account.look import (
@@ -45,6 +47,7 @@ _MOST_MODELS = 10_000
 # A header and a vocabulary take a hundredth of it; this bounds a repository made to be read without an end.
 _MOST_BYTES = 1 << 26
 _DEEPEST = 3  # of folders: OWNER/REPO, or RUN/MODEL/discriminator
+_MOST_FOLDERS = 20_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,8 +131,8 @@ def _each(names: list[str], look: Callable[[str], ModelRow], told: Told) -> Iter
     for done, name in enumerate(names, 1):
         try:
             row = look(name)
-        except ElectraConvertError as error:
-            row = failed(ModelRow(name, "look"), error)
+        except Exception as error:  # noqa: BLE001 - told in its row; the others are looked at
+            row = failed(ModelRow(name, "look"), reported(error))
         told(done, len(names), row)
         yield row
 
@@ -172,7 +175,8 @@ def look_at_repository(hub: Hub, name: str) -> ModelRow:
 
 
 def _of_repository(row: ModelRow, ranges: RemoteRanges, listing: Listing) -> ModelRow:
-    have = ranges.read_whole([CONFIG_FILE] if CONFIG_FILE in listing.files else [])
+    config = listing.files.get(CONFIG_FILE)
+    have = ranges.read_whole([CONFIG_FILE] if config and config.size <= LARGEST_SMALL_FILE else [])
     if have and (family := other_family(have[CONFIG_FILE])):
         return of_other_family(row, family)
     with outline_of(ranges, listing, have) as path:
@@ -218,20 +222,38 @@ def _recorded(folder: Path, name: str) -> PublishedFile:
     return PublishedFile(name, (folder / name).stat().st_size, str(stated), "", folder / name)
 
 
-def models_below(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """The folders that hold a model, or what looks like one, this one or in it."""
+def models_below(folder: Path) -> Iterator[Path]:
+    """The folders that hold a model, or what looks like one: this one, or those in it, some levels deep."""
+    waiting = [(folder, 0)]
+    for _ in range(_MOST_FOLDERS):
+        if not waiting:
+            return
+        place, depth = waiting.pop()
+        inside = _folders_in(place)
+        if inside is None:
+            yield place
+        elif depth < _DEEPEST:
+            waiting += [(place / name, depth + 1) for name in reversed(inside)]
+
+
+def _folders_in(folder: Path) -> list[str] | None:
+    """The folders in one that is no model itself; None of one that is, or looks like one."""
+    if _is_model(folder):
+        return None
     try:
-        locate(folder)
-    except SourceError:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
-        if containers_of(entry.name for entry in found if entry.is_file()):
-            yield folder
-        elif depth < _DEEPEST:
-            for entry in found:
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                    yield from models_below(folder / entry.name, depth + 1)
-    except ElectraConvertError:
-        yield folder
-    else:
-        yield folder
+    except OSError:  # one that may not be entered
+        return []
+    if containers_of(entry.name for entry in found if entry.is_file()):
+        return None
+    return [one.name for one in found if one.is_dir(follow_symlinks=False) and not one.name.startswith(".")]
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return bool(locate(folder))
+    except CorruptFileError:  # a file of it was not downloaded
+        return True
+    except SourceError:
+        return False
