@@ -49,6 +49,34 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
     nearest_parent(target)
 
 
+def require_run_place(output: Path, record: str, run: str, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that a run must not begin in, or goes on in where there is none.
+
+    Args:
+        output: the folder.
+        record: the file that every such run has.
+        run: what it is called, such as "pretraining run".
+        resume: whether a run there is continued.
+        overwrite: whether it is replaced.
+
+    Raises:
+        OutputError: says what is in the way.
+    """
+    if not os.path.lexists(output):
+        if resume:
+            raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
+        # Looked at before anything is read and tokenised, which may take hours.
+        parent = nearest_parent(output)
+        if not os.access(parent, os.W_OK):
+            raise OutputError(f"{parent} may not be written to, so {output} cannot be made", "Choose another folder.")
+    elif not (output / record).is_file():
+        raise OutputError(f"{output} already exists, and holds no {run}", "Choose another name.")
+    elif not (resume or overwrite):
+        raise OutputError(f"{output} already holds a {run}", "--resume continues it, --overwrite starts anew.")
+    elif not resume and output.is_symlink():
+        raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
+
+
 def nearest_parent(target: Path) -> Path:
     """The innermost of the folders that a target is to lie in which is there already.
 

@@ -37,6 +37,7 @@ GIVEN = {
     **OF_THE_TOKENIZER,
     "model": "both",
     "to": "tf",
+    "model_type": "bert",
     "generator": Path("generator"),
     "hparams": "{}",
     "config": Path("config.json"),
@@ -55,6 +56,7 @@ GIVEN = {
     "dry_run": True,
 }
 NOT_TF = {
+    "model_type": "--model-type bert does not go",
     "dtype": "--dtype bfloat16 does not go",
     "max_shard_size": "--max-shard-size does not go",
     "strip_accents": "strip-accents does not go",

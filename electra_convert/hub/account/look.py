@@ -42,11 +42,15 @@ from electra_convert.tokenizer.of_checkpoint import coverage_of_folder
 
 # Over ranges, each of their tensors would take a request.
 _SCATTERED = frozenset({"hdf5", "msgpack"})
+_NO_LIMIT = 1e9  # transformers writes 1e30 where it knows none
 HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
 
 
 def other_family(config: bytes) -> str | None:
-    """What another model than ELECTRA a config.json is of; None where it is ELECTRA's, or does not say."""
+    """What another model than ELECTRA a config.json is of; None where it is ELECTRA's, or does not say.
+
+    Where a conversion.json lies beside it, it may be an ELECTRA model by another family's names.
+    """
     found = decode_object(config, CONFIG_FILE).get("model_type")
     return None if found in {None, ELECTRA.model_type} else f"{found!s:.40}"
 
@@ -126,7 +130,7 @@ def _described(row: ModelRow, checkpoint: Checkpoint, hash_of: HashOf) -> ModelR
         row,
         containers=(read, *(one for one in row.containers if one != read)),
         loads=None if _why_not_loaded(checkpoint, first) else read,
-        models={role: architecture(model, findings) for role, model in models.items()},
+        models={role: architecture(model, findings, checkpoint.scheme.family) for role, model in models.items()},
         fine_tuned=bool(checkpoint.tasks) or any(map(_has_task_head, models.values())),
         positions=min(model.sizes.positions for model in models.values()),
         tokenizer=_tokenizer(first.folder),
@@ -157,7 +161,9 @@ def _has_task_head(model: Model) -> bool:
 def _tokenizer(folder: Path) -> TokenizerFindings:
     kind = other_tokenizer(folder)
     files = kind is not None or any((folder / name).is_file() for name in (TOKENIZER_FILE, VOCABULARY_FILE))
-    found = TokenizerFindings(kind or class_of_folder(folder), max_length_of_folder(folder), files=files)
+    longest = max_length_of_folder(folder)
+    stated = longest if longest is not None and longest < _NO_LIMIT else None
+    found = TokenizerFindings(kind or class_of_folder(folder), stated, files=files)
     try:
         coverage = None if kind else coverage_of_folder(folder)
     except VocabularyError:

@@ -22,14 +22,14 @@ class TokenizerFindings:
 
     Attributes:
         kind: the class that its files name, or what it is otherwise; None where nothing says.
-        max_length: model_max_length, None where it is not stated.
+        max_length: model_max_length, None where none is stated, or none that any model reaches.
         pieces: how many pieces its vocabulary has; None where it is no WordPiece's, or there is none.
         useless: how many of them no text gives.
         files: whether there are files to load it from.
     """
 
     kind: str | None = None
-    max_length: int | float | None = None
+    max_length: float | None = None
     pieces: int | None = None
     useless: int | None = None
     files: bool = True

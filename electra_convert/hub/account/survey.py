@@ -21,7 +21,7 @@ from electra_convert.errors import (
 )
 from electra_convert.formats.files import LARGEST_SMALL_FILE, small_bytes
 from electra_convert.formats.locate import containers_of, locate
-from electra_convert.formats.names import CONFIG_FILE, PARITY_FILE, TRAINING_FILE, kind_of
+from electra_convert.formats.names import CONFIG_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE, kind_of
 from electra_convert.hub.account.look import (
     by_config,
     failed,
@@ -177,7 +177,7 @@ def look_at_repository(hub: Hub, name: str) -> ModelRow:
 def _of_repository(row: ModelRow, ranges: RemoteRanges, listing: Listing) -> ModelRow:
     config = listing.files.get(CONFIG_FILE)
     have = ranges.read_whole([CONFIG_FILE] if config and config.size <= LARGEST_SMALL_FILE else [])
-    if have and (family := other_family(have[CONFIG_FILE])):
+    if have and CONVERSION_FILE not in listing.files and (family := other_family(have[CONFIG_FILE])):
         return of_other_family(row, family)
     with outline_of(ranges, listing, have) as path:
         if have and is_scattered(path):
@@ -199,7 +199,8 @@ def look_at_folder(name: str, path: Path) -> ModelRow:
     files = {str(one.relative_to(path)): one.stat().st_size for one in path.rglob("*") if one.is_file()}
     row = ModelRow(name, "look", containers=containers_of(files), size=sum(files.values()))
     config = path / CONFIG_FILE
-    if config.is_file() and (family := other_family(_content(config))):
+    recorded = (path / CONVERSION_FILE).exists()
+    if config.is_file() and not recorded and (family := other_family(_content(config))):
         return of_other_family(row, family)
     with outline_here():
         found = looked_at(row, path, _recorded)

@@ -18,4 +18,5 @@ MASKED_LM = Head(
     ),
     tag="fill-mask",
     repeated="generator_lm_head.weight",
+    in_bert=True,
 )

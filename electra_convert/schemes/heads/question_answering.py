@@ -20,6 +20,7 @@ QUESTION_ANSWERING = Head(
     beside=tuple(f"task_specific/{{task}}/dense_{number}/{part}" for number in (2, 3) for part in ("kernel", "bias")),
     beside_is="what says that there is no answer",
     outputs=("start_logits", "end_logits"),
+    in_bert=True,
 )
 # What a checkpoint with joint_prediction has, and no other.
 JOINT_LAYER = "qa_hidden"

@@ -35,6 +35,7 @@ class Pairs:
 
 
 _RULES = dense("task_specific/{task}/dense", "classifier", "hidden", "labels")
+_UNLIKE_BERT = "its pooler has a tanh where ELECTRA's head has a gelu"
 _MADE = (
     *dense("classifier.dense", "classifier.dense", "hidden", "hidden"),
     *dense("classifier.out_proj", "classifier.out_proj", "hidden", "labels"),
@@ -51,6 +52,7 @@ SEQUENCE_CLASSIFICATION = Head(
     algebra=Pairs(),
     made=_MADE,
     problem_type="single_label_classification",
+    unlike_bert=_UNLIKE_BERT,
 )
 REGRESSION = Head(
     "regression",
@@ -63,4 +65,5 @@ REGRESSION = Head(
     made=_MADE,
     labels=1,
     problem_type="regression",
+    unlike_bert=_UNLIKE_BERT,
 )

@@ -15,4 +15,5 @@ TOKEN_CLASSIFICATION = Head(
     kind="token-classification",
     tag="token-classification",
     segment=1,
+    in_bert=True,
 )
