@@ -162,7 +162,7 @@ def _tokenizer(folder: Path) -> TokenizerFindings:
     kind = other_tokenizer(folder)
     files = kind is not None or any((folder / name).is_file() for name in (TOKENIZER_FILE, VOCABULARY_FILE))
     longest = max_length_of_folder(folder)
-    stated = longest if longest is not None and longest < _NO_LIMIT else None
+    stated = longest if longest is not None and 0 <= longest < _NO_LIMIT else None
     found = TokenizerFindings(kind or class_of_folder(folder), stated, files=files)
     try:
         coverage = None if kind else coverage_of_folder(folder)
