@@ -41,7 +41,8 @@ _ACTIONS: tuple[Action, ...] = ("nothing", "convert", "by hand", "leave", "look"
 
 def is_many(source: str | Path) -> bool:
     """Whether an account, or a folder of models, was pointed at."""
-    from electra_convert.hub.account.survey import account_of, holds_many
+    from electra_convert.hub.account.survey import holds_many
+    from electra_convert.hub.download import account_of
 
     return account_of(source) is not None or (isinstance(source, Path) and holds_many(source))
 

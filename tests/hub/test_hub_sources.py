@@ -140,7 +140,7 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
     ("source", "said"),
     [
         ("hf://datasets/alice/small", "is a dataset, expected a model"),
-        ("hf://alice", "is not a place on the Hub"),
+        ("hf://alice", "electra-convert inspect hf://alice shows all of an account."),
         ("hf://", "is not a place on the Hub"),
         ("hf://alice/small@", "is not a place on the Hub"),
         ("hf://alice/small/../../etc", "leaves the repository"),

@@ -36,12 +36,11 @@ from electra_convert.hub.answers import ADVICE, Listing
 from electra_convert.hub.card.model_folder import PublishedFile, hash_file
 from electra_convert.hub.card.proof import object_in, read_record
 from electra_convert.hub.client import Hub, Tell
-from electra_convert.hub.download import SCHEME, Address, as_source, list_files
+from electra_convert.hub.download import SCHEME, Address, account_of, as_source, list_files
 from electra_convert.hub.ranges import RemoteRanges
 
 # Told of each model: how many of how many are done, and its row.
 Told = Callable[[int, int, ModelRow], None]
-_ACCOUNT = re.compile(rf"{SCHEME}(\w[\w.-]*)/?")
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")
 _MOST_MODELS = 10_000
 # A header and a vocabulary take a hundredth of it; this bounds a repository made to be read without an end.
@@ -66,12 +65,6 @@ class Survey:
 
     def __repr__(self) -> str:
         return f"<Survey of {self.source!r}: {counted(len(self.rows), 'model')}>"
-
-
-def account_of(source: str | Path) -> str | None:
-    """The account that hf://OWNER is of; None of anything else."""
-    found = _ACCOUNT.fullmatch(source) if isinstance(source, str) else None
-    return found[1] if found else None
 
 
 def holds_many(folder: Path) -> bool:
