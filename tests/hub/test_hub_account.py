@@ -89,6 +89,7 @@ def test_a_folder_has_the_rows_that_its_models_have_on_the_hub(hub, tmp_path, ti
         "alice/cut": {**tiny, "model.safetensors": tiny["model.safetensors"][:-1]},
         "alice/mnli": {path.name: path.read_bytes() for path in (FIXTURES / "finetuned" / "mnli").iterdir()},
     }
+    models["alice/proposed"] = {**models["alice/mnli"], **tiny}
     for name, files in models.items():
         hub.put(name, files)
         (tmp_path / "models" / name).mkdir(parents=True)
@@ -98,7 +99,7 @@ def test_a_folder_has_the_rows_that_its_models_have_on_the_hub(hub, tmp_path, ti
     own = {"commit", "size", "read"}
     for name in models:
         assert {**there[name], **dict.fromkeys(own)} == {**here[name], **dict.fromkeys(own)}
-    assert [row["action"] for row in here.values()] == ["leave", "look", "nothing", "convert"]
+    assert [row["action"] for row in here.values()] == ["leave", "look", "nothing", "convert", "nothing"]
 
 
 @pytest.mark.parametrize(

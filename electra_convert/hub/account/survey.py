@@ -36,7 +36,7 @@ from electra_convert.hub.answers import ADVICE, Listing
 from electra_convert.hub.card.model_folder import PublishedFile, hash_file
 from electra_convert.hub.card.proof import object_in, read_record
 from electra_convert.hub.client import Hub, Tell
-from electra_convert.hub.download import SCHEME, Address, account_of, as_source, list_files
+from electra_convert.hub.download import SCHEME, Address, account_of, as_source, list_files, needed_files
 from electra_convert.hub.ranges import RemoteRanges
 
 # Told of each model: how many of how many are done, and its row.
@@ -189,14 +189,15 @@ def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedF
 
 def look_at_folder(name: str, path: Path) -> ModelRow:
     """Look at one folder."""
-    files = {str(one.relative_to(path)): one.stat().st_size for one in path.rglob("*") if one.is_file()}
+    files = {one.relative_to(path).as_posix(): one.stat().st_size for one in path.rglob("*") if one.is_file()}
     row = ModelRow(name, "look", containers=containers_of(files), size=sum(files.values()))
     config = path / CONFIG_FILE
     recorded = (path / CONVERSION_FILE).exists()
     if config.is_file() and not recorded and (family := other_family(_content(config))):
         return of_other_family(row, family)
+    _, meant = needed_files(files, "")  # as on the Hub: of a TensorFlow checkpoint and safetensors, the latter
     with outline_here():
-        found = looked_at(row, path, _recorded)
+        found = looked_at(row, path / meant, _recorded)
     return replace(found, proof="recorded") if found.proof == "verified" else found
 
 
