@@ -49,13 +49,15 @@ def is_many(source: str | Path) -> bool:
 
 def inspect_many(source: str | Path, as_json: bool, as_csv: bool, plan: Path | None, quiet: bool) -> None:
     """Look at all of them, print what was found, and write the plan if one is asked for."""
-    from electra_convert.hub.account.plan import plan_of, write_plan
+    from electra_convert.hub.account.plan import check_plan, plan_of, write_plan
     from electra_convert.hub.account.survey import survey
 
     def tell(text: str) -> None:
         if not quiet:
             print_message("Note", text)
 
+    if plan is not None:
+        check_plan(source, plan)
     alone = as_json or as_csv
     prepare_hub(quiet or alone)
     with progress_bar("Looking", quiet or alone, "models") as progress:

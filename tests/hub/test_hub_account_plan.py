@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from electra_convert.errors import CorruptFileError, ElectraConvertError, SourceError, UsageError
+from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, UsageError
 from electra_convert.hub.account.journal import open_journal
-from electra_convert.hub.account.plan import plan_of, read_plan, write_plan
+from electra_convert.hub.account.plan import check_plan, plan_of, read_plan, write_plan
 from electra_convert.hub.account.row import ModelRow, TokenizerFindings
 from electra_convert.hub.account.survey import Survey
 
@@ -50,9 +50,14 @@ def test_what_is_written_is_what_is_read(path):
     ]
 
 
-def test_a_plan_of_a_folder_is_refused(tmp_path):
+def test_a_plan_that_cannot_be_written_or_would_take_the_place_of_something_is_refused(path):
     with pytest.raises(UsageError, match="--plan is for models on the Hub"):
-        plan_of(Survey(str(tmp_path), ROWS))
+        check_plan(path.parent, path.with_name("other.json"))
+    with pytest.raises(OutputError, match="is there already"):
+        check_plan("hf://alice", path)
+    with pytest.raises(OutputError, match="is no folder"):
+        check_plan("hf://alice", path / "plan.json")
+    check_plan("hf://alice", path.with_name("other.json"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from electra_convert.errors import SourceError, UsageError, unwritable
+from electra_convert.errors import OutputError, SourceError, UsageError, unwritable
 from electra_convert.formats.files import WriteFile
 from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import (
@@ -72,20 +72,29 @@ class Plan:
     leave: tuple[Left, ...]
 
 
-def plan_of(survey: Survey) -> Plan:
-    """Plan what a survey says should be done.
+def check_plan(source: str | Path, path: Path) -> None:
+    """Refuse a plan that could not be written, before anything is looked at.
 
     Raises:
-        UsageError: it is of a folder, which has no repositories to propose anything to.
+        UsageError: the source is a folder, which has no repositories to propose anything to.
+        OutputError: there is no place for the plan, or something has it.
     """
-    if survey.endpoint is None:
+    if isinstance(source, Path):
         raise UsageError(
-            f"--plan is for models on the Hub, and {survey.source} is a folder",
+            f"--plan is for models on the Hub, and {source} is a folder",
             "Give hf://OWNER. What is here is converted with electra-convert convert, a model at a time.",
         )
+    if path.exists():
+        raise OutputError(f"{path} is there already", "Remove it, or choose another name for the plan.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: {path.parent} is no folder", "Make it first.")
+
+
+def plan_of(survey: Survey) -> Plan:
+    """Plan what a survey of the Hub says should be done."""
     convert = tuple(_step(row) for row in survey.rows if row.action == "convert")
     leave = tuple(_left(row) for row in survey.rows if row.action != "convert")
-    return Plan(survey.endpoint, convert, leave)
+    return Plan(survey.endpoint or "", convert, leave)
 
 
 def _step(row: ModelRow) -> Step:
@@ -100,7 +109,7 @@ def _left(row: ModelRow) -> Left:
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write a plan, in the place of one that was there.
+    """Write a plan, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
