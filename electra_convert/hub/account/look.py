@@ -42,6 +42,7 @@ from electra_convert.tokenizer.of_checkpoint import coverage_of_folder
 
 # Over ranges, each of their tensors would take a request.
 _SCATTERED = frozenset({"hdf5", "msgpack"})
+_UNREAD = {"tensorflow": "TensorFlow checkpoints", "hdf5": "HDF5 files", "msgpack": "files of flax"}
 _NO_LIMIT = 1e9  # transformers writes 1e30 where it knows none
 HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
 
@@ -151,7 +152,7 @@ def _why_not_loaded(checkpoint: Checkpoint, model: Model) -> str | None:
 
 
 def _unread(container: str) -> str:
-    return f"transformers 5 does not load weights in {container}"
+    return f"transformers 5 loads no {_UNREAD[container]}"
 
 
 def _has_task_head(model: Model) -> bool:
@@ -197,7 +198,7 @@ def _verdict(row: ModelRow, checkpoint: Checkpoint) -> Mapping[str, Any]:
         return {"action": "nothing", "why": ()}
     if obstacle := _obstacle(checkpoint):
         return {"action": "by hand", "why": (*reasons, obstacle)}
-    if len(row.models) == 1:
+    if len(row.models) == 1 or row.commit is None:  # a folder becomes a folder of both
         return {"action": "convert", "why": reasons}
     role: Role = "generator" if "generator" in row.name else "discriminator"
     told = f"of its pair the {role} is converted, and the other belongs into a repository of its own"
