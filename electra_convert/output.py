@@ -39,14 +39,24 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
             raise OutputError(f"{target} lies inside the source {read}", "Choose a folder beside it.")
         if origin.is_relative_to(place):
             raise OutputError(f"{target} holds the source {read}", "Choose another folder.")
-    if os.path.lexists(target):
-        if not overwrite:
-            raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
-        if target.is_symlink() or not target.is_dir():
-            raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
-        if target.is_mount():
-            raise OutputError(f"a disk is mounted at {target}, so it is not replaced", "Choose a folder in it.")
+    check_replaceable(target, overwrite)
     nearest_parent(target)
+
+
+def check_replaceable(target: Path, overwrite: bool) -> None:
+    """Refuse a place where something stands that is not to be replaced.
+
+    Raises:
+        OutputError: says what.
+    """
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
+    if target.is_symlink() or not target.is_dir():
+        raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
+    if target.is_mount():
+        raise OutputError(f"a disk is mounted at {target}, so it is not replaced", "Choose a folder in it.")
 
 
 def require_run_place(output: Path, record: str, run: str, resume: bool, overwrite: bool) -> None:

@@ -28,11 +28,13 @@ def encode_record(
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
     family: Family = ELECTRA,
+    written: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
     The layout is that of the TensorFlow side; entries are what was written, and what it was read from. The family by
-    whose names it was written is stated where it is not ELECTRA.
+    whose names it was written is stated where it is not ELECTRA; written is what else should be known of the
+    container.
     """
     head = {
         "schema": SCHEMA,
@@ -45,9 +47,21 @@ def encode_record(
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
         "notices": list(notices),
+        **(written or {}),
     }
+    return _encoded(head, [_tensor(weight, spec) for weight, spec in entries])
+
+
+def changed_record(content: bytes, changes: Mapping[str, Any]) -> bytes:
+    """A conversion.json that encode_record wrote, with some of its values put in the place of others."""
+    record = json.loads(content)
+    rows = record.pop("tensors")
+    return _encoded({**record, **changes}, rows)
+
+
+def _encoded(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = json.dumps(head, indent=2, ensure_ascii=False)
-    lines = ",\n".join("    " + json.dumps(_tensor(weight, spec), ensure_ascii=False) for weight, spec in entries)
+    lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
     return f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]\n}}\n'.encode("utf-8", "backslashreplace")
 
 

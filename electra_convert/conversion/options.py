@@ -14,9 +14,10 @@ from electra_convert.schemes.family import ELECTRA, FAMILIES, Family
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
-Target = Literal["safetensors", "torch", "tf"]
+Target = Literal["safetensors", "torch", "tf", "onnx"]
 Selection = Literal["discriminator", "generator", "both"]
 Rounding = Literal["float32", "float16", "bfloat16"]
+Quantization = Literal["int8"]
 ModelType = Literal["electra", "bert"]
 
 
@@ -42,6 +43,7 @@ class Options:
     task: Choice | None = None
     labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
+    quantize: Quantization | None = None
     max_shard_size: int | None = None
     optimizer: bool = False
     zero_optimizer: bool = False
@@ -60,6 +62,8 @@ class Options:
             if value is not None and value not in choices:
                 option, others = name.replace("_", "-"), ", ".join(choices[:-1])
                 raise UsageError(f"--{option} is {value!r}, expected {others} or {choices[-1]}")
+        if self.quantize not in (None, *get_args(Quantization)):
+            raise UsageError(f"--quantize is {self.quantize!r}, expected int8")
         if self.max_shard_size is not None and self.max_shard_size < 1:
             raise UsageError(f"--max-shard-size is {self.max_shard_size}, expected 1 byte or more")
         if self.optimizer and self.zero_optimizer:
@@ -82,6 +86,8 @@ class Options:
 
     def check(self, target: Target) -> None:
         """Refuse options that do not go with the container that is to be written."""
+        if self.quantize and target != "onnx":
+            raise UsageError(f"--quantize goes with --to onnx, not with --to {target}")
         if self.family is not ELECTRA:
             self._check_family(target)
         if target == "tf":
@@ -125,6 +131,20 @@ class Options:
         for given, name in ((self.zero_optimizer, "--zero-optimizer"), (self.prefix is not None, "--prefix")):
             if given:
                 raise UsageError(f"{name} goes with --to tf, not with --to {target}")
+        if target == "onnx":
+            self._check_onnx()
+
+    def _check_onnx(self) -> None:
+        if self.dtype not in {None, "float32"}:
+            raise UsageError(f"--dtype {self.dtype} does not go with --to onnx: the model is one of float32")
+        if self.max_shard_size is not None:
+            raise UsageError(
+                "--max-shard-size does not go with --to onnx: what is above 2 GB gets one file for all weights"
+            )
+        if self.optimizer:
+            raise UsageError("--optimizer does not go with --to onnx: such a model is run, not trained")
+        if self.verify:
+            raise UsageError("--verify does not go with --to onnx: verify runs no ONNX models")
 
 
 def read_target(given: Target | Literal["tensorflow"] | None) -> Target | None:
