@@ -159,6 +159,22 @@ def test_what_nobody_foresaw_is_an_error_of_its_row(hub, tiny):
     ]
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"headers": {"Content-Range": "bytes 99-199/1000"}, "body": "x"}, "where a part was asked for"),
+        ({"headers": {"Content-Range": "bytes 0-16383/99999"}, "body": "x"}, "1 bytes came, expected 16384"),
+    ],
+)
+def test_a_part_that_was_not_asked_for_or_is_too_short_is_an_error_of_its_row(hub, tiny, answer, said):
+    for name in ("a", "b"):
+        hub.put(f"alice/{name}", tiny)
+    hub.order("raw", "GET", "/a/resolve/.*/model.safetensors", times=9, status=206, **answer)
+    rows = inspected(hub, "hf://alice")
+    assert said in rows["alice/a"]["error"]
+    assert rows["alice/b"]["action"] == "nothing"
+
+
 def test_a_private_repository_is_seen_by_those_who_may(hub, tiny):
     hub.put("alice/open", tiny)
     hub.put("alice/own", tiny, private=True)

@@ -152,7 +152,7 @@ def _why_not_loaded(checkpoint: Checkpoint, model: Model) -> str | None:
 
 
 def _unread(container: str) -> str:
-    return f"transformers 5 loads no {_UNREAD[container]}"
+    return f"transformers 5 loads no {_UNREAD.get(container, container)}"
 
 
 def _has_task_head(model: Model) -> bool:
