@@ -221,7 +221,7 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(account, kind):
     old.require_one_each()
 
 
-def test_a_pickle_is_converted_verified_and_proposed_for_real(hub, tmp_path, discriminator):
+def test_a_pickle_is_converted_verified_and_proposed_and_then_nothing_is_to_be_done(hub, tmp_path, discriminator):
     import torch
 
     weights = discriminator / "model.safetensors"
@@ -238,6 +238,6 @@ def test_a_pickle_is_converted_verified_and_proposed_for_real(hub, tmp_path, dis
     assert {"README.md", "conversion.json", "model.safetensors", "parity.json", "pytorch_model.bin"} <= set(
         made["files"]
     )
-    ran = hub.run("convert", "hf://alice/old@refs/pr/1", tmp_path / "back", "--to", "safetensors", "-q")
-    assert ran.code == 0, ran.err
-    assert (tmp_path / "back" / "model.safetensors").read_bytes() == weights.read_bytes()
+    hub.set_status("alice/old", 1, "merged")
+    [row] = json.loads(hub.run("inspect", "hf://alice", "--json").out)["models"]
+    assert (row["action"], row["loads"], row["proof"]) == ("nothing", "safetensors", "verified")

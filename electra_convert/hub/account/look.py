@@ -24,6 +24,7 @@ from electra_convert.formats.locate import locate
 from electra_convert.formats.names import (
     CONFIG_FILE,
     PARITY_FILE,
+    TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
@@ -106,7 +107,7 @@ def by_config(row: ModelRow, folder: Path) -> ModelRow:
         )
     except ElectraConvertError as error:
         return failed(row, error, folder)
-    return replace(found, action="convert", why=(_unread(read), *_of_tokenizer(found)))
+    return replace(found, action="convert", why=(_unread(read), *_of_tokenizer(found, _is_kept(folder))))
 
 
 def failed(row: ModelRow, error: ElectraConvertError, path: Path | None = None) -> ModelRow:
@@ -193,9 +194,11 @@ def _verdict(row: ModelRow, checkpoint: Checkpoint) -> Mapping[str, Any]:
         told = f"{counted(len(checkpoint.unmapped), 'tensor')} of no ELECTRA model, such as {checkpoint.unmapped[0]}"
         return {"action": "by hand", "why": (f"{told}: convert with --exclude, if they may go",)}
     first = next(iter(checkpoint.models.values()))
-    reasons = (*filter(None, (_why_not_loaded(checkpoint, first), _of_pickles(row))), *_of_tokenizer(row))
-    if not reasons:
-        return {"action": "nothing", "why": ()}
+    kept = checkpoint.scheme.described and _is_kept(first.folder)
+    limit = _of_tokenizer(row, kept)
+    reasons = (*filter(None, (_why_not_loaded(checkpoint, first), _of_pickles(row))), *limit)
+    if not reasons or (kept and reasons == limit):
+        return {"action": "by hand" if reasons else "nothing", "why": reasons}
     if obstacle := _obstacle(checkpoint):
         return {"action": "by hand", "why": (*reasons, obstacle)}
     if len(row.models) == 1 or row.commit is None:  # a folder becomes a folder of both
@@ -220,9 +223,15 @@ def _of_pickles(row: ModelRow) -> str | None:
     return "its weights are pickles, which can run code where they are loaded" if row.loads == "torch" else None
 
 
-def _of_tokenizer(row: ModelRow) -> tuple[str, ...]:
+def _is_kept(folder: Path) -> bool:
+    """Whether convert keeps the tokenizer of a transformers folder as it is."""
+    return any((folder / name).is_file() for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE))
+
+
+def _of_tokenizer(row: ModelRow, kept: bool) -> tuple[str, ...]:
     longest = row.tokenizer.max_length
     if row.tokenizer.pieces is None or row.positions is None or (longest is not None and longest <= row.positions):
         return ()
     says = "no model_max_length" if longest is None else f"model_max_length {longest:g}"
-    return (f"its tokenizer has {says} for {row.positions} positions: longer texts fail in the model",)
+    told = f"its tokenizer has {says} for {row.positions} positions: longer texts fail in the model"
+    return (f"{told}; write {row.positions} into {TOKENIZER_CONFIG_FILE}, which convert keeps" if kept else told,)

@@ -77,7 +77,7 @@ def kinds(place: Path) -> dict[str, Kind]:
         "zip": Kind(own, pickled(True), pickle),
         "legacy": Kind(own, pickled(False), pickle),
         "unlimited": Kind(
-            {**own, "tokenizer_config.json": unlimited}, {"model.safetensors": good}, {**loads, "action": "convert"}
+            {**own, "tokenizer_config.json": unlimited}, {"model.safetensors": good}, {**loads, "action": "by hand"}
         ),
         "keras": Kind(own, {"tf_model.h5": padding}, {**loads, "loads": None, "action": "convert"}),
         "flax": Kind(own, {"flax_model.msgpack": padding}, {**loads, "loads": None, "action": "convert"}),

@@ -170,6 +170,8 @@ class Handler(BaseHTTPRequestHandler):
                 given = json.loads(body)
                 repository = self.server.store.repositories[given["name"]]
                 repository.pull_requests[given["number"] - 1].status = given["status"]
+                if given["status"] == "merged":
+                    repository.refs["main"] = repository.refs[f"refs/pr/{given['number']}"]
                 told = {}
             elif what == "put":
                 given = json.loads(body)
