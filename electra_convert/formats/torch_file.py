@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
+from electra_convert.errors import (
+    CorruptFileError,
+    ElectraConvertError,
+    MissingPackageError,
+    OutputError,
+    SourceError,
+    listing,
+)
 from electra_convert.formats.archives import checked_records, largest_content
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.names import SHARD_INDEX, TORCH_FILE
@@ -96,6 +103,10 @@ def open_file(path: Path) -> TorchSource:
 def _open_outline(file: ReadFile) -> TorchSource:
     """Read nothing but what a file says of its tensors, whose values are zeros; no checksum is compared."""
     torch = import_torch("to read PyTorch files")
+    if not hasattr(torch.serialization, "skip_data"):
+        raise MissingPackageError(
+            f"{file.path}: this version of torch reads values where names are wanted", "Install torch 2.7 or later."
+        )
     with _blaming(file.path), warnings.catch_warnings(), inert_classes(torch), torch.serialization.skip_data():
         warnings.simplefilter("ignore")
         loaded = torch.load(_Opened(file), map_location="cpu", weights_only=True)
