@@ -15,7 +15,7 @@ SWITCHES = frozenset(
     """
     allow-nonfinite cased check compile create-pr csv dry-run evaluate-only google-head include-optimizer
     include-pickles keep-custom-code one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private
-    reset-optimizer resume save split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify
+    reset-optimizer resume save split-long-lines strip-accents tokenize-chinese-chars tokens uncased unverified verify
     weights-only zero-optimizer
     """.split()
 )
