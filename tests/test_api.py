@@ -40,6 +40,8 @@ PRINTING = {(command, name) for command in COMMANDS for name in ("as_json", "qui
 PRINTING |= {("verify", "html"), ("verify", "overwrite"), ("inspect", "as_csv")}
 # Of many models, which survey() looks at; a program makes its own plans.
 PRINTING |= {("inspect", "plan"), ("upload", "plan")}
+# Of one model alone, which is another function: reproduce.
+PRINTING |= {("verify", "source")}
 HUB = {"revision", "token", "subfolder"}
 
 

@@ -238,6 +238,10 @@ def test_a_pickle_is_converted_verified_and_proposed_and_then_nothing_is_to_be_d
     assert {"README.md", "conversion.json", "model.safetensors", "parity.json", "pytorch_model.bin"} <= set(
         made["files"]
     )
+    assert "`electra-convert verify hf://alice/old`, once it is merged" in made["message"]
+    ran = hub.run("verify", "hf://alice/old@refs/pr/1")
+    assert (ran.code, ran.out.partition(":")[0]) == (0, "Reproduced"), ran
+    assert "source     pytorch_model.bin" in ran.out
     hub.set_status("alice/old", 1, "merged")
     [row] = json.loads(hub.run("inspect", "hf://alice", "--json").out)["models"]
     assert (row["action"], row["loads"], row["proof"]) == ("nothing", "safetensors", "verified")

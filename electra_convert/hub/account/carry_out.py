@@ -149,6 +149,16 @@ def _is_marked(hub: Hub, step: Step, revision: str) -> bool:
     return any(mark_of(step) in str(commit.message).splitlines() for commit in commits)
 
 
+def _remark(step: Step) -> str:
+    """What the description of a pull request says behind its proof: how to repeat it, and the mark."""
+    model = f"{SCHEME}{step.repo}"
+    return (
+        f"Anybody can repeat the conversion, and have every file compared: `electra-convert verify {model}`, once it "
+        f"is merged; before, `electra-convert verify {model}@refs/pr/N` with the number of this pull request for N."
+        f"\n\n{mark_of(step)}"
+    )
+
+
 class _Run:
     """One run of a plan."""
 
@@ -179,7 +189,7 @@ class _Run:
                 f"{step.repo} holds more than one model, and the plan does not say which is converted",
                 "Say discriminator or generator in the place of its model.",
             )
-        told = replace(self._options, commit_message=TITLE, remark=mark_of(step))
+        told = replace(self._options, commit_message=TITLE, remark=_remark(step))
         [upload] = run_upload(step.repo, folder, told, lambda _: None, self._tell)
         return Outcome(step.repo, "done", upload.url)
 
