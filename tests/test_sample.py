@@ -14,18 +14,29 @@ import pytest
 from support.command_line import run
 
 from electra_convert.demo.sample import SAMPLE, examples_for
+from electra_convert.hub.card.model_folder import find_models, read_folder
+from electra_convert.hub.card.proof import require_proof
 from electra_convert.tokenizer.sentences import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "sample.md").read_text()
-OUTCOMES = list(csv.DictReader((ROOT / "fixtures" / "sample" / "exchanged.tsv").open(), delimiter="\t"))
-WORD = re.compile(r"\w+")
+pytestmark = pytest.mark.slow
+OUTCOMES = list(
+    csv.DictReader((ROOT / "fixtures" / "sample" / "exchanged.tsv").read_text().splitlines(), delimiter="\t")
+)
 
 
-def figures() -> dict[str, list[float]]:
-    """The rows of the table of figures: the sample's, and that of frequency alone where there is one."""
-    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d.]+) \| ([\d.]*) *\|$", DOCUMENT, re.MULTILINE)
-    return {name: [float(figure) for figure in given if figure] for name, *given in rows}
+# What is drawn and rounded differs a little from one processor to another.
+TOLERANCES = {
+    "disc_auc": 0.01, "frequency_auc": 0.01, "masked_lm_accuracy": 0.005, "masked_lm_loss": 0.03,
+    "frequency_masked_lm_loss": 0.03,
+}  # fmt: skip
+
+
+def figures() -> dict[str, float]:
+    """The first column of the table of figures, of text that lies in fixtures/."""
+    rows = re.findall(r"^\| `(\w+)`[^|]*\| ([\d.]+) \| [\d.]+ \|$", DOCUMENT, re.MULTILINE)
+    return {name: float(figure) for name, figure in rows}
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +53,9 @@ def test_the_figures_are_those_of_the_command(tmp_path: Path, monkeypatch: pytes
     arguments = [str(tmp_path / "evaluated") if part == "evaluated" else part for part in shlex.split(command)]
     measured = json.loads(run(*arguments, "--json").out)["metrics"]
     told = figures()
-    assert set(told) == {"disc_auc", "masked_lm_accuracy", "masked_lm_loss"}
-    # What is drawn and rounded differs a little from one processor to another.
-    assert told["disc_auc"] == pytest.approx([measured["disc_auc"], measured["frequency_auc"]], abs=0.01)
-    assert told["masked_lm_accuracy"] == pytest.approx([measured["masked_lm_accuracy"]], abs=0.005)
-    losses = [measured["masked_lm_loss"], measured["frequency_masked_lm_loss"]]
-    assert told["masked_lm_loss"] == pytest.approx(losses, abs=0.03)
+    assert set(told) == set(TOLERANCES)
+    for name, figure in told.items():
+        assert measured[name] == pytest.approx(figure, abs=TOLERANCES[name]), name
 
 
 def test_every_outcome_of_the_fifty_sentences_is_the_recorded_one(discriminator):
@@ -83,11 +91,11 @@ def test_it_goes_to_tensorflow_and_back_to_the_bit(tmp_path: Path):
         assert (tmp_path / "back" / path).read_bytes() == (SAMPLE / path).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["discriminator", "generator"])
-def test_its_card_has_a_proof_that_holds(name):
-    card = (SAMPLE / name / "README.md").read_text()
-    assert json.loads((SAMPLE / name / "parity.json").read_text())["passed"] is True
-    assert "Same model" in card or "verified" in card
+def test_its_cards_have_a_proof_that_its_files_hold():
+    for path in find_models(SAMPLE):
+        folder = read_folder(path)
+        assert require_proof(folder, unverified=False).state == "verified"
+        assert "WordNet 3.1 Copyright" in (folder.path / "README.md").read_text()
 
 
 def test_the_wheel_is_small_enough():

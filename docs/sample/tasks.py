@@ -84,7 +84,7 @@ def exchanged(held_out: str) -> dict[str, str]:
     counts = Counter(word.lower() for word in WORD.findall(held_out) if word.isalpha())
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     rank = {word: place for place, word in enumerate(ranked)}
-    lines = [line for line in held_out.splitlines() if "\"" not in line and SHORTEST < len(line.split()) <= LONGEST]
+    lines = [line for line in held_out.splitlines() if '"' not in line and SHORTEST < len(line.split()) <= LONGEST]
     draw.shuffle(lines)
     texts = {}
     for split, size in SIZES.items():
