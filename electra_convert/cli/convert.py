@@ -24,6 +24,7 @@ from electra_convert.cli.shared import (
     SOURCE_IS,
     config_options,
     exclude_option,
+    model_name,
     output_options,
     prepare_hub,
     task_options,
@@ -50,6 +51,7 @@ GUIDE = Guide(
     examples=(
         "electra-convert convert data/models/my-run my-electra --vocab data/vocab.txt",
         "electra-convert convert my-electra back-in-tensorflow --optimizer",
+        "electra-convert convert my-electra my-page --to web",
     ),
     page="docs/converting.md",
 )
@@ -65,8 +67,9 @@ GUIDE = Guide(
 )
 @click.option(
     "--to",
-    type=click.Choice(["safetensors", "torch", "tf"]),
-    help="The format to write. By default, tf from a transformers model, and safetensors from anything else.",
+    type=click.Choice(["safetensors", "torch", "tf", "web"]),
+    help="The format to write; web is a page that runs the model in a browser. By default, tf from a transformers "
+    "model, and safetensors from anything else.",
 )
 @click.option(
     "--generator",
@@ -139,6 +142,7 @@ def command(
     tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
+    to: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of Options
@@ -153,6 +157,7 @@ def command(
     from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import local_source
     from electra_convert.schemes.layouts import read_task
+    from electra_convert.site.build import run_site
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     prepare_hub(quiet or as_json)
@@ -170,10 +175,14 @@ def command(
         ),
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
+        to="onnx" if to == "web" else to,
         **given,
     )
     with progress_bar("Converting", quiet or as_json) as progress:
-        result = run_conversion(source, output, options, progress)
+        if to == "web":
+            result = run_site(source, output, model_name(source), options, progress)
+        else:
+            result = run_conversion(source, output, options, progress)
     done = None if options.dry_run else "What was converted before is complete."
     if as_json:
         print_json(conversion_fields(result), done)

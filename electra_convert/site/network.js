@@ -1,0 +1,33 @@
+// A model's graph, run by ONNX Runtime's WebAssembly; with several threads where the page may have them.
+import * as ort from "./runtime/ort.wasm.min.mjs";
+
+const MOST_THREADS = 4;
+
+// Told once, before the first graph is opened.
+export function prepare(binary) {
+  const place = (name) => new URL(`runtime/${name}`, import.meta.url).href;
+  ort.env.wasm.wasmPaths = { mjs: place("ort-wasm-simd-threaded.mjs"), wasm: place("ort-wasm-simd-threaded.wasm") };
+  ort.env.wasm.wasmBinary = binary;
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+}
+
+export function isPrepared() {
+  return ort.env.wasm.wasmBinary !== undefined;
+}
+
+export class Network {
+  static async open(graph) {
+    const network = new Network();
+    network.session = await ort.InferenceSession.create(graph);
+    return network;
+  }
+
+  async run({ ids, types }) {
+    const tensor = (values) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
+    return this.session.run({
+      input_ids: tensor(ids),
+      attention_mask: tensor(ids.map(() => 1)),
+      token_type_ids: tensor(types),
+    });
+  }
+}
