@@ -161,7 +161,7 @@ except ElectraConvertError as error:
 WRONG = """\
 from electra_convert import Electra, convert, load_model
 convert("run", "out", optimiser=True)
-convert("run", "out", to="onnx")
+convert("run", "out", to="gguf")
 convert("run", "out", max_shard_size=2.5)
 load_model("run", "critic")
 result: int = convert("run", "out")
@@ -291,7 +291,7 @@ def test_the_error_that_is_raised_is_the_one_that_was_raised_with_its_hint_below
     ("call", "said"),
     [
         (lambda: electra_convert.convert("x", "out", max_shard_size="much"), "'much' is not a size"),
-        (lambda: electra_convert.convert("x", "out", to="onnx"), "^to is 'onnx', expected"),
+        (lambda: electra_convert.convert("x", "out", to="gguf"), "^to is 'gguf', expected"),
         (lambda: electra_convert.convert("x", "out", dry_run=True, verify=True), "^verify=True .* dry_run=True"),
         (lambda: electra_convert.convert("x", "out", cased=True, uncased=True), "^cased=True and uncased=True are"),
         (lambda: electra_convert.convert("x", "out", vocab=3), "^vocab is 3, expected a path"),

@@ -13,7 +13,7 @@ from support.fuzzing.readers import READERS, Reader, share
 from support.fuzzing.running import Tally, fuzz
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number, fields
+from electra_convert.formats.wire import encode_content, encode_number, fields
 
 INPUTS = 2500
 SEED = 1

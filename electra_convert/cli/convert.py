@@ -67,7 +67,7 @@ GUIDE = Guide(
 )
 @click.option(
     "--to",
-    type=click.Choice(["safetensors", "torch", "tf", "web"]),
+    type=click.Choice(["safetensors", "torch", "tf", "onnx", "web"]),
     help="The format to write; web is a page that runs the model in a browser. By default, tf from a transformers "
     "model, and safetensors from anything else.",
 )
@@ -151,7 +151,7 @@ def command(
 
     A TensorFlow checkpoint becomes a transformers model, or a pair of them: a discriminator and a generator. A
     transformers model, or such a pair, becomes a TensorFlow checkpoint that Google's code can load. Whatever is
-    guessed, changed or left out is reported.
+    guessed, changed or left out is reported. With --to onnx, the models are written for ONNX' runtimes and browsers.
     """
     from electra_convert.conversion.convert import run_conversion
     from electra_convert.conversion.options import Options, read_size

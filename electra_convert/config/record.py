@@ -26,10 +26,12 @@ def encode_record(
     hparams: Mapping[str, Any] | None,
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
+    written: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
-    The layout is that of the TensorFlow side; entries are what was written, and what it was read from.
+    The layout is that of the TensorFlow side; entries are what was written, and what it was read from; written is
+    what else should be known of the container.
     """
     head = {
         "schema": SCHEMA,
@@ -41,6 +43,7 @@ def encode_record(
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},
         "notices": list(notices),
+        **(written or {}),
     }
     text = json.dumps(head, indent=2, ensure_ascii=False)
     lines = ",\n".join("    " + json.dumps(_tensor(weight, spec), ensure_ascii=False) for weight, spec in entries)

@@ -350,7 +350,7 @@ def _plan(
     notices = [
         *checkpoint.notices,
         *electric_notice(checkpoint, findings),
-        *_slot_notices(checkpoint, slots, options),
+        *_slot_notices(checkpoint, slots, target, options),
         *beside_pair(checkpoint),
     ]
     if target == "tf":
@@ -369,7 +369,7 @@ def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: 
         )
 
 
-def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[str]:
+def _slot_notices(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> list[str]:
     told = []
     if options.optimizer and slots == "partial":
         told.append("Some variables have no optimiser slots; only those that are there are written.")
@@ -378,5 +378,5 @@ def _slot_notices(checkpoint: Checkpoint, slots: str, options: Options) -> list[
     if options.zero_optimizer and slots != "none":
         told.append("Optimiser slots are replaced by zeros (--optimizer would carry them over).")
     elif not options.optimizer and slots != "none":
-        told.append("Optimiser slots are left out (--optimizer carries them over).")
+        told.append(f"Optimiser slots are left out{'' if target == 'onnx' else ' (--optimizer carries them over)'}.")
     return told

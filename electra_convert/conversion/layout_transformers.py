@@ -14,6 +14,7 @@ from electra_convert.config.resolve import Value, plain
 from electra_convert.config.sources import Findings
 from electra_convert.config.transformers import encode_config
 from electra_convert.conversion.carried import carry
+from electra_convert.conversion.layout_onnx import ONNX_RECORD, plan_onnx
 from electra_convert.conversion.options import Options, Target
 from electra_convert.conversion.plan import Container, OutputPlan, merged
 from electra_convert.errors import ConfigError
@@ -69,25 +70,20 @@ def _plan_folder(
 ) -> OutputPlan:
     model = checkpoint.models[role]
     _check_computable(checkpoint, findings, role)
-    weights = weight_entries(model, options)
-    files = _weight_files(weights, target, options)
-    boxes = [Container("", files, weights, partial(_open_weights, target, options.max_shard_size))]
-    if options.optimizer:
-        slots = _slots(model, checkpoint)
-        files = {OPTIMIZER_FILE: sum(spec.nbytes for _, spec in slots)}
-        boxes.append(Container("", files, slots, _open_optimizer))
-    if model.beside:
-        kept = [
-            (weight, TensorSpec(name, weight.tensor.dtype, weight.shape)) for name, weight in model.beside.items()
-        ]
-        boxes.append(Container("", {BESIDE_FILE: sum(spec.nbytes for _, spec in kept)}, kept, _open_beside))
+    boxes = _containers(checkpoint, model, findings, target, options)
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
     carried = carry(checkpoint, model, tokens, findings.bases.get(role, {}), options)
     base = carried.config
     labels = _labels(checkpoint, model, findings, options)
     values = {**findings.configs[role].values, "pad_token_id": _pad(base, tokens.pad, options)}
     values |= _head_values(model, labels)
-    notices = [*notices, *_head_notices(model, options), *carried.notices, *tokens.notices, *tokens.findings.notices]
+    notices = [
+        *notices,
+        *_head_notices(model, target, options),
+        *carried.notices,
+        *tokens.notices,
+        *tokens.findings.notices,
+    ]
     warnings = (*tokens.findings.warnings, *([labels.warning] if labels and labels.warning else []))
     record = encode_record(
         checkpoint,
@@ -96,11 +92,30 @@ def _plan_folder(
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
         [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries],
+        ONNX_RECORD if target == "onnx" else None,
     )
-    dtype = _common_dtype(weights)
+    dtype = _common_dtype(boxes[0].entries)
     config = encode_config(architecture(model, findings), plain(values), dtype, base, model.is_tied)
     small = {**tokens.files, **carried.files, CONFIG_FILE: config, CONVERSION_FILE: record}
     return OutputPlan(tuple(boxes), small, tuple(notices), warnings)
+
+
+def _containers(
+    checkpoint: Checkpoint, model: Model, findings: Findings, target: Target, options: Options
+) -> list[Container]:
+    """What holds a model's tensors: its weights first."""
+    if target == "onnx":
+        return [plan_onnx(model, findings.configs[model.role].values, options)]
+    weights = weight_entries(model, options)
+    files = _weight_files(weights, target, options)
+    boxes = [Container("", files, weights, partial(_open_weights, target, options.max_shard_size))]
+    if options.optimizer:
+        slots = _slots(model, checkpoint)
+        files = {OPTIMIZER_FILE: sum(spec.nbytes for _, spec in slots)}
+        boxes.append(Container("", files, slots, _open_optimizer))
+    if model.beside:
+        boxes.append(_beside(model))
+    return boxes
 
 
 def _labels(checkpoint: Checkpoint, model: Model, findings: Findings, options: Options) -> Labels | None:
@@ -117,12 +132,13 @@ def _head_values(model: Model, labels: Labels | None) -> dict[str, Value]:
     return {**(labels.values if labels else {}), **({"problem_type": Value(problem, "head")} if problem else {})}
 
 
-def _head_notices(model: Model, options: Options) -> list[str]:
+def _head_notices(model: Model, target: Target, options: Options) -> list[str]:
     """What a reader should know of a head that came from Google's code."""
     told = []
     if model.beside:
+        done = "Left out" if target == "onnx" else f"Kept in {BESIDE_FILE}"
         told.append(
-            f"Kept in {BESIDE_FILE}, since {model.head.architecture()} has no place for it: "
+            f"{done}, since {model.head.architecture()} has no place for it: "
             f"{model.head.beside_is} ({', '.join(model.beside)})."
         )
     if model.task and model.head.algebra is not None:
@@ -187,7 +203,7 @@ def _slots(model: Model, checkpoint: Checkpoint) -> Entries:
     return [*entries, (Weight(step), TensorSpec(STEP_NAME, step.dtype, ()))]
 
 
-def _common_dtype(entries: Entries) -> str:
+def _common_dtype(entries: Sequence[tuple[Weight, TensorSpec]]) -> str:
     dtypes = {spec.dtype.name for _, spec in entries if spec.dtype.kind == "float"}
     if len(dtypes) == 1:
         return dtypes.pop()

@@ -13,7 +13,7 @@ from electra_convert.errors import UsageError
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
-Target = Literal["safetensors", "torch", "tf"]
+Target = Literal["safetensors", "torch", "tf", "onnx"]
 Selection = Literal["discriminator", "generator", "both"]
 Rounding = Literal["float32", "float16", "bfloat16"]
 
@@ -101,6 +101,20 @@ class Options:
         for given, name in ((self.zero_optimizer, "--zero-optimizer"), (self.prefix is not None, "--prefix")):
             if given:
                 raise UsageError(f"{name} goes with --to tf, not with --to {target}")
+        if target == "onnx":
+            self._check_onnx()
+
+    def _check_onnx(self) -> None:
+        if self.dtype not in {None, "float32"}:
+            raise UsageError(f"--dtype {self.dtype} does not go with --to onnx: the model is one of float32")
+        if self.max_shard_size is not None:
+            raise UsageError(
+                "--max-shard-size does not go with --to onnx: what is above 2 GB gets one file for all weights"
+            )
+        if self.optimizer:
+            raise UsageError("--optimizer does not go with --to onnx: such a model is run, not trained")
+        if self.verify:
+            raise UsageError("--verify does not go with --to onnx: verify runs no ONNX models")
 
 
 def read_target(given: Target | Literal["tensorflow"] | None) -> Target | None:

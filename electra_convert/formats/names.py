@@ -45,6 +45,10 @@ TRAINING_FILE = "training.json"
 PARITY_FILE = "parity.json"
 CARD_FILE = "README.md"
 
+# ONNX', where transformers.js and optimum look for it: the folder within a model's, and the file in it.
+ONNX_FOLDER = "onnx"
+ONNX_FILE = "model.onnx"
+
 Kind = Literal["tokenizer", "settings", "code", "weights", "other"]
 
 # SentencePiece's models, by whatever name transformers' tokenizers and their users give them.
@@ -61,7 +65,7 @@ _TOKENIZER = re.compile(
     re.IGNORECASE,
 )
 _WEIGHTS = re.compile(
-    r".*\.(bin|pt|pth|ckpt|h5|keras|msgpack|ot|onnx|tflite|safetensors|pkl|pickle|joblib|np[yz]|gguf|pdparams|index|meta)"
+    r".*\.(bin|pt|pth|ckpt|h5|keras|msgpack|ot|onnx|onnx_data|tflite|safetensors|pkl|pickle|joblib|np[yz]|gguf|pdparams|index|meta)"
     rf"|.*\.data-\d{{5}}-of-\d{{5}}|.*{re.escape(SHARD_INDEX)}",
     re.IGNORECASE,
 )

@@ -17,7 +17,7 @@ from typing import Any
 
 from electra_convert.errors import OutputError, unwritable
 from electra_convert.formats.json_objects import decode_json
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
+from electra_convert.formats.wire import encode_content, encode_number
 from electra_convert.frameworks import import_matplotlib_figure
 from electra_convert.output import replace_file
 from electra_convert.pretraining.corpus.tfrecords import frame

@@ -49,7 +49,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(written, tmp_path, monk
         (["convert", "a", "b", "c"], "unexpected extra argument"),
         (["convert", "a", "b", "--optimiser"], "No such option"),
         (["convert", "a", "b", "--model", "both of them"], "is not one of"),
-        (["convert", "a", "b", "--to", "onnx"], "is not one of"),
+        (["convert", "a", "b", "--to", "gguf"], "is not one of"),
         (["convert", "a", "b", "--vocab"], "requires an argument"),
         (["inspect"], "Missing argument 'SOURCE'"),
         (["transform"], "No such command 'transform'"),

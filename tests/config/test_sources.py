@@ -13,7 +13,7 @@ import pytest
 
 from electra_convert import Inspection, convert, inspect
 from electra_convert.errors import ConfigError
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
+from electra_convert.formats.wire import encode_content, encode_number
 
 META = "model.ckpt-4000.meta"
 

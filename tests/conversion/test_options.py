@@ -111,7 +111,7 @@ def test_a_tokenizer_that_is_not_written_is_not_told_how(how):
     ("given", "complaint"),
     [
         ({"model": "critic"}, "--model is 'critic', expected discriminator, generator or both"),
-        ({"to": "onnx"}, "--to is 'onnx', expected safetensors, torch or tf"),
+        ({"to": "gguf"}, "--to is 'gguf', expected safetensors, torch, tf or onnx"),
         ({"dtype": "int8"}, "--dtype is 'int8', expected float32, float16 or bfloat16"),
         ({"dtype": "float64"}, "--dtype is 'float64'"),
         ({"model": ""}, "--model is ''"),

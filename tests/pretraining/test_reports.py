@@ -12,7 +12,7 @@ from electra_convert.pretraining.reports import EventsFile
 
 
 def test_scalars_are_read_back_from_the_file(tmp_path):
-    from electra_convert.formats.tf_bundle.wire import fields, messages
+    from electra_convert.formats.wire import fields, messages
     from electra_convert.pretraining.corpus.tfrecords import _records
 
     EventsFile(tmp_path / "events", 0).write(20, {"train/disc_loss": 0.5, "train/learning_rate": 0.0})

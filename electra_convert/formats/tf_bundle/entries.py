@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import prod
 from typing import Literal
 
-from electra_convert.formats.tf_bundle.wire import (
+from electra_convert.formats.wire import (
     Bytes,
     MalformedError,
     content,

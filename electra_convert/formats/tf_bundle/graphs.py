@@ -20,7 +20,7 @@ from crc32c import crc32c
 
 from electra_convert.errors import SourceError
 from electra_convert.formats.names import SAVED_MODEL_FILE
-from electra_convert.formats.tf_bundle.wire import (
+from electra_convert.formats.wire import (
     Bytes,
     MalformedError,
     Value,

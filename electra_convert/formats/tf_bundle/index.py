@@ -22,7 +22,7 @@ from electra_convert.formats.tf_bundle.entries import (
     require_header,
 )
 from electra_convert.formats.tf_bundle.table import Entry, is_table, read_table
-from electra_convert.formats.tf_bundle.wire import MalformedError, blame, decode_name, shown
+from electra_convert.formats.wire import MalformedError, blame, decode_name, shown
 
 # The tag of the first field under the key "": in V1 the tensors' metadata (SavedTensorSlices in
 # saved_tensor_slice.proto), in V2 the number of shards (BundleHeaderProto).

@@ -25,7 +25,7 @@ from electra_convert.formats.tf_bundle.index import (
     refuse_v1,
 )
 from electra_convert.formats.tf_bundle.slices import Part, assemble, region, region_shape, slice_key
-from electra_convert.formats.tf_bundle.wire import AGAIN, MalformedError, blame, decode_name, shown
+from electra_convert.formats.wire import AGAIN, MalformedError, blame, decode_name, shown
 from electra_convert.tensors.spec import PIECE_BYTES, DType, Tensor, TensorSpec, stream_bytes
 
 _MAX_GRAPH_BYTES = 256 << 20

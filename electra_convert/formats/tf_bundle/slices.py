@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.formats.tf_bundle.entries import TensorSlice
-from electra_convert.formats.tf_bundle.wire import MalformedError
+from electra_convert.formats.wire import MalformedError
 from electra_convert.tensors.spec import Tensor, TensorSpec
 
 _ESCAPES = {b"\x00": b"\x00\xff", b"\xff": b"\xff\x00"}

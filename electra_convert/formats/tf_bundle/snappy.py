@@ -5,7 +5,7 @@ Source: Snappy's format_description.txt. The framed format is another one.
 
 from __future__ import annotations
 
-from electra_convert.formats.tf_bundle.wire import MalformedError, decode_varint
+from electra_convert.formats.wire import MalformedError, decode_varint
 
 # The densest element is a copy of 64 bytes stated in 3.
 _MOST_BYTES_FROM_ONE = 22

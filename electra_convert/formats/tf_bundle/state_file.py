@@ -12,7 +12,7 @@ from pathlib import Path
 from electra_convert.errors import SourceError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle.index import index_path
-from electra_convert.formats.tf_bundle.wire import decode_name, encode_name, shown
+from electra_convert.formats.wire import decode_name, encode_name, shown
 
 _MAX_BYTES = 1 << 20
 _STRING = rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''

@@ -17,7 +17,7 @@ from crc32c import crc32c
 from electra_convert.errors import CorruptFileError
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle import snappy
-from electra_convert.formats.tf_bundle.wire import (
+from electra_convert.formats.wire import (
     AGAIN,
     MalformedError,
     blame,

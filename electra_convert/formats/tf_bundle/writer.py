@@ -21,7 +21,7 @@ from electra_convert.formats.tf_bundle.entries import (
 )
 from electra_convert.formats.tf_bundle.index import data_path, index_path
 from electra_convert.formats.tf_bundle.table import encode_table
-from electra_convert.formats.tf_bundle.wire import encode_name, shown
+from electra_convert.formats.wire import encode_name, shown
 from electra_convert.tensors.spec import TensorSpec
 
 

@@ -15,7 +15,7 @@ from crc32c import crc32c
 from numpy.typing import NDArray
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.wire import Bytes, MalformedError, blame, fields, mask, messages, signed
+from electra_convert.formats.wire import Bytes, MalformedError, blame, fields, mask, messages, signed
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from electra_convert.schemes.family import ELECTRA, Family
+from electra_convert.schemes.heads.computing import Computing
 from electra_convert.schemes.mapping import Role, Rule
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Head:
         problem_type: what config.json states as such, or None.
         segment: the token type that every real token is given, as Google's code does in its task.
         outputs: what its class in transformers answers with, by the names of the fields.
+        compute: how those follow from the states of the last layer, [batch, length, hidden], in that class; None
+            where it is not known.
         repeated: a parameter that transformers repeats in some files; it must equal the word embeddings, and is never
             written.
         unmapped: names of tensors of a head that no rule describes; they go unchanged from one transformers folder
@@ -73,6 +76,7 @@ class Head:
     problem_type: str | None = None
     segment: int = 0
     outputs: tuple[str, ...] = ("logits",)
+    compute: Callable[[Computing[Any], Any], tuple[Any, ...]] | None = None
     repeated: str | None = None
     unmapped: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from electra_convert.schemes.heads.computing import Computing, V
 from electra_convert.schemes.heads.head import Head
 from electra_convert.schemes.mapping import dense
 
@@ -34,6 +35,12 @@ class Pairs:
         return pairs.backward(weights)
 
 
+def compute(model: Computing[V], states: V) -> tuple[V, ...]:
+    """ElectraClassificationHead of transformers, which has gelu whatever hidden_act is: [batch, labels]."""
+    seen = model.gelu(model.dense("classifier.dense", model.first(states)))
+    return (model.dense("classifier.out_proj", seen),)
+
+
 _RULES = dense("task_specific/{task}/dense", "classifier", "hidden", "labels")
 _MADE = (
     *dense("classifier.dense", "classifier.dense", "hidden", "hidden"),
@@ -51,6 +58,7 @@ SEQUENCE_CLASSIFICATION = Head(
     algebra=Pairs(),
     made=_MADE,
     problem_type="single_label_classification",
+    compute=compute,
 )
 REGRESSION = Head(
     "regression",
@@ -63,4 +71,5 @@ REGRESSION = Head(
     made=_MADE,
     labels=1,
     problem_type="regression",
+    compute=compute,
 )

@@ -21,7 +21,7 @@ from electra_convert.formats.tf_bundle.entries import (
     require_entry,
     require_header,
 )
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
+from electra_convert.formats.wire import encode_content, encode_number
 from electra_convert.tensors.spec import DTYPES
 
 HEADER = BundleHeader(num_shards=2)

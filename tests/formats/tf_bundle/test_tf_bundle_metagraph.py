@@ -8,7 +8,7 @@ from tf_bundle_files import PREFIXES, refusal_of
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.tf_bundle import Node, read_nodes
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_fixed32, encode_number
+from electra_convert.formats.wire import encode_content, encode_fixed32, encode_number
 
 SCALE = "{}/encoder/layer_0/attention/self/Mul/y"
 

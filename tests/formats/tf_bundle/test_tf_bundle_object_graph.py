@@ -6,7 +6,7 @@ from tf_bundle_files import refusal_of
 
 from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle.graphs import decode_text, variable_names
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_varint, unmask
+from electra_convert.formats.wire import encode_content, encode_varint, unmask
 
 
 def graph_of(*attributes: tuple[bytes, bytes]) -> bytes:

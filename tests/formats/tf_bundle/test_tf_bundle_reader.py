@@ -18,7 +18,7 @@ from tf_bundle_files import (
 
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.tf_bundle import container_version, data_path, index_path, open_source, refuse_v1
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number
+from electra_convert.formats.wire import encode_content, encode_number
 from electra_convert.tensors.spec import DTYPES
 
 

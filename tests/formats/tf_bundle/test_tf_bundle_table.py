@@ -7,7 +7,7 @@ from tf_bundle_tables import EMPTY, block_of, compressed_table, file_of, signed_
 from electra_convert.errors import CorruptFileError
 from electra_convert.formats.tf_bundle import index_path
 from electra_convert.formats.tf_bundle.table import encode_table
-from electra_convert.formats.tf_bundle.wire import encode_varint
+from electra_convert.formats.wire import encode_varint
 
 
 def test_the_smallest_index_is_read_and_written_as_tensorflow_does(tmp_path):

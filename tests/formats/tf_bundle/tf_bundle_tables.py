@@ -6,7 +6,7 @@ from crc32c import crc32c
 
 from electra_convert.formats.tf_bundle.entries import BundleEntry, Extent, encode_entry
 from electra_convert.formats.tf_bundle.table import MAGIC
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number, encode_varint, mask
+from electra_convert.formats.wire import encode_content, encode_number, encode_varint, mask
 
 # A block without entries, as the metaindex always is.
 EMPTY = b"\0\0\0\0\x01\0\0\0"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_varint, mask
+from electra_convert.formats.wire import encode_content, encode_varint, mask
 from electra_convert.pretraining.corpus.sequences import read_examples
 from electra_convert.pretraining.corpus.tfrecords import is_tfrecords, read_tfrecords
 

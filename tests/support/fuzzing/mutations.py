@@ -19,7 +19,7 @@ from crc32c import crc32c
 
 from electra_convert.errors import ElectraConvertError
 from electra_convert.formats.tf_bundle.table import encode_table
-from electra_convert.formats.tf_bundle.wire import (
+from electra_convert.formats.wire import (
     decode_varint,
     encode_content,
     encode_number,

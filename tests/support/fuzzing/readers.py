@@ -24,7 +24,7 @@ from electra_convert.formats.tf_bundle import graphs, open_sink, open_source, st
 from electra_convert.formats.tf_bundle.entries import BundleEntry, BundleHeader, Extent, encode_entry, encode_header
 from electra_convert.formats.tf_bundle.slices import slice_key
 from electra_convert.formats.tf_bundle.table import encode_table, read_table
-from electra_convert.formats.tf_bundle.wire import encode_content, encode_number, encode_varint
+from electra_convert.formats.wire import encode_content, encode_number, encode_varint
 from electra_convert.tensors.spec import DTYPES, Source, TensorSpec
 from support.fuzzing import mutations as change
 from support.fuzzing.mutations import JSON, TEXT, Mutation, anywhere, either

@@ -1,10 +1,11 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tf_bundle_files import refusal_of
 
 from electra_convert.errors import CorruptFileError
-from electra_convert.formats.tf_bundle.wire import (
+from electra_convert.formats.wire import (
     content,
     decode_varint,
     encode_content,
@@ -45,7 +46,8 @@ def test_the_fields_of_a_message_come_back_in_order(number, word, text):
 
 @given(st.binary())
 def test_any_bytes_are_a_message_or_refused(message):
-    assert refusal_of(lambda: list(fields(message))) != ""
+    with suppress(CorruptFileError):
+        list(fields(message))
 
 
 @pytest.mark.parametrize(

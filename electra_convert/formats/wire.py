@@ -1,6 +1,6 @@
-"""What TensorFlow's files are made of: varints and messages of Protocol Buffers, names, masked checksums; bounded at
-every step, and what is said where a bound is broken. Knows no message and no file; whatever breaks the rules of its
-encoding raises MalformedError, here and in what is decoded with this.
+"""What TensorFlow's and ONNX' files are made of: varints and messages of Protocol Buffers, names, masked checksums;
+bounded at every step, and what is said where a bound is broken. Knows no message and no file; whatever breaks the
+rules of its encoding raises MalformedError, here and in what is decoded with this.
 
 Source: the encoding guide of Protocol Buffers; groups, which no message here uses, count as damage.
 """

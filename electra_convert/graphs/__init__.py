@@ -1,0 +1,1 @@
+"""ELECTRA as graphs of ONNX' operators: what is computed, and with which weights; writes nothing."""
