@@ -119,13 +119,13 @@ def command(
 
 def plan_text(upload: Upload) -> str:
     """What is shown of an upload before its first byte is sent."""
-    plan, folder = upload.plan, upload.plan.facts.folder
+    plan = upload.plan
     lines = [
         f"{plan.repo_id}, {upload.revision}, {_visibility(upload)}",
-        plan.facts.proof.line,
+        plan.line,
         *table([(f"{file.size:,}", file.name, _state(upload, file)) for file in plan.files]),
         *(f"  removes {name}, of the model before" for name in upload.removed),
-        *(f"  leaves {name}" for name in folder.left),
+        *(f"  leaves {name}" for name in plan.left),
     ]
     return as_text(lines)
 
@@ -141,18 +141,18 @@ def upload_fields(done: Sequence[Upload]) -> dict[str, Any]:
 
 
 def _fields(one: Upload) -> dict[str, Any]:
-    plan, folder = one.plan, one.plan.facts.folder
+    plan = one.plan
     return {
         "repo_id": plan.repo_id,
-        "role": folder.role,
+        "role": plan.role,
         "revision": one.revision,
         "private": one.private,
         "new": one.new,
-        "verification": plan.facts.proof.state,
+        "verification": plan.card.verification,
         "files": {file.name: file.size for file in plan.files},
         "sent": one.sent,
         "removed": one.removed,
-        "left": folder.left,
+        "left": plan.left,
         "commit": one.commit,
         "url": one.url,
         "notices": plan.card.notices,

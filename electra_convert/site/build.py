@@ -16,7 +16,7 @@ from electra_convert.output import check_target, new_folder, write_file
 from electra_convert.schemes.heads import PRETRAINING
 from electra_convert.schemes.mapping import Role
 from electra_convert.site.pages import Site
-from electra_convert.site.parts import part_of_folder
+from electra_convert.site.parts import parts_of_folders
 from electra_convert.site.runtime import runtime_archive, runtime_files
 from electra_convert.tensors.transfer import Progress
 
@@ -38,6 +38,8 @@ def run_site(
     Raises:
         ElectraConvertError: nothing has been written; the message says why.
     """
+    if options.tokenizer.no_tokenizer:
+        raise UsageError("--no-tokenizer does not go with --to web: the page cuts texts into tokens")
     source = local_source(pointed_at, code=options.keep_custom_code)
     kind, roles = _shown(source, options)
     check_target(output, source, options.overwrite, options.inputs)
@@ -47,8 +49,8 @@ def run_site(
     with new_folder(output, options.overwrite) as folder:
         models = folder / _MODELS
         converted = run_conversion(pointed_at, models, replace(options, overwrite=False), progress)
-        places = {role: models / role if len(roles) > 1 else models for role in roles}
-        parts = {role: part_of_folder(place, role, title, kind in TASKS) for role, place in places.items()}
+        folders = {role: models / role if len(roles) > 1 else models for role in roles}
+        parts = parts_of_folders(folders, title, kind in TASKS)
         site = Site(title, kind, parts, _on_hub(pointed_at))
         files = site.files(runtime_files(archive))
         sizes = {name: _put(folder / name, content) for name, content in files.items()}

@@ -4,11 +4,13 @@ import { $, Refusal } from "./page.js";
 const WITHOUT = "This browser has no WebAssembly, or has it switched off (as iOS does in Lockdown Mode): the model cannot run in it.";
 const MEGABYTE = 1e6;
 
-$("unstarted").remove();
-
 const waiting = new Map();
 let worker;
 let asked = 0;
+
+$("unstarted").remove();
+// What goes wrong is told to the first who asks something of the model.
+ask("open", {}).catch(() => {});
 
 export function ask(name, fields) {
   if (typeof WebAssembly !== "object") return Promise.reject(new Refusal(WITHOUT));

@@ -9,6 +9,7 @@ from typing import Any
 
 from electra_convert.demo.tasks import TASKS
 from electra_convert.hub.card.template import escaped
+from electra_convert.hub.site_folder import SETTINGS_FILE
 from electra_convert.pages import page_file, render
 from electra_convert.site.parts import Part, encoded
 from electra_convert.site.runtime import ONNXRUNTIME_WEB
@@ -64,11 +65,11 @@ class Site:
         files = {name: content for part in self.parts.values() for name, content in part.files.items()}
         files |= {f"runtime/{name}": content for name, content in runtime.items()}
         files["runtime/LICENSE"] = page_file(_HERE, "license.txt").encode()
-        sizes = {name: _size(content) for name, content in files.items()}
-        files |= {"settings.json": encoded(self._settings(sizes)), "README.md": self._readme().encode()}
         scripts = {**_SHARED, **(_OF_ANSWERS if self.kind in TASKS else _OF_SCORES)}
         files |= {name: page_file(package, name).encode() for name, package in scripts.items()}
-        return {**files, "index.html": self._page().encode()}
+        files["index.html"] = self._page().encode()
+        sizes = {name: _size(content) for name, content in files.items()}
+        return {**files, SETTINGS_FILE: encoded(self._settings(sizes)), "README.md": self._readme().encode()}
 
     def _settings(self, sizes: Mapping[str, int]) -> dict[str, Any]:
         return {
@@ -104,7 +105,7 @@ class Site:
 
 def _examples(part: Part) -> list[dict[str, Any]]:
     """Sentences of the vocabulary's languages, and where in each the word is that does not belong."""
-    tokenizer = part.tokenizer
+    tokenizer = part.cutter.tokenizer
     examples = examples_of_vocabulary(
         tokenizer.get_vocab(with_added_tokens=True),
         lambda text: tokenizer.encode(text, add_special_tokens=False).tokens,

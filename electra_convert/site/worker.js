@@ -16,7 +16,7 @@ const TASKS = {
   token_classification: tag,
   question_answering: read,
 };
-const answers = { settings, score: scored, suggest: suggested, answer: answered };
+const answers = { open: opening, settings, score: scored, suggest: suggested, answer: answered };
 const opened = {};
 let site;
 
@@ -45,7 +45,7 @@ function runner(role) {
 
 async function open(role) {
   const { sizes, models } = await settingsOfSite();
-  const { model, tokenizer, characters } = models[role].files;
+  const { model, tokenizer, characters } = models[role];
   const names = [tokenizer, characters, model, ...(isPrepared() ? [] : [RUNTIME])];
   const [definition, table, graph, binary] = await new Files(sizes, tell).all(names);
   if (binary) prepare(binary);
@@ -56,6 +56,10 @@ async function open(role) {
 
 function decoded(bytes) {
   return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+async function opening() {
+  await runner("discriminator");
 }
 
 async function settings() {

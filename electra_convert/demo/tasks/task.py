@@ -173,8 +173,3 @@ def answers_page(answers: Sequence[Answer], model: str | None = None) -> str:
         answers=answers,
         model=model or "the model",
     )
-
-
-def answers_part(answers: Sequence[Answer]) -> str:
-    """Make the part of a page that shows answers, as the interactive page puts it in its place."""
-    return render(_HERE, answers[0].page.template, answers=answers)

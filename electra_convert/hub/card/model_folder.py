@@ -186,7 +186,7 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
     role = role_of_config(config)
     architecture = _architecture(config, path / CONFIG_FILE)
     try:
-        files = tuple(_hashed_file(path, name) for name in present)
+        files = tuple(hashed_file(path, name) for name in present)
         there = (entry.name for entry in path.iterdir() if not is_unfinished(entry.name))
         left = tuple(sorted(name for name in there if name not in present))
     except OSError as error:
@@ -257,7 +257,7 @@ def _is_weights(name: str) -> bool:
     return _SAFETENSORS_NAME.fullmatch(name) is not None
 
 
-def _hashed_file(folder: Path, name: str) -> PublishedFile:
+def hashed_file(folder: Path, name: str) -> PublishedFile:
     """Read a file once, and hash it as the Hub does."""
     path = folder / name
     size = path.stat().st_size
