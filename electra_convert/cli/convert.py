@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -36,6 +36,7 @@ from electra_convert.errors import counted
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.convert import Conversion
+    from electra_convert.conversion.options import Target
 
 GUIDE = Guide(
     arguments={
@@ -142,7 +143,7 @@ def command(
     tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
-    to: str | None,
+    to: Target | Literal["web"] | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of Options

@@ -67,7 +67,7 @@ class Conversion:
     source: str | Path
     output: Path
     format: str
-    to: Target
+    to: Target | Literal["web"]
     layout: str | None
     step: int | None
     models: Mapping[str, Mapping[str, Value]]

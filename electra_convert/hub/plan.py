@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from electra_convert.errors import CardError, UsageError, listing
 from electra_convert.formats.names import CARD_FILE, PARITY_FILE
@@ -149,7 +149,10 @@ class SpacePlan:
         return Message(made, f"Made with electra_convert {__version__}.")
 
 
-def plan_uploads(repo_id: str, folder: Path, options: UploadOptions) -> tuple[UploadPlan | SpacePlan, ...]:
+Plan = UploadPlan | SpacePlan
+
+
+def plan_uploads(repo_id: str, folder: Path, options: UploadOptions) -> tuple[Plan, ...]:
     """Plan what goes where: one plan a model, the discriminator first; or one of a page that is a static Space.
 
     Raises:
@@ -183,10 +186,7 @@ def _plan(path: Path, repo_id: str, names: Sequence[str], options: UploadOptions
     return UploadPlan(repo_id, facts, make_card(facts, options.metadata))
 
 
-PlanT = TypeVar("PlanT", UploadPlan, SpacePlan)
-
-
-def with_remote_card(plan: PlanT, remote: RemoteCard, options: UploadOptions) -> PlanT:
+def with_remote_card(plan: Plan, remote: RemoteCard, options: UploadOptions) -> Plan:
     """Make the card out of the one on the Hub, where there is none here.
 
     It has every line of the one on the Hub outside the sections the tool writes.
@@ -200,7 +200,17 @@ def with_remote_card(plan: PlanT, remote: RemoteCard, options: UploadOptions) ->
     if isinstance(plan, UploadPlan) and not plan.facts.folder.has(CARD_FILE):
         plan = replace(plan, card=make_card(plan.facts, options.metadata, remote.text))
     if lost := lost_lines(remote.text, plan.card.text):
-        download = ["hf", "download", remote.repo_id, CARD_FILE, "--revision", remote.revision, "--local-dir"]
+        of_kind = ["--repo-type", "space"] if plan.kind == "space" else []
+        download = [
+            "hf",
+            "download",
+            remote.repo_id,
+            CARD_FILE,
+            *of_kind,
+            "--revision",
+            remote.revision,
+            "--local-dir",
+        ]
         raise CardError(
             f"{remote.where} has lines that the card here has not: {listing(map(repr, lost), _LINES_SHOWN)}",
             f"Download it to {folder / CARD_FILE} and put your words into it: "

@@ -154,9 +154,7 @@ def find_pull_request(hub: Hub, repo_id: str, author: str, title: str, kind: Kin
     found = hub.ask(
         f"looking for an open pull request of {repo_id}",
         lambda: list(
-            hub.api.get_repo_discussions(
-                repo_id, author=author, discussion_type="pull_request", repo_type=kind
-            )
+            hub.api.get_repo_discussions(repo_id, author=author, discussion_type="pull_request", repo_type=kind)
         ),
     )
     numbers = [

@@ -1,4 +1,4 @@
-"""The folder of a page without a server, as convert --to web makes it: its files, read and hashed, for a static Space."""
+"""The folder of a page, as convert --to web makes it: its files, read and hashed, for a static Space."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def read_site(path: Path) -> SiteFolder:
         )
     wrong = [name for name, size in stated.items() if not _has(path / name, size)]
     if wrong:
-        raise SourceError(f"{path} is not as it was made: {listing(wrong)} is missing or was changed", "Make it anew.")
+        raise SourceError(
+            f"{path} is not as it was made: {listing(wrong)} is missing or was changed",
+            "Make it anew with convert --to web.",
+        )
     names = [CARD_FILE, SETTINGS_FILE, *sorted(name for name in stated if name != CARD_FILE)]
     try:
         files = tuple(hashed_file(path, name) for name in names)

@@ -14,7 +14,7 @@ from electra_convert.hub.card.model_folder import find_models, left_beside
 from electra_convert.hub.card.writing import save_card
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.commit import Destination, commit_files, find_change
-from electra_convert.hub.plan import SpacePlan, UploadOptions, UploadPlan, plan_uploads, with_remote_card
+from electra_convert.hub.plan import Plan, UploadOptions, plan_uploads, with_remote_card
 from electra_convert.hub.repository import (
     MAIN,
     account_name,
@@ -47,7 +47,7 @@ class Upload:
         card_there: git's SHA-1 of the card that is replaced, or None where there is none.
     """
 
-    plan: UploadPlan | SpacePlan
+    plan: Plan
     revision: str
     private: bool | None
     new: bool | None
@@ -172,7 +172,7 @@ def _complete(done: Sequence[Upload]) -> str:
     return " ".join(f"{one.plan.repo_id} is complete." for one in done)
 
 
-def _looked_up(hub: Hub, plan: UploadPlan | SpacePlan, options: UploadOptions, author: str | None) -> Upload:
+def _looked_up(hub: Hub, plan: Plan, options: UploadOptions, author: str | None) -> Upload:
     """Look at the repository without changing anything; offline, a dry run does without."""
     names = tuple(file.name for file in plan.files)
     url = _url(hub, plan, options.revision)
@@ -227,13 +227,13 @@ def _send(hub: Hub, upload: Upload, options: UploadOptions, author: str) -> Uplo
     )
 
 
-def _made_with(hub: Hub, plan: UploadPlan | SpacePlan) -> str | None:
+def _made_with(hub: Hub, plan: Plan) -> str | None:
     """The card that the Hub itself puts into a new Space, which may be replaced."""
     there = list_revision(hub, plan.repo_id, MAIN, plan.kind) if plan.kind == "space" else None
     return there.files[CARD_FILE].blob if there and CARD_FILE in there.files else None
 
 
-def _url(hub: Hub, plan: UploadPlan | SpacePlan, revision: str) -> str:
+def _url(hub: Hub, plan: Plan, revision: str) -> str:
     page = f"{hub.endpoint}/{'spaces/' if plan.kind == 'space' else ''}{plan.repo_id}"
     if revision.startswith("refs/pr/"):
         return f"{page}/discussions/{revision.rpartition('/')[2]}"

@@ -1,4 +1,4 @@
-"""The page as files: what its template, scripts and styles make, what it is told, and what a static Space is told of it."""
+"""The page as files: its template filled in, its scripts and styles, what it is told, and what a Space is told."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from electra_convert.demo.tasks import TASKS
 from electra_convert.hub.card.template import escaped
 from electra_convert.hub.site_folder import SETTINGS_FILE
 from electra_convert.pages import page_file, render
+from electra_convert.schemes.mapping import Role
 from electra_convert.site.parts import Part, encoded
 from electra_convert.site.runtime import ONNXRUNTIME_WEB
 from electra_convert.tokenizer.sentences import Example, examples_of_vocabulary
@@ -27,8 +28,8 @@ _SHARED = {
 }
 _OF_SCORES = {"app.js": _WEB}
 _OF_ANSWERS = {"answers.js": _WEB, "drawing.js": _WEB, "answers.css": _TASKS}
-# Nothing but the page's own origin. 'wasm-unsafe-eval' has WebAssembly compiled, and evaluates no script; a thread that
-# is begun from a Blob is bound by this policy, which one begun from a file would not be.
+# Nothing but the page's own origin. 'wasm-unsafe-eval' has WebAssembly compiled, and evaluates no script; a thread
+# that is begun from a Blob is bound by this policy, which one begun from a file would not be.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
     "style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -57,7 +58,7 @@ class Site:
 
     title: str
     kind: str
-    parts: Mapping[str, Part]
+    parts: Mapping[Role, Part]
     models: Sequence[str] = ()
 
     def files(self, runtime: Mapping[str, bytes]) -> dict[str, Path | bytes]:

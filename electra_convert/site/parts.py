@@ -67,7 +67,9 @@ def parts_of_folders(folders: Mapping[Role, Path], title: str, is_fine_tuned: bo
     for role, folder in folders.items():
         path = folder / TOKENIZER_FILE
         if not path.is_file():
-            raise VocabularyError(f"{title} has no tokenizer, which its page needs", "Give its vocabulary with --vocab.")
+            raise VocabularyError(
+                f"{title} has no tokenizer, which its page needs", "Give its vocabulary with --vocab."
+            )
         data = read_small(path)
         if data not in cutters:
             cutters[data] = _cutter(data, path, role, title)
@@ -89,7 +91,7 @@ def _cutter(data: bytes, path: Path, role: Role, title: str) -> Cutter:
             f"the tokenizer of {title} lacks {listing(missing)}", "Give the model's vocabulary with --vocab."
         )
     definition, characters = f"{role}/{TOKENIZER_FILE}", f"{role}/{_CHARACTERS_FILE}"
-    files = {definition: path, characters: encoded(written_out(tokenizer, title))}
+    files: dict[str, Path | bytes] = {definition: path, characters: encoded(written_out(tokenizer, title))}
     return Cutter(tokenizer, definition, characters, files)
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime for browsers: npm's package, downloaded once, checked by its hash, and kept; never part of this one."""
+"""ONNX Runtime for browsers: npm's package, downloaded once, held to its hash, and kept; no part of this one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
 
 from electra_convert.caches import cache_folder
-from electra_convert.errors import CorruptFileError, OutputError, SourceError, UsageError, unwritable
+from electra_convert.errors import CorruptFileError, SourceError, UsageError, unwritable
 
 _LOG = logging.getLogger(__name__)
 _REGISTRY = "https://registry.npmjs.org/"
+_REGISTRY_IS = ("npm_config_registry", "NPM_CONFIG_REGISTRY")  # as npm itself has them
 _PATIENCE = 60.0  # seconds without a byte
 _PIECE = 1 << 20
 
@@ -114,8 +114,8 @@ def runtime_files(archive: Path, package: Package = ONNXRUNTIME_WEB) -> dict[str
 
 
 def _address(package: Package) -> str:
-    given = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY") or _REGISTRY
-    if urlsplit(given).scheme not in {"http", "https"}:
+    given = next((os.environ[name] for name in _REGISTRY_IS if os.environ.get(name)), _REGISTRY)
+    if not given.startswith(("https://", "http://")):
         raise UsageError(f"npm_config_registry is {given!r}, expected an address that begins with https://")
     return f"{given.rstrip('/')}/{package.name}/-/{package.archive}"
 
@@ -123,7 +123,7 @@ def _address(package: Package) -> str:
 def _download(address: str, place: Path, size: int) -> None:
     with urllib.request.urlopen(address, timeout=_PATIENCE) as answer, place.open("wb") as file:
         left = size
-        while left >= 0 and (piece := cast(BinaryIO, answer).read(_PIECE)):
+        while piece := cast(BinaryIO, answer).read(min(_PIECE, left)):
             file.write(piece)
             left -= len(piece)
 

@@ -49,7 +49,16 @@ def test_the_page_has_the_form_of_the_models_kind(client_of, name, labels):
 
 def test_files_are_served_and_no_other(client_of):
     client = client_of("chunk")
-    for path in ("/answers.js", "/drawing.js", "/engine.js", "/page.js", "/answers.css", "/scores.css", "/app.css", "/style.css"):
+    for path in (
+        "/answers.js",
+        "/drawing.js",
+        "/engine.js",
+        "/page.js",
+        "/answers.css",
+        "/scores.css",
+        "/app.css",
+        "/style.css",
+    ):
         assert client.get(path).status_code == 200, path
     for path in ("/app.js", "/answers.html", "/answers.py"):
         assert client.get(path).status_code == 404, path

@@ -20,6 +20,7 @@ from electra_convert.errors import SourceError
 from electra_convert.site.runtime import runtime_archive
 from electra_convert.tokenizer.sentences import EXAMPLES
 
+LOOKS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
@@ -95,7 +96,7 @@ def tokens(driver) -> list:
 
 
 def evaluate(driver, body: str, *given: object):
-    """Run the body of an asynchronous function in the page, whose modules `load` gives; what it returns, or raises."""
+    """Run the body of an asynchronous function in the page, whose modules `load` gives."""
     script = """
         const done = arguments[arguments.length - 1];
         const given = Array.from(arguments).slice(0, -1);
@@ -208,11 +209,13 @@ def test_an_isolated_page_computes_the_same_with_several_threads(browser, site, 
         until(browser, lambda: tokens(browser))
         assert browser.execute_script("return crossOriginIsolated")
         text = "Return the purple value"
-        same_marks(ask(browser, "score", text=text)["tokens"], opened_discriminator.score(text)[0].marked("token", 1.0))
+        same_marks(
+            ask(browser, "score", text=text)["tokens"], opened_discriminator.score(text)[0].marked("token", 1.0)
+        )
     assert browser.get_log("browser") == []
 
 
-@pytest.mark.parametrize(("size", "scheme"), [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")])
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_the_page_fits_its_window_in_light_and_dark(page, size, scheme):
     look(page, size, scheme)
     type_anew(page, "Return the value " + "x" * 190 + " of the \u05e9\u05dc\u05d5\u05dd attribute")

@@ -48,6 +48,7 @@ class Answer(Protocol):
     """What a model answers, as every display takes it."""
 
     page: ClassVar[Page]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def note(self) -> str | None:

@@ -92,7 +92,9 @@ def make_app(
         return render(_HERE, "index.html", alone=None), "text/html"
 
     files = {path: served_file(*place) for path, place in _FILES.items()}
-    return make_application({"/": page, **files}, {"settings": tell, "score": score, "suggest": propose}, settings.hosts)
+    return make_application(
+        {"/": page, **files}, {"settings": tell, "score": score, "suggest": propose}, settings.hosts
+    )
 
 
 def _scored_fields(scored: ScoredText) -> Fields:

@@ -111,6 +111,11 @@ def repo_ids(models: Sequence[Path], folder: Path, repo_id: str) -> list[str]:
 
 
 def require_repo_id(repo_id: str) -> None:
+    """Refuse what is no OWNER/NAME of the Hub.
+
+    Raises:
+        UsageError: it is none.
+    """
     library = import_huggingface_hub("to check the repository's name")
     reason = "expected OWNER/NAME" if repo_id.count("/") != 1 else None
     try:
