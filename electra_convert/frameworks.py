@@ -102,6 +102,11 @@ def import_ml_dtypes(purpose: str) -> ModuleType:
         ) from error
 
 
+def import_onnxruntime(purpose: str) -> ModuleType:
+    """Import onnxruntime."""
+    return _imported("onnxruntime", "onnx", purpose, lambda: import_module("onnxruntime"))
+
+
 def _load_transformers() -> ModuleType:
     """Its ELECTRA classes, and most of what they need, are imported only once they are asked for."""
     import_module("transformers.models.electra.modeling_electra")

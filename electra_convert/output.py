@@ -39,14 +39,52 @@ def check_target(target: Path, source: Path, overwrite: bool, others: Sequence[P
             raise OutputError(f"{target} lies inside the source {read}", "Choose a folder beside it.")
         if origin.is_relative_to(place):
             raise OutputError(f"{target} holds the source {read}", "Choose another folder.")
-    if os.path.lexists(target):
-        if not overwrite:
-            raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
-        if target.is_symlink() or not target.is_dir():
-            raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
-        if target.is_mount():
-            raise OutputError(f"a disk is mounted at {target}, so it is not replaced", "Choose a folder in it.")
+    check_replaceable(target, overwrite)
     nearest_parent(target)
+
+
+def check_replaceable(target: Path, overwrite: bool) -> None:
+    """Refuse a place where something stands that is not to be replaced.
+
+    Raises:
+        OutputError: says what.
+    """
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise OutputError(f"{target} already exists", "Choose another name, or --overwrite to replace it.")
+    if target.is_symlink() or not target.is_dir():
+        raise OutputError(f"{target} is not a folder, so it is not replaced", "Choose another name.")
+    if target.is_mount():
+        raise OutputError(f"a disk is mounted at {target}, so it is not replaced", "Choose a folder in it.")
+
+
+def require_run_place(output: Path, record: str, run: str, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that a run must not begin in, or goes on in where there is none.
+
+    Args:
+        output: the folder.
+        record: the file that every such run has.
+        run: what it is called, such as "pretraining run".
+        resume: whether a run there is continued.
+        overwrite: whether it is replaced.
+
+    Raises:
+        OutputError: says what is in the way.
+    """
+    if not os.path.lexists(output):
+        if resume:
+            raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
+        # Looked at before anything is read and tokenised, which may take hours.
+        parent = nearest_parent(output)
+        if not os.access(parent, os.W_OK):
+            raise OutputError(f"{parent} may not be written to, so {output} cannot be made", "Choose another folder.")
+    elif not (output / record).is_file():
+        raise OutputError(f"{output} already exists, and holds no {run}", "Choose another name.")
+    elif not (resume or overwrite):
+        raise OutputError(f"{output} already holds a {run}", "--resume continues it, --overwrite starts anew.")
+    elif not resume and output.is_symlink():
+        raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
 
 
 def nearest_parent(target: Path) -> Path:

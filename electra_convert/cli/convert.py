@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 GUIDE = Guide(
     arguments={
         "SOURCE": SOURCE_IS,
-        "OUTPUT": "The folder to make. Of two models each gets a folder within it.",
+        "OUTPUT": "The folder to make. Of two models each gets a folder within it. With --to onnx, also a folder of "
+        "the same model, which is added to.",
     },
     groups={
         "What to write": "model to optimizer",
@@ -101,6 +102,11 @@ GUIDE = Guide(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
     help="Round the weights to this dtype. By default, they stay as they are.",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8"]),
+    help="Write a model of 8-bit weights too, and measure how far it is from float32 (to onnx).",
 )
 @click.option(
     "--max-shard-size",
@@ -212,6 +218,7 @@ def conversion_fields(result: Conversion) -> dict[str, Any]:
         "notices": result.notices,
         "warnings": result.warnings,
         "dry_run": result.dry_run,
+        **({"int8": {role: rounded.fields for role, rounded in result.rounding.items()}} if result.rounding else {}),
     }
 
 
@@ -221,6 +228,8 @@ def conversion_text(result: Conversion) -> str:
     lines = [source_line(result.format, result.layout, result.step)]
     for role, config in result.models.items():
         lines += wrapped(_model_line(role, result.parameters[role], config))
+    for role, rounded in result.rounding.items():
+        lines += wrapped(f"{role}, int8: on the built-in inputs, {rounded}")
     files = [(f"{size:,}", name) for name, size in result.files.items()]
     return as_text([*lines, f"{verb} {result.output}", *table(files)])
 

@@ -31,7 +31,7 @@ GUIDE = Guide(
         "Output": "json quiet",
     },
     examples=(
-        "electra-convert finetune text-classification my-electra texts.tsv classifier",
+        "electra-convert finetune text-classification my-electra a.tsv out --dev b.tsv",
         "electra-convert finetune fill-mask my-electra reviews.txt adapted --seeds 3",
     ),
     page="docs/finetuning.md",

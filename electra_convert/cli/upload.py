@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 GUIDE = Guide(
     arguments={
         "REPO_ID": "OWNER/NAME on the Hub. The models of a pair go to NAME-discriminator and NAME-generator.",
-        "FOLDER": "A transformers model that was verified with --save, or a folder with a pair of them.",
+        "FOLDER": "A transformers model that was verified with --save, or made by pretrain or finetune; or a folder "
+        "of a pair.",
     },
     groups={
         "Where": "revision create-pr private",
@@ -32,6 +33,7 @@ GUIDE = Guide(
     examples=(
         "electra-convert upload my-name/electra-small my-electra --dry-run",
         "electra-convert upload my-name/electra-small my-electra --license mit",
+        "electra-convert upload my-name/my-tagger my-run/model",
     ),
     page="docs/hub.md",
 )

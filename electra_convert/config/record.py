@@ -45,8 +45,19 @@ def encode_record(
         "notices": list(notices),
         **(written or {}),
     }
+    return _encoded(head, [_tensor(weight, spec) for weight, spec in entries])
+
+
+def changed_record(content: bytes, changes: Mapping[str, Any]) -> bytes:
+    """A conversion.json that encode_record wrote, with some of its values put in the place of others."""
+    record = json.loads(content)
+    rows = record.pop("tensors")
+    return _encoded({**record, **changes}, rows)
+
+
+def _encoded(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = json.dumps(head, indent=2, ensure_ascii=False)
-    lines = ",\n".join("    " + json.dumps(_tensor(weight, spec), ensure_ascii=False) for weight, spec in entries)
+    lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
     return f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]\n}}\n'.encode("utf-8", "backslashreplace")
 
 

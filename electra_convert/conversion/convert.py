@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
 
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
 from electra_convert.config.sources import Findings, electric_notice, gather
+from electra_convert.conversion.adding import add, models_there, plan_additions
 from electra_convert.conversion.carried import beside_pair, left_behind
 from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
 from electra_convert.conversion.layout_transformers import plan_transformers
+from electra_convert.conversion.measuring import Measured
 from electra_convert.conversion.options import (
     Options,
+    Quantization,
     Rounding,
     Selection,
     Target,
@@ -33,7 +35,14 @@ from electra_convert.conversion.options import (
     read_target,
 )
 from electra_convert.conversion.plan import OutputPlan, merged, write
-from electra_convert.errors import NamesError, OutputError, ParityError, arguments_for_options, counted
+from electra_convert.errors import (
+    NamesError,
+    OutputError,
+    ParityError,
+    arguments_for_options,
+    counted,
+)
+from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
 from electra_convert.schemes.layouts import Choice, read_task
@@ -41,6 +50,9 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
 from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
+
+if TYPE_CHECKING:
+    from electra_convert.verification.onnx_models import Rounded
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +74,7 @@ class Conversion:
         notices: what was left out or changed, and why.
         warnings: what was guessed or put aside.
         dry_run: whether nothing was written.
+        rounding: how far int8 weights are from those of float32, by model, where that was measured.
     """
 
     source: str | Path
@@ -76,6 +89,7 @@ class Conversion:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
+    rounding: Mapping[str, Rounded] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -116,6 +130,7 @@ def convert(
     task: str | None = None,
     labels: str | Path | Sequence[str] | None = None,
     dtype: Rounding | None = None,
+    quantize: Quantization | None = None,
     max_shard_size: int | str | None = None,
     optimizer: bool = False,
     zero_optimizer: bool = False,
@@ -145,7 +160,8 @@ def convert(
     Args:
         source: a TensorFlow checkpoint (folder, prefix or any of its files), a transformers model or a folder with a
             pair of them, a file of weights; or any of these on the Hub: hf://OWNER/REPO[@REVISION][/PATH].
-        output: the folder to make; a pair of models gets a folder each within it.
+        output: the folder to make; a pair of models gets a folder each within it. A folder of the same model gains
+            ONNX models where these are asked for.
         progress: told how many bytes of how many have been read, from several threads.
         model: which model to write; by default every one there is.
         to: the container to write; by default TensorFlow from a transformers model, and safetensors from anything
@@ -166,6 +182,8 @@ def convert(
             the name does not tell; KIND is one of those that the help of --task lists.
         labels: what its classes are called: a list, or a file with one a line; by default those of Google's code.
         dtype: round the weights to this dtype, to the nearest, ties to even.
+        quantize: write a model of int8 weights beside the other (to ONNX); how far it is from that is measured where
+            onnxruntime is installed.
         max_shard_size: split the weights into files of at most this size: bytes, or text such as "2GB".
         optimizer: carry over the optimiser's slots and the global step.
         zero_optimizer: write slots of zeros, so that Google's pretraining can start from it (to TensorFlow).
@@ -206,6 +224,7 @@ def convert(
         task=read_task(task),
         labels=read_labels(labels),
         dtype=dtype,
+        quantize=quantize,
         max_shard_size=read_size(max_shard_size),
         optimizer=optimizer,
         zero_optimizer=zero_optimizer,
@@ -234,22 +253,35 @@ def run_conversion(
         parts = _parts(stack, source, checkpoint, options)
         target: Target = options.to or checkpoint.scheme.target
         options.check(target)
+        if target == "onnx" and (there := models_there(stack, output, choose_roles(checkpoint, options.model))):
+            return _add(pointed_at, output, checkpoint, there, options, progress)
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
         planned = {name: _plan_part(part, target, options) for name, part in parts.items()}
         plan = merged({name: plan for name, (plan, _, _) in planned.items()})
         files = plan.sizes
-        if not options.dry_run:
-            with naming(source):
-                compare = partial(_verify, source, pointed_at, output, options)
-                inspect = compare if options.verify else lambda _: None
-                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
-        settled = {
-            name or role: (findings.configs[role].values, parts[name].models[role].parameters)
+        measured = Measured({}, [])
+        written = {
+            name or role: (
+                PurePosixPath(name, role if len(roles) > 1 else ""),
+                parts[name].models[role],
+                findings.configs[role].values,
+            )
             for name, (_, findings, roles) in planned.items()
             for role in roles
         }
+        if not options.dry_run:
+
+            def inspect(folder: Path) -> None:
+                if options.verify:
+                    _verify(source, pointed_at, output, options, folder)
+                for name, (place, model, _) in written.items() if options.quantize else ():
+                    own = folder / place
+                    measured.measure(name, model, own / ONNX_FOLDER, own, own / CONVERSION_FILE, options)
+
+            with naming(source):
+                files = write(plan, output, options.overwrite, not options.allow_nonfinite, progress, inspect)
         found = [line for _, findings, _ in planned.values() for line in findings.warnings]
         return Conversion(
             source=pointed_at,
@@ -258,13 +290,46 @@ def run_conversion(
             to=target,
             layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
-            models={name: values for name, (values, _) in settled.items()},
-            parameters={name: count for name, (_, count) in settled.items()},
+            models={name: values for name, (_, _, values) in written.items()},
+            parameters={name: model.parameters for name, (_, model, _) in written.items()},
             files=files,
             notices=plan.notices,
-            warnings=tuple(dict.fromkeys([*found, *plan.warnings])),
+            warnings=tuple(dict.fromkeys([*found, *plan.warnings, *measured.warnings])),
             dry_run=options.dry_run,
+            rounding=measured.rounding,
         )
+
+
+def _add(
+    pointed_at: str | Path,
+    output: Path,
+    checkpoint: Checkpoint,
+    there: Checkpoint,
+    options: Options,
+    progress: Progress | None,
+) -> Conversion:
+    """Add ONNX models to the folder of the same model, or to those of a pair."""
+    checkpoint.require_mapped()
+    roles = choose_roles(checkpoint, options.model)
+    findings = gather(checkpoint, options.hparams, options.config, roles)
+    with naming(checkpoint.path):
+        planned = plan_additions(checkpoint, findings, there, roles, options)
+        sizes, measured = add(planned, options, progress)
+    return Conversion(
+        source=pointed_at,
+        output=output,
+        format=checkpoint.format,
+        to="onnx",
+        layout=checkpoint.layout.name if checkpoint.layout else None,
+        step=checkpoint.step,
+        models={one.model.role: one.values for one in planned},
+        parameters={one.model.role: one.model.parameters for one in planned},
+        files={str(path.relative_to(output)): size for path, size in sizes.items()},
+        notices=(f"{output} holds this model already: ONNX is added, and nothing else is changed.",),
+        warnings=tuple(dict.fromkeys([*findings.warnings, *measured.warnings])),
+        dry_run=options.dry_run,
+        rounding=measured.rounding,
+    )
 
 
 def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:

@@ -14,7 +14,7 @@ from electra_convert.config.resolve import Value, plain
 from electra_convert.config.sources import Findings
 from electra_convert.config.transformers import encode_config
 from electra_convert.conversion.carried import carry
-from electra_convert.conversion.layout_onnx import ONNX_RECORD, plan_onnx
+from electra_convert.conversion.layout_onnx import onnx_record, plan_onnx
 from electra_convert.conversion.options import Options, Target
 from electra_convert.conversion.plan import Container, OutputPlan, merged
 from electra_convert.errors import ConfigError
@@ -24,6 +24,7 @@ from electra_convert.formats.names import (
     CONFIG_FILE,
     CONVERSION_FILE,
     OPTIMIZER_FILE,
+    QUANTIZED_FILE,
     SAFETENSORS_FILE,
     SHARD_INDEX,
     TORCH_FILE,
@@ -91,8 +92,8 @@ def _plan_folder(
         {role: {**values, **tokens.settings}},
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
         [*notices, *findings.warnings, *warnings],
-        [entry for box in boxes for entry in box.entries],
-        ONNX_RECORD if target == "onnx" else None,
+        [entry for box in boxes for entry in box.entries if QUANTIZED_FILE not in box.files],
+        onnx_record(options) if target == "onnx" else None,
     )
     dtype = _common_dtype(boxes[0].entries)
     config = encode_config(architecture(model, findings), plain(values), dtype, base, model.is_tied)
@@ -105,7 +106,7 @@ def _containers(
 ) -> list[Container]:
     """What holds a model's tensors: its weights first."""
     if target == "onnx":
-        return [plan_onnx(model, findings.configs[model.role].values, options)]
+        return plan_onnx(model, findings.configs[model.role].values, options)
     weights = weight_entries(model, options)
     files = _weight_files(weights, target, options)
     boxes = [Container("", files, weights, partial(_open_weights, target, options.max_shard_size))]

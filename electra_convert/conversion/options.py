@@ -16,6 +16,7 @@ from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 Target = Literal["safetensors", "torch", "tf", "onnx"]
 Selection = Literal["discriminator", "generator", "both"]
 Rounding = Literal["float32", "float16", "bfloat16"]
+Quantization = Literal["int8"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Options:
     task: Choice | None = None
     labels: str | tuple[str, ...] | None = None
     dtype: Rounding | None = None
+    quantize: Quantization | None = None
     max_shard_size: int | None = None
     optimizer: bool = False
     zero_optimizer: bool = False
@@ -55,6 +57,8 @@ class Options:
             value, choices = getattr(self, name), get_args(kind)
             if value is not None and value not in choices:
                 raise UsageError(f"--{name} is {value!r}, expected {', '.join(choices[:-1])} or {choices[-1]}")
+        if self.quantize not in (None, *get_args(Quantization)):
+            raise UsageError(f"--quantize is {self.quantize!r}, expected int8")
         if self.max_shard_size is not None and self.max_shard_size < 1:
             raise UsageError(f"--max-shard-size is {self.max_shard_size}, expected 1 byte or more")
         if self.optimizer and self.zero_optimizer:
@@ -72,6 +76,8 @@ class Options:
 
     def check(self, target: Target) -> None:
         """Refuse options that do not go with the container that is to be written."""
+        if self.quantize and target != "onnx":
+            raise UsageError(f"--quantize goes with --to onnx, not with --to {target}")
         if target == "tf":
             self._check_tensorflow()
         else:

@@ -91,14 +91,19 @@ def write(
     with new_folder(target, overwrite) as folder:
         for name in sorted({str(Path(name).parent) for name in plan.files} | {box.folder for box in plan.containers}):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            moves = []
-            for box in plan.containers:
-                sink = stack.enter_context(box.open_sink(folder / box.folder, [spec for _, spec in box.entries]))
-                moves += [Move(weight, spec, sink) for weight, spec in box.entries]
-            run(moves, finite, counter(sum(move.weight.tensor.nbytes for move in moves), progress))
+        write_containers([(box, folder / box.folder) for box in plan.containers], finite, progress)
         for name, content in plan.files.items():
             write_file(folder / name, content)
         inspect(folder)
         sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     return dict(sorted(sizes.items()))
+
+
+def write_containers(boxes: Sequence[tuple[Container, Path]], finite: bool, progress: Progress | None) -> None:
+    """Write containers, each into a folder that is there; raises as write does."""
+    with ExitStack() as stack:
+        moves = []
+        for box, folder in boxes:
+            sink = stack.enter_context(box.open_sink(folder, [spec for _, spec in box.entries]))
+            moves += [Move(weight, spec, sink) for weight, spec in box.entries]
+        run(moves, finite, counter(sum(move.weight.tensor.nbytes for move in moves), progress))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from electra_convert.errors import OutputError, TrainingError
+from electra_convert.errors import TrainingError
 from electra_convert.finetuning.options import FinetuneOptions
 from electra_convert.finetuning.preparation import Preparation
 from electra_convert.finetuning.starting import Start
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.output import check_target, nearest_parent, replace_file
+from electra_convert.output import check_target, replace_file, require_run_place
 from electra_convert.tokenizer.vocabulary import read_small
 from electra_convert.version import __version__
 
@@ -35,16 +34,7 @@ def require_place(output: Path, read: Sequence[str | Path | None], options: Fine
     local = [place for place in read if isinstance(place, Path)]
     if local:
         check_target(output, local[0], True, local[1:])
-    nearest_parent(output)
-    if not os.path.lexists(output):
-        if options.resume:
-            raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
-    elif not (output / RECORD).is_file():
-        raise OutputError(f"{output} already exists, and holds no fine-tuning run", "Choose another name.")
-    elif not (options.resume or options.overwrite):
-        raise OutputError(
-            f"{output} already holds a fine-tuning run", "--resume continues it, --overwrite starts anew."
-        )
+    require_run_place(output, RECORD, "fine-tuning run", options.resume, options.overwrite)
 
 
 def described(preparation: Preparation, start: Start, options: FinetuneOptions) -> dict[str, Any]:

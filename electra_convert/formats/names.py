@@ -48,6 +48,7 @@ CARD_FILE = "README.md"
 # ONNX', where transformers.js and optimum look for it: the folder within a model's, and the file in it.
 ONNX_FOLDER = "onnx"
 ONNX_FILE = "model.onnx"
+QUANTIZED_FILE = "model_quantized.onnx"
 
 Kind = Literal["tokenizer", "settings", "code", "weights", "other"]
 

@@ -25,7 +25,7 @@ from electra_convert.tensors.spec import DTYPES, TensorSpec
 from electra_convert.tensors.weight import Weight
 
 # In the order of transformers' tokenizers; optimum and transformers.js know them by these names.
-_IDS, _MASK, _TYPES = "input_ids", "attention_mask", "token_type_ids"
+INPUTS = _IDS, _MASK, _TYPES = "input_ids", "attention_mask", "token_type_ids"
 _STATES = "last_hidden_state"
 _BATCH, _LENGTH = "batch_size", "sequence_length"
 # What is added to the score of a padded place: the lowest float32 (transformers' eager attention).

@@ -9,7 +9,15 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from electra_convert.errors import OutputError
-from electra_convert.output import discard, follow, locked, nearest_parent, put_back, put_in_place, staging_folder
+from electra_convert.output import (
+    discard,
+    follow,
+    locked,
+    put_back,
+    put_in_place,
+    require_run_place,
+    staging_folder,
+)
 from electra_convert.pretraining.corpus.cache import default_cache
 from electra_convert.pretraining.corpus.places import Place
 from electra_convert.pretraining.options import PretrainOptions
@@ -27,22 +35,7 @@ def require_place(places: Sequence[Place], output: Path, options: PretrainOption
         OutputError: says what is in the way.
     """
     _require_apart(places, output, options)
-    if not os.path.lexists(output):
-        if options.resume:
-            raise OutputError(f"{output} does not exist, so there is no run to resume", "Leave --resume out.")
-        # Looked at before a corpus is tokenised, which may take hours.
-        parent = nearest_parent(output)
-        if not os.access(parent, os.W_OK):
-            raise OutputError(f"{parent} may not be written to, so {output} cannot be made", "Choose another folder.")
-    elif not (output / RUN_FILE).is_file():
-        raise OutputError(f"{output} already exists, and holds no pretraining run", "Choose another name.")
-    elif not options.resume:
-        if not options.overwrite:
-            raise OutputError(
-                f"{output} already holds a pretraining run", "--resume continues it, --overwrite starts anew."
-            )
-        if output.is_symlink():
-            raise OutputError(f"{output} is not a folder, so it is not replaced", "Choose another name.")
+    require_run_place(output, RUN_FILE, "pretraining run", options.resume, options.overwrite)
 
 
 def _require_apart(places: Sequence[Place], output: Path, options: PretrainOptions) -> None:

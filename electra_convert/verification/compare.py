@@ -224,7 +224,7 @@ def _finish(pairing: Pairing, reference: Callable[[], list[Run]], candidate: Cal
         positions=positions,
         positions_of_logits=_places(pairing.head, sides[0], positions),
         stages=compare_stages(*sides, exact.stages, lambda _: limit, own),
-        agreement=_agreement(pairing.head, *sides, [batch.input_mask for batch in pairing.batches]),
+        agreement=agreement_of(pairing.head, *sides, [batch.input_mask for batch in pairing.batches]),
         sample=_sample(pairing.head, *sides),
         rounding=_rounding(pairing) if pairing.rounded else {},
     )
@@ -274,7 +274,7 @@ def compare_recording(model: Model, recording: Recording, candidate: Runner, tol
         positions=recording.batch.input_ids.size,
         positions_of_logits=_places(model.head, expected, recording.positions_of_logits),
         stages=compare_stages(expected, found, exact, limit),
-        agreement=_agreement(model.head, expected, found, [recording.mask]),
+        agreement=agreement_of(model.head, expected, found, [recording.mask]),
         sample=_sample(model.head, expected, found),
         not_covered=not_covered,
     )
@@ -353,7 +353,7 @@ def _places(head: Head, stages: Stages, positions: int) -> int:
     return sum(len(array) for array in arrays) if of_texts else positions
 
 
-def _agreement(
+def agreement_of(
     head: Head, reference: Stages, candidate: Stages, masks: Sequence[NDArray[np.integer]]
 ) -> Agreement | None:
     """How often a user would see the same; None where there is no head, or one of numbers."""

@@ -22,7 +22,7 @@ from electra_convert.errors import UsageError
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
-TARGETS = ("safetensors", "torch", "tf")
+TARGETS = ("safetensors", "torch", "tf", "onnx")
 # A value for every option, such that it alone goes with one target at least.
 OF_THE_TOKENIZER = {
     "vocab": Path("vocab.txt"),
@@ -43,6 +43,7 @@ GIVEN = {
     "task": Choice("rte"),
     "labels": ("a", "b"),
     "dtype": "bfloat16",
+    "quantize": "int8",
     "max_shard_size": 1,
     "optimizer": True,
     "zero_optimizer": True,
@@ -62,6 +63,12 @@ NOT_TF = {
     "added_tokens": "--added-tokens does not go",
     "keep_custom_code": "--keep-custom-code does not go",
 }
+NOT_ONNX = {
+    "dtype": "--dtype bfloat16 does not go with --to onnx",
+    "max_shard_size": "--max-shard-size does not go with --to onnx",
+    "optimizer": "--optimizer does not go with --to onnx",
+    "verify": "--verify does not go with --to onnx",
+}
 ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
 
 
@@ -76,7 +83,9 @@ def test_every_option_has_a_value_to_be_tried_with():
 def test_each_option_goes_with_the_targets_it_has_a_meaning_for(name: str, target: str):
     given = {name: GIVEN[name]}
     options = Options(tokenizer=TokenizerOptions(**given)) if name in OF_THE_TOKENIZER else Options(**given)
-    complaint = NOT_TF.get(name) if target == "tf" else ONLY_TF.get(name)
+    refused = {"tf": NOT_TF, "onnx": NOT_ONNX | ONLY_TF}.get(target, ONLY_TF)
+    refused = refused if target == "onnx" else {**refused, "quantize": "--quantize goes with --to onnx"}
+    complaint = refused.get(name)
     if complaint is None:
         options.check(target)
     else:

@@ -46,7 +46,8 @@ def test_a_file_that_changed_since_is_refused(tuned_once, tmp_path, hub):
 def test_a_model_of_another_architecture_is_uploaded_as_well(hub, golden_pair, tmp_path, one_thread):
     source = save_tiny(tmp_path / "bert", "bert", "AutoModelForMaskedLM", golden_pair / "generator")
     data = FIXTURES / "finetuning" / "reviews-train.tsv"
-    result = finetune("text-classification", source, data, tmp_path / "run", epochs=1)
+    result = finetune("text-classification", source, data, tmp_path / "film-critic", epochs=1)
+    assert "\n# film-critic\n" in (result.model / "README.md").read_text()
     ran = hub.run("upload", "alice/reviews", result.model, "--license", "mit", "--json")
     assert ran.code == 0, ran.err
     [one] = json.loads(ran.out)["uploads"]

@@ -49,8 +49,13 @@ class Facts:
 
     @property
     def title(self) -> str:
-        """What its card is headed with: the repository's name, or as long as that is not known the folder's."""
-        return self.repo_id.rpartition("/")[2] if self.repo_id else self.folder.path.resolve().name
+        """What its card is headed with: the repository's name, or as long as that is not known the folder's.
+
+        A run calls the folder of its model `model`; such a card is headed with the run's name.
+        """
+        path = self.folder.path.resolve()
+        named = path.parent if path.name == "model" else path
+        return self.repo_id.rpartition("/")[2] if self.repo_id else named.name
 
     @property
     def kind(self) -> Kind:
