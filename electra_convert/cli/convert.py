@@ -187,7 +187,7 @@ def command(
     )
     with progress_bar("Converting", quiet or as_json) as progress:
         if to == "web":
-            result = run_site(source, output, model_name(source), options, progress)
+            result = run_site(source, output, model_name(source).removeprefix("hf://"), options, progress)
         else:
             result = run_conversion(source, output, options, progress)
     done = None if options.dry_run else "What was converted before is complete."

@@ -40,6 +40,7 @@ def run_site(
     """
     if options.tokenizer.no_tokenizer:
         raise UsageError("--no-tokenizer does not go with --to web: the page cuts texts into tokens")
+    options.check("onnx")
     source = local_source(pointed_at, code=options.keep_custom_code)
     kind, roles = _shown(source, options)
     check_target(output, source, options.overwrite, options.inputs)

@@ -1,4 +1,5 @@
 // The files of the site, read once each, with what has come of them so far.
+import { Refusal } from "./page.js";
 
 export class Files {
   // The sizes are the site's own account: what a server states may be of what it packed.
@@ -35,5 +36,5 @@ export class Files {
 }
 
 function wrongSize(name) {
-  return new Error(`${name} has another size than it was made with: is the copy of this page complete?`);
+  return new Refusal(`${name} has another size than it was made with: is the copy of this page complete?`);
 }

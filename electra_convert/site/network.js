@@ -1,4 +1,5 @@
 // A model's graph, run by ONNX Runtime's WebAssembly; with several threads where the page may have them.
+import { Refusal } from "./page.js";
 import * as ort from "./runtime/ort.wasm.min.mjs";
 
 const MOST_THREADS = 4;
@@ -18,7 +19,11 @@ export function isPrepared() {
 export class Network {
   static async open(graph) {
     const network = new Network();
-    network.session = await ort.InferenceSession.create(graph);
+    try {
+      network.session = await ort.InferenceSession.create(graph);
+    } catch (error) {
+      throw new Refusal(`The model cannot be run in this browser: ${error.message}`);
+    }
     return network;
   }
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from electra_convert.config.transformers import read_config
 from electra_convert.errors import OutputError, VocabularyError, listing
-from electra_convert.formats.names import CONFIG_FILE, CONVERSION_FILE, ONNX_FOLDER, TOKENIZER_FILE
+from electra_convert.formats.names import (
+    CONFIG_FILE,
+    CONVERSION_FILE,
+    ONNX_FILE,
+    ONNX_FOLDER,
+    QUANTIZED_FILE,
+    TOKENIZER_FILE,
+)
 from electra_convert.schemes.mapping import Role
 from electra_convert.site.characters import written_out
 from electra_convert.tokenizer.definition import parse_tokenizer
@@ -116,10 +123,10 @@ def _part(folder: Path, role: Role, title: str, cutter: Cutter, is_fine_tuned: b
 
 
 def _graph(folder: Path, title: str) -> Path:
-    """The model's file; that of whole numbers, which is the smaller, where there are both."""
-    graph = min((folder / ONNX_FOLDER).glob("*.onnx"), key=lambda path: path.stat().st_size)
-    beside = [path for path in graph.parent.iterdir() if path.suffix != graph.suffix]
-    if graph.stat().st_size > _LARGEST or beside:
+    """The model's file; that of 8-bit weights where there are both."""
+    found = [path for name in (QUANTIZED_FILE, ONNX_FILE) if (path := folder / ONNX_FOLDER / name).is_file()]
+    graph = found[0]
+    if graph.stat().st_size > _LARGEST or graph.with_name(f"{graph.name}_data").exists():
         raise OutputError(
             f"{title} is too large for a browser, which has room for a file of {_LARGEST / 1e9:.1f} GB",
             "Make it smaller with --quantize int8, or use demo --web.",

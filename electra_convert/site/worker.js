@@ -34,11 +34,11 @@ async function settingsOfSite() {
   return site;
 }
 
-// A model is opened when it is first asked, once for all who ask meanwhile; after a failure the next asks anew.
+// A model is opened when it is first asked, once for all who ask meanwhile; what another try may mend is tried anew.
 function runner(role) {
   if (!opened[role]) {
     opened[role] = open(role);
-    opened[role].catch(() => delete opened[role]);
+    opened[role].catch((error) => error instanceof Refusal || delete opened[role]);
   }
   return opened[role];
 }

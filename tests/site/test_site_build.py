@@ -58,6 +58,13 @@ def test_a_pair_becomes_a_folder_that_names_every_file_it_loads(to_web, tmp_path
     assert "unsafe-inline" not in policy
 
 
+def test_of_a_model_of_8_bits_the_page_has_that_alone(to_web, tmp_path):
+    assert to_web(FIXTURES / "default", *VOCAB, "--quantize", "int8").code == 0
+    settings = json.loads((tmp_path / "page" / "settings.json").read_text())
+    assert settings["models"]["generator"]["model"] == "generator/onnx/model_quantized.onnx"
+    assert not list((tmp_path / "page").rglob("model.onnx"))
+
+
 @pytest.mark.parametrize(
     ("source", "page"),
     [("finetuned/mnli", "Which class is it?"), ("finetuned/chunk", "What are the words?")],
