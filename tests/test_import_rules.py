@@ -31,9 +31,9 @@ TRAINS = (
 )
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
-    version errors exchange locks caches frameworks metrics tensors formats hub.errors hub.answers hub.guard hub.client
-    hub.cache hub.download schemes checkpoint config tokenizer graphs output pages pytorch verification conversion
-    demo hub.card hub site pretraining finetuning cli __main__
+    version errors exchange locks caches frameworks metrics tensors formats hub.errors hub.answers hub.guard
+    hub.client hub.cache hub.download schemes checkpoint config tokenizer graphs output pages pytorch
+    verification conversion demo hub.card hub site pretraining finetuning cli __main__
 """.split()
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
 PURE = (

@@ -22,7 +22,7 @@ GUIDE = Guide(
     arguments={
         "REPO_ID": "OWNER/NAME on the Hub. The models of a pair go to NAME-discriminator and NAME-generator.",
         "FOLDER": "A transformers model that was verified with --save, or made by pretrain or finetune; or a folder "
-        "of a pair.",
+        "of a pair; or a page of convert --to web.",
     },
     groups={
         "Where": "revision create-pr private",
@@ -85,7 +85,8 @@ def command(
 
     A pair goes to two repositories, REPO_ID-discriminator and REPO_ID-generator. Each model is uploaded in a single
     commit, and every file is then checked on the Hub by size and hash. An interrupted upload continues when the
-    command is run again; if nothing has changed, nothing is committed.
+    command is run again; if nothing has changed, nothing is committed. A page that convert --to web made goes to a
+    static Space in the same way.
     """
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.plan import UploadOptions

@@ -16,7 +16,7 @@ export class WordPiece {
     }));
     // Where several begin at one place, the longest is meant.
     added.sort((one, other) => other.points.length - one.points.length);
-    added.forEach((token) => this.ids.set(token.content, token.id));
+    this.names = new Map([...this.ids, ...added.map(({ content, id }) => [content, id])].map(([name, id]) => [id, name]));
     this.written = added.filter((token) => !token.normalized);
     this.normalised = added
       .filter((token) => token.normalized)
@@ -25,7 +25,6 @@ export class WordPiece {
 
   // The piece of an id; none where a row of the embeddings only pads them.
   name(id) {
-    if (!this.names) this.names = new Map(Array.from(this.ids, ([piece, row]) => [row, piece]));
     return this.names.get(id);
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from dataclasses import asdict
@@ -12,13 +13,18 @@ import pytest
 from support.browser import CHROMIUM, DESKTOP, DRIVER, PHONE, look, until
 from support.command_line import run
 from support.static_server import ISOLATED, static
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 from electra_convert import open_model
 from electra_convert.demo.evaluation import MarkedText
 from electra_convert.demo.tasks import Asked
+from electra_convert.demo.text import encode
 from electra_convert.errors import SourceError
+from electra_convert.site import characters
 from electra_convert.site.runtime import runtime_archive
+from electra_convert.tokenizer.encode import TokenizerSettings, encode_tokenizer
 from electra_convert.tokenizer.sentences import EXAMPLES
+from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 LOOKS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
 pytestmark = [
@@ -27,6 +33,7 @@ pytestmark = [
 ]
 # Latin, Cyrillic, Greek, Arabic, Hebrew, Devanagari, Han with kana, Hangul, Thai.
 SCRIPTS = ("en de cs", "ru uk", "el", "ar fa", "he", "hi", "zh ja", "ko", "th")
+NAMES = ("text", "id", "start", "end", "word", "special")
 EDGES = (
     "\u0391\u0394\u0395\u039b\u03a6\u039f\u03a3 \u039f\u0394\u039f\u03a3\u0301. \u03a3 A\u00ad\u03a3x \u03a3\u03a3",
     "Caf\u00e9 e\u0301a\u00ad \u65e5\u672c \U0001f469\u200d\U0001f467! \u0130I\u0307",
@@ -112,24 +119,25 @@ def ask(driver, name: str, **fields):
     return evaluate(driver, "return (await load('engine.js')).ask(...given)", name, fields)
 
 
-def cut(driver, texts: list[str]) -> list[list[list]]:
-    """The pieces of texts, as the page's tokenizer cuts them."""
+def cut(driver, texts: list[str], definition: dict | None = None, table: dict | None = None) -> list[list[list]]:
+    """The pieces of texts, as the page's own tokenizer cuts them, or another."""
     body = """
         const read = async (name) => (await fetch(`discriminator/${name}.json`)).json();
         const [{ WordPiece }, { Characters }] = [await load("wordpiece.js"), await load("characters.js")];
+        const [texts, definition, table] = given;
+        const characters = new Characters(table || await read("characters"));
         const names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-        const wordpiece = new WordPiece(await read("tokenizer"), new Characters(await read("characters")), names);
-        return given[0].map((text) => wordpiece.encode(text).pieces.map(
+        const wordpiece = new WordPiece(definition || await read("tokenizer"), characters, names);
+        return texts.map((text) => wordpiece.encode(text).pieces.map(
           ({ text, id, start, end, word, special }) => [text, id, start, end, word, special]));"""
-    return evaluate(driver, body, texts)
+    return evaluate(driver, body, texts, definition, table)
 
 
 def test_two_hundred_texts_get_the_tokens_and_probabilities_of_demo(page, opened_discriminator):
     given = texts()
-    names = ("text", "id", "start", "end", "word", "special")
     for text, pieces in zip(given, cut(page, given), strict=True):
         expected = opened_discriminator.encode(text).pieces
-        assert pieces == [[getattr(piece, name) for name in names] for piece in expected], text
+        assert pieces == [[getattr(piece, name) for name in NAMES] for piece in expected], text
     asking = """
         const { ask } = await load("engine.js");
         const answers = [];
@@ -157,10 +165,41 @@ def test_every_character_of_unicode_is_cut_as_the_tokenizers_package_cuts_it(pag
     every = [*range(0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE1000), 0x40000, 0xDFFFF, 0xF0000, 0x10FFFF]
     points = [point for point in every if point not in rows or point % 97 == 0]
     given = [" ".join(f"re{chr(point)}turn" for point in points[at : at + 500]) for at in range(0, len(points), 500)]
-    encode = opened_discriminator.tokenizer.encode
+    tokenizer = opened_discriminator.tokenizer
     for text, pieces in zip(given, cut(page, given), strict=True):
-        expected = encode(text, add_special_tokens=False)
+        expected = tokenizer.encode(text, add_special_tokens=False)
         assert [piece[1] for piece in pieces] == expected.ids, hex(ord(text[2]))
+
+
+def made(lower_case: bool, strip_accents: bool, ideographs: bool, steps_of_bert: bool = False) -> Tokenizer:
+    """A tokenizer as convert makes it, or with the steps that transformers saves, and with tokens added to either."""
+    pieces = "a b c \u00e4 A ##b ##a ##\u00e9 \u4e00 ##\u4e01 \u03c3 ##\u03c2 . - ##-".split()
+    vocabulary = Vocabulary((*SPECIAL_TOKENS, *pieces), b"", Path("vocab.txt"))
+    settings = TokenizerSettings(lower_case, strip_accents, ideographs)
+    tokenizer = Tokenizer.from_str(encode_tokenizer(vocabulary, settings).decode())
+    if steps_of_bert:
+        tokenizer.normalizer = normalizers.BertNormalizer(True, ideographs, None, lower_case)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_tokens([AddedToken("ab-c", normalized=True), AddedToken("ab", normalized=False), AddedToken("abc")])
+    return tokenizer
+
+
+@pytest.mark.parametrize("steps_of_bert", [False, True])
+@pytest.mark.parametrize(
+    "settings", [(True, True, True), (True, False, True), (False, False, True), (True, True, False)]
+)
+def test_any_wordpiece_is_cut_as_the_tokenizers_package_cuts_it(page, monkeypatch, settings, steps_of_bert):
+    letters = "aAbB\u00e4\u00c4e\u0301\u00e9\u4e00\u4e01\u03a3\u03c3\u00ad\u200d\t .,-\u2014'\x00\u01c5\u0130\u1e9e"
+    monkeypatch.setattr(characters, "_TRIED", sorted({*range(0x250), *map(ord, letters)}))
+    tokenizer = made(*settings, steps_of_bert)
+    drawn = random.Random(3)
+    parts = [*letters, "AB-c", "ab", "abc", "[MASK]", "ab-C"]
+    given = ["a" + "".join(drawn.choices(parts, k=drawn.randint(1, 14))) for _ in range(300)]
+    table, special = characters.written_out(tokenizer, "it"), frozenset(SPECIAL_TOKENS)
+    found = cut(page, given, json.loads(tokenizer.to_str()), table)
+    for text, pieces in zip(given, found, strict=True):
+        expected = encode(tokenizer, special, text).pieces
+        assert pieces == [[getattr(piece, name) for name in NAMES] for piece in expected], text
 
 
 def type_anew(driver, text: str, field: str = "input") -> None:
