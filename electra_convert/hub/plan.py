@@ -200,20 +200,11 @@ def with_remote_card(plan: Plan, remote: RemoteCard, options: UploadOptions) -> 
     if isinstance(plan, UploadPlan) and not plan.facts.folder.has(CARD_FILE):
         plan = replace(plan, card=make_card(plan.facts, options.metadata, remote.text))
     if lost := lost_lines(remote.text, plan.card.text):
-        of_kind = ["--repo-type", "space"] if plan.kind == "space" else []
-        download = [
-            "hf",
-            "download",
-            remote.repo_id,
-            CARD_FILE,
-            *of_kind,
-            "--revision",
-            remote.revision,
-            "--local-dir",
-        ]
+        download = ["hf", "download", remote.repo_id, CARD_FILE, "--revision", remote.revision]
+        download += ["--repo-type", "space"] if plan.kind == "space" else []
         raise CardError(
             f"{remote.where} has lines that the card here has not: {listing(map(repr, lost), _LINES_SHOWN)}",
             f"Download it to {folder / CARD_FILE} and put your words into it: "
-            f"{shlex.join([*download, str(folder)])}. Or let those lines go with --overwrite-card.",
+            f"{shlex.join([*download, '--local-dir', str(folder)])}. Or let those lines go with --overwrite-card.",
         )
     return plan

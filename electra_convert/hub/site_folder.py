@@ -9,12 +9,13 @@ from pathlib import Path
 from electra_convert.errors import CardError, SourceError, listing
 from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import CARD_FILE
+from electra_convert.hub.card.metadata import split_card
 from electra_convert.hub.card.model_folder import PublishedFile, hashed_file
 from electra_convert.output import is_unfinished
 
 # What the page is told, which lists its files with their sizes.
 SETTINGS_FILE = "settings.json"
-_STATIC = re.compile(r"---\n(?:.*\n)*?sdk:\s*[\"']?static[\"']?\s*\n(?:.*\n)*?---\n")
+_STATIC = re.compile(r"^sdk:\s*[\"']?static[\"']?\s*$", re.MULTILINE)
 _OF_A_PAGE = re.compile(r"(discriminator|generator|runtime)/.+|[a-z]+\.(js|css)|index\.html|settings\.json")
 
 
@@ -41,7 +42,7 @@ def is_site(folder: Path) -> bool:
         text = (folder / CARD_FILE).read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return False
-    return _STATIC.match(text) is not None
+    return _STATIC.search(split_card(text)[0]) is not None
 
 
 def read_site(path: Path) -> SiteFolder:
@@ -58,7 +59,7 @@ def read_site(path: Path) -> SiteFolder:
             f"{path} is no page that convert --to web made: it has no {SETTINGS_FILE} that lists its files",
             "Only such a page is uploaded as a Space.",
         )
-    wrong = [name for name, size in stated.items() if not _has(path / name, size)]
+    wrong = [name for name, size in stated.items() if not _has(path, name, size)]
     if wrong:
         raise SourceError(
             f"{path} is not as it was made: {listing(wrong)} is missing or was changed",
@@ -83,5 +84,7 @@ def is_stale_of_site(name: str) -> bool:
     return _OF_A_PAGE.fullmatch(name) is not None
 
 
-def _has(path: Path, size: object) -> bool:
-    return path.is_file() and path.stat().st_size == size
+def _has(folder: Path, name: str, size: object) -> bool:
+    """Whether a file that is stated is there and in the folder: nothing else is to be published for it."""
+    path = folder / name
+    return path.resolve().is_relative_to(folder.resolve()) and path.is_file() and path.stat().st_size == size

@@ -21,6 +21,7 @@ from electra_convert.site.runtime import runtime_archive, runtime_files
 from electra_convert.tensors.transfer import Progress
 
 _MODELS = ".models"  # where they are converted, before their files are taken to their places
+_BESIDE = "Beside these files there will be those of the page, and its runtime of 14 MB."
 
 
 def run_site(
@@ -45,7 +46,8 @@ def run_site(
     kind, roles = _shown(source, options)
     check_target(output, source, options.overwrite, options.inputs)
     if options.dry_run:
-        return replace(run_conversion(pointed_at, output, options), to="web")
+        planned = run_conversion(pointed_at, output, options)
+        return replace(planned, to="web", notices=(*planned.notices, _BESIDE))
     archive = runtime_archive()
     with new_folder(output, options.overwrite) as folder:
         models = folder / _MODELS

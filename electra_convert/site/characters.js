@@ -56,7 +56,7 @@ export class Characters {
       const point = points[index].codePointAt(0);
       const ignorable = isIn(classes.ignorable, point);
       if (ignorable || !this.is("dropped", points[index])) {
-        seen.push({ index, ignorable, cased: isIn(classes.cased, point) || points[index] === CAPITAL_SIGMA });
+        seen.push({ index, ignorable, cased: isIn(classes.cased, point) });
       }
     }
     return seen;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from electra_convert.demo.text import TRAILING
@@ -20,7 +21,7 @@ Ranges = list[int]
 _TRIED = (*range(0xD800), *range(0xE000, 0x40001), *range(0xE0000, 0xF0001))
 _ALIKE = {0x40000: 0xDFFFF, 0xF0000: 0x10FFFF}
 _CHUNK = 1 << 14  # characters that are tried in one text
-_SIGMA, _FINAL_SIGMA = "\u03c3", "\u03c2"
+_SIGMAS = _CAPITAL_SIGMA, _SIGMA, _FINAL_SIGMA = "\u03a3", "\u03c3", "\u03c2"
 # What nothing changes or removes, and what has no case: it stands between the characters that are tried.
 _BETWEEN = "0"
 
@@ -85,9 +86,8 @@ def _is(step: object, kind: str) -> bool:
 
 
 def _made_here() -> Iterator[dict[str, Any]]:
-    for lower_case, strip_accents, ideographs in ((a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)):
-        settings = TokenizerSettings(bool(lower_case), bool(strip_accents), bool(ideographs))
-        yield json.loads(splitting(settings).to_str())
+    for settings in product((False, True), repeat=3):
+        yield json.loads(splitting(TokenizerSettings(*settings)).to_str())
 
 
 def _normalizers() -> list[Any]:
@@ -122,18 +122,21 @@ def _is_accent(character: str) -> bool:
 
 
 def _final_sigma(tokenizer: Tokenizer, every: Sequence[str]) -> dict[str, Ranges] | None:
-    """After which characters a capital sigma becomes a final one, and which are looked past; None where none does."""
-    if tokenizer.normalizer.normalize_str("A\u03a3")[-1] != _FINAL_SIGMA:
+    """After which characters a capital sigma becomes a final one, and which are looked past; None where none does.
+
+    The rule is looked for as it is in tokenizer.encode: a cased character before, and none behind.
+    """
+    if tokenizer.normalizer.normalize_str(f"A{_CAPITAL_SIGMA}")[-1] != _FINAL_SIGMA:
         return None
-    cased = _with_sigma(tokenizer, every, lambda one: f"{one}\u03a3", _FINAL_SIGMA)
-    passed = _with_sigma(tokenizer, every, lambda one: f"A\u03a3{one}A", _SIGMA)
-    return {"cased": _ranges(cased), "ignorable": _ranges(sorted({*passed}.difference(cased)))}
+    cased = _with_sigma(tokenizer, every, lambda one: f"{one}{_CAPITAL_SIGMA}", _FINAL_SIGMA)
+    passed = _with_sigma(tokenizer, every, lambda one: f"A{_CAPITAL_SIGMA}{one}A", _SIGMA)
+    return {"cased": _ranges(sorted({*cased, *_SIGMAS})), "ignorable": _ranges(sorted({*passed}.difference(cased)))}
 
 
 def _with_sigma(tokenizer: Tokenizer, every: Sequence[str], made: Callable[[str], str], found: str) -> list[str]:
     """The characters with which a text's sigma becomes this one."""
     right = []
-    for chunk in _chunks([one for one in every if one not in f"{_BETWEEN}\u03a3{_SIGMA}{_FINAL_SIGMA}"]):
+    for chunk in _chunks([one for one in every if one not in (_BETWEEN, *_SIGMAS)]):
         text = tokenizer.normalizer.normalize_str("".join(f"{_BETWEEN}{made(one)}" for one in chunk))
         right += [one for one, part in zip(chunk, text.split(_BETWEEN)[1:], strict=True) if found in part]
     return right

@@ -89,6 +89,14 @@ def test_a_page_that_is_not_as_it_was_made_is_refused_before_anything_is_asked(h
     assert not hub.record
 
 
+def test_a_file_that_lies_elsewhere_is_not_published_as_one_of_the_page(hub, page, tmp_path):
+    (tmp_path / "secret").write_text("s")
+    (page / "settings.json").write_text(json.dumps({"sizes": {"../secret": 1}}))
+    ran = hub.run("upload", "alice/page", page)
+    assert "../secret is missing or was changed" in ran.err
+    assert not hub.record
+
+
 def test_a_dry_run_shows_what_would_go_where(hub, page):
     ran = hub.run("upload", "alice/page", page, "--dry-run")
     assert (ran.code, writes(hub)) == (0, [])

@@ -35,6 +35,7 @@ pytestmark = [
 SCRIPTS = ("en de cs", "ru uk", "el", "ar fa", "he", "hi", "zh ja", "ko", "th")
 NAMES = ("text", "id", "start", "end", "word", "special")
 EDGES = (
+    "\u03c3\u03a3 \u03c2\u03a3 \u03a3\u03c3 a\u0301\u03a3",
     "\u0391\u0394\u0395\u039b\u03a6\u039f\u03a3 \u039f\u0394\u039f\u03a3\u0301. \u03a3 A\u00ad\u03a3x \u03a3\u03a3",
     "Caf\u00e9 e\u0301a\u00ad \u65e5\u672c \U0001f469\u200d\U0001f467! \u0130I\u0307",
     "[MASK] the [SEP][unk] [MASK]ed of it",
