@@ -248,6 +248,7 @@ def test_an_isolated_page_computes_the_same_with_several_threads(browser, site, 
         browser.get(address)
         until(browser, lambda: tokens(browser))
         assert browser.execute_script("return crossOriginIsolated")
+        assert browser.execute_script("return loading.hidden && loaded.value === loaded.max && loaded.max > 14e6")
         text = "Return the purple value"
         same_marks(
             ask(browser, "score", text=text)["tokens"], opened_discriminator.score(text)[0].marked("token", 1.0)
