@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import forward
-from support.checkpoints import SIZES
+from support.checkpoints import SIZES, inputs
 from support.command_line import run, run_program
+from support.onnx_models import run as run_onnx
 from support.toys import TOY_HEAD, TOY_TASK, toy_answers, toy_class
 
 from electra_convert import convert, open_model, verify, write_card
@@ -145,6 +147,23 @@ def test_demo_shows_what_a_new_head_computes(tuned: Path, tmp_path: Path):
     assert (said["task"], said["texts"][0]["value"]) == ("toy-comparison", pytest.approx(answer.value, abs=1e-5))
     assert f"<strong>{answer.value:.3f}</strong>" in (tmp_path / "page.html").read_text()
     assert "fine-tuned to compare its layers" in run("demo", tuned, "a b", "--question", "c").refusal(2)
+
+
+@pytest.mark.slow
+def test_a_new_head_becomes_an_onnx_model(tuned: Path, tmp_path: Path):
+    convert(tuned, tmp_path / "out", to="onnx")
+    given = inputs(SIZES["projected"])
+    computed, layers = run_onnx(tmp_path / "out" / "onnx" / "model.onnx", *given.values())
+    with open_source(tuned / "model.ckpt-1000") as bundle:
+        variables = {name: tensor.read() for name, tensor in bundle.tensors.items()}
+    hidden = forward.forward(variables, forward.ENCODER, SIZES["projected"].heads, **given).hidden[-1]
+    answers = [
+        hidden[:, 0] @ variables[f"task_specific/reviews/{layer}/kernel"]
+        + variables[f"task_specific/reviews/{layer}/bias"]
+        for layer in ("first", "second")
+    ]
+    np.testing.assert_allclose(layers[-1], hidden, atol=1e-5)
+    np.testing.assert_allclose(computed["logits"], np.concatenate(answers, axis=1), atol=1e-5)
 
 
 @pytest.mark.slow

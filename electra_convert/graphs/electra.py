@@ -68,17 +68,18 @@ def electra_graph(
 
     Raises:
         NamesError: its head is one that is not known how to compute.
-        ConfigError: so is its activation.
+        ConfigError: there are no operators for its activation.
     """
     head = model.head
     if head.compute is None and not head.is_bare:
+        own = listing(collapse(head.unmapped or head.names))
         raise NamesError(
-            f"{model.folder}: it is not known how its head computes: {listing(collapse(head.unmapped))}",
+            f"{model.folder}: it is not known how its head computes: {own}",
             f"An encoder without a head converts; so do heads of {_known()}.",
         )
     if config["hidden_act"] not in ACTIVATIONS:
         raise ConfigError(
-            f"{model.folder}: hidden_act is {config['hidden_act']!r}, for which there is no graph",
+            f"{model.folder}: hidden_act is {config['hidden_act']!r}, which is not written as ONNX' operators",
             f"Those that there are: {', '.join(ACTIVATIONS)}.",
         )
     graph = Operators()

@@ -13,12 +13,18 @@ from electra_convert.demo.tasks.regression import Number
 from electra_convert.demo.tasks.sequence_classification import PAIR, TEXT, run_texts
 from electra_convert.formats.locate import Location
 from electra_convert.schemes.heads import Head
+from electra_convert.schemes.heads.computing import Computing, V
 from electra_convert.schemes.mapping import stacked
 from electra_convert.schemes.models import Checkpoint, OpenSource, Scheme
 from electra_convert.schemes.transformers import read_models
 from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import Tensor
 from electra_convert.tensors.weight import Weight
+
+
+def _answer(model: Computing[V], states: V) -> tuple[V, ...]:
+    return (model.dense("toys", model.first(states)),)
+
 
 # Two dense layers over the same hidden states in Google's code, one of two labels in transformers.
 TOY_HEAD = Head(
@@ -29,6 +35,7 @@ TOY_HEAD = Head(
     kind="toy-comparison",
     tag="toy-comparison",
     has_pipeline=False,
+    compute=_answer,
 )
 
 
