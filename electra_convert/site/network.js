@@ -1,13 +1,13 @@
 // A model's graph, run by ONNX Runtime's WebAssembly; with several threads where the page may have them.
 import { Refusal } from "./page.js";
-import * as ort from "./runtime/ort.wasm.min.mjs";
+import * as ort from "./runtime/ort.wasm.min.js";
 
 const MOST_THREADS = 4;
 
 // Told once, before the first graph is opened.
 export function prepare(binary) {
   const place = (name) => new URL(`runtime/${name}`, import.meta.url).href;
-  ort.env.wasm.wasmPaths = { mjs: place("ort-wasm-simd-threaded.mjs"), wasm: place("ort-wasm-simd-threaded.wasm") };
+  ort.env.wasm.wasmPaths = { mjs: place("ort-wasm-simd-threaded.js"), wasm: place("ort-wasm-simd-threaded.wasm") };
   ort.env.wasm.wasmBinary = binary;
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
 }

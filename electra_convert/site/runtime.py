@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -37,14 +37,14 @@ class Package:
         version: which.
         integrity: the SHA-512 of its archive, in base64, as npm states it.
         size: of the archive, in bytes.
-        files: what is taken of it, by path within the archive.
+        files: what is taken of it, by path within the archive, and what each is called here.
     """
 
     name: str
     version: str
     integrity: str
     size: int
-    files: tuple[str, ...]
+    files: Mapping[str, str]
 
     @property
     def archive(self) -> str:
@@ -57,11 +57,12 @@ ONNXRUNTIME_WEB = Package(
     "1.30.0",
     "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
     33_106_585,
-    (
-        "package/dist/ort.wasm.min.mjs",
-        "package/dist/ort-wasm-simd-threaded.mjs",
-        "package/dist/ort-wasm-simd-threaded.wasm",
-    ),
+    # Not every server knows .mjs, and a browser runs no module that is not said to be JavaScript.
+    {
+        "package/dist/ort.wasm.min.mjs": "ort.wasm.min.js",
+        "package/dist/ort-wasm-simd-threaded.mjs": "ort-wasm-simd-threaded.js",
+        "package/dist/ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
+    },
 )
 
 
@@ -100,15 +101,15 @@ def runtime_archive(package: Package = ONNXRUNTIME_WEB) -> Path:
 
 
 def runtime_files(archive: Path, package: Package = ONNXRUNTIME_WEB) -> dict[str, bytes]:
-    """Take the files of the runtime out of its archive, whose hash was checked, by their names alone.
+    """Take the files of the runtime out of its archive, whose hash was checked, under their names here.
 
     Raises:
         CorruptFileError: one is not in it.
     """
     try:
         with tarfile.open(archive, "r:gz") as opened:
-            members = ((path, opened.extractfile(path)) for path in package.files)
-            return {Path(path).name: member.read() for path, member in members if member is not None}
+            members = ((name, opened.extractfile(path)) for path, name in package.files.items())
+            return {name: member.read() for name, member in members if member is not None}
     except (KeyError, tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
         raise CorruptFileError(f"{archive} lacks a file of the runtime: {error}", "Remove it.") from error
 

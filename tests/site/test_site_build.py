@@ -13,7 +13,7 @@ from support.command_line import run
 from electra_convert.site import build, characters
 
 VOCAB = ("--vocab", FIXTURES / "vocab.txt")
-RUNTIME = {"ort.wasm.min.mjs": b"a", "ort-wasm-simd-threaded.mjs": b"b", "ort-wasm-simd-threaded.wasm": b"c"}
+RUNTIME = {"ort.wasm.min.js": b"a", "ort-wasm-simd-threaded.js": b"b", "ort-wasm-simd-threaded.wasm": b"c"}
 
 
 @pytest.fixture

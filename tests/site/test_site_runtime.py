@@ -26,7 +26,7 @@ def package(tmp_path):
             archive.addfile(member, io.BytesIO(b"run"))
     content = packed.getvalue()
     integrity = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    made = Package("runs", "1.2.3", integrity, len(content), ("package/dist/run.mjs",))
+    made = Package("runs", "1.2.3", integrity, len(content), {"package/dist/run.mjs": "run.js"})
     place = tmp_path / "registry" / "runs" / "-" / made.archive
     place.parent.mkdir(parents=True)
     place.write_bytes(content)
@@ -45,7 +45,7 @@ def test_the_runtime_is_downloaded_once_and_its_files_taken_by_their_names(packa
     first, second = runtime_archive(package), runtime_archive(package)
     assert first == second
     assert registry == ["/runs/-/runs-1.2.3.tgz"]
-    assert runtime_files(second, package) == {"run.mjs": b"run"}
+    assert runtime_files(second, package) == {"run.js": b"run"}
     assert [path.name for path in second.parent.iterdir()] == [package.archive]
 
 
