@@ -11,7 +11,10 @@ from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.locate import Location, locate
 from electra_convert.formats.names import DETECTOR_FILE, DETECTOR_RECORD
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.bert import BERT_NAMES
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.flax import FLAX
+from electra_convert.schemes.foreign import family_of_folder
 from electra_convert.schemes.google import GOOGLE
 from electra_convert.schemes.keras import KERAS
 from electra_convert.schemes.layouts import Choice
@@ -23,7 +26,7 @@ from electra_convert.tensors.spec import Source
 __all__ = ["SCHEMES", "Checkpoint", "Model", "open_checkpoint", "open_path"]
 
 # Those that names are held against, in this order.
-SCHEMES: tuple[Scheme, ...] = (KERAS, GOOGLE, FLAX, TRAINING_PROGRAMS, TRANSFORMERS)
+SCHEMES: tuple[Scheme, ...] = (KERAS, GOOGLE, FLAX, TRAINING_PROGRAMS, BERT_NAMES, TRANSFORMERS)
 
 
 @contextmanager
@@ -83,6 +86,7 @@ def open_path(
         _refuse_any_architecture(location.folder)
     if generator is not None:
         locations += _generator_locations(locations, generator)
+    _require_one_family(path, locations)
     opened: dict[Location, Source] = {}
     with ExitStack() as stack:
 
@@ -117,9 +121,22 @@ def _refuse_any_architecture(folder: Path) -> None:
     )
 
 
+def _require_one_family(path: Path, locations: Sequence[Location]) -> None:
+    """Refuse a pair of which one model goes by ELECTRA's names and one by another's."""
+    families = [family_of_folder(location.folder) for location in locations]
+    if len(set(families)) > 1:
+        named = zip(locations, families, strict=True)
+        told = " and ".join(f"{family.model_type}'s ({location.folder.name})" for location, family in named)
+        raise UsageError(
+            f"{path}: one model goes by {told} names; a pair has one family's",
+            "Convert both to the same names first.",
+        )
+
+
 def _scheme_of(location: Location, source: Source) -> Scheme:
     """The first scheme that recognises the names; where none does, the most general, which says what they are."""
-    possible = [scheme for scheme in SCHEMES if location.container in scheme.containers]
+    families = (ELECTRA, family_of_folder(location.folder))
+    possible = [scheme for scheme in SCHEMES if location.container in scheme.containers and scheme.family in families]
     return next((scheme for scheme in possible if scheme.recognises(source.tensors)), possible[-1])
 
 

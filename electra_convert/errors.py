@@ -20,7 +20,7 @@ SWITCHES = frozenset(
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.
 _VALUE = r"""'[^']*'|"[^"]*"|\d+(?:\.\d+)?[A-Za-z]*|[A-Z]{4,}|[\w.-]+\.json|bfloat16|float16|float32|both""" + (
-    r"|discriminator|generator|safetensors|torch|tf|onnx|int8|(?<=--text-column )(?!is |says )[\w-]+"
+    r"|discriminator|generator|safetensors|torch|tf|onnx|int8|electra|bert|(?<=--text-column )(?!is |says )[\w-]+"
 )
 # Commands that are to be typed as they stand, and options of the command that was given.
 _COMMAND = r"`[^`]*`|\b(?:electra-convert|hf) .*?(?=[,;]|\.$|\. |$)"

@@ -14,6 +14,7 @@ from electra_convert.errors import ElectraConvertError, NamesError, SourceError,
 from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers, quiet_transformers
+from electra_convert.schemes.family import ELECTRA, Family
 from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import collapse
 from electra_convert.tensors.spec import DType
@@ -21,9 +22,9 @@ from electra_convert.tensors.spec import DType
 Precision = Literal["float32", "float64"]
 
 
-def import_class(head: Head) -> Any:  # noqa: ANN401 - a class, which mypy does not see
+def import_class(head: Head, family: Family = ELECTRA) -> Any:  # noqa: ANN401 - a class, which mypy does not see
     """Import the class of a model, and with it PyTorch and transformers, which takes seconds."""
-    return getattr(import_transformers(f"to run the {head.role}"), head.architecture())
+    return getattr(import_transformers(f"to run the {head.role}"), head.architecture(family))
 
 
 def load_folder(
@@ -31,18 +32,20 @@ def load_folder(
     head: Head,
     precision: Precision = "float32",
     ignored: Collection[str] = (),
+    family: Family = ELECTRA,
 ) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
     """Load a model with transformers' own from_pretrained, as any user would: in evaluation mode, on the CPU.
 
     It computes in the precision asked for, whatever the weights are stored in. Parameters of the folder that the
-    class of the head has no place for, such as a fine-tuned head's, may be ignored.
+    class of the head has no place for, such as a fine-tuned head's, may be ignored. No layer is made up beside it.
 
     Raises:
         MissingPackageError: PyTorch or transformers is not installed.
         NamesError: transformers found a parameter of the model missing, unexpected or of another shape.
         SourceError: transformers cannot load the folder at all.
     """
-    return _from_pretrained(str(folder), import_class(head), precision, ignored, folder=folder)
+    model_class = import_class(head, family)
+    return _from_pretrained(str(folder), model_class, precision, ignored, folder=folder, **_no_pooler(model_class))
 
 
 def load_architecture(folder: Path) -> Any:  # noqa: ANN401 - a torch.nn.Module, which mypy does not see
@@ -56,9 +59,12 @@ def load_architecture(folder: Path) -> Any:  # noqa: ANN401 - a torch.nn.Module,
     model_class = getattr(transformers, str(named[0]), None) if isinstance(named, list) and named else None
     if model_class is None:
         raise SourceError(f"{path} names no class that transformers {transformers.__version__} has")
-    pooler = "add_pooling_layer" in signature(model_class.__init__).parameters
-    without: dict[str, Any] = {"add_pooling_layer": False} if pooler else {}
-    return _from_pretrained(str(folder), model_class, "float32", folder=folder, **without)
+    return _from_pretrained(str(folder), model_class, "float32", folder=folder, **_no_pooler(model_class))
+
+
+def _no_pooler(model_class: Any) -> dict[str, Any]:  # noqa: ANN401 - a class, which mypy does not see
+    """What keeps a class from making up a pooler that is not stored."""
+    return {"add_pooling_layer": False} if "add_pooling_layer" in signature(model_class.__init__).parameters else {}
 
 
 def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
@@ -68,7 +74,8 @@ def load_tensors(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any
     if model_class is None:
         raise SourceError(f"{name}: transformers {transformers.__version__} has no class {architecture}")
     made = model_class.config_class.from_dict(dict(config))
-    return _from_pretrained(name, model_class, config["dtype"], config=made, state_dict=dict(tensors))
+    given = {"config": made, "state_dict": dict(tensors), **_no_pooler(model_class)}
+    return _from_pretrained(name, model_class, config["dtype"], **given)
 
 
 def make_tensor(array: NDArray[Any], dtype: DType) -> Any:  # noqa: ANN401 - a torch.Tensor

@@ -74,6 +74,12 @@ GUIDE = Guide(
     "model, and safetensors from anything else.",
 )
 @click.option(
+    "--model-type",
+    type=click.Choice(["electra", "bert"]),
+    default="electra",
+    help="By whose names to write a transformers model: bert for programs that know BERT and not ELECTRA.",
+)
+@click.option(
     "--generator",
     type=SOURCE,
     metavar="FOLDER",
@@ -208,6 +214,7 @@ def conversion_fields(result: Conversion) -> dict[str, Any]:
         "output": str(result.output),
         "format": result.format,
         "to": result.to,
+        "model_type": result.model_type,
         "variant": result.layout,
         "step": result.step,
         "models": {

@@ -9,6 +9,7 @@ from typing import Any
 from electra_convert.config.keys import LOCATIONS, check_keys
 from electra_convert.config.resolve import Value
 from electra_convert.errors import ConfigError
+from electra_convert.schemes.family import ELECTRA, Family
 from electra_convert.schemes.layouts import LAYOUTS
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import Checkpoint
@@ -26,12 +27,14 @@ def encode_record(
     hparams: Mapping[str, Any] | None,
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
+    family: Family = ELECTRA,
     written: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
-    The layout is that of the TensorFlow side; entries are what was written, and what it was read from; written is
-    what else should be known of the container.
+    The layout is that of the TensorFlow side; entries are what was written, and what it was read from. The family by
+    whose names it was written is stated where it is not ELECTRA; written is what else should be known of the
+    container.
     """
     head = {
         "schema": SCHEMA,
@@ -39,6 +42,7 @@ def encode_record(
         "source": {"format": checkpoint.format, "name": checkpoint.name},
         "variant": layout,
         "step": checkpoint.step,
+        **({"model_type": family.model_type} if family is not ELECTRA else {}),
         **({"task": task} if (task := next((model.task for model in checkpoint.models.values()), "")) else {}),
         "config": {role: described(config) for role, config in configs.items()},
         "hparams": None if hparams is None else {k: v for k, v in hparams.items() if k not in LOCATIONS},

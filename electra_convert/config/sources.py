@@ -27,6 +27,7 @@ from electra_convert.config.resolve import (
 from electra_convert.config.transformers import (
     check_config,
     config_evidence,
+    in_electras_words,
     model_evidence,
     read_config,
     role_of_config,
@@ -183,7 +184,10 @@ def _own_configs(checkpoint: Checkpoint) -> dict[Role, Mapping[str, Any]]:
     if not checkpoint.scheme.described:
         return {}
     paths = {role: model.config_path for role, model in checkpoint.models.items()}
-    found = {role: read_config(path) for role, path in paths.items() if path.is_file()}
+    family = checkpoint.scheme.family
+    found = {
+        role: in_electras_words(read_config(path, family), family) for role, path in paths.items() if path.is_file()
+    }
     share = len(set(paths.values())) < len(paths)
     return {role: config for role, config in found.items() if not share or role_of_config(config) == role}
 

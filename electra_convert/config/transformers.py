@@ -13,12 +13,11 @@ from electra_convert.errors import ConfigError
 from electra_convert.formats.files import refuse_placeholder, small_text
 from electra_convert.formats.json_objects import decode_json
 from electra_convert.formats.names import CONFIG_FILE
-from electra_convert.schemes.family import ELECTRA
+from electra_convert.schemes.family import BERT, ELECTRA, Family
 from electra_convert.schemes.mapping import Role
 
 # Settings that would make another computation of the same weights, and the only value that is ELECTRA's.
 _FIXED = {
-    "model_type": ELECTRA.model_type,
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
@@ -27,6 +26,8 @@ _FIXED = {
 }
 # Settings by which transformers makes other weights, layers or values of those that are stored, unless empty.
 _REMAKING = ("quantization_config", "per_layer_config", "pruned_heads", "attribute_map")
+# What the config.json of a BERT states and that of an ELECTRA need not: CTranslate2's converter asks for it.
+_BERT_STATES = {"position_embedding_type": "absolute"}
 # What ElectraConfig takes for the sizes that a config.json leaves out, and for the rest.
 SIZE_DEFAULTS: Mapping[str, int] = {
     "vocab_size": 30522,
@@ -42,8 +43,8 @@ _COUNTS = frozenset({*SIZE_KEYS, "num_attention_heads"})
 _KEYS = (*SIZE_KEYS, "num_attention_heads", *DEFAULTS)
 
 
-def read_config(path: Path) -> Mapping[str, Any]:
-    """Read a config.json, and refuse one that is not an ELECTRA model's.
+def read_config(path: Path, family: Family = ELECTRA) -> Mapping[str, Any]:
+    """Read a config.json, and refuse one that is not an ELECTRA model's, by ELECTRA's names or by a family's.
 
     Raises:
         ConfigError: it cannot be read, is no JSON object, is of another model, or has a value of the wrong kind.
@@ -58,7 +59,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} is not a JSON object")
-    for key, only in _FIXED.items():
+    for key, only in {"model_type": family.model_type, **_FIXED}.items():
         if config.get(key, only) != only:
             raise ConfigError(f"{path}: {key} is {config[key]!r}; only {only!r} can be converted")
     for key in _REMAKING:
@@ -110,8 +111,26 @@ def role_of_config(config: Mapping[str, Any]) -> Role:
     return "generator" if named else "discriminator"
 
 
+def in_electras_words(config: Mapping[str, Any], family: Family) -> Mapping[str, Any]:
+    """What the config.json of an ELECTRA model by a family's names is by its own; BERT's has one width for two."""
+    if family is ELECTRA:
+        return config
+    words = {key: value for key, value in config.items() if key not in _BERT_STATES}
+    words["model_type"] = ELECTRA.model_type
+    if isinstance(named := config.get("architectures"), list):
+        words["architectures"] = [str(name).replace(family.classes, ELECTRA.classes, 1) for name in named]
+    if "hidden_size" in config:
+        words["embedding_size"] = config["hidden_size"]
+    return words
+
+
 def encode_config(
-    architecture: str, values: Mapping[str, Any], dtype: str, base: Mapping[str, Any] | None = None, tied: bool = True
+    architecture: str,
+    values: Mapping[str, Any],
+    dtype: str,
+    base: Mapping[str, Any] | None = None,
+    tied: bool = True,
+    family: Family = ELECTRA,
 ) -> bytes:
     """Write a config.json in UTF-8 as transformers' save_pretrained lays it out, keys sorted.
 
@@ -124,12 +143,15 @@ def encode_config(
     kept = {key: value for key, value in (base or {}).items() if key not in {"torch_dtype", "transformers_version"}}
     fixed = {
         "architectures": [architecture],
-        "model_type": ELECTRA.model_type,
+        "model_type": family.model_type,
         "dtype": dtype,
         "tie_word_embeddings": tied,
     }
+    config = {**kept, **values, **fixed}
+    if family is BERT:
+        config = {**{key: value for key, value in config.items() if key != "embedding_size"}, **_BERT_STATES}
     try:
-        text = json.dumps({**kept, **values, **fixed}, indent=2, sort_keys=True, allow_nan=False)
+        text = json.dumps(config, indent=2, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"config.json cannot be carried over: {error}", "Take out what no model needs.") from error
     return f"{text}\n".encode()

@@ -22,6 +22,7 @@ from electra_convert.conversion.layout_tensorflow import head_notices, plan_tens
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.measuring import Measured
 from electra_convert.conversion.options import (
+    ModelType,
     Options,
     Quantization,
     Rounding,
@@ -45,6 +46,8 @@ from electra_convert.errors import (
 from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.hub.download import as_source, local_source
 from electra_convert.output import check_target
+from electra_convert.schemes.bert import as_bert
+from electra_convert.schemes.family import BERT, ELECTRA
 from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming, require_tied, slot_state
@@ -64,6 +67,7 @@ class Conversion:
         output: the folder that was made.
         format: the container that was read.
         to: the container that was written.
+        model_type: whose names transformers knows it by: electra or bert.
         layout: the layout of a TensorFlow source, or None.
         step: the global step, or None where it is not known.
         models: the configuration of each model written, by role, or of several tasks by task, each value with its
@@ -81,6 +85,7 @@ class Conversion:
     output: Path
     format: str
     to: Target | Literal["web"]
+    model_type: ModelType
     layout: str | None
     step: int | None
     models: Mapping[str, Mapping[str, Value]]
@@ -116,6 +121,7 @@ def convert(
     *,
     model: Selection | None = None,
     to: Target | Literal["tensorflow"] | None = None,
+    model_type: ModelType = "electra",
     generator: str | Path | None = None,
     hparams: Mapping[str, Any] | str | Path | None = None,
     config: str | Path | None = None,
@@ -166,6 +172,8 @@ def convert(
         model: which model to write; by default every one there is.
         to: the container to write; by default TensorFlow from a transformers model, and safetensors from anything
             else.
+        model_type: by whose names a transformers model is written: ELECTRA's, or for programs that know BERT alone
+            BERT's, by which only models whose embeddings are as wide as their hidden states can go.
         generator: the generator that goes with a source that is a discriminator alone.
         hparams: what run_pretraining.py was given: a mapping, JSON, or the name of a file that holds it.
         config: a transformers config.json, to settle the head count and the activation.
@@ -209,6 +217,7 @@ def convert(
     options = Options(
         model=model,
         to=read_target(to),
+        model_type=model_type,
         generator=None if generator is None else local_source(generator, token=token),
         hparams=hparams_text(hparams),
         config=read_path("config", config),
@@ -251,7 +260,7 @@ def run_conversion(
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_path(source, options.generator, options.task, options.exclude))
         parts = _parts(stack, source, checkpoint, options)
-        target: Target = options.to or checkpoint.scheme.target
+        target: Target = options.to or ("safetensors" if options.family is not ELECTRA else checkpoint.scheme.target)
         options.check(target)
         if target == "onnx" and (there := models_there(stack, output, choose_roles(checkpoint, options.model))):
             return _add(pointed_at, output, checkpoint, there, options, progress)
@@ -288,6 +297,7 @@ def run_conversion(
             output=output,
             format=checkpoint.format,
             to=target,
+            model_type=options.model_type,
             layout=checkpoint.layout.name if checkpoint.layout else None,
             step=checkpoint.step,
             models={name: values for name, (_, _, values) in written.items()},
@@ -320,6 +330,7 @@ def _add(
         output=output,
         format=checkpoint.format,
         to="onnx",
+        model_type=options.model_type,
         layout=checkpoint.layout.name if checkpoint.layout else None,
         step=checkpoint.step,
         models={one.model.role: one.values for one in planned},
@@ -335,12 +346,16 @@ def _add(
 def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:
     """What is laid out in folders of their own: one checkpoint in the output itself, or of several tasks one each."""
     tasks = () if options.task is not None else checkpoint.separate_tasks
-    if not tasks:
-        return {"": checkpoint}
-    return {
-        name: stack.enter_context(open_path(source, None, Choice(name, among=tasks), options.exclude))
-        for name in tasks
-    }
+    parts = {"": checkpoint}
+    if tasks:
+        parts = {
+            name: stack.enter_context(open_path(source, None, Choice(name, among=tasks), options.exclude))
+            for name in tasks
+        }
+    if options.family is not BERT:
+        return parts
+    asked = None if options.model is None else choose_roles(checkpoint, options.model)
+    return {name: as_bert(part, asked) for name, part in parts.items()}
 
 
 def _plan_part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,9 +28,11 @@ from electra_convert.formats.names import (
     QUANTIZED_FILE,
     SAFETENSORS_FILE,
     SHARD_INDEX,
+    TOKENIZER_CONFIG_FILE,
     TORCH_FILE,
 )
 from electra_convert.formats.shards import plan_shards
+from electra_convert.schemes.family import ELECTRA, Family
 from electra_convert.schemes.heads import of_class
 from electra_convert.schemes.mapping import STEP_NAME, Role
 from electra_convert.schemes.models import step_constant
@@ -70,7 +73,7 @@ def _plan_folder(
     checkpoint: Checkpoint, findings: Findings, role: Role, target: Target, options: Options, notices: Sequence[str]
 ) -> OutputPlan:
     model = checkpoint.models[role]
-    _check_computable(checkpoint, findings, role)
+    _check_computable(checkpoint, findings, role, options.family)
     boxes = _containers(checkpoint, model, findings, target, options)
     tokens = tokenizer_files(checkpoint, model, findings.hparams, options.tokenizer)
     carried = carry(checkpoint, model, tokens, findings.bases.get(role, {}), options)
@@ -93,11 +96,14 @@ def _plan_folder(
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
         [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries if QUANTIZED_FILE not in box.files],
+        options.family,
         onnx_record(options) if target == "onnx" else None,
     )
     dtype = _common_dtype(boxes[0].entries)
-    config = encode_config(architecture(model, findings), plain(values), dtype, base, model.is_tied)
-    small = {**tokens.files, **carried.files, CONFIG_FILE: config, CONVERSION_FILE: record}
+    named = architecture(model, findings, options.family)
+    config = encode_config(named, plain(values), dtype, base, model.is_tied, options.family)
+    small = _of_family({**tokens.files, **carried.files}, checkpoint.scheme.family, options.family)
+    small |= {CONFIG_FILE: config, CONVERSION_FILE: record}
     return OutputPlan(tuple(boxes), small, tuple(notices), warnings)
 
 
@@ -149,21 +155,34 @@ def _head_notices(model: Model, target: Target, options: Options) -> list[str]:
     return told
 
 
-def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role) -> None:
+def _of_family(files: Mapping[str, bytes], read: Family, written: Family) -> dict[str, bytes]:
+    """A tokenizer's files, with the class of the family that is written where the class of another stands."""
+    settings = files.get(TOKENIZER_CONFIG_FILE)
+    known = (ELECTRA if written is not ELECTRA else read).tokenizer_class
+    if settings is None or known == written.tokenizer_class:
+        return dict(files)
+    named = re.compile(rb'("tokenizer_class"\s*:\s*")%s((?:Fast)?")' % known.encode())
+    return {**files, TOKENIZER_CONFIG_FILE: named.sub(rb"\g<1>%s\g<2>" % written.tokenizer_class.encode(), settings)}
+
+
+def _check_computable(checkpoint: Checkpoint, findings: Findings, role: Role, family: Family) -> None:
     activation = findings.configs[role].values["hidden_act"]
-    if not checkpoint.scheme.gelu_in_generators and role == "generator" and activation.value != "gelu":
+    if role != "generator" or activation.value == "gelu":
+        return
+    told, with_gelu = f"the generator's hidden_act is {activation.value} ({activation.origin})", family is ELECTRA
+    if checkpoint.scheme.gelu_in_generators != with_gelu:
         raise ConfigError(
-            f"the generator's hidden_act is {activation.value} ({activation.origin}); transformers computes the "
-            "generator's head with gelu whatever the configuration says",
+            f"{told}; transformers computes the generator's head with gelu whatever the configuration says"
+            f"{'' if with_gelu else ', and that of BERT with hidden_act'}",
             "The discriminator converts: --model discriminator.",
         )
 
 
-def architecture(model: Model, findings: Findings) -> str:
+def architecture(model: Model, findings: Findings, family: Family = ELECTRA) -> str:
     """The class that config.json names, unless that has another head; without one it is named by its head."""
     named = findings.bases.get(model.role, {}).get("architectures")
-    if model.head.is_bare or not isinstance(named, list) or not named:
-        return model.head.architecture()
+    if family is not ELECTRA or model.head.is_bare or not isinstance(named, list) or not named:
+        return model.head.architecture(family)
     known = of_class(str(named[0]))
     fits = known is None or model.head.unmapped or known.parameters == model.head.parameters
     return str(named[0]) if fits else model.head.architecture()
@@ -178,7 +197,7 @@ def _pad(base: Mapping[str, Any], found: int | None, options: Options) -> Value:
 
 def weight_entries(model: Model, options: Options) -> Entries:
     """What a model's weights are called and rounded to in its folder, sorted by name."""
-    named = {file_name(model, name): weight for name, weight in model.weights.items()}
+    named = {file_name(model, name, options.family): weight for name, weight in model.weights.items()}
     return [
         (weight, TensorSpec(name, _rounded(weight.tensor.dtype, options), weight.shape))
         for name, weight in sorted(named.items())

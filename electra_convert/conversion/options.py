@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
+from electra_convert.schemes.family import ELECTRA, FAMILIES, Family
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
@@ -17,6 +18,7 @@ Target = Literal["safetensors", "torch", "tf", "onnx"]
 Selection = Literal["discriminator", "generator", "both"]
 Rounding = Literal["float32", "float16", "bfloat16"]
 Quantization = Literal["int8"]
+ModelType = Literal["electra", "bert"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Options:
 
     model: Selection | None = None
     to: Target | None = None
+    model_type: ModelType = "electra"
     generator: Path | None = None
     hparams: str | None = None
     config: Path | None = None
@@ -53,10 +56,12 @@ class Options:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        for name, kind in (("model", Selection), ("to", Target), ("dtype", Rounding)):
+        named = (("model", Selection), ("to", Target), ("model_type", ModelType), ("dtype", Rounding))
+        for name, kind in named:
             value, choices = getattr(self, name), get_args(kind)
             if value is not None and value not in choices:
-                raise UsageError(f"--{name} is {value!r}, expected {', '.join(choices[:-1])} or {choices[-1]}")
+                option, others = name.replace("_", "-"), ", ".join(choices[:-1])
+                raise UsageError(f"--{option} is {value!r}, expected {others} or {choices[-1]}")
         if self.quantize not in (None, *get_args(Quantization)):
             raise UsageError(f"--quantize is {self.quantize!r}, expected int8")
         if self.max_shard_size is not None and self.max_shard_size < 1:
@@ -65,6 +70,11 @@ class Options:
             raise UsageError("--optimizer carries slots over, --zero-optimizer makes new ones: give one of them")
         if self.verify and self.dry_run:
             raise UsageError("--verify compares what was written, and --dry-run writes nothing: give one of them")
+
+    @property
+    def family(self) -> Family:
+        """By whose names a transformers model is written."""
+        return FAMILIES[self.model_type]
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -78,10 +88,24 @@ class Options:
         """Refuse options that do not go with the container that is to be written."""
         if self.quantize and target != "onnx":
             raise UsageError(f"--quantize goes with --to onnx, not with --to {target}")
+        if self.family is not ELECTRA:
+            self._check_family(target)
         if target == "tf":
             self._check_tensorflow()
         else:
             self._check_transformers(target)
+
+    def _check_family(self, target: Target) -> None:
+        if target not in {"safetensors", "torch"}:
+            raise UsageError(
+                f"--model-type {self.model_type} does not go with --to {target}: it says what transformers calls the "
+                "tensors"
+            )
+        if self.optimizer:
+            raise UsageError(
+                f"--optimizer does not go with --model-type {self.model_type}: nothing that knows these names "
+                "continues ELECTRA's pretraining"
+            )
 
     def _check_tensorflow(self) -> None:
         if self.dtype not in {None, "float32"}:

@@ -32,6 +32,7 @@ from electra_convert.errors import (
 )
 from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from electra_convert.hub.download import as_source, local_source
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.google import reason_left_out
 from electra_convert.schemes.heads import PRETRAINING, kinds
 from electra_convert.schemes.layouts import Choice, collapse, read_task
@@ -326,6 +327,12 @@ def _headless(checkpoint: Checkpoint, model: Model, role: Role) -> NamesError:
             "converted",
             f"Its {CONVERSION_FILE} says why. What it was converted from has that head; a new one can be "
             "fine-tuned on this encoder.",
+        )
+    if checkpoint.scheme.family is not ELECTRA:
+        return NamesError(
+            f"{checkpoint.path} holds an encoder under the names of {checkpoint.scheme.family.model_type}, which "
+            f"have none for the pretraining head that it takes to {_USES[role]}",
+            f"Give what it was converted from, which its {CONVERSION_FILE} names.",
         )
     return NamesError(
         f"{checkpoint.path} holds an encoder without the pretraining head that it takes to {_USES[role]}",

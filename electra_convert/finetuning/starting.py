@@ -22,7 +22,7 @@ from electra_convert.hub.card.proof import require_proof
 from electra_convert.hub.client import Tell
 from electra_convert.hub.download import local_source
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.foreign import stated_beside
+from electra_convert.schemes.foreign import family_of_folder, stated_beside
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.folder import max_length_of_folder
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -86,7 +86,7 @@ def opened(source: str | Path, task: TaskName, vocab: Path | None, tell: Tell) -
 
 def _is_of_another_architecture(path: Path) -> bool:
     named = stated_beside(path, "model_type")
-    return named is not None and named != ELECTRA.model_type
+    return named is not None and named != family_of_folder(path).model_type
 
 
 def _role(models: Mapping[Role, Any], task: TaskName, path: Path) -> Role:

@@ -1,4 +1,4 @@
-"""What a checkpoint that is not ELECTRA looks like instead, for the message that refuses it."""
+"""What a checkpoint is by its names, and by what is stated beside it, where those are not ELECTRA's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from electra_convert.formats.files import small_bytes
 from electra_convert.formats.json_objects import decode_json
-from electra_convert.formats.names import CONFIG_FILE
+from electra_convert.formats.names import CONFIG_FILE, CONVERSION_FILE
+from electra_convert.schemes.family import ELECTRA, FAMILIES, Family
 
 # Telltale parts of names, the more particular first.
 _TELLTALES = (
@@ -66,9 +67,18 @@ def resemblance(names: Iterable[str]) -> str:
     return f"something else: its {len(shown)} tensors begin with {', '.join(shown[:3])}"
 
 
-def stated_beside(folder: Path, key: str) -> object:
+def family_of_folder(folder: Path) -> Family:
+    """By whose names this tool wrote a model's folder, as its conversion.json records it; ELECTRA's by default.
+
+    Names alone cannot tell an ELECTRA encoder under BERT's names from BERT.
+    """
+    recorded = stated_beside(folder, "model_type", CONVERSION_FILE)
+    return FAMILIES.get(recorded, ELECTRA) if isinstance(recorded, str) else ELECTRA
+
+
+def stated_beside(folder: Path, key: str, file: str = CONFIG_FILE) -> object:
     """What a folder's config.json states under a key; None where it states nothing, or cannot be read."""
-    path = folder / CONFIG_FILE
+    path = folder / file
     try:
         config = decode_json(small_bytes(path))
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from electra_convert.errors import NamesError, NotElectraError, counted, listing
 from electra_convert.formats.locate import Location
 from electra_convert.formats.names import CONFIG_FILE
+from electra_convert.schemes.family import ELECTRA, Family
 from electra_convert.schemes.heads import Head
 from electra_convert.schemes.layouts import Choice, Layout, Task, collapse, separate
 from electra_convert.schemes.mapping import SLOT_NAMES, STEP_NAME, Role, Sizes
@@ -43,6 +44,7 @@ class Scheme:
             before they are converted.
         gelu_in_generators: whether a generator's head is computed with gelu, whatever hidden_act says.
         read_task: as read, for one task of a fine-tuned checkpoint; None in a scheme without tasks.
+        family: whose classes load its models; of another than ELECTRA, it is only what this tool wrote and recorded.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Scheme:
     loads: Literal["google", "transformers", "nothing"]
     gelu_in_generators: bool = True
     read_task: Callable[[Choice, Path, Sequence[Location], OpenSource], Checkpoint] | None = None
+    family: Family = ELECTRA
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,6 +76,7 @@ class Model:
         beside: variables of its head that transformers has no place for, by Google's names and as Google has them.
         task: the name of the task that it was fine-tuned for in Google's code, or "".
         config: its config.json, where that lies elsewhere or is another's.
+        family: by whose names it lies in its folder, where those are transformers'.
     """
 
     role: Role
@@ -86,6 +90,7 @@ class Model:
     beside: Mapping[str, Weight] = field(default_factory=dict)
     task: str = ""
     config: Path | None = None
+    family: Family = ELECTRA
 
     @property
     def is_tied(self) -> bool:

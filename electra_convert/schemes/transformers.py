@@ -21,8 +21,8 @@ from electra_convert.formats.names import (
     OPTIMIZER_FILE,
     TRAINING_FILE,
 )
-from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.foreign import resemblance, stated_beside
+from electra_convert.schemes.family import ELECTRA, Family
+from electra_convert.schemes.foreign import family_of_folder, resemblance, stated_beside
 from electra_convert.schemes.heads import with_labels
 from electra_convert.schemes.layouts import collapse
 from electra_convert.schemes.mapping import (
@@ -206,7 +206,7 @@ def _named_by_type(location: Location) -> Iterator[None]:
         yield
     except (SourceError, NamesError) as error:
         stated = stated_beside(location.folder, "model_type")
-        if not isinstance(stated, str) or stated == ELECTRA.model_type:
+        if not isinstance(stated, str) or stated == family_of_folder(location.folder).model_type:
             raise
         raise SourceError(
             f"{location.path} is not an ELECTRA model: the config.json beside it says that its model_type is "
@@ -349,9 +349,9 @@ def _untied(model: Model) -> list[str]:
     ]
 
 
-def file_name(model: Model, name: str) -> str:
-    """The name that a weight, or a slot, has in a file of a model of this head."""
-    return name.removeprefix(ELECTRA.prefix) if model.head.is_bare else name
+def file_name(model: Model, name: str, family: Family = ELECTRA) -> str:
+    """The name that a weight, or a slot, has in a file of a model of this head, by a family's names."""
+    return name.removeprefix(ELECTRA.prefix) if model.head.is_bare else family.name_of(name)
 
 
 def _read(path: Path, locations: Sequence[Location], open_source: OpenSource) -> Checkpoint:

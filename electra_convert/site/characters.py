@@ -86,8 +86,8 @@ def _is(step: object, kind: str) -> bool:
 
 
 def _made_here() -> Iterator[dict[str, Any]]:
-    for settings in product((False, True), repeat=3):
-        yield json.loads(splitting(TokenizerSettings(*settings)).to_str())
+    for lower_case, strip_accents, ideographs in product((False, True), repeat=3):
+        yield json.loads(splitting(TokenizerSettings(lower_case, strip_accents, ideographs)).to_str())
 
 
 def _normalizers() -> list[Any]:

@@ -119,7 +119,7 @@ def read_golden(path: Path, models: Mapping[Role, Model], task: str | None = Non
     arrays = read_arrays(path)
     wanted = {role: _PREFIXES[role] for role in models}
     found = {
-        role: _recording(path, arrays, prefix, Limits.of(models[role].sizes))
+        role: _recording(path, arrays, prefix, models[role])
         for role, prefix in wanted.items()
         if f"{prefix}_logits" in arrays
     }
@@ -133,20 +133,21 @@ def read_golden(path: Path, models: Mapping[Role, Model], task: str | None = Non
     return found
 
 
-def _recording(path: Path, arrays: Mapping[str, NDArray[Any]], prefix: str, limits: Limits) -> Recording:
+def _recording(path: Path, arrays: Mapping[str, NDArray[Any]], prefix: str, model: Model) -> Recording:
     needed = [f"{prefix}_ids", "input_mask", "segment_ids", *(["gen_positions"] if prefix == "gen" else [])]
     if missing := [name for name in needed if name not in arrays]:
         raise SourceError(f"{path} holds {prefix}_logits, but no {', '.join(missing)}")
     ids, logits = arrays[f"{prefix}_ids"], arrays[f"{prefix}_logits"]
     masks = arrays["input_mask"], arrays["segment_ids"]
-    batch = checked(Batch(path.name, numbered_rows(ids), ids, *masks), limits, f"{prefix}_ids")
+    batch = checked(Batch(path.name, numbered_rows(ids), ids, *masks), Limits.of(model.sizes), f"{prefix}_ids")
     hidden = arrays.get(f"{prefix}_hidden")
     _require_recorded(path, f"{prefix}_logits", logits, 2)
     if hidden is not None:
         _require_recorded(path, f"{prefix}_hidden", hidden, 4)
     stages = {stage_name(layer): [states] for layer, states in enumerate(() if hidden is None else hidden, 1)}
     if prefix == "disc":
-        return Recording(batch, {**stages, LOGITS: [logits]}, None)
+        answers = {LOGITS: [logits]} if model.head.outputs or not stages else {}  # of an encoder the states alone
+        return Recording(batch, stages | answers, None)
     positions = arrays["gen_positions"]
     shape = (len(logits), 2)
     whole = positions.dtype.kind in "iu" and positions.shape == shape

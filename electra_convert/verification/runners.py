@@ -18,6 +18,7 @@ from electra_convert.errors import NamesError, SourceError
 from electra_convert.formats.names import CONFIG_FILE
 from electra_convert.frameworks import import_torch, import_transformers
 from electra_convert.pytorch import Precision, import_class, load_folder, load_tensors, make_tensor
+from electra_convert.schemes.family import Family
 from electra_convert.schemes.state_dict import BUFFERS
 from electra_convert.schemes.transformers import file_name
 from electra_convert.tensors.cast import widen
@@ -155,7 +156,7 @@ class TransformersRunner:
         self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded
     ) -> Callable[[], list[Run]]:
         """Begin to run the model, as Runner.start has it: import what it needs, and no more."""
-        import_class(self.model.head)
+        import_class(self.model.head, self.model.family)
         return partial(self._run_all, batches, precisions, rounded)
 
     def _run_all(self, batches: Sequence[Batch], precisions: Sequence[Precision], rounded: Rounded) -> list[Run]:
@@ -166,7 +167,7 @@ class TransformersRunner:
             order.reverse()
         model = self._load(order[0])
         _require_same(self.path, model, self.model)
-        _round(model, torch, rounded)
+        _round(_parameters(model, rounded, self.model.family), torch, rounded)
         runs = {precision: self._run(torch, model.to(getattr(torch, precision)), batches) for precision in order}
         return [runs[precision] for precision in precisions]
 
@@ -174,7 +175,8 @@ class TransformersRunner:
         folder = self.model.folder
         if not (folder / CONFIG_FILE).is_file():
             raise SourceError(f"{folder} has no config.json, from which transformers takes all sizes")
-        return load_folder(folder, self.model.head, precision, (*self.model.head.unmapped, *BUFFERS))
+        ignored = (*self.model.head.unmapped, *BUFFERS)
+        return load_folder(folder, self.model.head, precision, ignored, self.model.family)
 
     def _run(self, torch: Any, model: Any, batches: Sequence[Batch]) -> Run:  # noqa: ANN401 - torch
         outputs = [self._outputs(torch, model, batch) for batch in batches]
@@ -214,24 +216,26 @@ class InMemoryRunner(TransformersRunner):
     sources: tuple[Source, ...]
 
     def _load(self, precision: Precision) -> Any:  # noqa: ANN401 - a torch.nn.Module
-        named = self.model.head.architecture()
-        config = encode_config(named, self.values, precision, self.base, self.model.is_tied)
-        weights = {file_name(self.model, name): weight for name, weight in self.model.mapped.items()}
+        family = self.model.family
+        named = self.model.head.architecture(family)
+        config = encode_config(named, self.values, precision, self.base, self.model.is_tied, family)
+        weights = {file_name(self.model, name, family): weight for name, weight in self.model.mapped.items()}
         tensors = {name: make_tensor(weight.read(), weight.tensor.dtype) for name, weight in weights.items()}
         loaded = load_tensors(str(self.path), json.loads(config), tensors)
         require_second_reading(self.path, loaded, self.model.role, self.sources)
         return loaded
 
 
-def _parameters(model: Any, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401 - torch, which mypy does not see
-    """A model's parameters by the names of a Model; ElectraModel has no prefix of its own."""
+def _parameters(model: Any, names: Iterable[str], family: Family) -> dict[str, Any]:  # noqa: ANN401 - torch, unseen
+    """A model's parameters by the names of a Model; ElectraModel and BertModel have no prefix of their own."""
     parameters = dict(model.named_parameters())
-    return {name: parameters[name if name in parameters else name.removeprefix("electra.")] for name in names}
+    own = {name: family.name_of(name) for name in names}
+    return {name: parameters[it if it in parameters else it.removeprefix(family.prefix)] for name, it in own.items()}
 
 
 def _require_same(path: Path, loaded: Any, model: Model) -> None:  # noqa: ANN401 - torch, which mypy does not see
     """Refuse to run other weights than those that were compared, whatever made transformers find them."""
-    parameters = _parameters(loaded, model.mapped)
+    parameters = _parameters(loaded, model.mapped, model.family)
     for name, weight in model.mapped.items():
         values = widen(weight.read().reshape(-1).view(np.uint8).data, weight.tensor.dtype)
         found = parameters[name].detach().numpy()
@@ -242,8 +246,7 @@ def _require_same(path: Path, loaded: Any, model: Model) -> None:  # noqa: ANN40
             )
 
 
-def _round(model: Any, torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - torch, which mypy does not see
-    parameters = _parameters(model, rounded)
+def _round(parameters: Mapping[str, Any], torch: Any, rounded: Rounded) -> None:  # noqa: ANN401 - torch, unseen
     with torch.no_grad():
         for name, dtype in rounded.items():
             parameters[name].copy_(parameters[name].to(getattr(torch, dtype)))

@@ -345,7 +345,8 @@ def _head_notes(reference: Side, candidate: Side, role: Role) -> list[str]:
     if all(unmapped):
         return [f"Of a fine-tuned head the weights are compared, but it is not run: {listing(names)}."]
     names += sorted({*left_behind(models[0], models[1]), *left_behind(models[1], models[0])})
-    notes = [f"A fine-tuned head is not compared, since the other side has none: {listing(names)}."] if names else []
+    kind = "A fine-tuned" if any(model.head.is_of_a_task or model.head.unmapped for model in models) else "A"
+    notes = [f"{kind} head is not compared, since the other side has none: {listing(names)}."] if names else []
     return notes + _beside_notes(models)
 
 

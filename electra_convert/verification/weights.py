@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.checkpoint import Model
+from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.google import google_form
 from electra_convert.schemes.layouts import collapsed
 from electra_convert.tensors.cast import WEIGHT_DTYPES, WIDER, all_finite, cast, widen
@@ -98,7 +99,7 @@ def comparable(reference: Model, candidate: Model) -> tuple[Mapping[str, Weight]
     """The weights of two models by name.
 
     Of a head that no rule describes, and of what is kept beside the model, only if both have it; of a head that
-    stays behind on the way to Google's code none.
+    stays behind on the way to Google's code, or to BERT's names, none.
     """
     sides = []
     for model, other in ((reference, candidate), (candidate, reference)):
@@ -109,8 +110,10 @@ def comparable(reference: Model, candidate: Model) -> tuple[Mapping[str, Weight]
 
 
 def left_behind(model: Model, other: Model) -> frozenset[str]:
-    """The names of a head that the other model cannot have got from this one: an encoder in Google's code."""
+    """The names of a head that the other model, an encoder in Google's code or by BERT's names, cannot have got."""
     head = model.head
+    if other.head.is_bare and other.family is not ELECTRA and not head.in_bert:
+        return head.names
     if not (other.head.is_bare and head.is_of_a_task):
         return frozenset()
     fits = google_form(model) if head.algebra is not None else model.task or not head.segment

@@ -86,8 +86,8 @@ def test_converting_prints_one_json_object_and_nothing_else(written, tmp_path):
     report = json.loads(ran.out)
     assert (ran.code, ran.err) == (0, "")
     assert report.keys() == {
-        "schema", "source", "output", "format", "to", "variant", "step", "models", "files", "notices", "warnings",
-        "dry_run",
+        "schema", "source", "output", "format", "to", "model_type", "variant", "step", "models", "files", "notices",
+        "warnings", "dry_run",
     }  # fmt: skip
     assert report["schema"] == 1
     assert report["files"] == {

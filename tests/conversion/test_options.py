@@ -37,6 +37,7 @@ GIVEN = {
     **OF_THE_TOKENIZER,
     "model": "both",
     "to": "tf",
+    "model_type": "bert",
     "generator": Path("generator"),
     "hparams": "{}",
     "config": Path("config.json"),
@@ -56,6 +57,7 @@ GIVEN = {
     "dry_run": True,
 }
 NOT_TF = {
+    "model_type": "--model-type bert does not go",
     "dtype": "--dtype bfloat16 does not go",
     "max_shard_size": "--max-shard-size does not go",
     "strip_accents": "strip-accents does not go",
@@ -64,6 +66,7 @@ NOT_TF = {
     "keep_custom_code": "--keep-custom-code does not go",
 }
 NOT_ONNX = {
+    "model_type": "--model-type bert does not go with --to onnx",
     "dtype": "--dtype bfloat16 does not go with --to onnx",
     "max_shard_size": "--max-shard-size does not go with --to onnx",
     "optimizer": "--optimizer does not go with --to onnx",

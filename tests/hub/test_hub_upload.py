@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import FIXTURES
 from support.fake_hub.process import commits, writes
+
+from electra_convert import convert
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +66,14 @@ def test_a_single_model_goes_to_the_very_repository(hub, generator):
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(f"{hub.base}/alice/small\n")
     assert list(hub.repositories) == ["alice/small"]
+
+
+def test_a_model_under_berts_names_goes_up_and_is_read_from_there_as_electra(hub, tmp_path):
+    made = convert(FIXTURES / "equal_widths", tmp_path / "bert", model="generator", model_type="bert")
+    assert hub.run("upload", "alice/bert", made.output, "--unverified", "-q").code == 0
+    assert "- bert\n- electra\n" in (made.output / "README.md").read_text()
+    ran = hub.run("inspect", "hf://alice/bert", "--json")
+    assert json.loads(ran.out)["models"]["generator"]["architecture"] == "ElectraForMaskedLM"
 
 
 def test_a_second_run_makes_no_commit_and_says_so(any_hub, generator):

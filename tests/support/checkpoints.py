@@ -51,6 +51,7 @@ SIZES: Mapping[str, Sizes] = {
     "projected": Sizes(),
     "projected_generator": Sizes(embedding=16, generator_hidden_size=0.25),
     "embeddings_wider_than_hidden": Sizes(embedding=24, heads=4, generator_hidden_size=1.0),
+    "one_width": Sizes(embedding=16, generator_hidden_size=1.0),
     "full_size_generator": Sizes(embedding=32, hidden=128, heads=4, intermediate=300, generator_hidden_size=1.0),
     # 15 * 0.3 and 5 * 0.5 end in a half, which Python rounds to even.
     "odd": Sizes(61, 6, 15, 5, 5, 22, 19, 3, generator_hidden_size=0.3, generator_layers=0.5),

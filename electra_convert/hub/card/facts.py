@@ -13,7 +13,7 @@ from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCAB
 from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.hub.card.proof import Proof, object_in, read_record
 from electra_convert.schemes.family import ELECTRA
-from electra_convert.schemes.heads import HEADS, Head, of_class
+from electra_convert.schemes.heads import HEADS, NONE, Head, of_class
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 
 Kind = Literal["discriminator", "generator", "encoder", "task"]
@@ -76,6 +76,11 @@ class Facts:
         return str(self.folder.config.get("model_type", ELECTRA.model_type))
 
     @property
+    def is_electra(self) -> bool:
+        """Whether it is an ELECTRA model, by whatever names."""
+        return self.family == self.folder.family.model_type
+
+    @property
     def evaluation(self) -> Mapping[str, Mapping[str, Any]]:
         """What a fine-tuned model was measured at, by the data it was measured on."""
         training = self.proof.training
@@ -109,7 +114,8 @@ class Facts:
         if self.family == ELECTRA.model_type:
             return of_class(self.folder.architecture)
         # transformers calls the classes of any architecture so.
-        return next((head for head in HEADS.values() if self.folder.architecture.endswith(head.suffix)), None)
+        heads = (*HEADS.values(), NONE)
+        return next((head for head in heads if self.folder.architecture.endswith(head.suffix)), None)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ from electra_convert.formats.names import (
 )
 from electra_convert.formats.shards import shard_names
 from electra_convert.output import is_unfinished
-from electra_convert.schemes.family import ELECTRA
+from electra_convert.schemes.family import ELECTRA, Family
+from electra_convert.schemes.foreign import family_of_folder
 from electra_convert.schemes.mapping import Role
 from electra_convert.tokenizer.vocabulary import read_small
 
@@ -53,7 +54,6 @@ _KNOWN = (
 _SAFETENSORS = (SAFETENSORS_FILE, f"{SAFETENSORS_FILE}{SHARD_INDEX}")
 _PICKLES = (TORCH_FILE, f"{TORCH_FILE}{SHARD_INDEX}")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
-_CLASS = re.compile(r"Electra[A-Za-z0-9_]+")
 _ANY_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]*For[A-Za-z]+")
 _ROLES: tuple[Role, ...] = ("discriminator", "generator")
 
@@ -86,6 +86,7 @@ class ModelFolder:
         role: which of the two models it holds.
         architecture: the transformers class that its config.json names.
         config: its config.json.
+        family: by whose names this tool wrote it.
         files: what is published of it.
         left: names of what is left: files that no part of this tool made, or that were not asked for.
     """
@@ -94,6 +95,7 @@ class ModelFolder:
     role: Role
     architecture: str
     config: dict[str, object]
+    family: Family
     files: tuple[PublishedFile, ...]
     left: tuple[str, ...]
 
@@ -156,7 +158,7 @@ def _require_model(location: Location) -> None:
 def _require_half(path: Path, folder: Path) -> None:
     """The folder's name decides what the repository is called."""
     half = pair_name(path, folder)
-    if half is not None and (role := role_of_config(read_config(path / CONFIG_FILE))) != half:
+    if half is not None and (role := role_of_config(read_config(path / CONFIG_FILE, family_of_folder(path)))) != half:
         raise SourceError(f"{path} holds a {role}, expected a {half}", "Call each half of a pair what it is.")
 
 
@@ -178,35 +180,37 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
         ConfigError: its config.json is not an ELECTRA model's.
         CorruptFileError: its shards are not complete.
     """
-    config = dict(_config(path))
+    family = family_of_folder(path)
+    config = dict(_config(path, family))
     tokenizer = [entry.name for entry in sorted(path.iterdir()) if _is_of_tokenizer(entry.name)]
     others = [*_KNOWN[2:], *tokenizer, *([OPTIMIZER_FILE] if optimizer else [])]
     names = [*_KNOWN[:2], *_weights(path, pickles), *others]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
-    architecture = _architecture(config, path / CONFIG_FILE)
+    architecture = _architecture(config, path / CONFIG_FILE, family)
     try:
         files = tuple(hashed_file(path, name) for name in present)
         there = (entry.name for entry in path.iterdir() if not is_unfinished(entry.name))
         left = tuple(sorted(name for name in there if name not in present))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return ModelFolder(path, role, architecture, config, files, left)
+    return ModelFolder(path, role, architecture, config, family, files, left)
 
 
-def _config(path: Path) -> Mapping[str, object]:
+def _config(path: Path, family: Family) -> Mapping[str, object]:
     """Its config.json: an ELECTRA model's, or of any architecture that was fine-tuned here."""
     record = path / TRAINING_FILE
     if record.is_file() and decode_object(read_small(record), str(record)).get("finetuned_for") is not None:
         return decode_object(read_small(path / CONFIG_FILE), str(path / CONFIG_FILE))
-    return read_config(path / CONFIG_FILE)
+    return read_config(path / CONFIG_FILE, family)
 
 
-def _architecture(config: dict[str, object], path: Path) -> str:
+def _architecture(config: dict[str, object], path: Path, family: Family) -> str:
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else None
-    is_electra = config.get("model_type", ELECTRA.model_type) == ELECTRA.model_type
-    if not isinstance(first, str) or not (_CLASS if is_electra else _ANY_CLASS).fullmatch(first):
+    is_known = config.get("model_type", ELECTRA.model_type) == family.model_type
+    form = re.compile(rf"{family.classes}[A-Za-z0-9_]+") if is_known else _ANY_CLASS
+    if not isinstance(first, str) or not form.fullmatch(first):
         raise ConfigError(
             f"{path}: architectures is {named!r}, expected a class of transformers such as ElectraForPreTraining",
             "Convert the folder, which finds out the class by the weights.",

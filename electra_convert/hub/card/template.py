@@ -13,6 +13,8 @@ from typing import Any
 from electra_convert.hub.card.facts import Facts
 from electra_convert.hub.card.proof import object_in, stages_of
 from electra_convert.pages import has_page_file, render
+from electra_convert.schemes.family import BERT
+from electra_convert.schemes.heads import NONE
 from electra_convert.tokenizer.sentences import PLACEHOLDER, example_of
 
 _HERE = "electra_convert.hub.card"
@@ -49,6 +51,7 @@ def render_card(facts: Facts, languages: Sequence[str] = ()) -> str:
         tool=object_in(conversion, "tool"),
         notices=_list(conversion.get("notices")),
         example=example,
+        no_pooler=", add_pooling_layer=False" if facts.folder.architecture == NONE.architecture(BERT) else "",
         own_code=own_code if has_page_file(_HERE, own_code) else None,
         hint=Markdown(_HINT if example == PLACEHOLDER else ""),
         settings=_settings(facts.proof.training or {}),

@@ -18,6 +18,7 @@ from electra_convert.hub.card.model_folder import find_models, has_safetensors, 
 from electra_convert.hub.card.proof import require_proof
 from electra_convert.hub.card.template import as_name, render_card
 from electra_convert.output import remove_unfinished, replace_file
+from electra_convert.schemes.family import ELECTRA
 
 # A reader must not miss it, whatever else the user has taken out of the card.
 _ALWAYS = "verification"
@@ -162,7 +163,8 @@ def _read(path: Path) -> str | None:
 
 def _derived(facts: Facts) -> dict[str, Any]:
     """What follows from the model; where the Hub has no name for its task, none is claimed."""
-    tags = [facts.family, "replaced-token-detection"] if facts.kind == "discriminator" else [facts.family]
+    families = dict.fromkeys((facts.family, *([ELECTRA.model_type] if facts.is_electra else [])))
+    tags = [*families, *(["replaced-token-detection"] if facts.kind == "discriminator" else [])]
     datasets = [facts.dataset] if facts.dataset else []
     fields = {"library_name": "transformers", "pipeline_tag": facts.task, "tags": tags, "datasets": datasets}
     return {name: value for name, value in fields.items() if value}

@@ -59,6 +59,8 @@ class Head:
             written.
         unmapped: names of tensors of a head that no rule describes; they go unchanged from one transformers folder
             to another, and nowhere else.
+        in_bert: whether BERT's class of this suffix computes it as ELECTRA's does.
+        unlike_bert: how BERT's class of this suffix, where there is one, computes otherwise.
     """
 
     name: str
@@ -79,6 +81,8 @@ class Head:
     compute: Callable[[Computing[Any], Any], tuple[Any, ...]] | None = None
     repeated: str | None = None
     unmapped: tuple[str, ...] = ()
+    in_bert: bool = False
+    unlike_bert: str = ""
 
     def architecture(self, family: Family = ELECTRA) -> str:
         """The class of transformers that a model with this head is of."""
@@ -118,7 +122,7 @@ class Head:
 
 def none() -> Head:
     """No head: an encoder alone."""
-    return Head("none", "discriminator", "Model", tag="feature-extraction", outputs=())
+    return Head("none", "discriminator", "Model", tag="feature-extraction", outputs=(), in_bert=True)
 
 
 def carried(names: Iterable[str]) -> Head:

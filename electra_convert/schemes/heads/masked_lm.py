@@ -27,4 +27,5 @@ MASKED_LM = Head(
     tag="fill-mask",
     repeated="generator_lm_head.weight",
     compute=compute,
+    in_bert=True,
 )

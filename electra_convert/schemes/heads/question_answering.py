@@ -28,6 +28,7 @@ QUESTION_ANSWERING = Head(
     beside_is="what says that there is no answer",
     outputs=("start_logits", "end_logits"),
     compute=compute,
+    in_bert=True,
 )
 # What a checkpoint with joint_prediction has, and no other.
 JOINT_LAYER = "qa_hidden"

@@ -42,6 +42,7 @@ def compute(model: Computing[V], states: V) -> tuple[V, ...]:
 
 
 _RULES = dense("task_specific/{task}/dense", "classifier", "hidden", "labels")
+_UNLIKE_BERT = "its pooler has a tanh where ELECTRA's head has a gelu"
 _MADE = (
     *dense("classifier.dense", "classifier.dense", "hidden", "hidden"),
     *dense("classifier.out_proj", "classifier.out_proj", "hidden", "labels"),
@@ -59,6 +60,7 @@ SEQUENCE_CLASSIFICATION = Head(
     made=_MADE,
     problem_type="single_label_classification",
     compute=compute,
+    unlike_bert=_UNLIKE_BERT,
 )
 REGRESSION = Head(
     "regression",
@@ -72,4 +74,5 @@ REGRESSION = Head(
     labels=1,
     problem_type="regression",
     compute=compute,
+    unlike_bert=_UNLIKE_BERT,
 )

@@ -23,4 +23,5 @@ TOKEN_CLASSIFICATION = Head(
     tag="token-classification",
     segment=1,
     compute=compute,
+    in_bert=True,
 )
