@@ -10,6 +10,7 @@ import pytest
 from conftest import FIXTURES
 from support.command_line import run
 
+from electra_convert.hub.site_folder import is_site, read_site
 from electra_convert.site import build, characters
 
 VOCAB = ("--vocab", FIXTURES / "vocab.txt")
@@ -108,10 +109,14 @@ def test_a_dry_run_downloads_and_writes_nothing(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_readme_is_that_of_a_static_space(to_web, tmp_path):
+def test_the_folder_is_a_static_space_that_upload_takes_whole(to_web, tmp_path):
     import yaml
 
     to_web(FIXTURES / "default", *VOCAB)
+    assert is_site(tmp_path / "page")
+    published = read_site(tmp_path / "page")
+    assert {file.name: file.size for file in published.files} == files_of(tmp_path / "page")
+    assert published.left == ()
     front = yaml.safe_load((tmp_path / "page" / "README.md").read_text().split("---\n")[1])
     assert front["sdk"] == "static"
     assert front["app_file"] == "index.html"
