@@ -139,7 +139,7 @@ def _listing(hub: Hub, repo_id: str, revision: str, kind: Kind) -> Listing | Non
     return list_tree(hub, repo_id, require_commit(info.sha), kind)
 
 
-def _info(hub: Hub, repo_id: str, revision: str | None, kind: Kind) -> Any:  # noqa: ANN401 - huggingface_hub's
+def _info(hub: Hub, repo_id: str, revision: str | None, kind: Kind) -> Any:  # noqa: ANN401 - what huggingface_hub gives
     try:
         return hub.api.repo_info(repo_id, revision=revision, repo_type=kind)
     except Exception as error:
