@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.pretraining.electra import Electra as Electra
     from electra_convert.pretraining.pretrain import pretrain as pretrain
     from electra_convert.pretraining.run import Pretraining as Pretraining
+    from electra_convert.reproduction.reproduce import Reproduction as Reproduction
+    from electra_convert.reproduction.reproduce import reproduce as reproduce
     from electra_convert.schemes.models import Checkpoint as Checkpoint
     from electra_convert.verification.report import ParityReport as ParityReport
     from electra_convert.verification.verify import verify as verify
@@ -68,6 +70,7 @@ _API = {
     "convert": "conversion.convert",
     "inspect": "conversion.inspect",
     "verify": "verification.verify",
+    "reproduce": "reproduction.reproduce",
     "load_model": "conversion.load",
     "load_state_dict": "conversion.load",
     "open_checkpoint": "checkpoint",
@@ -97,6 +100,7 @@ _API = {
     "Reading": "demo.tasks.question_answering",
     "ScoredText": "demo.scoring",
     "Tagging": "demo.tasks.token_classification",
+    "Reproduction": "reproduction.reproduce",
     "Upload": "hub.upload",
     "Value": "config.resolve",
     "__version__": "version",

@@ -38,6 +38,8 @@ FUNCTION_OF = {
 # What is about the printing of a command, and on the command line alone.
 PRINTING = {(command, name) for command in COMMANDS for name in ("as_json", "quiet")}
 PRINTING |= {("verify", "html"), ("verify", "overwrite")}
+# Of one model alone, which is another function: reproduce.
+PRINTING |= {("verify", "source")}
 HUB = {"revision", "token", "subfolder"}
 
 

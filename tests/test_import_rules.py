@@ -35,7 +35,7 @@ TRAINS = (
 LAYERS = """
     version errors exchange locks caches processor frameworks metrics tensors formats hub.errors hub.answers
     hub.guard hub.client hub.cache hub.download schemes checkpoint config tokenizer graphs output pages pytorch
-    verification conversion demo hub.card hub site pretraining finetuning scoring cli __main__
+    provenance verification conversion demo reproduction hub.card hub site pretraining finetuning scoring cli __main__
 """.split()
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
 PURE = (

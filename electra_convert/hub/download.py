@@ -99,6 +99,29 @@ class Address:
     kind: Kind = "model"
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where on the Hub a source was brought from.
+
+    Attributes:
+        repository: OWNER/REPO.
+        commit: what its revision stood for.
+        path: what was meant within the repository, empty for all of it.
+        folder: the folder of the commit in the cache.
+        stated: the SHA-256 that the Hub states of its large files, by path; none where it was not asked.
+    """
+
+    repository: str
+    commit: str
+    path: str
+    folder: Path
+    stated: Mapping[str, str]
+
+    def sha256_of(self, path: Path) -> str | None:
+        """The SHA-256 that the Hub states of a file in the cache, to which that was held when it came."""
+        return self.stated.get(path.relative_to(self.folder).as_posix()) if path.is_relative_to(self.folder) else None
+
+
 def as_source(
     given: str | Path, revision: str | None = None, token: str | None = None, subfolder: str | None = None
 ) -> str | Path:
@@ -159,13 +182,18 @@ def local_source(
         HubError: it cannot be downloaded.
         MissingPackageError: huggingface_hub is not installed.
     """
+    return brought_source(source, tell, token, code)[0]
+
+
+def brought_source(
+    source: str | Path, tell: Tell = lambda _: None, token: str | None = None, code: bool = False
+) -> tuple[Path, Origin | None]:
+    """Bring a source here as local_source does, and tell where on the Hub it was; None of one that was here."""
     pointed = as_source(source)
-    if isinstance(pointed, Path):
-        return pointed
-    return _brought(pointed, tell, token, code)
+    return (pointed, None) if isinstance(pointed, Path) else _brought(pointed, tell, token, code)
 
 
-def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
+def _brought(source: str, tell: Tell, token: str | None, code: bool) -> tuple[Path, Origin]:
     if source.startswith(_WEB):
         named = "/".join(source.split("/")[3:5])
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
@@ -179,7 +207,10 @@ def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
         raise SourceError(f"{source} holds no checkpoint that can be read", held)
     folder = download_files(hub, source, address, wanted, there)
     _require_states_inside(source, folder, wanted)
-    return folder / path if path else folder
+    files = {} if there is None else there.files
+    stated = {name: file.sha256 for name, file in files.items() if file.sha256 is not None}
+    origin = Origin(address.repo_id, folder.name, address.path, folder, stated)
+    return folder / path if path else folder, origin
 
 
 def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> None:

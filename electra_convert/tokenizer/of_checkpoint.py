@@ -137,7 +137,8 @@ def tokenizer_files(
         _require_unchanged(model, other, options)
         return TokenizerFiles({}, {}, None, (_STAYS.format(other), *_kept_remarks(model)))
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
-    notices += (f"ELECTRA's tokenizer, of {options.vocab}, is in the place of {other}.",) if other else ()
+    if other and options.vocab is not None:
+        notices += (f"ELECTRA's tokenizer, of {options.vocab.name}, is in the place of {other}.",)
     own = {} if vocabulary is None else {VOCABULARY_FILE: vocabulary.raw}
     pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
     if kept := _kept(checkpoint, model, options):
