@@ -45,6 +45,7 @@ class UploadOptions:
         unverified: whether a model may go without a passed parity.json.
         overwrite_card: whether lines of a card on the Hub may go.
         dry_run: show what would be done, and send nothing.
+        remark: what the commit's message, which describes a pull request, says at its end.
     """
 
     metadata: Metadata = field(default_factory=Metadata)
@@ -58,6 +59,7 @@ class UploadOptions:
     unverified: bool = False
     overwrite_card: bool = False
     dry_run: bool = False
+    remark: str = ""
 
     def __post_init__(self) -> None:
         require_branch(self.revision)
@@ -115,9 +117,10 @@ class UploadPlan:
         others = (file for file in self.facts.folder.files if file.name != CARD_FILE)
         return (hashed_text(CARD_FILE, self.card.text.encode()), *others)
 
-    def message(self, title: str | None) -> Message:
+    def message(self, title: str | None, remark: str = "") -> Message:
         """The commit's message; the title, which finds a pull request again, is the same in every run."""
-        told = f"{self.facts.proof.line}\n\nMade with electra_convert {__version__}."
+        parts = (self.facts.proof.line, f"Made with electra_convert {__version__}.", remark)
+        told = "\n\n".join(filter(None, parts))
         what = "model" if self.facts.kind == "task" else self.facts.folder.role
         return Message(title.strip() if title else f"Upload the {what} with electra_convert", told)
 
@@ -143,10 +146,10 @@ class SpacePlan:
         """All that goes, the card first."""
         return self.site.files
 
-    def message(self, title: str | None) -> Message:
+    def message(self, title: str | None, remark: str = "") -> Message:
         """As of a model."""
         made = title.strip() if title else "Upload the page with electra_convert"
-        return Message(made, f"Made with electra_convert {__version__}.")
+        return Message(made, "\n\n".join(filter(None, (f"Made with electra_convert {__version__}.", remark))))
 
 
 Plan = UploadPlan | SpacePlan

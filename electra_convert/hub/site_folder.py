@@ -10,7 +10,7 @@ from electra_convert.errors import CardError, SourceError, listing
 from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import CARD_FILE
 from electra_convert.hub.card.metadata import split_card
-from electra_convert.hub.card.model_folder import PublishedFile, hashed_file
+from electra_convert.hub.card.model_folder import PublishedFile, hash_file
 from electra_convert.output import is_unfinished
 
 # What the page is told, which lists its files with their sizes.
@@ -67,7 +67,7 @@ def read_site(path: Path) -> SiteFolder:
         )
     names = [CARD_FILE, SETTINGS_FILE, *sorted(name for name in stated if name != CARD_FILE)]
     try:
-        files = tuple(hashed_file(path, name) for name in names)
+        files = tuple(hash_file(path, name) for name in names)
         published = {name.partition("/")[0] for name in names}
         there = (entry.name for entry in path.iterdir() if not is_unfinished(entry.name))
         left = tuple(sorted(name for name in there if name not in published))

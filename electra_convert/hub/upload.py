@@ -214,7 +214,7 @@ def _send(hub: Hub, upload: Upload, options: UploadOptions, author: str) -> Uplo
         private = create(hub, plan.repo_id, options.private, plan.kind)
         card = _made_with(hub, plan)
     to = Destination(plan.repo_id, options.revision, author if options.create_pr else None, card, plan.kind)
-    commit = commit_files(hub, to, plan.files, plan.message(options.commit_message))
+    commit = commit_files(hub, to, plan.files, plan.message(options.commit_message, options.remark))
     return replace(
         upload,
         revision=commit.revision,
