@@ -44,7 +44,7 @@ from electra_convert.hub.client import Hub, Tell
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 8  # as many as huggingface_hub
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "space"]
 SCHEME = "hf://"
 # Where the Hub keeps any data set as Parquet files.
 PARQUET_REVISION = "refs/convert/parquet"
@@ -52,8 +52,10 @@ PARQUET_REVISION = "refs/convert/parquet"
 _OF_KIND: dict[Kind, tuple[str, str]] = {
     "model": ("main", "hf://OWNER/REPO@main"),
     "dataset": (PARQUET_REVISION, "hf://datasets/OWNER/NAME"),
+    "space": ("main", "hf://spaces/OWNER/NAME"),
 }
 _WEB = ("https://", "http://")
+_ACCOUNT = re.compile(rf"{SCHEME}(\w[\w.-]*)/?")
 _SLASHES_MISSED = re.compile(r"^hf:(?=[\w.-]+/[\w.-])")
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
 _WEIGHTS = (
@@ -89,7 +91,7 @@ class Address:
         repo_id: OWNER/REPO.
         revision: a branch, a tag, a pull request's reference or a commit.
         path: within the repository, empty for all of it.
-        kind: a model or a dataset.
+        kind: what the repository is of.
     """
 
     repo_id: str
@@ -225,6 +227,12 @@ def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> N
             )
 
 
+def account_of(source: str | Path) -> str | None:
+    """The account that hf://OWNER is of; None of anything else."""
+    found = _ACCOUNT.fullmatch(source) if isinstance(source, str) else None
+    return found[1] if found else None
+
+
 def parse_address(text: str, kind: Kind = "model") -> Address:
     """Read an address as huggingface_hub does.
 
@@ -240,7 +248,8 @@ def parse_address(text: str, kind: Kind = "model") -> Address:
         uri = library.utils.parse_hf_uri(text.rstrip("/"))
     except library.errors.HfUriError as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.") from error
+        many = f" electra-convert inspect {text} shows all of an account." if account_of(text) else ""
+        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.{many}") from error
     if uri.type != kind:
         raise UsageError(f"{text} is a {uri.type}, expected a {kind}", f"Such as {example}.")
     if ".." in uri.path_in_repo.split("/"):

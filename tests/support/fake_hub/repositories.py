@@ -25,6 +25,25 @@ class RefusedError(Exception):
         self.status, self.message, self.code = status, message, code
 
 
+class Sparse:
+    """What a large file holds, zeros where nothing else is said."""
+
+    def __init__(self, size: int, blocks: dict[int, bytes]) -> None:
+        self.size, self.blocks = size, blocks
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, part: slice) -> bytes:
+        first, last, _ = part.indices(self.size)
+        found = bytearray(last - first)
+        for start, block in self.blocks.items():
+            low, high = max(first, start), min(last, start + len(block))
+            if low < high:
+                found[low - first : high - first] = block[low - start : high - start]
+        return bytes(found)
+
+
 @dataclass(frozen=True)
 class Blob:
     """A file in a commit; a large one is kept apart, under its SHA-256."""
@@ -32,7 +51,11 @@ class Blob:
     size: int
     oid: str
     sha256: str | None = None
-    content: bytes | None = None
+    content: bytes | Sparse | None = None
+
+
+def owner_of(name: str) -> str:
+    return name.removeprefix("spaces/").partition("/")[0]
 
 
 def git_oid(content: bytes) -> str:
@@ -98,17 +121,17 @@ class Store:
         self.parts: dict[str, dict[int, bytes]] = {}
         self.xet = xet
 
-    def create(self, name: str, private: bool) -> Repository:
+    def create(self, name: str, private: bool, files: dict[str, Blob] | None = None) -> Repository:
         if name in self.repositories:
             raise RefusedError(409, "You already created this model repo")
         repository = Repository(name, private)
-        repository.commit("main", None, "initial commit", "", {".gitattributes": small(ATTRIBUTES)})
+        repository.commit("main", None, "initial commit", "", {".gitattributes": small(ATTRIBUTES), **(files or {})})
         self.repositories[name] = repository
         return repository
 
     def find(self, name: str, user: str | None) -> Repository:
         repository = self.repositories.get(name)
-        if repository is None or (repository.private and user != name.partition("/")[0]):
+        if repository is None or (repository.private and user != owner_of(name)):
             raise RefusedError(404 if user else 401, "Repository not found", "RepoNotFound")
         return repository
 
@@ -116,7 +139,7 @@ class Store:
         repository = self.find(name, user)
         if user is None:
             raise RefusedError(401, "Invalid credentials in Authorization header")
-        if role != "write" or (user != name.partition("/")[0] and not by_proposal):
+        if role != "write" or (user != owner_of(name) and not by_proposal):
             raise RefusedError(403, "You don't have the rights to write to this repo")
         return repository
 

@@ -14,6 +14,7 @@ from support.fake_hub.metadata import faults_of
 from support.fake_hub.repositories import Blob, RefusedError, Repository, Store, large, small
 from support.fake_hub.xet import xet_hashes
 
+MODELS = 100  # of a listing of an account
 PAGE = 3  # entries of a listing, so that any listing has several pages
 
 
@@ -28,9 +29,14 @@ def create(store: Store, asked: Asked) -> Answer:
     name = f"{wanted['organization'] or asked.user}/{wanted['name']}"
     if asked.role != "write" or name.partition("/")[0] != asked.user:
         raise RefusedError(403, "You don't have the rights to create a model under this namespace")
+    files = {}
+    if wanted.get("type") == "space":
+        if wanted.get("sdk") != "static":
+            raise RefusedError(402, "Only static Spaces are free")
+        name, files = f"spaces/{name}", {"README.md": small(b"---\nsdk: static\n---\n")}
     url = {"url": f"{asked.base}/{name}"}
     try:
-        store.create(name, wanted.get("visibility", "public") == "private")
+        store.create(name, wanted.get("visibility", "public") == "private", files)
     except RefusedError as refused:
         return as_json({"error": refused.message, **url}, refused.status)
     return as_json(url)
@@ -75,11 +81,27 @@ def _change(store: Store, files: dict[str, Blob], key: str, value: dict[str, Any
         raise RefusedError(400, f"unknown operation {key}")
 
 
+def list_models(store: Store, asked: Asked) -> Answer:
+    """The models of an account that the token may see, page by page."""
+    owner = asked.query.get("author", "")
+    seen = [
+        one
+        for name, one in sorted(store.repositories.items())
+        if name.startswith(f"{owner}/") and (not one.private or asked.user == owner)
+    ]
+    start = int(asked.query.get("cursor", 0))
+    page = [{"id": one.name, "private": one.private, "tags": []} for one in seen[start : start + MODELS]]
+    if start + MODELS >= len(seen):
+        return as_json(page)
+    following = f"{asked.base}/api/models?author={owner}&cursor={start + MODELS}"
+    return as_json(page, Link=f'<{following}>; rel="next"')
+
+
 def model_info(store: Store, asked: Asked, name: str, revision: str = "main") -> Answer:
     repository = store.find(name, asked.user)
     at = repository.at(revision)
     siblings = [_sibling(path, blob) for path, blob in sorted(at.files.items())]
-    name = name.removeprefix("datasets/")
+    name = name.removeprefix("datasets/").removeprefix("spaces/")
     return as_json({"id": name, "sha": at.oid, "private": repository.private, "siblings": siblings, "tags": []})
 
 
@@ -194,14 +216,15 @@ def resolve(store: Store, asked: Asked, name: str, revision: str, path: str) -> 
         headers = {**commit_header, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
         return Answer(404, b"Entry not found", headers)
     headers = {**commit_header, "ETag": f'"{blob.sha256 or blob.oid}"', "Accept-Ranges": "bytes"}
-    if blob.sha256 and blob.sha256 not in store.objects:
+    if blob.sha256 and blob.content is None and blob.sha256 not in store.objects:
         return Answer(302, b"", {**headers, **_xet_headers(store, asked, name, at.oid, blob)})
     content = blob.content if blob.content is not None else store.objects[str(blob.sha256)]
     return Answer(200, content, headers)
 
 
 def _xet_headers(store: Store, asked: Asked, name: str, oid: str, blob: Blob) -> dict[str, str]:
-    route = f"{asked.base}/api/models/{name}/xet-read-token/{oid}"
+    place = name if name.startswith("spaces/") else f"models/{name}"
+    route = f"{asked.base}/api/{place}/xet-read-token/{oid}"
     return {
         "Location": "http://127.0.0.1:9/served-by-xet-alone",
         "X-Xet-Hash": xet_hashes(store.xet)[str(blob.sha256)],
@@ -213,8 +236,9 @@ def _xet_headers(store: Store, asked: Asked, name: str, oid: str, blob: Blob) ->
 
 _NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
 _DATASET = r"(?P<name>datasets/[\w.-]+/[\w.-]+)"
+_SPACE = r"(?P<name>spaces/[\w.-]+/[\w.-]+)"
 _REVISION = r"(?P<revision>refs%2Fpr%2F\d+|[^/?]+)"
-ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+_OF_MODELS: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/api/whoami-v2", whoami),
     ("POST", r"/api/repos/create", create),
     ("POST", r"/api/validate-yaml", validate_yaml),
@@ -226,6 +250,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", rf"/{_NAME}\.git/_verify", transfers.verify),
     ("GET", rf"/api/models/{_NAME}/xet-(?P<kind>read|write)-token/{_REVISION}", transfers.xet_token),
     ("POST", rf"/api/models/{_NAME}/commit/{_REVISION}", commit),
+    ("GET", r"/api/models", list_models),
     ("GET", rf"/api/models/{_NAME}", model_info),
     ("GET", rf"/api/models/{_NAME}/revision/{_REVISION}", model_info),
     ("GET", rf"/api/models/{_NAME}/tree/{_REVISION}", tree),
@@ -245,3 +270,10 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
     ("HEAD", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
 ]
+# Spaces are asked for as models are, in places of their own.
+_OF_SPACES = [
+    (method, path.replace(f"models/{_NAME}", _SPACE).replace(_NAME, _SPACE), answer)
+    for method, path, answer in _OF_MODELS
+    if _NAME in path
+]
+ROUTES = [*_OF_SPACES, *_OF_MODELS]
