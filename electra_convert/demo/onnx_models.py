@@ -98,7 +98,7 @@ def load_onnx(source: str | Path, threads: int | None = None) -> LoadedModel:
         UsageError: it is on the Hub.
         SourceError: there is no ONNX model.
         ConfigError: its folder has no configuration.
-        NamesError: its configuration names no class that is known here.
+        NamesError: its configuration is of a class that gives no scores, or a part of its head lies beside it.
         VocabularyError: its folder has no tokenizer.
         CorruptFileError: onnxruntime refuses the file, or it is of another class than its configuration.
         MissingPackageError: onnxruntime is not installed.
@@ -163,8 +163,11 @@ def _head(config: Mapping[str, Any], folder: Path) -> Head:
     named = config.get("architectures")
     name = named[0] if isinstance(named, list) and named else None
     head = of_class(str(name))
-    if head is None or not (head.name in TASKS or head in PRETRAINING.values()):
-        raise NamesError(f"{folder / CONFIG_FILE} is of a model that says nothing of texts: its class is {name}")
+    if head is None or not (head.name in TASKS or head is PRETRAINING["discriminator"]):
+        raise NamesError(
+            f"{folder / CONFIG_FILE} is of the class {name}, which gives no scores",
+            "Give a discriminator, or a model fine-tuned for a task.",
+        )
     if (folder / BESIDE_FILE).is_file():
         raise NamesError(
             f"{folder} keeps a part of its head in {BESIDE_FILE}, which no ONNX model holds",

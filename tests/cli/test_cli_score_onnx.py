@@ -118,17 +118,30 @@ def test_without_onnxruntime_it_says_what_to_install(monkeypatch, discriminator,
     assert "pip install 'electra-convert[onnx]'" in refusal.err
 
 
-@pytest.mark.parametrize("damage", ["cut", "another class"])
-def test_a_damaged_model_is_refused_by_its_name(tmp_path, discriminator, rows, damage):
-    if damage == "cut":
-        (tmp_path / "model.onnx").write_bytes((discriminator / "onnx" / "model.onnx").read_bytes()[:1000])
-    else:
-        (tmp_path / "model.onnx").symlink_to(discriminator / "onnx" / "model.onnx")
+@pytest.mark.parametrize(
+    ("size", "named", "said"),
+    [
+        (1000, "PreTraining", "model.onnx is none that onnxruntime can run"),
+        (None, "QuestionAnswering", "model.onnx gives logits, and"),
+        (None, "MaskedLM", "config.json is of the class ElectraForMaskedLM, which gives no scores"),
+    ],
+)
+def test_a_model_that_is_damaged_or_of_another_class_is_refused(tmp_path, discriminator, rows, size, named, said):
+    (tmp_path / "model.onnx").write_bytes((discriminator / "onnx" / "model.onnx").read_bytes()[:size])
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         (tmp_path / name).write_bytes((discriminator / name).read_bytes())
     config = (discriminator / "config.json").read_text()
-    named = "QuestionAnswering" if damage == "another class" else "PreTraining"
     (tmp_path / "config.json").write_text(config.replace("ForPreTraining", f"For{named}"))
-    refusal = run("score", tmp_path / "model.onnx", rows, "--engine", "onnx", "--question", "a").refusal()
-    assert f"{tmp_path}/model.onnx" in refusal
-    assert "Convert it again." in refusal
+    assert f"{tmp_path}/{said}" in run("score", tmp_path / "model.onnx", rows, "--engine", "onnx").refusal()
+
+
+def test_of_a_pair_the_discriminator_is_run(tmp_path, rows):
+    convert(FIXTURES / "default", tmp_path / "pair", vocab=VOCABULARY, to="onnx")
+    assert len(scored(tmp_path / "pair", rows, "--engine", "onnx")) == len(LINES)
+
+
+def test_a_reader_with_a_part_of_its_head_beside_it_is_left_to_pytorch(tmp_path, rows):
+    convert(TUNED / "squad_answerable", tmp_path / "reader", vocab=VOCABULARY)
+    convert(tmp_path / "reader", tmp_path / "reader", to="onnx")
+    refusal = run("score", tmp_path / "reader", rows, "--engine", "onnx", "--question", "a").refusal()
+    assert "keeps a part of its head in answerable_head.safetensors" in refusal
