@@ -61,12 +61,16 @@ class OnnxNetwork:
             raise CorruptFileError(told, "Convert it again.") from error
         self._inputs = {port.name for port in self._session.get_inputs()}
         self.outputs: tuple[str, ...] = tuple(port.name for port in self._session.get_outputs())
-        self.width: int | str = self._session.get_outputs()[0].shape[-1]
+        width = self._session.get_outputs()[0].shape[-1]
+        # Other programs may give it a name.
+        self.width: int = width if isinstance(width, int) else 0
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """The bytes of its files, by their names."""
-        for path in sorted(self._path.parent.glob(f"{self._path.name}*")):
-            yield path.name, np.memmap(path, np.uint8, "r")
+        for path in sorted(self._path.parent.iterdir()):
+            # Of a large model, model.onnx_data holds the weights.
+            if path.name.startswith(self._path.name):
+                yield path.name, np.memmap(path, np.uint8, "r")
 
     def run(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
@@ -115,7 +119,7 @@ def load_onnx(source: str | Path, threads: int | None = None) -> LoadedModel:
             "Convert it again.",
         )
     has_labels = head.is_of_a_task and len(head.outputs) == 1
-    labels = configured_labels(config, int(network.width)).names if has_labels else ()
+    labels = configured_labels(config, network.width).names if has_labels else ()
     saved = read_saved_tokenizer(folder)
     tokenizer = read_tokenizer(folder / TOKENIZER_FILE, saved.files[TOKENIZER_FILE])
     ids = checked_ids(tokenizer, saved.special, folder, config["vocab_size"])
