@@ -35,7 +35,11 @@ def largest_sum(rows: np.ndarray) -> int:
 
 
 @given(
-    st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 9), st.sampled_from([1e-30, 1.0, 1e38]), st.sampled_from(Op)
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+    st.integers(1, 9),
+    st.sampled_from([1e-30, 1.0, 1e38]),
+    st.sampled_from(Op),
 )
 def test_no_processor_cuts_off_what_two_neighbours_add_up_to(seed: int, rows: int, columns: int, size: float, op: Op):
     """What is multiplied with them reaches 255, and of 16 bits 255 times 128 is the most."""
