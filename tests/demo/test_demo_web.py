@@ -20,10 +20,10 @@ from support.browser import served
 from electra_convert import score
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import Network
+from electra_convert.demo.sample import examples_for
 from electra_convert.demo.scoring import ScoredText, Token
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.demo.web.batching import Batcher, FullError
-from electra_convert.demo.web.examples import examples_for
 from electra_convert.demo.web.server import listen
 from electra_convert.errors import OutputError
 
