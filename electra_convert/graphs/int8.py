@@ -1,7 +1,7 @@
 """Weights rounded to 8 bits, and a graph that multiplies with them: dynamic quantisation, in ONNX' operators.
 
-Each output of a dense layer, and each row of a table, has a scale of its own. What they are multiplied with is rounded
-to 8 bits as it comes, by the smallest and the largest value of the batch.
+Each output of a dense layer, and each row of a table, has a scale of its own. What they are multiplied with is
+rounded to 8 bits as it comes, by the smallest and the largest value of the batch.
 
 The scale is such that no two neighbouring weights of one sign are above 128 together: x86 processors without VNNI add
 two products at a time in 16 bits (pmaddubsw in the kernels of onnxruntime, mlas/lib/amd64/QgemmU8S8KernelAvx2.asm),

@@ -1,4 +1,4 @@
-"""Weights rounded to 8 bits: near enough to what they were, and so that every processor computes the same with them."""
+"""Weights rounded to 8 bits: near what they were, and so that every processor computes the same with them."""
 
 from __future__ import annotations
 
