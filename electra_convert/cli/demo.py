@@ -19,6 +19,7 @@ from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.shared import (
     SOURCE_IS,
     config_options,
+    model_name,
     output_options,
     prepare_hub,
     task_options,
@@ -62,8 +63,6 @@ GUIDE = Guide(
 )
 # Sentences of which it is better to have one after the other than all in the end.
 _MANY = 1000
-# What every run calls its folder of the finished models.
-_SAYS_NOTHING = frozenset({"model", "models"})
 
 
 class Host(click.ParamType[str]):
@@ -91,13 +90,7 @@ class Opener:
     @property
     def name(self) -> str:
         """What the model is called on pages and in JSON."""
-        if isinstance(self.source, str):
-            return self.source
-        path = self.source.resolve()
-        while path.name in _SAYS_NOTHING and path.parent.name:
-            path = path.parent
-        # A name of a file may be no UTF-8.
-        return os.fsencode(path.name).decode("utf-8", "replace")
+        return model_name(self.source)
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
