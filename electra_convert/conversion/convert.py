@@ -40,6 +40,7 @@ from electra_convert.hub.download import Origin, as_source, brought_source
 from electra_convert.output import check_target
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.layouts import read_task
+from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import naming
 from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -318,16 +319,15 @@ def _add(
     pointed_at: str | Path,
     output: Path,
     checkpoint: Checkpoint,
-    there: Checkpoint,
+    there: Mapping[Role, Checkpoint],
     options: Options,
     progress: Progress | None,
 ) -> Conversion:
     """Add ONNX models to the folder of the same model, or to those of a pair."""
     checkpoint.require_mapped()
-    roles = choose_roles(checkpoint, options.model)
-    findings = gather(checkpoint, options.hparams, options.config, roles)
+    findings = gather(checkpoint, options.hparams, options.config, tuple(there))
     with naming(checkpoint.path):
-        planned = plan_additions(checkpoint, findings, there, roles, options)
+        planned = plan_additions(checkpoint, findings, there, options)
         sizes, measured = add(planned, options, progress)
     return Conversion(
         source=pointed_at,
