@@ -54,6 +54,7 @@ _OF_KIND: dict[Kind, tuple[str, str]] = {
     "dataset": (PARQUET_REVISION, "hf://datasets/OWNER/NAME"),
 }
 _WEB = ("https://", "http://")
+_ACCOUNT = re.compile(rf"{SCHEME}(\w[\w.-]*)/?")
 _SLASHES_MISSED = re.compile(r"^hf:(?=[\w.-]+/[\w.-])")
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
 _WEIGHTS = (
@@ -225,6 +226,12 @@ def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> N
             )
 
 
+def account_of(source: str | Path) -> str | None:
+    """The account that hf://OWNER is of; None of anything else."""
+    found = _ACCOUNT.fullmatch(source) if isinstance(source, str) else None
+    return found[1] if found else None
+
+
 def parse_address(text: str, kind: Kind = "model") -> Address:
     """Read an address as huggingface_hub does.
 
@@ -240,7 +247,8 @@ def parse_address(text: str, kind: Kind = "model") -> Address:
         uri = library.utils.parse_hf_uri(text.rstrip("/"))
     except library.errors.HfUriError as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.") from error
+        many = f" electra-convert inspect {text} shows all of an account." if account_of(text) else ""
+        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.{many}") from error
     if uri.type != kind:
         raise UsageError(f"{text} is a {uri.type}, expected a {kind}", f"Such as {example}.")
     if ".." in uri.path_in_repo.split("/"):

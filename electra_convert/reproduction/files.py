@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.errors import listing
-from electra_convert.formats.files import small_bytes
+from electra_convert.formats.files import sha256_of_file, small_bytes
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import (
     ADAPTER_FILE,
@@ -24,7 +24,7 @@ from electra_convert.reproduction.published import Published, find_recorded, ins
 from electra_convert.reproduction.recorded import Recorded, model_of
 from electra_convert.version import __version__
 
-State = Literal["identical", "equal", "different", "missing", "unexpected", "left out", "not part"]
+State = Literal["identical", "equal", "different", "missing", "unexpected", "left out", "source", "not part"]
 # What upload leaves here, and nothing that loads a model asks for.
 _LEFT = frozenset({OPTIMIZER_FILE, BESIDE_FILE})
 # Of a file that is this much longer than it should be the sizes say enough; it is not downloaded.
@@ -41,8 +41,8 @@ class FileReport:
 
     Attributes:
         state: identical; equal: a record that says the same of all that decides; different; missing, of the model;
-            unexpected: not made by the conversion; left out: made by it, and nothing that has to be there; not part:
-            of no model, such as a card.
+            unexpected: not made by the conversion; left out: made by it, and nothing that has to be there; source:
+            what it was made from, to the byte; not part: of no model, such as a card.
         told: how it differs, or what else is to be known of it; empty where there is nothing.
     """
 
@@ -101,7 +101,8 @@ def compare_files(
     near = {name for name, path in expected.items() if sizes.get(name, -1) in range(2 * path.stat().st_size + _MORE)}
     here = published.bring([inside(folder, name) for name in near]) / folder
     found = {name: _compared(path, here / name, sizes.get(name), name in near) for name, path in expected.items()}
-    found |= {name: not_made(name) for name in sizes if name not in expected}
+    others = [name for name in sizes if name not in expected]
+    found |= {name: not_made(name) for name in others} | _of_source(published, folder, recorded, others)
     if found[CONVERSION_FILE].state == "different":
         found[CONVERSION_FILE] = _compared_records(recorded, _record(made), given)
     if addition is not None and found[_ADDED].state == "different":
@@ -123,6 +124,14 @@ def _missing(made: Path) -> FileReport:
     if made.name in _LEFT or kind in {"settings", "code"}:
         return FileReport("left out", "the conversion makes it, and it is not here")
     return FileReport("missing", "the conversion makes it, and it is not here")
+
+
+def _of_source(published: Published, folder: str, recorded: Recorded, names: Iterable[str]) -> dict[str, FileReport]:
+    """The files from which the model was converted, where they lie beside it still, as in a repository of pickles."""
+    stated = {file.name: file for file in recorded.place.files if file.sha256 is not None}
+    same = [name for name in names if name in stated and published.sizes[inside(folder, name)] == stated[name].size]
+    here = published.bring([inside(folder, name) for name in same]) / folder if same else Path()
+    return {name: FileReport("source") for name in same if sha256_of_file(here / name) == stated[name].sha256}
 
 
 def not_made(name: str) -> FileReport:

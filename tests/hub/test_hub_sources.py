@@ -162,7 +162,7 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
     ("source", "said"),
     [
         ("hf://datasets/alice/small", "is a dataset, expected a model"),
-        ("hf://alice", "is not a place on the Hub"),
+        ("hf://alice", "electra-convert inspect hf://alice shows all of an account."),
         ("hf://", "is not a place on the Hub"),
         ("hf://alice/small@", "is not a place on the Hub"),
         ("hf://alice/small/../../etc", "leaves the repository"),
@@ -170,8 +170,8 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
         ("http://huggingface.co", "Give it as hf://OWNER/REPO."),
     ],
 )
-def test_what_is_no_place_of_a_model_is_wrong_usage(source, said):
-    refusal = run("inspect", source).refusal(2)
+def test_what_is_no_place_of_a_model_is_wrong_usage(tmp_path, source, said):
+    refusal = run("convert", source, tmp_path / "out").refusal(2)
     assert said in refusal
     assert source in refusal
 

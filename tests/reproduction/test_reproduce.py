@@ -68,6 +68,19 @@ def test_what_convert_made_is_reproduced_file_by_file(pair: Path, source: Path):
     }
 
 
+def test_what_a_model_was_converted_from_may_lie_beside_it_and_nothing_else_of_its_name(pair: Path, source: Path):
+    generator = pair / "generator"
+    for path in source.glob("model.ckpt-*"):
+        shutil.copy(path, generator)
+    beside = [path.name for path in source.glob("model.ckpt-*")]
+    found = reproduce(generator, source)
+    assert found.passed
+    assert {found.files[name].state for name in beside} == {"source"}
+    flip(generator / "model.ckpt-4000.data-00000-of-00001", 9)
+    found = reproduce(generator, source)
+    assert found.reasons == ("model.ckpt-4000.data-00000-of-00001: the conversion does not make it",)
+
+
 def test_a_half_of_a_pair_is_reproduced_alone(pair: Path, source: Path):
     found = reproduce(pair / "generator", source)
     assert found.passed
