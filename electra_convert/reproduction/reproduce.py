@@ -188,21 +188,26 @@ def _repeat(request: _Request, models: Mapping[str, Recorded]) -> Reproduction:
         return replace(whole, reasons=(*(f"{name}: {line}." for line in opened.differences), _NOT_IT))
     with tempfile.TemporaryDirectory(prefix="electra-convert-") as scratch:
         try:
-            made = _converted(request, first, opened, Path(scratch))
-            folders = {folder: find_made(made, one) for folder, one in models.items()}
-            added = {folder: _added(request, folder, place, Path(scratch)) for folder, place in folders.items()}
+            again = _converted(request, first, opened, Path(scratch))
+            files, records = _compared(request, models, again, Path(scratch))
         except LostInputError as error:
             name = inside(next(iter(models)), VOCABULARY_FILE)
             return replace(whole, reasons=(f"{name}: {error.message}. {error.hint}",))
-        files: dict[str, FileReport] = {}
-        for folder, one in models.items():
-            files |= compare_files(published, folder, one, added[folder], folders[folder], given is not None)
-    return replace(
-        whole,
-        files=files,
-        reasons=_reasons(files, [*models.values(), *filter(None, added.values())]),
-        notes=_notes(place, given, files),
-    )
+    return replace(whole, files=files, reasons=_reasons(files, records), notes=_notes(place, given, files))
+
+
+def _compared(
+    request: _Request, models: Mapping[str, Recorded], again: Path, scratch: Path
+) -> tuple[dict[str, FileReport], list[Recorded]]:
+    """Compare every file of models with what was made again, with the records that this was made from."""
+    files: dict[str, FileReport] = {}
+    records: list[Recorded] = []
+    for folder, one in models.items():
+        made = find_made(again, one)
+        added = _added(request, folder, made, scratch)
+        files |= compare_files(request.published, folder, one, added, made, request.given is not None)
+        records += [one] if added is None else [one, added]
+    return files, records
 
 
 def _open(request: _Request, place: RecordedPlace) -> Opened:
