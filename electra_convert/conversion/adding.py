@@ -77,14 +77,15 @@ def plan_additions(
     Raises:
         OutputError: it is another model, or has ONNX models already.
     """
-    options = _of_additions(options)
+    deciding = _of_additions(options)
     planned = []
     for role, place in there.items():
         own, model = gather(place, roles=(role,)), place.models[role]
         values = own.configs[role].values
         require_tied(place.path, model)
         _require_same(checkpoint.models[role], findings.configs[role].values, model, values)
-        plan = plan_transformers(place, own, (role,), "onnx", options, (), partial(_provenance, place, role, options))
+        provenance = partial(_provenance, place, role, deciding)
+        plan = plan_transformers(place, own, (role,), "onnx", deciding, (), provenance)
         planned.append(Addition(model, values, plan.containers, plan.files[CONVERSION_FILE]))
         check_replaceable(planned[-1].place, options.overwrite)
     return planned
