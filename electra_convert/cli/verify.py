@@ -194,6 +194,8 @@ def _model_lines(model: ModelParity) -> list[str]:
         # Those that are not equal are among the reasons.
         equal = sum(setting.state == "equal" for setting in model.settings)
         lines.append(f"  Configuration: {equal} of {len(model.settings)} values equal")
+    if model.int8 is not None:
+        lines += wrapped(f"Weights of 8 bits, against the reference: {model.int8}", "  ")
     return lines if model.outputs is None else lines + _outputs_lines(model.outputs)
 
 
@@ -216,7 +218,7 @@ def _outputs_lines(outputs: OutputsParity) -> list[str]:
     rows = [(*stage.cells[:-1], "" if stage.passed else stage.cells[-1]) for stage in outputs.stages]
     lines = [f"  Reference run: {outputs.reference}", f"  Candidate run: {outputs.candidate}"]
     lines += [f"  {line}" for line in table([("", *STAGE_HEADER[1:]), *rows])]
-    lines.append("  * the largest distance from the candidate's run in float64")
+    lines.append(f"  * the largest distance from the {outputs.exact}'s run in float64")
     lines += [f"  {line}" for line in outputs.remarks]
     if outputs.not_covered:
         lines += ["  What this comparison cannot see:", *(f"    {line}" for line in outputs.not_covered)]

@@ -55,7 +55,7 @@ from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 if TYPE_CHECKING:
-    from electra_convert.verification.onnx_models import Rounded
+    from electra_convert.verification.onnx_models import Rounding
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +94,7 @@ class Conversion:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
-    rounding: Mapping[str, Rounded] = field(default_factory=dict)
+    rounding: Mapping[str, Rounding] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
