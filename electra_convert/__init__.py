@@ -15,9 +15,10 @@ True
 >>> type(model).__name__
 'ElectraForMaskedLM'
 
-open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), pretrain
-trains one, Electra is its objective around any two modules, finetune has a model learn a task, write_card and upload
-publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks are imported when they are needed.
+open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), score_stream
+scores any number of texts, pretrain trains one, Electra is its objective around any two modules, finetune has a model
+learn a task, write_card and upload publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks
+are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.demo.model import LoadedModel as LoadedModel
     from electra_convert.demo.model import fill as fill
     from electra_convert.demo.model import score as score
+    from electra_convert.demo.model import score_stream as score_stream
     from electra_convert.demo.opening import open_model as open_model
     from electra_convert.demo.scoring import ScoredText as ScoredText
     from electra_convert.demo.tasks.question_answering import Reading as Reading
@@ -71,6 +73,7 @@ _API = {
     "open_checkpoint": "checkpoint",
     "open_model": "demo.opening",
     "score": "demo.model",
+    "score_stream": "demo.model",
     "fill": "demo.model",
     "write_card": "hub.card.writing",
     "upload": "hub.upload",

@@ -15,7 +15,8 @@ SWITCHES = frozenset(
     """
     allow-nonfinite cased check compile create-pr dry-run evaluate-only google-head include-optimizer include-pickles
     keep-custom-code one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume
-    save split-long-lines strip-accents tokenize-chinese-chars uncased unverified verify weights-only zero-optimizer
+    save split-long-lines strip-accents tokenize-chinese-chars tokens uncased unverified verify weights-only
+    zero-optimizer
     """.split()
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.

@@ -35,11 +35,17 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 COMMANDS = [
     line
-    for text in (README, *((ROOT / "docs" / name).read_text() for name in ("converting.md", "finetuning.md")))
+    for text in (
+        README,
+        *((ROOT / "docs" / name).read_text() for name in ("converting.md", "finetuning.md", "scoring.md")),
+    )
     for block in blocks("sh", text)
     for line in block.splitlines()
     if line.startswith(("electra-convert", "cmp"))
 ]
+
+
+PYTHON = [*blocks("python"), *blocks("python", (ROOT / "docs" / "scoring.md").read_text())]
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +60,13 @@ def test_readme_has_commands_to_run():
 
 
 def imports_a_framework(command: str) -> bool:
-    return "--verify" in command or command.split()[1] in {"verify", "demo", "pretrain", "finetune"}
+    return "--verify" in command or command.split()[1] in {"verify", "demo", "score", "pretrain", "finetune"}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_reference")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_of_converting_and_of_finetuning_runs(
+def test_every_command_of_the_readme_of_converting_finetuning_and_scoring_runs(
     workplace: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ):
     """In their order, in one folder, as a reader would; frameworks are imported once, in this process."""
@@ -148,8 +154,8 @@ def canonical(pin: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_reference")
-@pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
-def test_the_python_of_the_readme_runs(workplace: Path, code: str, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_the_python_of_the_readme_and_of_scoring_runs(workplace: Path, code: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(workplace)
     if not Path("my-electra").exists():
         convert("fixtures/default", "my-electra", vocab="fixtures/vocab.txt")

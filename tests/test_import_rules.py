@@ -23,17 +23,19 @@ HEAVY = FRAMEWORKS | {"tokenizers", "huggingface_hub", "rich", "starlette", "uvi
 HEAVY |= {"accelerate", "matplotlib", "pyarrow"}
 # Modules of pretraining may import torch, of which their classes are made; nothing imports them before they are used.
 TRAINING = PACKAGE / "pretraining"
-# What may import it: itself, the commands that train with what they show, and fine-tuning, which builds on it.
+# What may import it: itself, the commands that train with what they show, fine-tuning, which builds on it, and what
+# reads rows as a corpus is read.
 TRAINS = (
     TRAINING,
     PACKAGE / "finetuning",
-    *(PACKAGE / "cli" / f"{name}.py" for name in ("pretrain", "finetune", "training_display")),
+    PACKAGE / "scoring",
+    *(PACKAGE / "cli" / f"{name}.py" for name in ("pretrain", "finetune", "training_display", "score")),
 )
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
-    version errors exchange locks frameworks metrics tensors formats hub.errors hub.answers hub.guard hub.client
-    hub.cache hub.download schemes checkpoint config tokenizer graphs output pages pytorch verification conversion
-    demo hub.card hub pretraining finetuning cli __main__
+    version errors exchange locks processor frameworks metrics tensors formats hub.errors hub.answers hub.guard
+    hub.client hub.cache hub.download schemes checkpoint config tokenizer graphs output pages pytorch verification
+    conversion demo hub.card hub pretraining finetuning scoring cli __main__
 """.split()
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
 PURE = (

@@ -20,7 +20,7 @@ from electra_convert.cli.mistakes import DEBUG, Terminated, told
 from electra_convert.cli.printing import print_message, print_traceback
 from electra_convert.version import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "demo", "card", "upload", "pretrain", "finetune")
+COMMANDS = ("convert", "inspect", "verify", "demo", "score", "card", "upload", "pretrain", "finetune")
 
 
 class Commands(click.Group):

@@ -58,6 +58,8 @@ GUIDE = Guide(
     ),
     page="docs/demo.md",
 )
+# Sentences of which it is better to have one after the other than all in the end.
+_MANY = 1000
 # What every run calls its folder of the finished models.
 _SAYS_NOTHING = frozenset({"model", "models"})
 
@@ -113,7 +115,8 @@ class Opener:
     "--file",
     type=PATH,
     metavar="FILE",
-    help="Take every line of a file, or with --question all of it; - stands for standard input.",
+    help="Take every line of a file, or with --question all of it; - stands for standard input. For thousands of "
+    "lines there is electra-convert score.",
 )
 @click.option("--words", is_flag=True, help="Show whole words, each with the highest probability among its tokens.")
 @click.option(
@@ -237,6 +240,8 @@ def _show(opener: Opener, request: Request) -> None:
     if request.html is not None:
         check_page(request.html, request.overwrite)
     sentences = _sentences(request)
+    if len(sentences) > _MANY and not request.quiet:
+        print_message("Note", f"{len(sentences):,} lines are held until the end; electra-convert score holds none.")
     discriminator = opener.open("discriminator")
     if discriminator.head.is_of_a_task:
         show_answers(opener.name, discriminator, sentences, request)

@@ -63,6 +63,7 @@ class AnyNetwork:
         self.role: Role = role
         self.device = device
         self._model = load_architecture(folder).to(device)
+        self._weights: dict[str, torch.Tensor] = dict(self._model.state_dict())
         self._steps = self._head(folder) if role == "discriminator" else []
         self.vocabulary: int = self._model.config.vocab_size
         self._segments = getattr(self._model.config, "type_vocab_size", 0) > 1
@@ -75,11 +76,17 @@ class AnyNetwork:
             raise CorruptFileError(f"{path} does not say how a discriminator's head computes")
         with safetensors_file.open_file(folder / DETECTOR_FILE) as source:
             weights = {name: self._tensor(Weight(tensor)) for name, tensor in source.tensors.items()}
+        self._weights |= weights
         functions = self._torch.nn.functional
         return [_step(step, weights, functions, path) for step in steps]
 
     def _tensor(self, weight: Weight) -> Any:  # noqa: ANN401 - torch.Tensor
         return self._torch.from_numpy(np.array(weight.read_float32())).to(self.device)
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Its weights by their names, in their order."""
+        for name in sorted(self._weights):
+            yield name, np.asarray(self._weights[name].float().cpu().numpy())
 
     def run(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from electra_convert.demo.filling import Candidate, Filling, likeliest, likelies
 from electra_convert.demo.running import Runner, several
 from electra_convert.demo.scoring import ScoredText, ScoredTexts, scored_text, sigmoid
 from electra_convert.demo.tasks import TASKS, Answers, AnswerT, Asked, Methods, Task
-from electra_convert.demo.text import EncodedText
+from electra_convert.demo.text import EncodedText, naming_text
 from electra_convert.errors import NamesError, TextError
 from electra_convert.schemes.heads import PRETRAINING, Head
 from electra_convert.schemes.mapping import Role
@@ -44,6 +45,19 @@ class LoadedModel(Methods, Runner):
     def score(self, texts: str | Iterable[str]) -> ScoredTexts:
         """Say of every token and word of some texts how likely it was replaced; see electra_convert.score."""
         return ScoredTexts(self.score_encoded([self.encode_to_score(text) for text in several(texts)]))
+
+    def score_stream(self, texts: Iterable[str], ahead: int = 1024) -> Iterator[ScoredText]:
+        """Score texts one after the other, however many there are; see electra_convert.score_stream."""
+        rest = enumerate(texts, start=1)
+        while some := list(islice(rest, max(1, ahead))):
+            encoded: dict[int, EncodedText] = {}
+            for number, text in some:
+                if not isinstance(text, str) or text.strip():
+                    with naming_text(f"text {number}"):
+                        encoded[number] = self.encode_to_score(text)
+            scored = iter(self.score_encoded(list(encoded.values())))
+            for number, text in some:
+                yield next(scored) if number in encoded else ScoredText(text, ())
 
     def fill(self, texts: str | Iterable[str], count: int = 5) -> list[tuple[Filling, ...]]:
         """Say what the generator would put at each [MASK] of some texts; see electra_convert.fill."""
@@ -161,6 +175,34 @@ def score(model: LoadedModel, texts: str | Iterable[str]) -> ScoredTexts:
     [('Return', 0.04), ('the', 0.09), ('banana', 0.22), ('.', 0.12)]
     """
     return model.score(texts)
+
+
+def score_stream(model: LoadedModel, texts: Iterable[str], ahead: int = 1024) -> Iterator[ScoredText]:
+    """Say the same of texts of any number, one after the other, holding no more than some of them at once.
+
+    Args:
+        model: a discriminator.
+        texts: anything that gives texts, such as an open file; asked for no more than `ahead` of them before their
+            scores are taken.
+        ahead: how many texts are read before the first of them is scored; those of one length go through the model
+            together, so that more are faster, up to some hundreds.
+
+    Yields:
+        The scores of each text, in their order; of an empty one, those of no token.
+
+    Raises:
+        TextError: a text has nothing to score but is not empty, is too long, or is no text; says which.
+        NamesError: the model is a generator.
+        CorruptFileError: its logits are not finite.
+
+    >>> from electra_convert import open_model
+    >>> model = open_model("fixtures/default", vocab="fixtures/vocab.txt")
+    >>> with open("fixtures/corpus/english.txt", encoding="utf-8") as lines:
+    ...     suspicious = [one for one in score_stream(model, lines) if any(t.probability > 0.5 for t in one.tokens)]
+    >>> len(suspicious)
+    0
+    """
+    return model.score_stream(texts, ahead)
 
 
 def fill(model: LoadedModel, texts: str | Iterable[str], count: int = 5) -> list[tuple[Filling, ...]]:

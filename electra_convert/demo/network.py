@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from electra_convert.config.activations import ACTIVATIONS as GOOGLE
 from electra_convert.errors import UsageError
 from electra_convert.frameworks import import_torch
+from electra_convert.processor import cores_at_once
 from electra_convert.schemes.mapping import Role
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ def usable_device(name: str | torch.device, role: Role) -> torch.device:
     return device
 
 
+def use_threads(count: int | None) -> None:
+    """Compute with so many threads; by default with as many as PyTorch would, but not more than may run at once.
+
+    Raises:
+        MissingPackageError: PyTorch is not installed.
+    """
+    pytorch = import_torch("to run a model")
+    pytorch.set_num_threads(count or min(pytorch.get_num_threads(), cores_at_once()))
+
+
 class Network:
     """One model, ready to run.
 
@@ -112,6 +123,11 @@ class Network:
         pretraining: dict[Role, Operation] = {"discriminator": self._discriminate, "generator": self._fill}
         self._head = pretraining[self.role] if architecture.head is None else partial(architecture.head, self)
         self._weights = {name: self._torch.from_numpy(array).to(device) for name, array in weights.items()}
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Its weights by transformers' names, in their order."""
+        for name in sorted(self._weights):
+            yield name, np.asarray(self._weights[name].cpu().numpy())
 
     def run(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]

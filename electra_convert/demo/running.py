@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
+from crc32c import crc32c
 from numpy.typing import NDArray
 
 from electra_convert.demo.text import EncodedText, Piece, Window, encode, windows
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
 
-# Windows that go through the model together; more are no faster on a few cores.
+# Texts that are taken together where somebody waits for them.
 BATCH = 16
+# Tokens that go through the model together, padding included; more are no faster on a few cores.
+TOKENS = 2048
+Result = TypeVar("Result")
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -39,6 +45,9 @@ class Runs(Protocol):
     @property
     def device(self) -> torch.device:
         """Where it computes."""
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Its weights, in an order that is always the same."""
 
     def run(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
@@ -86,6 +95,15 @@ class Runner:
         """Where it computes."""
         return self.network.device
 
+    def fingerprint(self) -> str:
+        """What tells it from any model that would compute something else: a hash of weights, tokenizer and labels."""
+        digest = sha256(self.tokenizer.to_str().encode())
+        digest.update(repr((self.special, self.positions, self.segment, self.labels, self.problem_type)).encode())
+        for name, array in self.network.arrays():
+            checksum = crc32c(np.ascontiguousarray(array).data.cast("B"))
+            digest.update(f"{name} {array.shape} {checksum:08x}".encode())
+        return digest.hexdigest()
+
     def encode(self, text: str) -> EncodedText:
         """Cut a text into pieces.
 
@@ -108,9 +126,8 @@ class Runner:
         return Row(ids, types)
 
     def batches(self, rows: Sequence[Row]) -> Iterator[Batch]:
-        """Pad rows, and give some at a time: ids, mask and types, each [rows, length]."""
-        for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
+        """Pad rows, and give some at a time, as many as have TOKENS: ids, mask and types, each [rows, length]."""
+        for batch in _cut(rows):
             ids = np.full((len(batch), max(len(row.ids) for row in batch)), self.special["[PAD]"], np.int64)
             mask, types = np.zeros_like(ids), np.zeros_like(ids)
             for index, row in enumerate(batch):
@@ -121,8 +138,7 @@ class Runner:
 
     def logits(self, rows: Sequence[Row]) -> Iterator[NDArray[np.float32]]:
         """Run rows, and give the logits of each, those at its padding included."""
-        for batch in self.batches(rows):
-            yield from self.network.run(*batch)
+        return by_length(rows, lambda some: chain.from_iterable(self.network.run(*one) for one in self.batches(some)))
 
     def warm_up(self) -> None:
         """Run something: the first time takes longer than any later one."""
@@ -151,6 +167,24 @@ class Runner:
         for parts in laid:
             owned = [_owned(next(outputs), window) for window in parts]
             yield self.checked(np.concatenate(owned)), len(parts)
+
+
+def by_length(rows: Sequence[Row], run: Callable[[Sequence[Row]], Iterator[Result]]) -> Iterator[Result]:
+    """Have rows run with others of their length, so that little is padded, and give what comes out in their order."""
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place].ids))
+    found = dict(zip(order, run([rows[place] for place in order]), strict=True))
+    return map(found.__getitem__, range(len(rows)))
+
+
+def _cut(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    start = longest = 0
+    for place, row in enumerate(rows):
+        longest = max(longest, len(row.ids))
+        if place > start and longest * (place + 1 - start) > TOKENS:
+            yield rows[start:place]
+            start, longest = place, len(row.ids)
+    if rows:
+        yield rows[start:]
 
 
 def several(texts: str | Iterable[str]) -> list[str]:

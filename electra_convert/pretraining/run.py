@@ -32,7 +32,6 @@ from electra_convert.pretraining.pauses import Pauses, deliver
 from electra_convert.pretraining.preparation import Preparation
 from electra_convert.pretraining.prepare import prepare
 from electra_convert.pretraining.processes import accelerator_of, check_split, computed_by, told_of
-from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
 from electra_convert.pretraining.progress import Relay, Reporter, Silent
 from electra_convert.pretraining.run_folder import (
     CHECKPOINTS,
@@ -44,6 +43,7 @@ from electra_convert.pretraining.run_folder import (
 )
 from electra_convert.pretraining.run_record import changed, read_run, require_same, require_same_tokenizer, write_run
 from electra_convert.pretraining.starting.start import Start, opened
+from electra_convert.processor import multiplies_in_bfloat16, share_processor
 
 if TYPE_CHECKING:
     from electra_convert.pretraining.checkpoints import Saved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.network import BESIDE, Network, Values
-from electra_convert.demo.running import Row, Runner
+from electra_convert.demo.running import Row, Runner, by_length
 from electra_convert.demo.scoring import sigmoid
 from electra_convert.demo.tasks.task import Answers, Asked, Field, Model, Other, Page, Task, asked_of, shortened
 from electra_convert.demo.tasks.token_classification import windows_note
@@ -231,6 +232,10 @@ def _laid(runner: Runner, asked: Asked) -> tuple[int, EncodedText, tuple[Window,
 
 def _outputs(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
     """Of each row the logits of starts and ends, [length, 2], and that there is no answer."""
+    return by_length(rows, partial(_run, runner))
+
+
+def _run(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
     # No other has a head of a task.
     assert isinstance(runner.network, Network)
     for batch in runner.batches(rows):

@@ -77,7 +77,7 @@ class Classification:
     def fields(self) -> dict[str, Any]:
         """What `demo --json` says of it."""
         classes = [{"label": one.label, "probability": one.probability} for one in self.classes]
-        said = {"labels": list(self.labels)} if self.several else {"label": self.classes[0].label}
+        said: dict[str, Any] = {"labels": list(self.labels)} if self.several else classes[0]
         return {**text_fields(self.text, self.pair, self.unread), **said, "classes": classes}
 
     def __repr__(self) -> str:

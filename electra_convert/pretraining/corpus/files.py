@@ -135,7 +135,7 @@ def kind_of_file(path: Path) -> Kind | None:
         start = file.read(len(_PARQUET))
     if start == _PARQUET:
         return "Parquet"
-    return _kind_by_name(path) or _kind_by_content(_head(path))
+    return _kind_by_name(path) or kind_by_content(_head(path))
 
 
 def _recognised(path: Path, column: Column | None) -> CorpusFile:
@@ -149,7 +149,7 @@ def _recognised(path: Path, column: Column | None) -> CorpusFile:
         return CorpusFile(path, "TFRecords")
     kind = "Parquet" if start == _PARQUET else _kind_by_name(path)
     head = "" if kind == "Parquet" else _head(path)
-    kind = kind or _kind_by_content(head)
+    kind = kind or kind_by_content(head)
     if column is None:
         if kind is not None:
             raise _no_column(path, kind, head)
@@ -182,7 +182,7 @@ def _head(path: Path) -> str:
     return (text.rpartition("\n")[0] or text) if len(head) == _HEAD else text
 
 
-def _kind_by_content(head: str) -> Kind | None:
+def kind_by_content(head: str) -> Kind | None:
     """What a file without a name that tells it is, by its first lines; None for text."""
     lines = [line for line in head.splitlines()[:_LOOKED_AT] if line.strip()]
     if not lines:

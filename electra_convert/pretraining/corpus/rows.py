@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from electra_convert.errors import CorpusError, listing, nearest
@@ -47,10 +48,15 @@ def json_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, dict[str,
     for number, line in enumerate(lines, start=1):
         if not line.isspace():
             where = f"{path}, line {number}"
-            yield where, _decoded(line, where)
+            yield where, json_row(line, where)
 
 
-def _decoded(line: str, where: str) -> dict[str, object]:
+def json_row(line: str, where: str) -> dict[str, object]:
+    """Read one row of JSON lines.
+
+    Raises:
+        CorpusError: it is no JSON object.
+    """
     try:
         row = decode_json(line)
     except ValueError as error:
@@ -107,14 +113,18 @@ def table_texts(path: Path, kind: str, lines: Iterable[str], column: Column) -> 
     Raises:
         CorpusError: there is no such column, or a row has another number of columns than the first.
     """
-    counted = _Rows(path, iter(lines))
+    rest = iter(lines)
+    first = next(rest, "")
+    delimiter, quoted = table_form(first, kind, column)
+    yield from _chosen(table_records(path, chain([first] if first else [], rest), delimiter, quoted), column)
+
+
+def table_form(first: str, kind: str, column: Column) -> tuple[str, bool]:
+    """What parts the columns of a CSV or TSV, which its first line tells, and whether they may stand in quotation
+    marks."""
     if isinstance(column, int) and kind == "TSV":
-        yield from _chosen(counted, ([*line.rstrip("\r\n").split("\t")] for line in counted), column)
-        return
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    first = counted.peek()
-    delimiter = _delimiter(first, column, _DELIMITERS[kind])
-    yield from _chosen(counted, _parsed(counted, delimiter), column)
+        return "\t", False
+    return _delimiter(first, column, _DELIMITERS[kind]), True
 
 
 def _delimiter(line: str, column: Column, candidates: str) -> str:
@@ -138,7 +148,7 @@ class _Rows:
 
     def __init__(self, path: Path, lines: Iterator[str]) -> None:
         self._path, self._lines = path, lines
-        self._ahead: list[str] = []
+        self._raw: list[str] = []
         self._letters = self._line = 0
         self.first = 1
 
@@ -146,7 +156,8 @@ class _Rows:
         return self
 
     def __next__(self) -> str:
-        line = _without_returns(self._ahead.pop() if self._ahead else next(self._lines))
+        self._raw.append(next(self._lines))
+        line = _without_returns(self._raw[-1])
         self._line += 1
         self._letters += len(line)
         if self._letters > LONGEST_LINE:
@@ -161,15 +172,11 @@ class _Rows:
         """Where the row is that is being read."""
         return f"{self._path}, line {self.first}"
 
-    def peek(self) -> str:
-        """The line that comes next, nothing where there is none."""
-        if not self._ahead:
-            self._ahead = [line] if (line := next(self._lines, None)) is not None else []
-        return self._ahead[0] if self._ahead else ""
-
-    def end_row(self) -> None:
-        """Begin another row with the next line."""
-        self.first, self._letters = self._line + 1, 0
+    def end_row(self) -> str:
+        """Begin another row with the next line, and give the last one as it stands in the file."""
+        raw = "".join(self._raw)
+        self.first, self._letters, self._raw = self._line + 1, 0, []
+        return raw
 
 
 def _without_returns(line: str) -> str:
@@ -189,50 +196,76 @@ def _parsed(lines: _Rows, delimiter: str) -> Iterator[list[str]]:
         ) from error
 
 
-def table_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, list[str]]]:
-    """Read the rows of a table, each with the place where it begins; rows of nothing are passed over.
+@dataclass(frozen=True)
+class Record:
+    """A row of a table: where it begins, its fields, and how it stands in the file."""
+
+    where: str
+    fields: list[str]
+    raw: str
+
+
+def table_records(path: Path, lines: Iterable[str], delimiter: str, quoted: bool = True) -> Iterator[Record]:
+    """Read the rows of a table, blank lines too; quoted says whether quotation marks are more than letters.
 
     Raises:
         CorpusError: a row is none, or far too long.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     counted = _Rows(path, iter(lines))
-    for row in _parsed(counted, delimiter):
-        where = counted.where
-        counted.end_row()
-        if any(row):
-            yield where, row
-
-
-def _chosen(lines: _Rows, rows: Iterator[list[str]], column: Column) -> Iterator[str]:
-    """The column of each row; rows of nothing are passed over."""
-    choice: _Choice | None = None
+    rows = _parsed(counted, delimiter) if quoted else (line.rstrip("\r\n").split(delimiter) for line in counted)
     for row in rows:
-        where = lines.where
-        lines.end_row()
-        if not any(row):
+        where = counted.where
+        yield Record(where, row, counted.end_row())
+
+
+def table_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, list[str]]]:
+    """Read the rows of a table, each with the place where it begins; rows of nothing are passed over.
+
+    Raises:
+        CorpusError: a row is none, or far too long.
+    """
+    return ((one.where, one.fields) for one in table_records(path, lines, delimiter) if any(one.fields))
+
+
+def _chosen(records: Iterable[Record], column: Column) -> Iterator[str]:
+    """The column of each row; rows of nothing are passed over."""
+    choice: Choice | None = None
+    for record in records:
+        if not any(record.fields):
             continue
         if choice is None:
-            choice = _choice(where, row, column)
+            choice = choose_column(record.where, record.fields, column)
             if choice.is_header:
                 continue
-        if len(row) != choice.columns:
-            raise CorpusError(
-                f"{where} has {len(row)} columns, the first row has {choice.columns}",
-                "A text that holds what parts the columns stands in quotation marks.",
-            )
-        yield checked_text(row[choice.index], where, column)
+        require_columns(record.where, record.fields, choice)
+        yield checked_text(record.fields[choice.index], record.where, column)
 
 
 @dataclass(frozen=True)
-class _Choice:
+class Choice:
+    """Which field of each row a column is, how many there are, and whether the first row is of names."""
+
     index: int
     columns: int
     is_header: bool
 
 
-def _choice(where: str, row: list[str], column: Column) -> _Choice:
-    """Which field of each row the column is, by the first of them."""
+def require_columns(where: str, row: list[str], choice: Choice) -> None:
+    """Refuse a row of more or fewer columns than the first."""
+    if len(row) != choice.columns:
+        raise CorpusError(
+            f"{where} has {len(row)} columns, the first row has {choice.columns}",
+            "A text that holds what parts the columns stands in quotation marks.",
+        )
+
+
+def choose_column(where: str, row: list[str], column: Column) -> Choice:
+    """Find a column, by the first row.
+
+    Raises:
+        CorpusError: there is none of its name, or are several, or there are fewer than its number.
+    """
     if isinstance(column, str):
         if row.count(column) != 1:
             raise (
@@ -240,7 +273,7 @@ def _choice(where: str, row: list[str], column: Column) -> _Choice:
                 if column not in row
                 else CorpusError(f"{where} has {row.count(column)} columns of the name {column}", "Name them apart.")
             )
-        return _Choice(row.index(column), len(row), True)
+        return Choice(row.index(column), len(row), True)
     if column > len(row):
         raise CorpusError(f"{where} has {len(row)} columns, and --text-column is {column}", "They count from 1.")
-    return _Choice(column - 1, len(row), False)
+    return Choice(column - 1, len(row), False)

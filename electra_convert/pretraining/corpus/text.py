@@ -7,7 +7,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -128,9 +128,22 @@ def read_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
         CorpusError: it cannot be read, is no text, not UTF-8, or has a line that is too long; names the line.
         MissingPackageError: as unpacked.
     """
+    return _lines(path, lambda: unpacked(path, file))
+
+
+def stream_lines(path: Path, stream: IO[bytes]) -> Iterator[str]:
+    """Read lines as read_lines does, of a pipe or the like that nothing packed; path is what it is called.
+
+    Raises:
+        CorpusError: as read_lines.
+    """
+    return _lines(path, lambda: stream)
+
+
+def _lines(path: Path, begin: Callable[[], IO[bytes]]) -> Iterator[str]:
     number = 0
     try:
-        lines = unpacked(path, file)
+        lines = begin()
         while raw := lines.readline(LONGEST_LINE + 1):
             number += 1
             _require_text(raw, path, number)
@@ -170,17 +183,26 @@ def _without_mark(raw: bytes) -> str | None:
 
 def _remedy(path: Path, error: UnicodeDecodeError) -> str:
     """A command that converts the file, of which nothing says for certain what encoding it has."""
-    with opened(path) as file:
-        head = file.read(_HEAD)
+    head = _head_of(path)
     if _CONTROL.search(error.object if packer_of(head) else head + error.object):
         return _WHAT_IT_IS
     return f"Convert it first: {_iconv(path, 'WINDOWS-1252')}, {_OWN_ENCODING}"
 
 
 def _iconv(path: Path, encoding: str) -> str:
-    with opened(path) as file:
-        packer = packer_of(file.read(6))
-    name, convert = quote(str(path)), f"iconv -f {encoding} -t UTF-8"
+    convert = f"iconv -f {encoding} -t UTF-8"
+    if not path.is_file():
+        return convert
+    packer = packer_of(_head_of(path))
+    name = quote(str(path))
     plain = path.with_suffix("") if packer else path
     target = quote(str(plain.with_name(f"{plain.stem}.utf8{plain.suffix}")))
     return f"{convert} {name} > {target}" if packer is None else f"{packer} -dc {name} | {convert} > {target}"
+
+
+def _head_of(path: Path) -> bytes:
+    """How a file begins; nothing of what is none."""
+    if not path.is_file():
+        return b""
+    with opened(path) as file:
+        return file.read(_HEAD)

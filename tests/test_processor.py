@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from electra_convert.pretraining.processor import multiplies_in_bfloat16, share_processor
+from electra_convert.processor import cores_at_once, keep_no_kernels, multiplies_in_bfloat16, share_processor
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,23 @@ def test_threads_that_wait_sleep_unless_it_is_said_otherwise(monkeypatch):
     monkeypatch.delenv("OMP_WAIT_POLICY")
     share_processor()
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_kernels_are_not_kept_unless_it_is_said_otherwise(monkeypatch):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
+    keep_no_kernels()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "8"
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    keep_no_kernels()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("150000 100000\n", 2), ("20000 100000\n", 1), ("max 100000\n", 8), ("6400000 100000", 8), (None, 8)],
+)
+def test_no_more_threads_than_cores_and_than_a_container_may_use(tmp_path, monkeypatch, quota, cores):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota)
+    assert cores_at_once(tmp_path / "cpu.max") == cores
