@@ -40,6 +40,7 @@ from electra_convert.errors import (
     NamesError,
     OutputError,
     ParityError,
+    UsageError,
     arguments_for_options,
     counted,
 )
@@ -55,7 +56,7 @@ from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 if TYPE_CHECKING:
-    from electra_convert.verification.onnx_models import Rounding
+    from electra_convert.verification.onnx_models import Int8Distance
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +95,7 @@ class Conversion:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
-    rounding: Mapping[str, Rounding] = field(default_factory=dict)
+    rounding: Mapping[str, Int8Distance] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -319,6 +320,11 @@ def _add(
     progress: Progress | None,
 ) -> Conversion:
     """Add ONNX models to the folder of the same model, or to those of a pair."""
+    if options.verify:
+        raise UsageError(
+            f"--verify looks at a folder before it gets its name, and {output} is there already",
+            "Leave --verify out, and hold the folder to its source afterwards: verify SOURCE OUTPUT --save.",
+        )
     checkpoint.require_mapped()
     roles = choose_roles(checkpoint, options.model)
     findings = gather(checkpoint, options.hparams, options.config, roles)

@@ -13,8 +13,8 @@ from electra_convert.tensors.spec import DTYPES, TensorSpec
 # All that graphs of this tool are made of.
 OPERATORS = frozenset(
     """
-    Add Cast Div DynamicQuantizeLinear Erf Gather Identity LayerNormalization MatMul MatMulInteger Mul Pow Relu Reshape
-    Shape Sigmoid Slice Softmax Tanh Transpose Unsqueeze Where
+    Add Cast Div DynamicQuantizeLinear Erf Gather Identity LayerNormalization MatMul MatMulInteger Mul Pow Relu
+    Reshape Shape Sigmoid Slice Softmax Tanh Transpose Unsqueeze Where
     """.split()
 )
 

@@ -28,7 +28,7 @@ _SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True)
-class Rounding:
+class Int8Distance:
     """What rounding the weights changed, on the built-in inputs; padded places are not looked at.
 
     Attributes:
@@ -77,7 +77,7 @@ def run_onnx(path: Path, batches: Sequence[Batch]) -> Stages:
     return {name: [arrays[place] for arrays in outputs] for place, name in enumerate(names)}
 
 
-def measure_rounding(place: Path, folder: Path, model: Model) -> Rounding:
+def measure_rounding(place: Path, folder: Path, model: Model) -> Int8Distance:
     """Run the models of a folder, of float32 and of int8, on the built-in inputs.
 
     Args:
@@ -96,7 +96,7 @@ def measure_rounding(place: Path, folder: Path, model: Model) -> Rounding:
 
 def rounding_of(
     head: Head, exact: Stages, rounded: Stages, masks: Sequence[NDArray[np.integer]], onnxruntime: str
-) -> Rounding:
+) -> Int8Distance:
     """How far what a model of rounded weights gives is from what the model itself gives, at tokens alone.
 
     Raises:
@@ -108,7 +108,7 @@ def rounding_of(
     shares = [] if agreement is None else [agreement.decisions, agreement.top_1, agreement.choices]
     alike = next((share for share in shares if share is not None), 1.0)
     decisions = 0 if agreement is None else agreement.positions
-    return Rounding(
+    return Int8Distance(
         max_abs=largest_difference(seen, found),
         largest=max(float(np.abs(array).max()) for array in seen),
         decisions=decisions,

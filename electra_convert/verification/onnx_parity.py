@@ -36,7 +36,7 @@ from electra_convert.verification.compare import (
 )
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.metrics import largest_difference
-from electra_convert.verification.onnx_models import LAST_STATES, Rounding, rounding_of, run_onnx
+from electra_convert.verification.onnx_models import LAST_STATES, Int8Distance, rounding_of, run_onnx
 from electra_convert.verification.runners import Rounded, Run, Runner, Stages, answer_name, stage_name
 from electra_convert.verification.weights import WeightsParity, compare_weight
 
@@ -138,7 +138,7 @@ def compare_anew(found: OnnxParity, head: Head, batches: Sequence[Batch], tolera
     return _parity(head, sides, stages, lambda _: limit, batches, ("the same made anew", version))
 
 
-def measure(found: OnnxParity, head: Head, reference: Reference) -> Rounding:
+def measure(found: OnnxParity, head: Head, reference: Reference) -> Int8Distance:
     """How far a model of 8 bits is from what it was made of; raises as compare_outputs."""
     computed, version = _run(found, reference.batches)
     (exact,) = reference.run(("float32",), {})
@@ -195,7 +195,8 @@ def _named(head: Head, reference: Stages, computed: Stages) -> Stages:
 
 def _of_parameters(rounded: Rounded) -> dict[str, str]:
     """The same by transformers' names."""
-    return {f"{name.removesuffix(KERNEL)}{WEIGHT}" if name.endswith(KERNEL) else name: rounded[name] for name in rounded}
+    kernels = {name: f"{name.removesuffix(KERNEL)}{WEIGHT}" for name in rounded if name.endswith(KERNEL)}
+    return {kernels.get(name, name): dtype for name, dtype in rounded.items()}
 
 
 def _write(folder: Path, computed: Computed) -> Path:

@@ -42,7 +42,7 @@ def onnx_places(folder: Path) -> tuple[OnnxPlace, ...]:
 
 
 def onnx_alone(path: Path) -> tuple[OnnxPlace, ...]:
-    """The ONNX models that a path stands for: a file, or a folder or pair of them without other weights; else none."""
+    """The ONNX models that a path stands for: a file, or a folder or pair without other weights; else none."""
     if path.suffix == ONNX_SUFFIX and path.is_file():
         return (OnnxPlace(path, _above(path.parent)),)
     if not path.is_dir():
@@ -104,8 +104,8 @@ def _wide(tensor: Tensor, scales: Tensor, turned: bool) -> Tensor:
     """What a matrix of 8 bits stands for, in float32."""
 
     def stream(scratch: memoryview) -> Iterator[memoryview]:
-        steps = scales.read()
-        values = tensor.read() * (steps if turned else steps[:, None])
-        yield from stream_bytes(values.astype(np.float32).reshape(-1).view(np.uint8).data, scratch)
+        steps = Weight(scales).read_float32()
+        values = tensor.read().astype(np.float32) * (steps if turned else steps[:, None])
+        yield from stream_bytes(values.reshape(-1).view(np.uint8).data, scratch)
 
     return Tensor(tensor.name, DTYPES["float32"], tensor.shape, stream)

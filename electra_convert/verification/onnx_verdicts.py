@@ -10,7 +10,7 @@ from electra_convert.schemes.heads import Head
 from electra_convert.schemes.mapping import Role
 from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.inputs import Batch
-from electra_convert.verification.onnx_models import Rounding
+from electra_convert.verification.onnx_models import Int8Distance
 from electra_convert.verification.onnx_parity import (
     OnnxParity,
     Reference,
@@ -75,7 +75,7 @@ def _config(reference: Side, candidate: Side, role: Role) -> dict[str, Any]:
 
 def _run(
     parity: OnnxParity, head: Head, reference: Reference, tolerance: float | None, candidate: Side
-) -> tuple[OutputsParity | None, Rounding | None, str | None]:
+) -> tuple[OutputsParity | None, Int8Distance | None, str | None]:
     """What a model computes, how far one of 8 bits is from the reference, and why it could not be run.
 
     One of 8 bits whose weights and graph are those of convert is the same as the one that would be made anew.

@@ -14,7 +14,7 @@ from electra_convert.schemes.layouts import collapse
 from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.html import report_page
 from electra_convert.verification.inputs import Batch
-from electra_convert.verification.onnx_models import Rounding
+from electra_convert.verification.onnx_models import Int8Distance
 from electra_convert.verification.settings import SettingParity
 from electra_convert.verification.weights import WeightsParity
 
@@ -56,7 +56,7 @@ class ModelParity:
     outputs: OutputsParity | None = None
     not_run: str | None = None
     fault: str | None = None
-    int8: Rounding | None = None
+    int8: Int8Distance | None = None
     doubt: str | None = None
     ran_by: str | None = None
 

@@ -328,6 +328,20 @@ def require_apart(reference: Side, candidate: Side) -> None:
             )
 
 
+def require_whole(side: Side) -> None:
+    """Refuse to keep a record of ONNX models alone where there are other weights, of which one is kept.
+
+    Raises:
+        UsageError: says what to give.
+    """
+    for model in side.checkpoint.models.values():
+        if side.is_onnx and model.record is not None and not onnx_alone(model.folder):
+            raise UsageError(
+                f"--save keeps one report of a folder, and {model.folder} holds more than {side.place.path}",
+                f"Give the folder: verify REFERENCE {model.folder} --save.",
+            )
+
+
 def _weights_files(side: Side) -> list[Path]:
     """A file of each container of weights; of a TensorFlow checkpoint, which is opened at a prefix, its index."""
     named = [source.path for source in side.checkpoint.sources if source.path.name != OPTIMIZER_FILE]

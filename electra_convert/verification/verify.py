@@ -28,10 +28,10 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.tensors.transfer import Progress, counter
 from electra_convert.verification.compare import Compared, Pairing, compare_recording, start_comparisons
 from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs, text_batch
+from electra_convert.verification.onnx_verdicts import compare_onnx
 from electra_convert.verification.record import check_folders, save_report
 from electra_convert.verification.recorded import read_golden
 from electra_convert.verification.reference.session import ReferenceSession
-from electra_convert.verification.onnx_verdicts import compare_onnx
 from electra_convert.verification.report import ModelParity, ParityReport, SideReport, role_of
 from electra_convert.verification.settings import SettingParity, compare_labels, compare_own, compare_settings
 from electra_convert.verification.sides import (
@@ -42,6 +42,7 @@ from electra_convert.verification.sides import (
     open_sides,
     require_apart,
     require_task,
+    require_whole,
 )
 from electra_convert.verification.tasks import find_tasks, merge_reports
 from electra_convert.verification.vocabularies import find_specials, find_tokenizer, tokenizer_notes, vocabulary_notes
@@ -187,6 +188,7 @@ def _verify_sides(
             require_apart(known, side)
         if save:
             check_folders(folders.values())
+            require_whole(side)
         report = _report(known, side, checks, session, progress)
         if save:
             named = set(map(role_of, report.models))

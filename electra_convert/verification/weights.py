@@ -165,9 +165,9 @@ def compare_weight(name: str, reference: Weight | None, candidate: Weight | None
 
 def _compare_bytes(name: str, reference: Weight, candidate: Weight) -> TensorParity:
     """What is no float, such as what is rounded to integers, is equal or not."""
-    dtypes, source, size = (reference.tensor.dtype, candidate.tensor.dtype), reference.tensor.name, reference.tensor.size
-    elements, told = size, f"{dtypes[0]} in the reference, {dtypes[1]} in the candidate"
-    if dtypes[0] == dtypes[1]:
+    source, size, dtype = reference.tensor.name, reference.tensor.size, reference.tensor.dtype
+    elements, told = size, f"{dtype} in the reference, {candidate.tensor.dtype} in the candidate"
+    if dtype == candidate.tensor.dtype:
         elements = _differing(reference, candidate)
         told = f"{elements:,} of {size:,} elements differ"
     if not elements:

@@ -150,7 +150,8 @@ class OnnxFile(Closing):
             raise MalformedError(f"the tensor {shown(name)!r} is there twice")
         if unknown := found.keys() - {_DIMS, _TYPE, _NAME, _RAW, _PLACE, _LOCATION}:
             raise MalformedError(f"the tensor {shown(name)!r} has a field {min(unknown)}, expected raw bytes alone")
-        spec = TensorSpec(name, self._dtype(name, found), tuple(signed(_number(size)) for size in found.get(_DIMS, ())))
+        shape = tuple(signed(_number(size)) for size in found.get(_DIMS, ()))
+        spec = TensorSpec(name, self._dtype(name, found), shape)
         if any(size < 0 for size in spec.shape) or not fits_an_array(spec):
             raise MalformedError(f"the tensor {shown(name)!r} has the shape {list(spec.shape)[:8]}")
         file, start, length = self._bytes(name, found)
