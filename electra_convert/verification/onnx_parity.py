@@ -37,7 +37,7 @@ from electra_convert.verification.compare import (
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.metrics import largest_difference
 from electra_convert.verification.onnx_models import LAST_STATES, Int8Distance, rounding_of, run_onnx
-from electra_convert.verification.runners import Rounded, Run, Runner, Stages, answer_name, stage_name
+from electra_convert.verification.runners import Rounded, Run, Runner, Stages, answer_name
 from electra_convert.verification.weights import WeightsParity, compare_weight
 
 _ANOTHER_GRAPH = "its graph is not the one that this version writes"
@@ -181,7 +181,7 @@ def _answers(head: Head, stages: Stages) -> Stages:
     """Of all stages of a run those that an ONNX model gives: a head's answers, or the last hidden states."""
     if head.outputs:
         return {name: stages[name] for name in map(answer_name, head.outputs)}
-    last = stage_name(max(number for number in range(len(stages)) if stage_name(number) in stages))
+    last = list(stages)[-1]
     return {last: stages[last]}
 
 

@@ -85,7 +85,7 @@ def _run(
         if not parity.is_int8:
             outputs = compare_outputs(parity, head, reference, tolerance)
         else:
-            if parity.doubt is not None:
+            if parity.doubt is not None or parity.weights.differing:
                 outputs = compare_anew(parity, head, reference.batches, tolerance)
             int8 = measure(parity, head, reference)
     except MissingPackageError as error:
