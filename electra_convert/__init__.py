@@ -17,8 +17,8 @@ True
 
 open_model, score and fill show what a model has learnt (a fine-tuned one classifies, tags or answers), score_stream
 scores any number of texts, pretrain trains one, Electra is its objective around any two modules, finetune has a model
-learn a task, write_card and upload publish it. What cannot be done raises ElectraConvertError with a hint. Frameworks
-are imported when they are needed.
+learn a task, write_card and upload publish it, and survey looks at many models at once. What cannot be done raises
+ElectraConvertError with a hint. Frameworks are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.errors import ElectraWarning as ElectraWarning
     from electra_convert.finetuning.finetune import finetune as finetune
     from electra_convert.finetuning.run import Finetuning as Finetuning
+    from electra_convert.hub.account.row import ModelRow as ModelRow
+    from electra_convert.hub.account.survey import Survey as Survey
+    from electra_convert.hub.account.survey import survey as survey
     from electra_convert.hub.card.writing import Card as Card
     from electra_convert.hub.card.writing import write_card as write_card
     from electra_convert.hub.upload import Upload as Upload
@@ -58,6 +61,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run what is below; a test h
     from electra_convert.pretraining.electra import Electra as Electra
     from electra_convert.pretraining.pretrain import pretrain as pretrain
     from electra_convert.pretraining.run import Pretraining as Pretraining
+    from electra_convert.reproduction.reproduce import Reproduction as Reproduction
+    from electra_convert.reproduction.reproduce import reproduce as reproduce
     from electra_convert.schemes.models import Checkpoint as Checkpoint
     from electra_convert.verification.report import ParityReport as ParityReport
     from electra_convert.verification.verify import verify as verify
@@ -68,6 +73,7 @@ _API = {
     "convert": "conversion.convert",
     "inspect": "conversion.inspect",
     "verify": "verification.verify",
+    "reproduce": "reproduction.reproduce",
     "load_model": "conversion.load",
     "load_state_dict": "conversion.load",
     "open_checkpoint": "checkpoint",
@@ -77,6 +83,7 @@ _API = {
     "fill": "demo.model",
     "write_card": "hub.card.writing",
     "upload": "hub.upload",
+    "survey": "hub.account.survey",
     "finetune": "finetuning.finetune",
     "pretrain": "pretraining.pretrain",
     "Electra": "pretraining.electra",
@@ -91,12 +98,15 @@ _API = {
     "Inspection": "conversion.inspect",
     "LoadedModel": "demo.model",
     "ModelReport": "conversion.inspect",
+    "ModelRow": "hub.account.row",
     "Number": "demo.tasks.regression",
     "ParityReport": "verification.report",
     "Pretraining": "pretraining.run",
     "Reading": "demo.tasks.question_answering",
     "ScoredText": "demo.scoring",
+    "Survey": "hub.account.survey",
     "Tagging": "demo.tasks.token_classification",
+    "Reproduction": "reproduction.reproduce",
     "Upload": "hub.upload",
     "Value": "config.resolve",
     "__version__": "version",

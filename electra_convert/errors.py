@@ -13,10 +13,10 @@ from pathlib import Path
 # The command line's options that take no value.
 SWITCHES = frozenset(
     """
-    allow-nonfinite cased check compile create-pr dry-run evaluate-only google-head include-optimizer include-pickles
-    keep-custom-code one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private reset-optimizer resume
-    save split-long-lines strip-accents tokenize-chinese-chars tokens uncased unverified verify weights-only
-    zero-optimizer
+    allow-nonfinite cased check compile create-pr csv dry-run evaluate-only google-head include-optimizer
+    include-pickles keep-custom-code one-sentence-per-line optimizer overwrite overwrite-card pad-vocab private
+    reset-optimizer resume save split-long-lines strip-accents tokenize-chinese-chars tokens uncased unverified verify
+    weights-only zero-optimizer
     """.split()
 )
 # What may follow an option in a message and is its value: in quotes, a number, a name in capitals, a file, a choice.
@@ -165,6 +165,13 @@ def with_arguments(text: str, **renamed: str) -> str:
 
     # The subject of a sentence, before a verb such as is or says, is the name alone.
     return re.sub(r"(\w)= (?=(?:(?:i|[a-z]{2,})s|cannot) )", r"\1 ", re.sub(f"{_COMMAND}|{_OPTION}", argument, text))
+
+
+def reported(error: Exception) -> ElectraConvertError:
+    """An error of this package as it is, and any other as one that should not be, where it must not stop others."""
+    if isinstance(error, ElectraConvertError):
+        return error
+    return ElectraConvertError(f"unexpected {type(error).__name__}: {error}", "Please report it.")
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

@@ -37,7 +37,11 @@ FUNCTION_OF = {
 }
 # What is about the printing of a command, and on the command line alone.
 PRINTING = {(command, name) for command in COMMANDS for name in ("as_json", "quiet")}
-PRINTING |= {("verify", "html"), ("verify", "overwrite")}
+PRINTING |= {("verify", "html"), ("verify", "overwrite"), ("inspect", "as_csv")}
+# Of many models, which survey() looks at; a program makes its own plans.
+PRINTING |= {("inspect", "plan"), ("upload", "plan")}
+# Of one model alone, which is another function: reproduce.
+PRINTING |= {("verify", "source")}
 HUB = {"revision", "token", "subfolder"}
 
 

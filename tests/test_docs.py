@@ -201,6 +201,20 @@ def test_a_module_is_named_below_the_folder_of_its_line():
     assert modules_named(tree) == {"a.py", "b.py", *inside, "m.py"}
 
 
+def test_the_workflow_for_owners_of_repositories_is_one_and_runs_a_command_that_there_is():
+    import yaml
+
+    from electra_convert.cli.verify import command
+
+    (text,) = blocks("yaml", (ROOT / "docs" / "verification.md").read_text())
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    (line,) = [step["run"] for step in job["steps"] if "verify" in step.get("run", "")]
+    program, name, *arguments = shlex.split(line.partition("|")[0])
+    assert (program, name) == ("electra-convert", "verify")
+    given = command.make_context("verify", arguments).params
+    assert (given["candidate"], given["as_json"]) == (None, True)
+
+
 def test_the_architecture_names_every_module_and_no_other():
     text = (ROOT / "docs" / "architecture.md").read_text()
     tree = re.search(r"^electra_convert/\n(.*?)^tests/", text, re.MULTILINE | re.DOTALL)

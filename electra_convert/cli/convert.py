@@ -163,13 +163,13 @@ def command(
     """
     from electra_convert.conversion.convert import run_conversion
     from electra_convert.conversion.options import Options, read_size
-    from electra_convert.hub.download import local_source
+    from electra_convert.hub.download import brought_source
     from electra_convert.schemes.layouts import read_task
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     prepare_hub(quiet or as_json)
     if given["generator"] is not None:
-        given["generator"] = local_source(given["generator"])
+        given["generator"], given["generator_origin"] = brought_source(given["generator"])
     options = Options(
         tokenizer=TokenizerOptions(
             vocab=vocab,

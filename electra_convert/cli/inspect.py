@@ -19,16 +19,20 @@ from electra_convert.cli.printing import (
     table,
 )
 from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
-from electra_convert.cli.values import SOURCE
+from electra_convert.cli.values import PATH, SOURCE
+from electra_convert.errors import UsageError
 
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.inspect import Inspection
 
 GUIDE = Guide(
-    arguments={"SOURCE": SOURCE_IS},
-    groups={"Options": "check hparams config json quiet"},
-    examples=("electra-convert inspect data/models/my-run", "electra-convert inspect hf://OWNER/REPO --check"),
+    arguments={"SOURCE": f"{SOURCE_IS} Or many of them: hf://OWNER, or a folder."},
+    groups={"One model": "check hparams config", "Many models": "csv plan", "Output": "json quiet"},
+    examples=(
+        "electra-convert inspect hf://OWNER/REPO --check",
+        "electra-convert inspect hf://OWNER --plan plan.json",
+    ),
     page="docs/converting.md",
 )
 
@@ -38,12 +42,16 @@ GUIDE = Guide(
 @click.option(
     "--check", is_flag=True, help="Read every tensor: verify all checksums, and refuse NaN and infinite weights."
 )
+@click.option("--csv", "as_csv", is_flag=True, help="Of many models: print a table in CSV and nothing else.")
+@click.option("--plan", type=PATH, metavar="FILE", help="Of many models: write what upload --plan FILE is to do.")
 @config_options
 @exclude_option
 @output_options
 def command(
     source: str | Path,
     check: bool,
+    as_csv: bool,
+    plan: Path | None,
     hparams: str | None,
     config: Path | None,
     exclude: tuple[str, ...],
@@ -52,10 +60,18 @@ def command(
 ) -> None:
     """Show what SOURCE holds: its format, its layout, and each model's configuration with the origin of every value.
 
-    Only the index of the checkpoint is read, and the head of a fine-tuned model, unless --check is given.
+    Only the index of the checkpoint is read, and the head of a fine-tuned model, unless --check is given. Of many
+    models, which are an account (hf://OWNER) or a folder of them, it shows in a line each what should be done.
     """
+    from electra_convert.cli.account import inspect_many, is_many
     from electra_convert.conversion.inspect import run_inspection
 
+    if is_many(source) or as_csv or plan is not None:
+        given = {"--check": check, "--hparams": hparams, "--config": config, "--exclude": exclude}
+        if names := [name for name, value in given.items() if value]:
+            raise UsageError(f"{names[0]} is for one model; {source} is many, or is to be written as many are")
+        inspect_many(source, as_json, as_csv, plan, quiet)
+        return
     prepare_hub(quiet or as_json)
     with progress_bar("Checking", quiet or as_json) as progress:
         result = run_inspection(source, check, hparams, config, progress, None, exclude)

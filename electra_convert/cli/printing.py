@@ -144,12 +144,13 @@ def show_log() -> None:
 
 
 @contextmanager
-def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show how far a transfer is: yields what is told how many bytes of how many, None where nothing is shown."""
+def progress_bar(label: str, quiet: bool, unit: str = "bytes") -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far a work is: yields what is told how many bytes, or other things, of how many are done; None where
+    nothing is shown."""
     if quiet or not on_terminal(sys.stderr):
         yield None
         return
-    bar = _Bar(label)
+    bar = _Bar(label, unit)
     try:
         yield bar.update
     finally:
@@ -159,14 +160,14 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int], None]
 class _Bar:
     """Starts rich's bar only once the patience is over, so that quick work neither imports nor shows it."""
 
-    def __init__(self, label: str) -> None:
-        self._label = label
+    def __init__(self, label: str, unit: str) -> None:
+        self._label, self._unit = label, unit
         self._start = time.monotonic()
         self._close: Callable[[], None] | None = None
         self._show: Callable[[int, int], None] | None = None
 
     def update(self, done: int, total: int) -> None:
-        """Show that so many bytes of so many are done."""
+        """Show that so many of so many are done."""
         if self._show is None and time.monotonic() - self._start > _PATIENCE:
             self._open()
         if self._show is not None:
@@ -181,7 +182,9 @@ class _Bar:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        counted = TextColumn(f"{{task.completed}} of {{task.total}} {self._unit}")
+        amount = DownloadColumn() if self._unit == "bytes" else counted
+        columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
         bar = Progress(*columns, console=Console(stderr=True), transient=True)
         task = bar.add_task(self._label)
         bar.start()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from electra_convert.cli.account import upload_planned
 from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.printing import as_text, print_json, print_message, print_result, table
 from electra_convert.cli.shared import metadata_options, output_options, prepare_hub
@@ -16,6 +17,7 @@ from electra_convert.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from electra_convert.hub.card.model_folder import PublishedFile
+    from electra_convert.hub.plan import UploadOptions
     from electra_convert.hub.upload import Upload
 
 GUIDE = Guide(
@@ -25,7 +27,7 @@ GUIDE = Guide(
         "of a pair.",
     },
     groups={
-        "Where": "revision create-pr private",
+        "Where": "plan revision create-pr private",
         "What the card says": "license language",
         "Checks": "unverified dry-run",
         "Output": "json quiet",
@@ -34,6 +36,7 @@ GUIDE = Guide(
         "electra-convert upload my-name/electra-small my-electra --dry-run",
         "electra-convert upload my-name/electra-small my-electra --license mit",
         "electra-convert upload my-name/my-tagger my-run/model",
+        "electra-convert upload --plan plan.json --create-pr --dry-run",
     ),
     page="docs/hub.md",
 )
@@ -42,8 +45,14 @@ GUIDE = Guide(
 @click.command(
     "upload", cls=GuidedCommand, guide=GUIDE, short_help="Upload a verified model to the Hugging Face Hub."
 )
-@click.argument("repo_id")
-@click.argument("folder", type=PATH)
+@click.argument("repo_id", required=False)
+@click.argument("folder", type=PATH, required=False)
+@click.option(
+    "--plan",
+    type=PATH,
+    metavar="FILE",
+    help="Convert, verify and upload what inspect hf://OWNER --plan FILE has planned; no REPO_ID and FOLDER.",
+)
 @click.option(
     "--revision", default="main", metavar="BRANCH", help="The branch to commit to, created if it does not exist."
 )
@@ -72,8 +81,9 @@ GUIDE = Guide(
 @click.option("--dry-run", is_flag=True, help="Show what would be uploaded where, and send nothing.")
 @output_options
 def command(
-    repo_id: str,
-    folder: Path,
+    repo_id: str | None,
+    folder: Path | None,
+    plan: Path | None,
     license: str | None,
     language: tuple[str, ...],
     base_model: str | None,
@@ -86,6 +96,8 @@ def command(
     A pair goes to two repositories, REPO_ID-discriminator and REPO_ID-generator. Each model is uploaded in a single
     commit, and every file is then checked on the Hub by size and hash. An interrupted upload continues when the
     command is run again; if nothing has changed, nothing is committed.
+
+    With --plan, the same is done for each repository of the plan, whose model is downloaded and converted first.
     """
     from electra_convert.hub.card.metadata import Metadata
     from electra_convert.hub.plan import UploadOptions
@@ -99,13 +111,19 @@ def command(
         if not quiet and not as_json and not options["dry_run"]:
             click.echo(plan_text(upload), err=True)
 
+    told = UploadOptions(Metadata(license, language, base_model), **options)
+    if plan is not None:
+        _require_planned(repo_id, told)
+        upload_planned(plan, told, as_json, quiet)
+        return
+    if repo_id is None or folder is None:
+        raise UsageError(f"{'REPO_ID' if repo_id is None else 'FOLDER'} is missing", "Or give --plan FILE.")
     if Path(repo_id).is_dir() and not folder.exists():
         raise UsageError(
             f"{repo_id} is a folder, and stands where the repository's name belongs",
             f"The repository comes first: electra-convert upload {folder} {repo_id}",
         )
     prepare_hub(quiet or as_json)
-    told = UploadOptions(Metadata(license, language, base_model), **options)
     done = run_upload(repo_id, folder, told, show, tell)
     if as_json:
         print_json(upload_fields(done))
@@ -117,6 +135,22 @@ def command(
     for one in done:
         for line in one.plan.card.notices:
             tell(line)
+
+
+def _require_planned(repo_id: str | None, options: UploadOptions) -> None:
+    """Refuse what is of one upload, where a plan says what goes where."""
+    of_one = {
+        "REPO_ID": repo_id,
+        "--revision": options.revision != "main",
+        "--private": options.private is not None,
+        "--base-model": options.metadata.base_model,
+        "--commit-message": options.commit_message,
+        "--include-optimizer": options.include_optimizer,
+        "--include-pickles": options.include_pickles,
+        "--unverified": options.unverified,
+    }
+    if given := [name for name, value in of_one.items() if value]:
+        raise UsageError(f"{given[0]} is for one upload; with --plan, the plan says what goes where")
 
 
 def plan_text(upload: Upload) -> str:

@@ -19,6 +19,7 @@ from electra_convert.cli.printing import (
     wants_colour,
     wrapped,
 )
+from electra_convert.cli.reproduction import show_reproduction
 from electra_convert.cli.shared import SOURCE_IS, config_options, exclude_option, output_options, prepare_hub
 from electra_convert.cli.values import PATH, SOURCE
 
@@ -32,19 +33,24 @@ _COLOURS = {"same": "green", "different": "red", "unproven": "yellow"}
 GUIDE = Guide(
     arguments={
         "REFERENCE": SOURCE_IS,
-        "CANDIDATE": "What is held to it: anything that REFERENCE may be.",
+        "CANDIDATE": "What is held to it: anything that REFERENCE may be. Left out, REFERENCE is a model that was "
+        "converted, and the conversion is repeated.",
     },
     groups={
         "What is compared": "weights-only text tolerance",
+        "Of one model alone": "source",
         "What the reference's weights do not tell": "hparams config",
         "Output": "html save json quiet",
     },
     examples=(
         "electra-convert verify data/models/my-run my-electra",
         "electra-convert verify data/models/my-run my-electra --save --html report.html",
+        "electra-convert verify hf://OWNER/REPO",
     ),
     page="docs/verification.md",
 )
+# What --golden FILE CANDIDATE and REFERENCE CANDIDATE have, and one model alone has not.
+_OF_TWO = "weights_only text inputs tolerance task labels html overwrite save hparams config exclude".split()
 
 
 @click.command(
@@ -89,6 +95,12 @@ GUIDE = Guide(
     metavar="FILE|A,B,...",
     help="What the classes of REFERENCE are called. By default, as in Google's code for its tasks.",
 )
+@click.option(
+    "--source",
+    type=SOURCE,
+    metavar="PATH",
+    help="What the one model was converted from. By default, it is fetched from where its conversion.json says.",
+)
 @click.option("--html", type=PATH, metavar="FILE", help="Also write the report as a web page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --html if it exists.")
 @click.option("--save", is_flag=True, help="Write parity.json beside each model of CANDIDATE.")
@@ -105,6 +117,7 @@ def command(
     tolerance: float | None,
     task: str | None,
     labels: str | None,
+    source: str | Path | None,
     html: Path | None,
     overwrite: bool,
     save: bool,
@@ -120,6 +133,10 @@ def command(
     TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
     not, or if one of them cannot be run.
 
+    Of one model that was converted, the conversion is repeated from
+    what its conversion.json says: 0 if every file of weights,
+    configuration and tokenizer is the same to the byte.
+
     --hparams, --config, --labels and --exclude are about the reference.
     """
     from electra_convert.errors import UsageError
@@ -129,7 +146,14 @@ def command(
     from electra_convert.verification.verify import Checks, run_verification
 
     if candidate is None and golden is None:
-        raise UsageError("there is nothing to compare with", "Give REFERENCE and CANDIDATE.")
+        given = click.get_current_context().params
+        if named := [name for name in _OF_TWO if given[name]]:
+            option = f"--{named[0].replace('_', '-')}"
+            raise UsageError(f"there is nothing to compare with, as {option} does", "Give REFERENCE and CANDIDATE.")
+        prepare_hub(quiet or as_json)
+        sys.exit(0 if show_reproduction(reference, source, as_json, quiet) else 1)
+    if source is not None:
+        raise UsageError("--source is of one model alone, whose conversion is repeated", "Leave CANDIDATE out.")
     if candidate is None and not (hparams is None and config is None and labels is None and not exclude):
         raise UsageError("--hparams, --config, --labels and --exclude are of the reference, and there is none")
     if overwrite and html is None:

@@ -59,7 +59,7 @@ def find_labels(folder: Path, task: str, head: Head, count: int, option: str | S
         ConfigError: a source names another number of classes, or one twice, or cannot be read.
     """
     if option is not None:
-        names = _given(option) if isinstance(option, str) else option
+        names = given_labels(option)
         return Labels(_checked(names, count, "--labels"), "--labels")
     if (mapping := mapping_file(folder, task)) is not None:
         return Labels(_checked(read_mapping(mapping), count, str(mapping)), mapping.name)
@@ -92,8 +92,10 @@ def read_labels(given: str | Path | Sequence[str] | None) -> str | tuple[str, ..
     return str(given) if isinstance(given, Path) else tuple(given)
 
 
-def _given(option: str) -> list[str]:
-    """Of a file a label a line, else what stands between the commas."""
+def given_labels(option: str | Sequence[str]) -> Sequence[str]:
+    """The names that an option gives: of a file one a line, else what stands between commas, or a list as it is."""
+    if not isinstance(option, str):
+        return option
     path = Path(option)
     try:
         if "," not in option or path.is_file():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from electra_convert.config.keys import LOCATIONS, check_keys
@@ -18,6 +20,7 @@ from electra_convert.tensors.weight import Weight
 from electra_convert.version import __version__
 
 SCHEMA = 1
+_END = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n\}\n\Z')
 
 
 def encode_record(
@@ -27,19 +30,22 @@ def encode_record(
     hparams: Mapping[str, Any] | None,
     notices: Sequence[str],
     entries: Sequence[tuple[Weight, TensorSpec]],
+    provenance: Mapping[str, Any] | None = None,
     family: Family = ELECTRA,
     written: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write a conversion.json in UTF-8, a tensor a line: no times, no paths, the same bytes for the same input.
 
-    The layout is that of the TensorFlow side; entries are what was written, and what it was read from. The family by
-    whose names it was written is stated where it is not ELECTRA; written is what else should be known of the
-    container.
+    The layout is that of the TensorFlow side; entries are what was written, and what it was read from. Provenance is
+    from which files, and with which options. The family by whose names it was written is stated where it is not
+    ELECTRA; written is what else should be known of the container. The last line has the SHA-256 of all that stands
+    before its comma.
     """
     head = {
         "schema": SCHEMA,
         "tool": {"name": "electra_convert", "version": __version__},
         "source": {"format": checkpoint.format, "name": checkpoint.name},
+        **({} if provenance is None else {"provenance": provenance}),
         "variant": layout,
         "step": checkpoint.step,
         **({"model_type": family.model_type} if family is not ELECTRA else {}),
@@ -56,13 +62,25 @@ def changed_record(content: bytes, changes: Mapping[str, Any]) -> bytes:
     """A conversion.json that encode_record wrote, with some of its values put in the place of others."""
     record = json.loads(content)
     rows = record.pop("tensors")
+    del record["sha256"]
     return _encoded({**record, **changes}, rows)
 
 
 def _encoded(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = json.dumps(head, indent=2, ensure_ascii=False)
     lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
-    return f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]\n}}\n'.encode("utf-8", "backslashreplace")
+    above = f'{text[:-2]},\n  "tensors": [\n{lines}\n  ]'.encode("utf-8", "backslashreplace")
+    return above + f',\n  "sha256": "{sha256(above).hexdigest()}"\n}}\n'.encode()
+
+
+def is_as_written(record: bytes) -> bool:
+    """Whether the last line of a conversion.json is of the lines above it: whether nothing slipped since.
+
+    >>> is_as_written(b'{"schema": 1}')
+    False
+    """
+    end = _END.search(record)
+    return end is not None and sha256(record[: end.start()]).hexdigest().encode() == end[1]
 
 
 def described(config: Mapping[str, Value]) -> dict[str, dict[str, Any]]:

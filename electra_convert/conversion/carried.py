@@ -19,9 +19,7 @@ from electra_convert.formats.names import (
     CONVERSION_FILE,
     MODULES_FILE,
     RUN_FILE,
-    SAVED_MODEL_FILE,
     SPECIAL_TOKENS_FILE,
-    STATE_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     TRAINING_FILE,
@@ -31,8 +29,7 @@ from electra_convert.formats.names import (
     kind_of,
     limit_of,
 )
-from electra_convert.formats.shards import ShardedSource
-from electra_convert.tensors.spec import Source
+from electra_convert.provenance import container_files
 from electra_convert.tokenizer.kinds import other_tokenizer
 from electra_convert.tokenizer.of_checkpoint import TokenizerFiles
 
@@ -193,7 +190,7 @@ def _beside(checkpoint: Checkpoint, model: Model, used: Collection[str]) -> dict
     """The files beside a model that nothing has used, by kind; other folders by their names alone, with a slash."""
     read = {
         path.relative_to(model.folder).as_posix()
-        for path in _containers(checkpoint)
+        for path in container_files(checkpoint)
         if path.is_relative_to(model.folder)
     }
     read |= {f"{other.config_path.parent.name}/" for other in checkpoint.models.values() if other.config}
@@ -206,25 +203,6 @@ def _beside(checkpoint: Checkpoint, model: Model, used: Collection[str]) -> dict
         if name not in used and name not in read and (whole or kind == "tokenizer"):
             found.setdefault(kind, []).append(name)
     return found
-
-
-def _containers(checkpoint: Checkpoint) -> Iterator[Path]:
-    sources: list[Source] = list(checkpoint.sources)
-    for source in sources:
-        yield source.path
-        if source.format == "tensorflow":
-            yield from _files_of_bundle(source.path)
-        if isinstance(source, ShardedSource):
-            sources.extend(source.shards)
-
-
-def _files_of_bundle(prefix: Path) -> Iterator[Path]:
-    """The files of a TensorFlow checkpoint, and those that a SavedModel has around it."""
-    folder = prefix.parent
-    yield from (path for path in folder.iterdir() if path.name.startswith(f"{prefix.name}."))
-    yield folder / STATE_FILE
-    if (folder.parent / SAVED_MODEL_FILE).is_file():
-        yield from (path for path in folder.parent.iterdir() if path.is_file() and path.suffix == ".pb")
 
 
 def _names(folder: Path) -> list[str]:

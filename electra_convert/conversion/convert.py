@@ -5,9 +5,10 @@ Named apart from the function, which is electra_convert.convert.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,6 +37,7 @@ from electra_convert.conversion.options import (
     read_target,
 )
 from electra_convert.conversion.plan import OutputPlan, merged, write
+from electra_convert.conversion.recorded_options import option_fields
 from electra_convert.errors import (
     NamesError,
     OutputError,
@@ -45,8 +47,9 @@ from electra_convert.errors import (
     counted,
 )
 from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
-from electra_convert.hub.download import as_source, local_source
+from electra_convert.hub.download import Origin, as_source, brought_source
 from electra_convert.output import check_target
+from electra_convert.provenance import find_files, place_fields
 from electra_convert.schemes.bert import as_bert
 from electra_convert.schemes.family import BERT, ELECTRA
 from electra_convert.schemes.layouts import Choice, read_task
@@ -215,11 +218,13 @@ def convert(
     Raises:
         ElectraConvertError: nothing has been written; the message says why, and the hint what to do.
     """
+    other, other_origin = (None, None) if generator is None else brought_source(generator, token=token)
     options = Options(
         model=model,
         to=read_target(to),
         model_type=model_type,
-        generator=None if generator is None else local_source(generator, token=token),
+        generator=other,
+        generator_origin=other_origin,
         hparams=hparams_text(hparams),
         config=read_path("config", config),
         tokenizer=TokenizerOptions(
@@ -257,7 +262,19 @@ def run_conversion(
     token: str | None = None,
 ) -> Conversion:
     """Convert an ELECTRA checkpoint, with the options already in one place."""
-    source = local_source(pointed_at, token=token, code=options.keep_custom_code)
+    source, origin = brought_source(pointed_at, token=token, code=options.keep_custom_code)
+    return convert_brought(source, origin, pointed_at, output, options, progress)
+
+
+def convert_brought(
+    source: Path,
+    origin: Origin | None,
+    pointed_at: str | Path,
+    output: Path,
+    options: Options,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Convert what is here already, and where on the Hub it lay, with the options already in one place."""
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_path(source, options.generator, options.task, options.exclude))
         parts = _parts(stack, source, checkpoint, options)
@@ -268,7 +285,7 @@ def run_conversion(
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
-        planned = {name: _plan_part(part, target, options) for name, part in parts.items()}
+        planned = {name: _plan_part(part, source, origin, target, options) for name, part in parts.items()}
         plan = merged({name: plan for name, (plan, _, _) in planned.items()})
         files = plan.sizes
         measured = Measured({}, [])
@@ -285,7 +302,7 @@ def run_conversion(
 
             def inspect(folder: Path) -> None:
                 if options.verify:
-                    _verify(source, pointed_at, output, options, folder)
+                    _verify(source, origin, pointed_at, output, options, folder)
                 for name, (place, model, _) in written.items() if options.quantize else ():
                     own = folder / place
                     measured.measure(name, model, own / ONNX_FOLDER, own, own / CONVERSION_FILE, options)
@@ -365,16 +382,30 @@ def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Opti
 
 
 def _plan_part(
-    checkpoint: Checkpoint, target: Target, options: Options
+    checkpoint: Checkpoint, source: Path, origin: Origin | None, target: Target, options: Options
 ) -> tuple[OutputPlan, Findings, tuple[Role, ...]]:
     roles = choose_roles(checkpoint, options.model)
     findings = gather(checkpoint, options.hparams, options.config, roles)
     for role in roles:
         require_tied(checkpoint.path, checkpoint.models[role])
-    return _plan(checkpoint, findings, roles, target, options), findings, roles
+    provenance = cache(partial(_provenance, checkpoint, source, origin, roles, options))
+    return _plan(checkpoint, findings, roles, target, options, provenance), findings, roles
 
 
-def _verify(opened: Path, source: str | Path, output: Path, options: Options, folder: Path) -> None:
+def _provenance(
+    checkpoint: Checkpoint, source: Path, origin: Origin | None, roles: tuple[Role, ...], options: Options
+) -> dict[str, Any]:
+    """What conversion.json says of the files that were read, and of the options."""
+    code, other, whence = options.keep_custom_code, options.generator, options.generator_origin
+    fields = place_fields(origin, find_files(checkpoint, source, origin, code, other))
+    if other is not None:
+        fields["generator"] = place_fields(whence, find_files(checkpoint, other, whence, code, source))
+    return {**fields, "options": option_fields(options, checkpoint, roles)}
+
+
+def _verify(
+    opened: Path, origin: Origin | None, source: str | Path, output: Path, options: Options, folder: Path
+) -> None:
     """Refuse what was written unless it is the same as the source, and keep the report beside every model."""
     from electra_convert.verification.sides import Place
     from electra_convert.verification.verify import Checks, run_verification
@@ -389,6 +420,7 @@ def _verify(opened: Path, source: str | Path, output: Path, options: Options, fo
         options.labels,
         options.task,
         options.exclude,
+        origin,
     )
     report = run_verification(reference, Place(folder, output.name), Checks(), save=True)
     if report.verdict == "different":
@@ -429,7 +461,12 @@ def _absent(checkpoint: Checkpoint, role: Role) -> NamesError:
 
 
 def _plan(
-    checkpoint: Checkpoint, findings: Findings, roles: tuple[Role, ...], target: Target, options: Options
+    checkpoint: Checkpoint,
+    findings: Findings,
+    roles: tuple[Role, ...],
+    target: Target,
+    options: Options,
+    provenance: Callable[[], Mapping[str, Any]],
 ) -> OutputPlan:
     slots = slot_state(checkpoint.models[role] for role in roles)
     _require_slots(checkpoint, slots, target, options)
@@ -442,8 +479,8 @@ def _plan(
     if target == "tf":
         notices += head_notices(checkpoint, roles)
         notices += [line for role in roles for line in left_behind(checkpoint, checkpoint.models[role])]
-        return plan_tensorflow(checkpoint, findings, roles, options, notices)
-    return plan_transformers(checkpoint, findings, roles, target, options, notices)
+        return plan_tensorflow(checkpoint, findings, roles, options, notices, provenance)
+    return plan_transformers(checkpoint, findings, roles, target, options, notices, provenance)
 
 
 def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> None:

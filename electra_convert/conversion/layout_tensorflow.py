@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from electra_convert import tokenizer
 from electra_convert.checkpoint import Checkpoint, Model
@@ -33,9 +34,16 @@ Entries = dict[str, tuple[Weight, TensorSpec]]
 
 
 def plan_tensorflow(
-    checkpoint: Checkpoint, findings: Findings, roles: Sequence[Role], options: Options, notices: Sequence[str]
+    checkpoint: Checkpoint,
+    findings: Findings,
+    roles: Sequence[Role],
+    options: Options,
+    notices: Sequence[str],
+    provenance: Callable[[], Mapping[str, Any]] | None = None,
 ) -> OutputPlan:
     """Lay out a checkpoint that Google's code can resume.
+
+    Provenance gives what the record is to say of files and options.
 
     Raises:
         ConfigError: Google's code cannot express a model.
@@ -63,7 +71,13 @@ def plan_tensorflow(
         "checkpoint": tf_bundle.encode_state(prefix),
         HPARAMS_FILE: (json.dumps(hparams, indent=2, sort_keys=True) + "\n").encode(),
         CONVERSION_FILE: encode_record(
-            checkpoint, layout.name, described, hparams, [*told, *findings.warnings, *warned], ordered
+            checkpoint,
+            layout.name,
+            described,
+            hparams,
+            [*told, *findings.warnings, *warned],
+            ordered,
+            provenance and provenance(),
         ),
         **vocabulary.files,
     }

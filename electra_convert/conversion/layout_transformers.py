@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,11 @@ def plan_transformers(
     target: Target,
     options: Options,
     notices: Sequence[str],
+    provenance: Callable[[], Mapping[str, Any]] | None = None,
 ) -> OutputPlan:
     """Lay out one model in the output itself, or a pair of them in folders of their own.
+
+    Provenance gives what the records are to say of files and options.
 
     Raises:
         ConfigError: transformers cannot compute a model as Google's code does.
@@ -63,14 +66,22 @@ def plan_transformers(
     """
     return merged(
         {
-            role if len(roles) > 1 else "": _plan_folder(checkpoint, findings, role, target, options, notices)
+            role if len(roles) > 1 else "": _plan_folder(
+                checkpoint, findings, role, target, options, notices, provenance
+            )
             for role in roles
         }
     )
 
 
 def _plan_folder(
-    checkpoint: Checkpoint, findings: Findings, role: Role, target: Target, options: Options, notices: Sequence[str]
+    checkpoint: Checkpoint,
+    findings: Findings,
+    role: Role,
+    target: Target,
+    options: Options,
+    notices: Sequence[str],
+    provenance: Callable[[], Mapping[str, Any]] | None,
 ) -> OutputPlan:
     model = checkpoint.models[role]
     _check_computable(checkpoint, findings, role, options.family)
@@ -96,6 +107,7 @@ def _plan_folder(
         findings.hparams.given if findings.hparams else recorded_hparams(checkpoint.record),
         [*notices, *findings.warnings, *warnings],
         [entry for box in boxes for entry in box.entries if QUANTIZED_FILE not in box.files],
+        provenance and provenance(),
         options.family,
         onnx_record(options) if target == "onnx" else None,
     )

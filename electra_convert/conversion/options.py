@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from electra_convert.errors import UsageError
+from electra_convert.hub.download import Origin
 from electra_convert.schemes.family import ELECTRA, FAMILIES, Family
 from electra_convert.schemes.layouts import Choice
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -26,6 +27,7 @@ class Options:
     """The options of convert, as convert explains them; None where the tool is to find out.
 
     Attributes:
+        generator_origin: where on the Hub the generator lay.
         hparams: JSON, or the name of a file that holds it.
         tokenizer: what is asked of the tokenizer.
         labels: the name of a file with one a line, names with commas between, or the names.
@@ -37,6 +39,7 @@ class Options:
     to: Target | None = None
     model_type: ModelType = "electra"
     generator: Path | None = None
+    generator_origin: Origin | None = None
     hparams: str | None = None
     config: Path | None = None
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)

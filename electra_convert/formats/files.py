@@ -9,8 +9,9 @@ import os
 import re
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
@@ -57,6 +58,26 @@ _PLACEHOLDERS = (
 )
 
 
+# Told of a file, an offset and a length before that range is read, so that it can be put there.
+Bring = Callable[[Path, int, int], None]
+_BRING: ContextVar[Bring | None] = ContextVar("_BRING", default=None)
+# Values up to this length in bytes are of counters; longer ones are of weights, and are not brought.
+_SHORT_VALUE = 1 << 10
+
+
+@contextmanager
+def outlines(bring: Bring) -> Iterator[None]:
+    """Have files that are opened within be outlines: what they say of their tensors is brought when it is read.
+
+    The values of weights never are; they are what lies there, which may be zeros.
+    """
+    token = _BRING.set(bring)
+    try:
+        yield
+    finally:
+        _BRING.reset(token)
+
+
 class Closing(ABC):
     """What is closed when its context ends."""
 
@@ -86,6 +107,7 @@ class ReadFile(Closing):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._bring = _BRING.get()
         try:
             self._descriptor = os.open(path, os.O_RDONLY | _FLAGS)
             status = os.fstat(self._descriptor)
@@ -100,6 +122,11 @@ class ReadFile(Closing):
             os.close(self._descriptor)
             raise
         self._map = self._open_map()
+
+    @property
+    def is_outline(self) -> bool:
+        """Whether only what it says of its tensors is here."""
+        return self._bring is not None
 
     def pieces(self, scratch: memoryview, offset: int, nbytes: int) -> Iterator[memoryview]:
         """Yield a range of the file, piece by piece.
@@ -117,7 +144,9 @@ class ReadFile(Closing):
             start = offset + position
             shown = self._mapped(start, len(window))
             if shown is None:
-                self.read_into(window, start)
+                if nbytes <= _SHORT_VALUE:
+                    self._have_brought(start, len(window))
+                self._fill(window, start)
                 yield window
             else:
                 yield shown
@@ -131,7 +160,9 @@ class ReadFile(Closing):
         _refuse_placeholder(self.path, self.read(min(self.size, _START_BYTES), 0))
 
     def _open_map(self) -> mmap.mmap | None:
-        if self.size < _MAPPED_FROM or not hasattr(mmap, "MADV_DONTNEED") or not hasattr(mmap.mmap, "madvise"):
+        if self.is_outline or self.size < _MAPPED_FROM:
+            return None
+        if not hasattr(mmap, "MADV_DONTNEED") or not hasattr(mmap.mmap, "madvise"):
             return None
         with suppress(OSError, ValueError):
             return mmap.mmap(self._descriptor, self.size, mmap.MAP_SHARED, mmap.PROT_READ)
@@ -143,6 +174,14 @@ class ReadFile(Closing):
         Raises:
             CorruptFileError: the file ends before the view is full, or cannot be read there.
         """
+        self._have_brought(offset, len(view))
+        self._fill(view, offset)
+
+    def _have_brought(self, offset: int, length: int) -> None:
+        if self._bring is not None:
+            self._bring(self.path, offset, length)
+
+    def _fill(self, view: memoryview, offset: int) -> None:
         while len(view):
             try:
                 count = self._read_at(view, offset)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from electra_convert.errors import SourceError, listing, nearest
 from electra_convert.formats import tf_bundle
-from electra_convert.formats.files import refuse_placeholder
+from electra_convert.formats.files import ReadFile, refuse_placeholder
 from electra_convert.formats.names import (
     BUNDLE_INDEX,
     CONFIG_FILE,
@@ -29,6 +29,7 @@ from electra_convert.formats.names import (
     STATE_FILE,
     TORCH_FILE,
     is_ones_own,
+    kind_of,
 )
 from electra_convert.formats.torch_state import ZIP_MAGIC
 from electra_convert.tensors.spec import Source
@@ -202,8 +203,16 @@ def _container_of(path: Path) -> Container | None:
     """What kind a file is by its ending, or, where that says too little, by how it begins."""
     if path.suffix != _LIGHTNING:
         return _SUFFIXES.get(path.suffix)
-    with path.open("rb") as file:
-        return "torch" if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC else None
+    with ReadFile(path) as file:
+        return "torch" if file.read(min(len(ZIP_MAGIC), file.size), 0) == ZIP_MAGIC else None
+
+
+def containers_of(names: Iterable[str]) -> tuple[Container, ...]:
+    """The containers of which there are files, by their names alone, each once."""
+    weights = [name for name in names if kind_of(name) == "weights" and not name.endswith(OPTIMIZER_FILE)]
+    endings = {Path(name.removesuffix(SHARD_INDEX)).suffix for name in weights}
+    known: dict[str, Container] = {**_SUFFIXES, BUNDLE_INDEX: "tensorflow", _LIGHTNING: "torch"}
+    return tuple(dict.fromkeys(container for ending, container in known.items() if ending in endings))
 
 
 def _from_part(path: Path) -> Location:

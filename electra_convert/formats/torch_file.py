@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 import zipfile
@@ -16,7 +17,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from electra_convert.errors import CorruptFileError, ElectraConvertError, OutputError, SourceError, listing
+from electra_convert.errors import (
+    CorruptFileError,
+    ElectraConvertError,
+    MissingPackageError,
+    OutputError,
+    SourceError,
+    listing,
+)
 from electra_convert.formats.archives import checked_records, largest_content
 from electra_convert.formats.files import Closing, ReadFile, WriteFile
 from electra_convert.formats.names import SHARD_INDEX, TORCH_FILE
@@ -31,10 +39,12 @@ from electra_convert.tensors.spec import (
     Tensor,
     TensorSpec,
     TensorWriter,
+    pieces,
     stream_bytes,
 )
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
     from torch import Tensor as TorchTensor
 
 _AGAIN = "Copy or download the file again."
@@ -76,6 +86,8 @@ def open_file(path: Path) -> TorchSource:
         CorruptFileError: it is damaged.
     """
     with ReadFile(path) as file:
+        if file.is_outline:
+            return _open_outline(file)
         is_archive = file.read(min(len(ZIP_MAGIC), file.size), 0) == ZIP_MAGIC
         whole = range(file.size + 1)
     torch = import_torch("to read PyTorch files")
@@ -86,6 +98,64 @@ def open_file(path: Path) -> TorchSource:
         _check_storages(path, state.tensors, lengths)
     tensors = {name: _tensor(torch, name, values) for name, values in state.tensors.items()}
     return TorchSource(path, tensors, state.notices)
+
+
+def _open_outline(file: ReadFile) -> TorchSource:
+    """Read nothing but what a file says of its tensors, whose values are zeros; no checksum is compared."""
+    torch = import_torch("to read PyTorch files")
+    if not hasattr(torch.serialization, "skip_data"):
+        raise MissingPackageError(
+            f"{file.path}: this version of torch reads values where names are wanted", "Install torch 2.7 or later."
+        )
+    with _blaming(file.path), warnings.catch_warnings(), inert_classes(torch), torch.serialization.skip_data():
+        warnings.simplefilter("ignore")
+        loaded = torch.load(_Opened(file), map_location="cpu", weights_only=True)
+        state = find_state(torch, file.path, loaded)
+        _require_plain(torch, file.path, state.tensors)
+    return TorchSource(file.path, dict(map(_zeros, state.tensors.items())), state.notices)
+
+
+def _zeros(named: tuple[str, TorchTensor]) -> tuple[str, Tensor]:
+    """A tensor as it is described, of zeros."""
+    name, values = named
+    spec = TensorSpec(name, DTYPES[_dtype_name(values)], tuple(values.shape))
+
+    def stream(scratch: memoryview) -> Iterator[memoryview]:
+        for _, window in pieces(scratch, spec.nbytes):
+            window[:] = bytes(len(window))
+            yield window
+
+    return name, Tensor(name, spec.dtype, spec.shape, stream)
+
+
+class _Opened(io.RawIOBase):
+    """A file as torch.load wants it, read where it is asked for."""
+
+    def __init__(self, file: ReadFile) -> None:
+        super().__init__()
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._file.size - self._position))
+        self._file.read_into(view[:count], self._position)
+        self._position += count
+        return count
 
 
 @contextmanager

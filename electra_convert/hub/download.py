@@ -54,6 +54,7 @@ _OF_KIND: dict[Kind, tuple[str, str]] = {
     "dataset": (PARQUET_REVISION, "hf://datasets/OWNER/NAME"),
 }
 _WEB = ("https://", "http://")
+_ACCOUNT = re.compile(rf"{SCHEME}(\w[\w.-]*)/?")
 _SLASHES_MISSED = re.compile(r"^hf:(?=[\w.-]+/[\w.-])")
 # What from_pretrained looks for, in its order, and the shards that an index stands for.
 _WEIGHTS = (
@@ -96,6 +97,29 @@ class Address:
     revision: str
     path: str
     kind: Kind = "model"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where on the Hub a source was brought from.
+
+    Attributes:
+        repository: OWNER/REPO.
+        commit: what its revision stood for.
+        path: what was meant within the repository, empty for all of it.
+        folder: the folder of the commit in the cache.
+        stated: the SHA-256 that the Hub states of its large files, by path; none where it was not asked.
+    """
+
+    repository: str
+    commit: str
+    path: str
+    folder: Path
+    stated: Mapping[str, str]
+
+    def sha256_of(self, path: Path) -> str | None:
+        """The SHA-256 that the Hub states of a file in the cache, to which that was held when it came."""
+        return self.stated.get(path.relative_to(self.folder).as_posix()) if path.is_relative_to(self.folder) else None
 
 
 def as_source(
@@ -158,13 +182,18 @@ def local_source(
         HubError: it cannot be downloaded.
         MissingPackageError: huggingface_hub is not installed.
     """
+    return brought_source(source, tell, token, code)[0]
+
+
+def brought_source(
+    source: str | Path, tell: Tell = lambda _: None, token: str | None = None, code: bool = False
+) -> tuple[Path, Origin | None]:
+    """Bring a source here as local_source does, and tell where on the Hub it was; None of one that was here."""
     pointed = as_source(source)
-    if isinstance(pointed, Path):
-        return pointed
-    return _brought(pointed, tell, token, code)
+    return (pointed, None) if isinstance(pointed, Path) else _brought(pointed, tell, token, code)
 
 
-def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
+def _brought(source: str, tell: Tell, token: str | None, code: bool) -> tuple[Path, Origin]:
     if source.startswith(_WEB):
         named = "/".join(source.split("/")[3:5])
         raise UsageError(f"{source} is the address of a page", f"Give it as {SCHEME}{named or 'OWNER/REPO'}.")
@@ -178,7 +207,10 @@ def _brought(source: str, tell: Tell, token: str | None, code: bool) -> Path:
         raise SourceError(f"{source} holds no checkpoint that can be read", held)
     folder = download_files(hub, source, address, wanted, there)
     _require_states_inside(source, folder, wanted)
-    return folder / path if path else folder
+    files = {} if there is None else there.files
+    stated = {name: file.sha256 for name, file in files.items() if file.sha256 is not None}
+    origin = Origin(address.repo_id, folder.name, address.path, folder, stated)
+    return folder / path if path else folder, origin
 
 
 def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> None:
@@ -192,6 +224,12 @@ def _require_states_inside(source: str, folder: Path, names: Iterable[str]) -> N
                 f"{name} of {source} leads out of the repository, to {prefix}",
                 "Name the checkpoint itself, such as hf://OWNER/REPO/model.ckpt-1000.",
             )
+
+
+def account_of(source: str | Path) -> str | None:
+    """The account that hf://OWNER is of; None of anything else."""
+    found = _ACCOUNT.fullmatch(source) if isinstance(source, str) else None
+    return found[1] if found else None
 
 
 def parse_address(text: str, kind: Kind = "model") -> Address:
@@ -209,7 +247,8 @@ def parse_address(text: str, kind: Kind = "model") -> Address:
         uri = library.utils.parse_hf_uri(text.rstrip("/"))
     except library.errors.HfUriError as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.") from error
+        many = f" electra-convert inspect {text} shows all of an account." if account_of(text) else ""
+        raise UsageError(f"{text} is not a place on the Hub: {reason}", f"Such as {example}.{many}") from error
     if uri.type != kind:
         raise UsageError(f"{text} is a {uri.type}, expected a {kind}", f"Such as {example}.")
     if ".." in uri.path_in_repo.split("/"):

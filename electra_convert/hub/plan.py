@@ -42,6 +42,7 @@ class UploadOptions:
         unverified: whether a model may go without a passed parity.json.
         overwrite_card: whether lines of a card on the Hub may go.
         dry_run: show what would be done, and send nothing.
+        remark: what the commit's message, which describes a pull request, says at its end.
     """
 
     metadata: Metadata = field(default_factory=Metadata)
@@ -55,6 +56,7 @@ class UploadOptions:
     unverified: bool = False
     overwrite_card: bool = False
     dry_run: bool = False
+    remark: str = ""
 
     def __post_init__(self) -> None:
         require_branch(self.revision)
@@ -96,9 +98,10 @@ class UploadPlan:
         others = (file for file in self.facts.folder.files if file.name != CARD_FILE)
         return (hashed_text(CARD_FILE, self.card.text.encode()), *others)
 
-    def message(self, title: str | None) -> Message:
+    def message(self, title: str | None, remark: str = "") -> Message:
         """The commit's message; the title, which finds a pull request again, is the same in every run."""
-        told = f"{self.facts.proof.line}\n\nMade with electra_convert {__version__}."
+        parts = (self.facts.proof.line, f"Made with electra_convert {__version__}.", remark)
+        told = "\n\n".join(filter(None, parts))
         what = "model" if self.facts.kind == "task" else self.facts.folder.role
         return Message(title.strip() if title else f"Upload the {what} with electra_convert", told)
 

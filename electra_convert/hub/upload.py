@@ -212,7 +212,7 @@ def _send(hub: Hub, upload: Upload, options: UploadOptions, author: str) -> Uplo
     save_card(plan.card)
     private = create(hub, plan.repo_id, options.private) if upload.new else upload.private
     to = Destination(plan.repo_id, options.revision, author if options.create_pr else None, upload.card_there)
-    commit = commit_files(hub, to, plan.files, plan.message(options.commit_message))
+    commit = commit_files(hub, to, plan.files, plan.message(options.commit_message, options.remark))
     return replace(
         upload,
         revision=commit.revision,

@@ -271,7 +271,7 @@ def check(vocabulary: Vocabulary, settings: TokenizerSettings, remedies: bool = 
         VocabularyError: no such tokenizer can be made: the pieces are SentencePiece's.
     """
     require_word_pieces(vocabulary)
-    coverage = _made(vocabulary, settings)
+    coverage = measure_made(vocabulary, settings)
     found = _told(vocabulary, coverage, remedies)
     if found.warnings and remedies and (better := _better(vocabulary, settings, coverage)) is not None:
         found = Findings(found.notices, (f"{found.warnings[0]} {better}", *found.warnings[1:]))
@@ -290,7 +290,7 @@ def require_producible(vocabulary: Vocabulary, settings: TokenizerSettings, piec
     wanted = frozenset(pieces)
     found = {
         cause: [piece for piece in useless if piece in wanted]
-        for cause, useless in _made(vocabulary, settings).useless.items()
+        for cause, useless in measure_made(vocabulary, settings).useless.items()
     }
     reasons = [f"{len(lost)} {_reason(cause, lost, True)}" for cause, lost in found.items() if lost]
     if reasons:
@@ -302,15 +302,17 @@ def require_producible(vocabulary: Vocabulary, settings: TokenizerSettings, piec
 
 def check_kept(vocabulary: Vocabulary, data: bytes) -> Findings:
     """Say what a tokenizer.json that is kept as it is cannot produce; nothing of one that is no WordPiece."""
-    coverage = _kept(vocabulary, data)
+    coverage = measure_kept(vocabulary, data)
     return NONE if coverage is None else _told(vocabulary, coverage, True)
 
 
-def _made(vocabulary: Vocabulary, settings: TokenizerSettings) -> Coverage:
+def measure_made(vocabulary: Vocabulary, settings: TokenizerSettings) -> Coverage:
+    """Find the pieces that no text gives with a tokenizer of these settings."""
     return measure(vocabulary, splitting(settings), settings.longest_word, settings.added_tokens)
 
 
-def _kept(vocabulary: Vocabulary, data: bytes) -> Coverage | None:
+def measure_kept(vocabulary: Vocabulary, data: bytes) -> Coverage | None:
+    """Find the pieces that no text gives with a tokenizer.json as it is; None of one that is no WordPiece."""
     try:
         made: dict[str, Any] = decode_json(data)
         model = {**made["model"], "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}
@@ -362,7 +364,7 @@ def _better(vocabulary: Vocabulary, settings: TokenizerSettings, coverage: Cover
     if other is None:
         return None
     option, changed = other
-    found = _made(vocabulary, changed)
+    found = measure_made(vocabulary, changed)
     if found.lost * 2 > coverage.lost:
         return None
     return f"With {option} it would be {found.share}: give it if the model was trained so."

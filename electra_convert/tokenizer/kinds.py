@@ -41,6 +41,18 @@ def other_tokenizer(folder: Path) -> str | None:
     return f"SentencePiece ({listing(pieces)})" if pieces and not kind and not type_ else None
 
 
+def class_of_folder(folder: Path) -> str | None:
+    """The class of transformers that a folder's tokenizer is said to be of; None where nothing says.
+
+    Raises:
+        SourceError: a file may not be read.
+        CorruptFileError: a download left something else in a file's place.
+    """
+    settings, config = _object(folder / TOKENIZER_CONFIG_FILE), _object(folder / CONFIG_FILE)
+    named = code_of_folder(folder) or settings.get("tokenizer_class") or config.get("tokenizer_class")
+    return named if isinstance(named, str) else None
+
+
 def code_of_folder(folder: Path) -> str | None:
     """The class of a folder's tokenizer that comes with code of its own; None where it is transformers'."""
     said = (_object(folder / TOKENIZER_CONFIG_FILE), _object(folder / CONFIG_FILE))

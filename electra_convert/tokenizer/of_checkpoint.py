@@ -18,7 +18,15 @@ from electra_convert.formats.names import (
 )
 from electra_convert.schemes.models import Checkpoint, Model
 from electra_convert.tokenizer.casing import Casing, decide_casing
-from electra_convert.tokenizer.coverage import NONE, Findings, check, check_kept
+from electra_convert.tokenizer.coverage import (
+    NONE,
+    Coverage,
+    Findings,
+    check,
+    check_kept,
+    measure_kept,
+    measure_made,
+)
 from electra_convert.tokenizer.encode import (
     LONGEST_WORD,
     TokenizerSettings,
@@ -137,7 +145,8 @@ def tokenizer_files(
         _require_unchanged(model, other, options)
         return TokenizerFiles({}, {}, None, (_STAYS.format(other), *_kept_remarks(model)))
     vocabulary, notices = find_vocabulary(checkpoint, model, options)
-    notices += (f"ELECTRA's tokenizer, of {options.vocab}, is in the place of {other}.",) if other else ()
+    if other and options.vocab is not None:
+        notices += (f"ELECTRA's tokenizer, of {options.vocab.name}, is in the place of {other}.",)
     own = {} if vocabulary is None else {VOCABULARY_FILE: vocabulary.raw}
     pad = None if vocabulary is None else vocabulary.ids["[PAD]"]
     if kept := _kept(checkpoint, model, options):
@@ -264,6 +273,22 @@ def findings_of_folder(folder: Path) -> Findings:
         return check_kept(vocabulary, read_small(folder / TOKENIZER_FILE))
     casing = decide_casing(None, casing_of_folder(folder), vocabulary)
     return check(vocabulary, find_settings(vocabulary, casing, TokenizerOptions(), folder))
+
+
+def coverage_of_folder(folder: Path) -> Coverage | None:
+    """What the tokenizer of a transformers folder can make of its vocabulary; None where it is no WordPiece's.
+
+    Raises:
+        VocabularyError: a file is malformed.
+        SourceError: a file may not be read.
+    """
+    vocabulary = read_vocabulary_of_folder(folder)
+    if vocabulary is None or sentencepiece_remark(vocabulary) is not None:
+        return None
+    if (folder / TOKENIZER_FILE).is_file():
+        return measure_kept(vocabulary, read_small(folder / TOKENIZER_FILE))
+    casing = decide_casing(None, casing_of_folder(folder), vocabulary)
+    return measure_made(vocabulary, find_settings(vocabulary, casing, TokenizerOptions(), folder))
 
 
 def _kept_remarks(model: Model) -> list[str]:

@@ -105,8 +105,12 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
-def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Path, ...]:
+def save_report(
+    report: ParityReport, folders: Mapping[Role, Path], provenance: Mapping[str, Any] | None
+) -> tuple[Path, ...]:
     """Write a report into the folder of each model of the candidate, both in one for a TensorFlow checkpoint.
+
+    Provenance is from which files the reference was read, None where recorded outputs stood for it.
 
     Raises:
         OutputError: one cannot be written, or a file of a folder cannot be read.
@@ -115,7 +119,7 @@ def save_report(report: ParityReport, folders: Mapping[Role, Path]) -> tuple[Pat
     for folder in dict.fromkeys(folders.values()):
         remove_unfinished(folder / CARD_FILE)
         roles = [role for role, place in folders.items() if place == folder]
-        fields = {**report_fields(report.of(roles)), "files": hash_files(folder)}
+        fields = {**report_fields(report.of(roles)), "provenance": provenance, "files": hash_files(folder)}
         content = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         replace_file(folder / PARITY_FILE, content.encode("utf-8", "backslashreplace"))
         written.append(folder / PARITY_FILE)

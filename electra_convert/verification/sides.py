@@ -24,7 +24,7 @@ from electra_convert.formats.names import (
     SHARD_INDEX,
     is_found,
 )
-from electra_convert.hub.download import as_source, local_source
+from electra_convert.hub.download import Origin, as_source, brought_source
 from electra_convert.schemes.heads import TASKS, Head
 from electra_convert.schemes.layouts import Choice, Task
 from electra_convert.schemes.mapping import Role
@@ -58,6 +58,7 @@ class Place:
         labels: what the classes of its head are called, as --labels has it.
         task: the task whose head is wanted, of a checkpoint that Google's code fine-tuned.
         exclude: patterns of names of tensors that are no part of a model.
+        origin: where on the Hub it lay.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class Place:
     labels: str | Sequence[str] | None = None
     task: Choice | None = None
     exclude: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 def find_place(
@@ -84,7 +86,8 @@ def find_place(
     """
     source = as_source(pointed_at)
     name = None if isinstance(source, Path) else source
-    return Place(local_source(source), name, hparams=hparams, config=config, labels=labels, exclude=exclude)
+    path, origin = brought_source(source)
+    return Place(path, name, hparams=hparams, config=config, labels=labels, exclude=exclude, origin=origin)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from electra_convert.errors import (
     arguments_for_options,
     listing,
 )
+from electra_convert.provenance import find_files, place_fields
 from electra_convert.schemes.heads import NONE, Head
 from electra_convert.schemes.layouts import Choice, read_task
 from electra_convert.schemes.mapping import Role
@@ -193,8 +194,15 @@ def _verify_sides(
         if save:
             named = set(map(role_of, report.models))
             kept = {role: folder for role, folder in folders.items() if role in named}
-            report = replace(report, saved=save_report(report, kept))
+            report = replace(report, saved=save_report(report, kept, None if known is None else _provenance(known)))
     return report
+
+
+def _provenance(reference: Side) -> dict[str, Any]:
+    """What parity.json says of the files that were read, the long ones hashed too."""
+    place = reference.place
+    files = find_files(reference.checkpoint, place.path, place.origin, other=place.generator)
+    return place_fields(place.origin, [file.hashed() for file in files])
 
 
 def _report(

@@ -118,6 +118,53 @@ def test_wrong_usage_exits_with_2(arguments, message):
     assert message in run("verify", *arguments).refusal(2)
 
 
+# One model alone
+
+
+def test_one_model_alone_is_made_again_and_held_to_that(pair_copy):
+    pair = pair_copy() / "generator"
+    ran = run("verify", pair, "--source", DEFAULT)
+    assert (ran.code, ran.err) == (0, "")
+    verdict, _, model, source, *files = ran.out.splitlines()
+    assert verdict == "Reproduced: every file is what convert makes of its source"
+    assert (model, source) == (f"Model: {pair}", f"Source: {DEFAULT}")
+    assert "  identical  model.safetensors" in files
+    change_config(pair, hidden_act="relu")
+    ran = run("verify", pair, "--source", DEFAULT)
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "Not reproduced")
+    assert ran.out.splitlines()[1].startswith('  config.json: hidden_act is "relu", expected "gelu" (from byte ')
+    assert run("verify", pair, "--source", DEFAULT, "-q") == replace(ran, out="Not reproduced\n")
+
+
+def test_json_of_one_model_has_keys_of_its_own(pairs):
+    ran = run("verify", pairs["default"], "--source", DEFAULT, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    assert list(found) == [
+        "schema", "verdict", "model", "commit", "source", "files", "reasons", "notes", "versions",
+    ]  # fmt: skip
+    assert (found["verdict"], found["commit"], found["reasons"]) == ("reproduced", None, [])
+    assert found["files"]["generator/vocab.txt"] == {"state": "identical", "told": ""}
+
+
+def test_one_model_alone_goes_with_no_option_of_a_comparison(pairs, tmp_path):
+    for option in (
+        ["--weights-only"],
+        ["--save"],
+        ["--task", "mrpc"],
+        ["--text", "a"],
+        ["--html", tmp_path / "a.html"],
+    ):
+        said = run("verify", pairs["default"], *option).refusal(2)
+        assert f"there is nothing to compare with, as {option[0]} does" in said
+    said = run("verify", DEFAULT, pairs["default"], "--source", DEFAULT).refusal(2)
+    assert "--source is of one model alone" in said
+    said = run("verify", pairs["default"]).refusal(2)
+    assert "was converted from files that were on no Hub: checkpoint, hparams.json" in said
+    assert "Hint: Give them with --source PATH." in said
+    assert "does not exist" in run("verify", tmp_path / "absent").refusal()
+
+
 @pytest.mark.parametrize("option", ["--weights-only", "--golden"])
 def test_with_every_framework_missing_weights_can_be_compared(pairs, option):
     blocked = "import sys\nfor name in ('tensorflow', 'torch', 'transformers'):\n    sys.modules[name] = None\n"

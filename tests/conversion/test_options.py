@@ -77,7 +77,9 @@ ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--
 def test_every_option_has_a_value_to_be_tried_with():
     of_a_run = {"max_word_length", "kept"}
     assert {*OF_THE_TOKENIZER, *of_a_run} == {field.name for field in fields(TokenizerOptions)}
-    assert {*(GIVEN.keys() - OF_THE_TOKENIZER.keys()), "tokenizer"} == {field.name for field in fields(Options)}
+    assert {*(GIVEN.keys() - OF_THE_TOKENIZER.keys()), "tokenizer", "generator_origin"} == {
+        field.name for field in fields(Options)
+    }
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -38,6 +38,27 @@ def report(hub: FakeHub, source: str, **environment) -> dict:
     return json.loads(ran.out)
 
 
+def contents(folder: Path) -> dict[str, bytes | dict]:
+    """What a folder holds; of records all but where on the Hub the source lay, and the sum over them."""
+    found: dict[str, bytes | dict] = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.name == "conversion.json":
+            record = json.loads(path.read_text())
+            del record["sha256"]
+            record["provenance"] = {key: record["provenance"][key] for key in ("files", "options")}
+            found[name] = record
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found
+
+
+def place(pair: Path) -> dict[str, str]:
+    """Where on the Hub the source of a pair lay, by its record."""
+    provenance = json.loads((pair / "generator" / "conversion.json").read_text())["provenance"]
+    return {key: value for key, value in provenance.items() if key not in {"files", "options"}}
+
+
 def test_a_tensorflow_checkpoint_is_converted_from_the_hub_and_proposed_back(hub, golden_copy, tmp_path):
     source, out, here = golden_copy(), tmp_path / "out", tmp_path / "here"
     push(hub, "alice/run", source)
@@ -45,9 +66,10 @@ def test_a_tensorflow_checkpoint_is_converted_from_the_hub_and_proposed_back(hub
     assert (ran.code, ran.err) == (0, "")
     assert json.loads(ran.out)["source"] == "hf://alice/run"
     assert hub.run("convert", source, here, "-q").code == 0
-    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == {
-        path.relative_to(here): path.read_bytes() for path in here.rglob("*") if path.is_file()
-    }
+    assert contents(out) == contents(here)
+    (commit,) = (one["oid"] for one in hub.repositories["alice/run"]["commits"][-1:])
+    assert place(out) == {"repository": "alice/run", "commit": commit, "path": ""}
+    assert place(here) == {}
     ran = hub.run("upload", "alice/run", out / "discriminator", "--create-pr", "--unverified", "--json")
     assert json.loads(ran.out)["uploads"][0]["url"].endswith("/alice/run/discussions/1")
     assert report(hub, "hf://alice/run@refs/pr/1")["format"] == "safetensors"
@@ -140,7 +162,7 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
     ("source", "said"),
     [
         ("hf://datasets/alice/small", "is a dataset, expected a model"),
-        ("hf://alice", "is not a place on the Hub"),
+        ("hf://alice", "electra-convert inspect hf://alice shows all of an account."),
         ("hf://", "is not a place on the Hub"),
         ("hf://alice/small@", "is not a place on the Hub"),
         ("hf://alice/small/../../etc", "leaves the repository"),
@@ -148,8 +170,8 @@ def test_everything_that_does_not_upload_works_offline(hub, pair, tmp_path):
         ("http://huggingface.co", "Give it as hf://OWNER/REPO."),
     ],
 )
-def test_what_is_no_place_of_a_model_is_wrong_usage(source, said):
-    refusal = run("inspect", source).refusal(2)
+def test_what_is_no_place_of_a_model_is_wrong_usage(tmp_path, source, said):
+    refusal = run("convert", source, tmp_path / "out").refusal(2)
     assert said in refusal
     assert source in refusal
 

@@ -50,6 +50,20 @@ class OnnxFacts:
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """A file that a model was converted from, as records tell of it."""
+
+    name: str
+    size: object
+    sha256: object
+
+
+def _rows(record: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    rows = object_in(record, "provenance").get("files")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of a model.
 
@@ -170,10 +184,42 @@ class Facts:
     def verify_command(self) -> str:
         """What compares the two again."""
         options = ["--golden"] if object_in(self.proof.parity, "reference").get("format") == "npz" else []
+        return shlex.join(["electra-convert", "verify", *options, self.reference, self._place])
+
+    @property
+    def _place(self) -> str:
+        """The model as a command takes it."""
         # A slash of its own would end the revision, and begin a path within the repository.
         revision = f"@{quote(self.revision, safe='')}" if self.revision else ""
-        candidate = f"hf://{self.repo_id}{revision}" if self.repo_id else "."
-        return shlex.join(["electra-convert", "verify", *options, self.reference, candidate])
+        return f"hf://{self.repo_id}{revision}" if self.repo_id else "."
+
+    @property
+    def origin(self) -> str | None:
+        """Where on the Hub it was converted from, at which commit; None where that is not recorded."""
+        recorded = object_in(self.conversion, "provenance")
+        repository, commit, path = (recorded.get(key) for key in ("repository", "commit", "path"))
+        if not repository:
+            return None
+        return f"hf://{repository}@{commit}{f'/{path}' if path else ''}"
+
+    @property
+    def source_files(self) -> tuple[SourceFile, ...]:
+        """What it was converted from: of every file its name, size and SHA-256, which parity.json may have alone."""
+        known = {row.get("name"): row for row in _rows(self.proof.parity)}
+        return tuple(
+            SourceFile(name, row.get("size"), row.get("sha256") or known.get(name, {}).get("sha256"))
+            for row in _rows(self.conversion)
+            if isinstance(name := row.get("name"), str)
+        )
+
+    @property
+    def reproduce_command(self) -> str | None:
+        """What repeats the conversion; None where it is not recorded from which files it was made."""
+        if not self.source_files:
+            return None
+        source = str(object_in(self.conversion, "source").get("name", "SOURCE"))
+        given = [] if self.origin else ["--source", source]
+        return shlex.join(["electra-convert", "verify", self._place, *given])
 
 
 def _onnx(folder: ModelFolder, proof: Proof) -> tuple[OnnxFacts, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -183,8 +183,27 @@ def left_beside(models: Sequence[Path], folder: Path) -> list[str]:
     return [] if tuple(models) == (folder,) else sorted(one.name for one in folder.iterdir() if one not in models)
 
 
-def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> ModelFolder:
+def hash_file(folder: Path, name: str) -> PublishedFile:
+    """Read a file once, and hash it as the Hub does."""
+    path = folder / name
+    size = path.stat().st_size
+    blob = _git_blob(size)
+    return PublishedFile(name, size, sha256_of_file(path, blob), blob.hexdigest(), path)
+
+
+def read_folder(
+    path: Path,
+    optimizer: bool = False,
+    pickles: bool = False,
+    hash_of: Callable[[Path, str], PublishedFile] = hash_file,
+) -> ModelFolder:
     """Look at a model folder as it would be published; every byte of it is read and hashed.
+
+    Args:
+        path: the folder.
+        optimizer: whether the optimiser's state is published.
+        pickles: whether PyTorch's pickles are published.
+        hash_of: what hashes a file of the folder; one that knows hashes without reading has none of it read.
 
     Raises:
         SourceError: the folder cannot be read, or holds no weights that may be published.
@@ -200,7 +219,7 @@ def read_folder(path: Path, optimizer: bool = False, pickles: bool = False) -> M
     role = role_of_config(config)
     architecture = _architecture(config, path / CONFIG_FILE, family)
     try:
-        files = tuple(_hashed_file(path, name) for name in present)
+        files = tuple(hash_of(path, name) for name in present)
         there = _entries(path)
         left = tuple(sorted(name for name in there if name not in present))
     except OSError as error:
@@ -280,14 +299,6 @@ def _is_of_tokenizer(name: str) -> bool:
 def _is_weights(name: str) -> bool:
     """Whether from_pretrained might take a file of this name for the safetensors weights of the model."""
     return _SAFETENSORS_NAME.fullmatch(name) is not None
-
-
-def _hashed_file(folder: Path, name: str) -> PublishedFile:
-    """Read a file once, and hash it as the Hub does."""
-    path = folder / name
-    size = path.stat().st_size
-    blob = _git_blob(size)
-    return PublishedFile(name, size, sha256_of_file(path, blob), blob.hexdigest(), path)
 
 
 def hashed_text(name: str, content: bytes) -> PublishedFile:

@@ -78,7 +78,7 @@ def test_what_lies_beside_a_model_is_looked_for_whole(tmp_path: Path):
     write(tmp_path, 100)
     data = tmp_path / "model.onnx_data"
     data.write_bytes(data.read_bytes()[:-8])
-    with pytest.raises(CorruptFileError, match="model.onnx_data is cut short"):
+    with pytest.raises(CorruptFileError, match="is cut short"):
         read(tmp_path / "model.onnx")
     data.unlink()
     with pytest.raises(SourceError, match=r"model\.onnx_data cannot be read"):

@@ -110,7 +110,18 @@ def test_the_name_of_a_folder_is_plain_text_in_the_heading(generator, name):
 
 def evil_conversion(folder) -> None:
     record = json.loads((folder / "conversion.json").read_text())
-    record |= {"source": {"format": EVIL, "name": EVIL}, "tool": {"name": EVIL, "version": EVIL}, "notices": [EVIL]}
+    evil = {
+        "repository": EVIL,
+        "commit": EVIL,
+        "path": FENCE,
+        "files": [{"name": EVIL, "size": EVIL, "sha256": EVIL}],
+    }
+    record |= {
+        "source": {"format": EVIL, "name": EVIL},
+        "provenance": evil,
+        "tool": {"name": EVIL, "version": EVIL},
+        "notices": [EVIL],
+    }
     (folder / "conversion.json").write_text(json.dumps(record))
     write_parity(folder, summary=EVIL, notes=[EVIL], reference={"name": FENCE + EVIL, "format": EVIL})
 

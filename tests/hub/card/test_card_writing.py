@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 from support.command_line import run
 from support.fake_hub.metadata import faults_of
 from support.parity_records import write_parity
+from support.records import rewrite
 
 from electra_convert import write_card
 from electra_convert.errors import CardError, OutputError, UsageError
@@ -75,6 +76,39 @@ def test_the_name_on_the_hub_is_in_the_code(pair):
     text = write_card(pair, "alice/tiny")[0].text
     assert 'name = "alice/tiny-discriminator"' in text
     assert "electra-convert verify model.ckpt-4000 hf://alice/tiny-discriminator" in text
+
+
+def test_the_source_files_are_listed_and_whoever_has_them_can_repeat_the_conversion(pair):
+    text = write_card(pair, "alice/tiny")[0].text
+    digest = "48adeba1ba8e83621a13e387b9dc94ad95e4d8f9be4db4d2fa2e8b57f71a757c"
+    assert f"| `model.ckpt-4000.data-00000-of-00001` | 2,238,692 | `{digest}` |\n" in text
+    assert "electra-convert verify hf://alice/tiny-discriminator --source model.ckpt-4000\n" in text
+    (pair / "generator" / "parity.json").unlink()
+    assert "electra-convert verify . --source model.ckpt-4000\n" in text_of(pair / "generator")
+
+
+def test_of_a_source_on_the_hub_the_card_has_the_commit_and_the_command_needs_no_more(generator):
+    place = {"repository": "alice/run", "commit": "c" * 40, "path": "one"}
+    rewrite(generator, lambda record: record["provenance"].update(place))
+    text = write_card(generator, "alice/tiny")[0].text
+    assert f"Source: `hf://alice/run@{'c' * 40}/one`\n" in text
+    assert "electra-convert verify hf://alice/tiny\n" in text
+
+
+def test_a_hash_that_parity_json_has_alone_is_on_the_card_too(generator):
+    data = "model.ckpt-4000.data-00000-of-00001"
+    row = {"name": data, "size": 2238692, "sha256": None}
+    rewrite(generator, lambda record: record["provenance"].update(files=[row]))
+    write_parity(generator)
+    assert f"| `{data}` | 2,238,692 |  |\n" in text_of(generator)
+    write_parity(generator, provenance={"files": [{**row, "sha256": "a" * 64}]})
+    assert f"| `{data}` | 2,238,692 | `{'a' * 64}` |\n" in text_of(generator)
+
+
+def test_a_record_of_an_earlier_version_has_no_command_that_repeats_it(generator):
+    rewrite(generator, lambda record: record.pop("provenance"))
+    write_parity(generator)
+    assert "converts it again" not in text_of(generator)
 
 
 def test_a_model_that_was_not_verified_says_so(generator):

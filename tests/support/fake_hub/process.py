@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -78,6 +79,15 @@ class FakeHub:
         encoded = {path: base64.b64encode(data).decode() for path, data in content.items()}
         self._control("put", {"name": name, "files": encoded, "private": private, "ref": ref})
 
+    def put_large(self, name: str, files: Mapping[str, Path | dict[str, Any]]) -> None:
+        """Commit large files to main, of which the Hub keeps what is not zero (sparse_of)."""
+        described = {path: sparse_of(one) if isinstance(one, Path) else one for path, one in files.items()}
+        self._control("put", {"name": name, "files": {}, "sparse": described})
+
+    def set_status(self, name: str, number: int, status: str) -> None:
+        """Close or merge a pull request."""
+        self._control("status", {"name": name, "number": number, "status": status})
+
     @property
     def record(self) -> list[dict[str, Any]]:
         return self._control("record")
@@ -98,6 +108,18 @@ class FakeHub:
     def reset(self, xet: Path) -> None:
         """Forget all that the Hub holds, and keep Xet's store in another folder."""
         self._control("reset", str(xet))
+
+
+def sparse_of(path: Path, block: int = 1 << 14) -> dict[str, Any]:
+    """A large file as the Hub is told of it: its size, its hash, and its blocks that are not all zeros."""
+    digest, blocks = hashlib.sha256(), {}
+    with path.open("rb") as file:
+        for start in range(0, path.stat().st_size, block):
+            content = file.read(block)
+            digest.update(content)
+            if content.strip(b"\0"):
+                blocks[str(start)] = base64.b64encode(content).decode()
+    return {"size": path.stat().st_size, "sha256": digest.hexdigest(), "blocks": blocks}
 
 
 @contextmanager

@@ -25,6 +25,25 @@ class RefusedError(Exception):
         self.status, self.message, self.code = status, message, code
 
 
+class Sparse:
+    """What a large file holds, zeros where nothing else is said."""
+
+    def __init__(self, size: int, blocks: dict[int, bytes]) -> None:
+        self.size, self.blocks = size, blocks
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, part: slice) -> bytes:
+        first, last, _ = part.indices(self.size)
+        found = bytearray(last - first)
+        for start, block in self.blocks.items():
+            low, high = max(first, start), min(last, start + len(block))
+            if low < high:
+                found[low - first : high - first] = block[low - start : high - start]
+        return bytes(found)
+
+
 @dataclass(frozen=True)
 class Blob:
     """A file in a commit; a large one is kept apart, under its SHA-256."""
@@ -32,7 +51,7 @@ class Blob:
     size: int
     oid: str
     sha256: str | None = None
-    content: bytes | None = None
+    content: bytes | Sparse | None = None
 
 
 def git_oid(content: bytes) -> str:

@@ -14,6 +14,7 @@ from support.fake_hub.metadata import faults_of
 from support.fake_hub.repositories import Blob, RefusedError, Repository, Store, large, small
 from support.fake_hub.xet import xet_hashes
 
+MODELS = 100  # of a listing of an account
 PAGE = 3  # entries of a listing, so that any listing has several pages
 
 
@@ -73,6 +74,22 @@ def _change(store: Store, files: dict[str, Blob], key: str, value: dict[str, Any
             raise RefusedError(404, "A file with this name doesn't exist", "EntryNotFound")
     else:
         raise RefusedError(400, f"unknown operation {key}")
+
+
+def list_models(store: Store, asked: Asked) -> Answer:
+    """The models of an account that the token may see, page by page."""
+    owner = asked.query.get("author", "")
+    seen = [
+        one
+        for name, one in sorted(store.repositories.items())
+        if name.startswith(f"{owner}/") and (not one.private or asked.user == owner)
+    ]
+    start = int(asked.query.get("cursor", 0))
+    page = [{"id": one.name, "private": one.private, "tags": []} for one in seen[start : start + MODELS]]
+    if start + MODELS >= len(seen):
+        return as_json(page)
+    following = f"{asked.base}/api/models?author={owner}&cursor={start + MODELS}"
+    return as_json(page, Link=f'<{following}>; rel="next"')
 
 
 def model_info(store: Store, asked: Asked, name: str, revision: str = "main") -> Answer:
@@ -194,7 +211,7 @@ def resolve(store: Store, asked: Asked, name: str, revision: str, path: str) -> 
         headers = {**commit_header, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
         return Answer(404, b"Entry not found", headers)
     headers = {**commit_header, "ETag": f'"{blob.sha256 or blob.oid}"', "Accept-Ranges": "bytes"}
-    if blob.sha256 and blob.sha256 not in store.objects:
+    if blob.sha256 and blob.content is None and blob.sha256 not in store.objects:
         return Answer(302, b"", {**headers, **_xet_headers(store, asked, name, at.oid, blob)})
     content = blob.content if blob.content is not None else store.objects[str(blob.sha256)]
     return Answer(200, content, headers)
@@ -226,6 +243,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", rf"/{_NAME}\.git/_verify", transfers.verify),
     ("GET", rf"/api/models/{_NAME}/xet-(?P<kind>read|write)-token/{_REVISION}", transfers.xet_token),
     ("POST", rf"/api/models/{_NAME}/commit/{_REVISION}", commit),
+    ("GET", r"/api/models", list_models),
     ("GET", rf"/api/models/{_NAME}", model_info),
     ("GET", rf"/api/models/{_NAME}/revision/{_REVISION}", model_info),
     ("GET", rf"/api/models/{_NAME}/tree/{_REVISION}", tree),

@@ -10,12 +10,13 @@ import struct
 import sys
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from support.fake_hub.messages import Answer, Asked, as_json
-from support.fake_hub.repositories import RefusedError, Store, small
+from support.fake_hub.repositories import Blob, RefusedError, Sparse, Store, large, small
 from support.fake_hub.routes import ROUTES
 
 
@@ -50,7 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.fault_for(parts.path)
         bearer = self.headers.get("Authorization", "")
         with self.server.lock:
-            self.server.record.append({"method": self.command, "path": self.path, "token": bool(bearer)})
+            self.entry = {"method": self.command, "path": self.path, "token": bool(bearer), "sent": 0}
+            self.server.record.append(self.entry)
         if fault and fault["kind"] in {"reset", "stall"}:
             return self.hang_up(fault)
         if fault and fault["kind"] == "race":
@@ -75,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
             answer = self.answer(asked)
         if fault and fault["kind"] == "lose":
             return self.cut()
+        if fault and fault["kind"] == "unranged":
+            del self.headers["Range"]
         return self.send(answer, fault["after"] if fault and fault["kind"] == "cut" else None)
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815 - as http.server calls them
@@ -132,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        self.wfile.write(body if cut_after is None else body[:cut_after])
+        self.entry["sent"] = len(body)
+        self.wfile.write(body[:cut_after])
         if cut_after is not None:
             self.wfile.flush()
             self.cut()
@@ -151,6 +156,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def control(self, what: str) -> None:
         """What a test orders and asks: faults, the record, the repositories."""
+        self.entry = {}
         body = self.read_body()
         with self.server.lock:
             if what == "reset":
@@ -160,6 +166,13 @@ class Handler(BaseHTTPRequestHandler):
                 told = {}
             elif what == "record":
                 told = self.server.record
+            elif what == "status":
+                given = json.loads(body)
+                repository = self.server.store.repositories[given["name"]]
+                repository.pull_requests[given["number"] - 1].status = given["status"]
+                if given["status"] == "merged":
+                    repository.refs["main"] = repository.refs[f"refs/pr/{given['number']}"]
+                told = {}
             elif what == "put":
                 given = json.loads(body)
                 repository = self.server.store.repositories.get(given["name"]) or self.server.store.create(
@@ -169,6 +182,7 @@ class Handler(BaseHTTPRequestHandler):
                 head = repository.at(ref if ref in repository.refs else "main")
                 content = {path: base64.b64decode(data) for path, data in given["files"].items()}
                 files = {**head.files, **{path: small(data) for path, data in content.items()}}
+                files |= {path: sparse(**described) for path, described in given.get("sparse", {}).items()}
                 repository.commit(ref, head.oid, "put by a test", "", files)
                 told = {}
             else:
@@ -185,6 +199,12 @@ class Handler(BaseHTTPRequestHandler):
             ],
             "pull_requests": [vars(one) for one in repository.pull_requests],
         }
+
+
+def sparse(size: int, sha256: str, blocks: dict[str, str]) -> Blob:
+    """A large file, of which nothing is kept but what is not zero."""
+    content = {int(start): base64.b64decode(block) for start, block in blocks.items()}
+    return replace(large(sha256, size), content=Sparse(size, content))
 
 
 def edited(answer: Answer, find: str = "", put: str = "", headers: dict | None = None, flip: int = -1) -> Answer:
