@@ -33,8 +33,8 @@ _COLOURS = {"same": "green", "different": "red", "unproven": "yellow"}
 GUIDE = Guide(
     arguments={
         "REFERENCE": SOURCE_IS,
-        "CANDIDATE": "What is held to it: anything that REFERENCE may be. Left out, REFERENCE is a model that was "
-        "converted, and the conversion is repeated.",
+        "CANDIDATE": "What is held to it: anything that REFERENCE may be, or an .onnx file. Left out, REFERENCE is a "
+        "model that was converted, and the conversion is repeated.",
     },
     groups={
         "What is compared": "weights-only text tolerance",
@@ -130,8 +130,9 @@ def command(
     """Find out whether CANDIDATE is the same model as REFERENCE: all weights, the configuration, and the outputs.
 
     A TensorFlow checkpoint is run through Google's graph in
-    TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
-    not, or if one of them cannot be run.
+    TensorFlow, a transformers model in PyTorch, an ONNX model by
+    onnxruntime. The exit status is 0 if they are the same model, and
+    1 if they are not, or if one of them cannot be run.
 
     Of one model that was converted, the conversion is repeated from
     what its conversion.json says: 0 if every file of weights,
