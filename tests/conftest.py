@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
@@ -243,6 +245,15 @@ def pair_copy(pairs: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
 def golden_pair(pairs: dict[str, Path]) -> Path:
     """The default golden checkpoint, converted to a pair folder."""
     return pairs["default"]
+
+
+@pytest.fixture(scope="session")
+def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus of the sample model, made anew out of packages; for long tests."""
+    folder = tmp_path_factory.mktemp("sample") / "corpus"
+    script = FIXTURES.parent / "docs" / "sample" / "corpus.py"
+    subprocess.run([sys.executable, script, folder], check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

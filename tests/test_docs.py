@@ -107,8 +107,6 @@ def test_the_quickstart_prints_what_the_readme_shows_and_ends_with_a_hit(
     assert len(shown) == 4
     assert recipe("test")[-1] == f'@echo "{last}"'
     assert "[[" in shown[-1]
-    assert float(printed[-1].split()[1]) > 0.9
-    assert printed[-1].split()[0] == "auc"
 
 
 def test_the_picture_of_the_readme_is_small():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -24,6 +24,7 @@ from electra_convert.cli.shared import (
     SOURCE_IS,
     config_options,
     exclude_option,
+    model_name,
     output_options,
     prepare_hub,
     task_options,
@@ -35,6 +36,7 @@ from electra_convert.errors import counted
 if TYPE_CHECKING:
     from electra_convert.config.resolve import Value
     from electra_convert.conversion.convert import Conversion
+    from electra_convert.conversion.options import Target
 
 GUIDE = Guide(
     arguments={
@@ -51,6 +53,7 @@ GUIDE = Guide(
     examples=(
         "electra-convert convert data/models/my-run my-electra --vocab data/vocab.txt",
         "electra-convert convert my-electra back-in-tensorflow --optimizer",
+        "electra-convert convert my-electra my-page --to web",
     ),
     page="docs/converting.md",
 )
@@ -66,8 +69,9 @@ GUIDE = Guide(
 )
 @click.option(
     "--to",
-    type=click.Choice(["safetensors", "torch", "tf", "onnx"]),
-    help="The format to write. By default, tf from a transformers model, and safetensors from anything else.",
+    type=click.Choice(["safetensors", "torch", "tf", "onnx", "web"]),
+    help="The format to write; web is a page that runs the model in a browser. By default, tf from a transformers "
+    "model, and safetensors from anything else.",
 )
 @click.option(
     "--model-type",
@@ -151,6 +155,7 @@ def command(
     tokenizer: bool,
     max_shard_size: str | None,
     task: str | None,
+    to: Target | Literal["web"] | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the fields of Options
@@ -165,6 +170,7 @@ def command(
     from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import brought_source
     from electra_convert.schemes.layouts import read_task
+    from electra_convert.site.build import run_site
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     prepare_hub(quiet or as_json)
@@ -182,10 +188,14 @@ def command(
         ),
         max_shard_size=read_size(max_shard_size),
         task=read_task(task),
+        to="onnx" if to == "web" else to,
         **given,
     )
     with progress_bar("Converting", quiet or as_json) as progress:
-        result = run_conversion(source, output, options, progress)
+        if to == "web":
+            result = run_site(source, output, model_name(source).removeprefix("hf://"), options, progress)
+        else:
+            result = run_conversion(source, output, options, progress)
     done = None if options.dry_run else "What was converted before is complete."
     if as_json:
         print_json(conversion_fields(result), done)

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.shared import (
     SOURCE_IS,
     config_options,
+    model_name,
     output_options,
     prepare_hub,
     task_options,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 
 GUIDE = Guide(
     arguments={
-        "MODEL": f"{SOURCE_IS} It need not be converted first.",
+        "MODEL": f"{SOURCE_IS} It need not be converted first. By default, the model that comes with this tool, and "
+        "sentences in which it finds the word that does not belong.",
         "SENTENCE...": "A text in quotes, or several. By default, each line of standard input is one.",
     },
     groups={
@@ -52,6 +54,7 @@ GUIDE = Guide(
         "Output": "json quiet",
     },
     examples=(
+        "electra-convert demo",
         'electra-convert demo my-electra "The quick brown fox ate over the lazy dog."',
         'electra-convert demo my-reader --file article.txt --question "Who was it?"',
         "electra-convert demo my-electra --web",
@@ -60,8 +63,6 @@ GUIDE = Guide(
 )
 # Sentences of which it is better to have one after the other than all in the end.
 _MANY = 1000
-# What every run calls its folder of the finished models.
-_SAYS_NOTHING = frozenset({"model", "models"})
 
 
 class Host(click.ParamType[str]):
@@ -89,13 +90,7 @@ class Opener:
     @property
     def name(self) -> str:
         """What the model is called on pages and in JSON."""
-        if isinstance(self.source, str):
-            return self.source
-        path = self.source.resolve()
-        while path.name in _SAYS_NOTHING and path.parent.name:
-            path = path.parent
-        # A name of a file may be no UTF-8.
-        return os.fsencode(path.name).decode("utf-8", "replace")
+        return model_name(self.source)
 
     def open(self, role: Role) -> LoadedModel:
         """Open one of the models."""
@@ -109,7 +104,7 @@ class Opener:
 
 
 @click.command("demo", cls=GuidedCommand, guide=GUIDE, short_help="Show what a model makes of a text.")
-@click.argument("model", type=SOURCE)
+@click.argument("model", type=SOURCE, required=False)
 @click.argument("sentences", metavar="[SENTENCE]...", nargs=-1)
 @click.option(
     "--file",
@@ -179,7 +174,7 @@ class Opener:
 @config_options
 @output_options
 def command(
-    model: str | Path,
+    model: str | Path | None,
     generator: str | Path | None,
     vocab: Path | None,
     hparams: str | None,
@@ -198,6 +193,7 @@ def command(
     class of a text, tags its words, or answers a question about it.
     """
     from electra_convert.demo.opening import FineTuned
+    from electra_convert.demo.sample import SAMPLE
     from electra_convert.frameworks import require_packages
     from electra_convert.schemes.layouts import read_task
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
@@ -223,11 +219,13 @@ def command(
         "config": config,
         "fine_tuned": FineTuned(read_task(task), labels),
     }
-    opener = Opener(model, settings, request.quiet or request.as_json)
+    opener = Opener(SAMPLE if model is None else model, settings, request.quiet or request.as_json)
     if request.web:
         _serve(opener, request)
     elif request.fill is not None:
         _fill(opener, request)
+    elif model is None and request.file is None:
+        _show_sample(opener, request)
     else:
         _show(opener, request)
 
@@ -250,6 +248,18 @@ def _show(opener: Opener, request: Request) -> None:
         _show_scores(opener, request, discriminator, sentences)
     if not (request.quiet or request.as_json) and _are_words(request.sentences):
         print_message("Note", "each argument is a text of its own; put quotes around a sentence with spaces.")
+
+
+def _show_sample(opener: Opener, request: Request) -> None:
+    from electra_convert.cli.printing import print_message
+    from electra_convert.demo.sample import examples_for
+
+    examples = examples_for(opener.open("discriminator"))
+    _show(opener, replace(request, sentences=examples, words=True, table=False))
+    if not (request.quiet or request.as_json):
+        print_message(
+            "Note", 'this is the model that comes with the tool; yours: electra-convert demo MODEL "A text."'
+        )
 
 
 def _show_scores(opener: Opener, request: Request, discriminator: LoadedModel, sentences: Iterable[Sentence]) -> None:
@@ -362,8 +372,8 @@ def _scores_page(
 ) -> Callable[[ThreadPoolExecutor], Starlette]:
     from electra_convert.cli.demo_tasks import refuse_others
     from electra_convert.demo.opening import roles_of
+    from electra_convert.demo.sample import examples_for
     from electra_convert.demo.web.app import Settings, make_app
-    from electra_convert.demo.web.examples import examples_for
 
     refuse_others(opener.name, discriminator)
     roles = roles_of(opener.source, opener.settings["generator"])

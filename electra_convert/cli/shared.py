@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -20,6 +21,21 @@ SOURCE_IS = (
     "folder or a folder of two (discriminator/ and generator/), a .safetensors, .bin, .pt, .pth, .h5 or .msgpack "
     "file, or any of these on the Hugging Face Hub: hf://OWNER/REPO[@REVISION][/PATH]."
 )
+
+
+# What every run calls its folder of the finished models.
+_SAYS_NOTHING = frozenset({"model", "models"})
+
+
+def model_name(source: str | Path) -> str:
+    """What a model is called on pages and in JSON."""
+    if isinstance(source, str):
+        return source
+    path = source.resolve()
+    while path.name in _SAYS_NOTHING and path.parent.name:
+        path = path.parent
+    # A name of a file may be no UTF-8.
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def output_options(command: Command) -> Command:

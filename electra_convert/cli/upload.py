@@ -24,7 +24,7 @@ GUIDE = Guide(
     arguments={
         "REPO_ID": "OWNER/NAME on the Hub. The models of a pair go to NAME-discriminator and NAME-generator.",
         "FOLDER": "A transformers model that was verified with --save, or made by pretrain or finetune; or a folder "
-        "of a pair.",
+        "of a pair; or a page of convert --to web.",
     },
     groups={
         "Where": "plan revision create-pr private",
@@ -95,7 +95,8 @@ def command(
 
     A pair goes to two repositories, REPO_ID-discriminator and REPO_ID-generator. Each model is uploaded in a single
     commit, and every file is then checked on the Hub by size and hash. An interrupted upload continues when the
-    command is run again; if nothing has changed, nothing is committed.
+    command is run again; if nothing has changed, nothing is committed. A page that convert --to web made goes to a
+    static Space in the same way.
 
     With --plan, the same is done for each repository of the plan, whose model is downloaded and converted first.
     """
@@ -155,13 +156,13 @@ def _require_planned(repo_id: str | None, options: UploadOptions) -> None:
 
 def plan_text(upload: Upload) -> str:
     """What is shown of an upload before its first byte is sent."""
-    plan, folder = upload.plan, upload.plan.facts.folder
+    plan = upload.plan
     lines = [
         f"{plan.repo_id}, {upload.revision}, {_visibility(upload)}",
-        plan.facts.proof.line,
+        plan.line,
         *table([(f"{file.size:,}", file.name, _state(upload, file)) for file in plan.files]),
         *(f"  removes {name}, of the model before" for name in upload.removed),
-        *(f"  leaves {name}" for name in folder.left),
+        *(f"  leaves {name}" for name in plan.left),
     ]
     return as_text(lines)
 
@@ -177,18 +178,18 @@ def upload_fields(done: Sequence[Upload]) -> dict[str, Any]:
 
 
 def _fields(one: Upload) -> dict[str, Any]:
-    plan, folder = one.plan, one.plan.facts.folder
+    plan = one.plan
     return {
         "repo_id": plan.repo_id,
-        "role": folder.role,
+        "role": plan.role,
         "revision": one.revision,
         "private": one.private,
         "new": one.new,
-        "verification": plan.facts.proof.state,
+        "verification": plan.card.verification,
         "files": {file.name: file.size for file in plan.files},
         "sent": one.sent,
         "removed": one.removed,
-        "left": folder.left,
+        "left": plan.left,
         "commit": one.commit,
         "url": one.url,
         "notices": plan.card.notices,

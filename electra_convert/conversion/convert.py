@@ -88,7 +88,7 @@ class Conversion:
     source: str | Path
     output: Path
     format: str
-    to: Target
+    to: Target | Literal["web"]
     model_type: ModelType
     layout: str | None
     step: int | None

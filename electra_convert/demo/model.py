@@ -200,7 +200,7 @@ def score_stream(model: LoadedModel, texts: Iterable[str], ahead: int = 1024) ->
     >>> with open("fixtures/corpus/english.txt", encoding="utf-8") as lines:
     ...     suspicious = [one for one in score_stream(model, lines) if any(t.probability > 0.5 for t in one.tokens)]
     >>> len(suspicious)
-    0
+    32
     """
     return model.score_stream(texts, ahead)
 

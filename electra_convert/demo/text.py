@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # About 25,000 tokens: a long chapter. Each takes its share of a forward pass of every window it lies in.
 LONGEST_TEXT = 100_000
 # Marks on the character before them, and characters without a width: normalising may drop them after a piece.
-_TRAILING = frozenset({"Mn", "Me", "Mc", "Cf"})
+TRAILING = frozenset({"Mn", "Me", "Mc", "Cf"})
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _with_marks(text: str, end: int, until: int) -> int:
-    while end < until and unicodedata.category(text[end]) in _TRAILING:
+    while end < until and unicodedata.category(text[end]) in TRAILING:
         end += 1
     return end
 

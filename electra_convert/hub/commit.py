@@ -13,7 +13,9 @@ from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.answers import Listing, require_commit
 from electra_convert.hub.card.model_folder import PublishedFile, is_stale
 from electra_convert.hub.client import Hub
+from electra_convert.hub.download import Kind
 from electra_convert.hub.repository import MAIN, create_branch, find_pull_request, list_revision
+from electra_convert.hub.site_folder import is_stale_of_site
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Destination:
         revision: a branch, made where it is missing.
         author: the account, where a pull request is to be opened or added to, else None.
         card: git's SHA-1 of the card that may be replaced there, or None where there is none.
+        kind: what the repository is of.
     """
 
     repo_id: str
     revision: str = MAIN
     author: str | None = None
     card: str | None = None
+    kind: Kind = "model"
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,18 @@ class Commit:
     change: Change
 
 
-def find_change(files: Sequence[PublishedFile], there: Listing | None) -> Change:
+def find_change(files: Sequence[PublishedFile], there: Listing | None, kind: Kind = "model") -> Change:
     """Compare the files with what a revision holds, where it is there.
 
     What is not among the files but bears the name of a model's goes: weights in safetensors, since from_pretrained
-    might load them in the place of those, settings, tokenizers and records, since they are of a model before. All
-    else stays.
+    might load them in the place of those, settings, tokenizers and records, since they are of a model before; of a
+    Space all that is of a page before. All else stays.
     """
     held = there.files if there else {}
     names = {file.name for file in files}
     put = tuple(file for file in files if file.name not in held or not held[file.name].is_same(file))
-    return Change(put, tuple(sorted(name for name in held if is_stale(name) and name not in names)))
+    is_old = is_stale_of_site if kind == "space" else is_stale
+    return Change(put, tuple(sorted(name for name in held if is_old(name) and name not in names)))
 
 
 def commit_files(hub: Hub, to: Destination, files: Sequence[PublishedFile], message: Message) -> Commit:
@@ -94,14 +99,14 @@ def commit_files(hub: Hub, to: Destination, files: Sequence[PublishedFile], mess
     def attempt() -> Commit:
         nonlocal tried
         revision, there = _state(hub, to, message)
-        change = find_change(files, there)
+        change = find_change(files, there, to.kind)
         if there is not None:
             _require_known_card(to, there, change)
             if not change:
                 return Commit(there.head, revision, tried)
         tried = tried or change
         info = _commit(hub, to, revision, there, change, message)
-        _require_there(hub, to.repo_id, require_commit(info.oid), files)
+        _require_there(hub, to, require_commit(info.oid), files)
         return Commit(info.oid, info.pr_revision or revision, tried)
 
     return hub.ask(f"committing to {to.repo_id}", attempt)
@@ -117,12 +122,12 @@ def _require_known_card(to: Destination, there: Listing, change: Change) -> None
 def _state(hub: Hub, to: Destination, message: Message) -> tuple[str, Listing | None]:
     """The revision to commit to, and what it holds; of a pull request that is not open yet, what its base holds."""
     if to.author is not None:
-        revision = find_pull_request(hub, to.repo_id, to.author, message.title) or MAIN
-        return revision, list_revision(hub, to.repo_id, revision)
-    there = list_revision(hub, to.repo_id, to.revision)
+        revision = find_pull_request(hub, to.repo_id, to.author, message.title, to.kind) or MAIN
+        return revision, list_revision(hub, to.repo_id, revision, to.kind)
+    there = list_revision(hub, to.repo_id, to.revision, to.kind)
     if there is None:
-        create_branch(hub, to.repo_id, to.revision)
-        there = list_revision(hub, to.repo_id, to.revision)
+        create_branch(hub, to.repo_id, to.revision, to.kind)
+        there = list_revision(hub, to.repo_id, to.revision, to.kind)
     return to.revision, there
 
 
@@ -133,7 +138,12 @@ def _commit(hub: Hub, to: Destination, revision: str, there: Listing | None, cha
     ]
     create_pr = to.author is not None and revision == MAIN
     hub.api.preupload_lfs_files(
-        to.repo_id, additions=additions, revision=revision, create_pr=create_pr, free_memory=False
+        to.repo_id,
+        additions=additions,
+        revision=revision,
+        create_pr=create_pr,
+        free_memory=False,
+        repo_type=to.kind,
     )
     _require_taken(to.repo_id, additions)
     return hub.api.create_commit(
@@ -144,6 +154,7 @@ def _commit(hub: Hub, to: Destination, revision: str, there: Listing | None, cha
         revision=revision,
         parent_commit=there.head if there else None,
         create_pr=create_pr,
+        repo_type=to.kind,
     )
 
 
@@ -157,14 +168,14 @@ def _require_taken(repo_id: str, additions: Sequence[Any]) -> None:
         )
 
 
-def _require_there(hub: Hub, repo_id: str, commit: str, files: Sequence[PublishedFile]) -> None:
+def _require_there(hub: Hub, to: Destination, commit: str, files: Sequence[PublishedFile]) -> None:
     """Hold the Hub's own listing of a commit against every file."""
-    with _not_checked(repo_id, commit):
-        there = list_revision(hub, repo_id, commit)
+    with _not_checked(to.repo_id, commit):
+        there = list_revision(hub, to.repo_id, commit, to.kind)
     wrong = [file.name for file in find_change(files, there).put]
     if wrong:
         raise HubError(
-            f"{repo_id} at {commit} does not hold what was to be sent: {listing(wrong)}",
+            f"{to.repo_id} at {commit} does not hold what was to be sent: {listing(wrong)}",
             "The files changed while they were sent; run the command again.",
         )
 

@@ -44,7 +44,7 @@ from electra_convert.hub.client import Hub, Tell
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 8  # as many as huggingface_hub
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "space"]
 SCHEME = "hf://"
 # Where the Hub keeps any data set as Parquet files.
 PARQUET_REVISION = "refs/convert/parquet"
@@ -52,6 +52,7 @@ PARQUET_REVISION = "refs/convert/parquet"
 _OF_KIND: dict[Kind, tuple[str, str]] = {
     "model": ("main", "hf://OWNER/REPO@main"),
     "dataset": (PARQUET_REVISION, "hf://datasets/OWNER/NAME"),
+    "space": ("main", "hf://spaces/OWNER/NAME"),
 }
 _WEB = ("https://", "http://")
 _ACCOUNT = re.compile(rf"{SCHEME}(\w[\w.-]*)/?")
@@ -90,7 +91,7 @@ class Address:
         repo_id: OWNER/REPO.
         revision: a branch, a tag, a pull request's reference or a commit.
         path: within the repository, empty for all of it.
-        kind: a model or a dataset.
+        kind: what the repository is of.
     """
 
     repo_id: str

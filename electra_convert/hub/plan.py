@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from electra_convert.errors import CardError, UsageError, listing
 from electra_convert.formats.names import CARD_FILE, PARITY_FILE
@@ -14,9 +15,11 @@ from electra_convert.hub.card.facts import Facts, gather_facts
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.model_folder import PublishedFile, find_models, hashed_text, read_folder
 from electra_convert.hub.card.proof import require_proof, without_unproved_onnx
-from electra_convert.hub.card.writing import Card, lost_lines, make_card, repo_ids
+from electra_convert.hub.card.writing import Card, lost_lines, make_card, repo_ids, require_repo_id
 from electra_convert.hub.commit import Message
+from electra_convert.hub.download import Kind
 from electra_convert.hub.repository import MAIN, RemoteCard
+from electra_convert.hub.site_folder import SiteFolder, is_site, read_site
 from electra_convert.version import __version__
 
 # git-check-ref-format(1), with --branch: what no part of a name, and what no name as a whole may be.
@@ -91,6 +94,22 @@ class UploadPlan:
     repo_id: str
     facts: Facts
     card: Card
+    kind: ClassVar[Kind] = "model"
+
+    @property
+    def role(self) -> str | None:
+        """Which of the two models it is."""
+        return self.facts.folder.role
+
+    @property
+    def line(self) -> str:
+        """What is known of it, in a line."""
+        return self.facts.proof.line
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Names of files that stay here."""
+        return self.facts.folder.left
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
@@ -106,15 +125,58 @@ class UploadPlan:
         return Message(title.strip() if title else f"Upload the {what} with electra_convert", told)
 
 
-def plan_uploads(repo_id: str, folder: Path, options: UploadOptions) -> tuple[UploadPlan, ...]:
-    """Plan what goes where: one plan a model, the discriminator first.
+@dataclass(frozen=True)
+class SpacePlan:
+    """A page as it goes to a static Space, with its README.md as it is."""
+
+    repo_id: str
+    site: SiteFolder
+    card: Card
+    kind: ClassVar[Kind] = "space"
+    role: ClassVar[str | None] = None
+    line: ClassVar[str] = "A static page, each file of the size that it was made with."
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Names of files that stay here."""
+        return self.site.left
+
+    @property
+    def files(self) -> tuple[PublishedFile, ...]:
+        """All that goes, the card first."""
+        return self.site.files
+
+    def message(self, title: str | None, remark: str = "") -> Message:
+        """As of a model."""
+        made = title.strip() if title else "Upload the page with electra_convert"
+        return Message(made, "\n\n".join(filter(None, (f"Made with electra_convert {__version__}.", remark))))
+
+
+Plan = UploadPlan | SpacePlan
+
+
+def plan_uploads(repo_id: str, folder: Path, options: UploadOptions) -> tuple[Plan, ...]:
+    """Plan what goes where: one plan a model, the discriminator first; or one of a page that is a static Space.
 
     Raises:
         ElectraConvertError: the folder is none, is not verified, or its card cannot be made.
     """
+    if is_site(folder):
+        return (_plan_space(repo_id, folder, options),)
     models = find_models(folder)
     names = repo_ids(models, folder, repo_id)
     return tuple(_plan(path, name, names, options) for path, name in zip(models, names, strict=True))
+
+
+def _plan_space(repo_id: str, folder: Path, options: UploadOptions) -> SpacePlan:
+    if options.metadata != Metadata():
+        raise UsageError(
+            "--license, --language and --base-model are for a model's card, and this is a page",
+            f"Write license: into {folder / CARD_FILE}.",
+        )
+    require_repo_id(repo_id)
+    site = read_site(folder)
+    return SpacePlan(repo_id, site, Card(folder / CARD_FILE, site.card, False, "page", ()))
 
 
 def _plan(path: Path, repo_id: str, names: Sequence[str], options: UploadOptions) -> UploadPlan:
@@ -128,7 +190,7 @@ def _plan(path: Path, repo_id: str, names: Sequence[str], options: UploadOptions
     return UploadPlan(repo_id, facts, make_card(facts, options.metadata))
 
 
-def with_remote_card(plan: UploadPlan, remote: RemoteCard, options: UploadOptions) -> UploadPlan:
+def with_remote_card(plan: Plan, remote: RemoteCard, options: UploadOptions) -> Plan:
     """Make the card out of the one on the Hub, where there is none here.
 
     It has every line of the one on the Hub outside the sections the tool writes.
@@ -138,14 +200,15 @@ def with_remote_card(plan: UploadPlan, remote: RemoteCard, options: UploadOption
     """
     if options.overwrite_card:
         return plan
-    folder = plan.facts.folder
-    if not folder.has(CARD_FILE):
+    folder = plan.card.path.parent
+    if isinstance(plan, UploadPlan) and not plan.facts.folder.has(CARD_FILE):
         plan = replace(plan, card=make_card(plan.facts, options.metadata, remote.text))
     if lost := lost_lines(remote.text, plan.card.text):
-        download = ["hf", "download", remote.repo_id, CARD_FILE, "--revision", remote.revision, "--local-dir"]
+        download = ["hf", "download", remote.repo_id, CARD_FILE, "--revision", remote.revision]
+        download += ["--repo-type", "space"] if plan.kind == "space" else []
         raise CardError(
             f"{remote.where} has lines that the card here has not: {listing(map(repr, lost), _LINES_SHOWN)}",
-            f"Download it to {folder.path / CARD_FILE} and put your words into it: "
-            f"{shlex.join([*download, str(folder.path)])}. Or let those lines go with --overwrite-card.",
+            f"Download it to {folder / CARD_FILE} and put your words into it: "
+            f"{shlex.join([*download, '--local-dir', str(folder)])}. Or let those lines go with --overwrite-card.",
         )
     return plan

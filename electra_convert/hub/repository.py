@@ -11,7 +11,7 @@ from electra_convert.formats.names import CARD_FILE
 from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.answers import ADVICE, Listing, require_commit
 from electra_convert.hub.client import Hub
-from electra_convert.hub.download import Address, download_files, list_tree
+from electra_convert.hub.download import Address, Kind, download_files, list_tree
 from electra_convert.hub.errors import OFFLINE, shortened
 
 MAIN = "main"
@@ -57,7 +57,7 @@ def account_name(hub: Hub) -> str:
     return name
 
 
-def require_valid_card(hub: Hub, text: str, where: str) -> None:
+def require_valid_card(hub: Hub, text: str, where: str, kind: Kind = "model") -> None:
     """Ask the Hub whether it accepts a card, its licence and languages among it.
 
     Raises:
@@ -67,7 +67,7 @@ def require_valid_card(hub: Hub, text: str, where: str) -> None:
 
     def validate() -> None:
         try:
-            card.validate(repo_type="model")
+            card.validate(repo_type=kind)
         except ValueError as error:
             if getattr(error, "response", None) is not None:
                 raise
@@ -87,9 +87,9 @@ def _reasons(answer: str) -> str:
     return shortened("; ".join(found))
 
 
-def visibility(hub: Hub, repo_id: str) -> bool | None:
+def visibility(hub: Hub, repo_id: str, kind: Kind = "model") -> bool | None:
     """Whether a repository is private, or None where there is no such repository."""
-    info = hub.ask(f"looking at {repo_id}", lambda: _info(hub, repo_id, None))
+    info = hub.ask(f"looking at {repo_id}", lambda: _info(hub, repo_id, None, kind))
     return None if info is None else bool(info.private)
 
 
@@ -103,44 +103,45 @@ def require_visibility(repo_id: str, is_private: bool, asked: bool | None) -> No
         )
 
 
-def create(hub: Hub, repo_id: str, private: bool | None) -> bool:
+def create(hub: Hub, repo_id: str, private: bool | None, kind: Kind = "model") -> bool:
     """Make a repository, unless it is there, and tell whether it is private now; None is for the account's default.
 
     Raises:
         HubError: it cannot be made, or something else made it with another visibility.
     """
     doing = f"creating {repo_id}"
-    hub.ask(doing, lambda: hub.api.create_repo(repo_id, private=private, exist_ok=True))
-    is_private = visibility(hub, repo_id)
+    of_kind = {"repo_type": kind, **({"space_sdk": "static"} if kind == "space" else {})}
+    hub.ask(doing, lambda: hub.api.create_repo(repo_id, private=private, exist_ok=True, **of_kind))
+    is_private = visibility(hub, repo_id, kind)
     if is_private is None:
         raise HubError(f"{doing}: the Hub made it, and does not show it", "Run the same command again.")
     require_visibility(repo_id, is_private, private)
     return is_private
 
 
-def create_branch(hub: Hub, repo_id: str, branch: str) -> None:
+def create_branch(hub: Hub, repo_id: str, branch: str, kind: Kind = "model") -> None:
     """Make a branch off main, unless it is there."""
     hub.ask(
         f"creating the branch {branch} of {repo_id}",
-        lambda: hub.api.create_branch(repo_id, branch=branch, exist_ok=True),
+        lambda: hub.api.create_branch(repo_id, branch=branch, exist_ok=True, repo_type=kind),
     )
 
 
-def list_revision(hub: Hub, repo_id: str, revision: str) -> Listing | None:
+def list_revision(hub: Hub, repo_id: str, revision: str, kind: Kind = "model") -> Listing | None:
     """List what a branch, tag, pull request's reference or commit holds; None where there is no such revision."""
-    return hub.ask(f"listing {repo_id} at {revision}", lambda: _listing(hub, repo_id, revision))
+    return hub.ask(f"listing {repo_id} at {revision}", lambda: _listing(hub, repo_id, revision, kind))
 
 
-def _listing(hub: Hub, repo_id: str, revision: str) -> Listing | None:
-    info = _info(hub, repo_id, revision)
+def _listing(hub: Hub, repo_id: str, revision: str, kind: Kind) -> Listing | None:
+    info = _info(hub, repo_id, revision, kind)
     if info is None:
         return None
-    return list_tree(hub, repo_id, require_commit(info.sha))
+    return list_tree(hub, repo_id, require_commit(info.sha), kind)
 
 
-def _info(hub: Hub, repo_id: str, revision: str | None) -> Any:  # noqa: ANN401 - huggingface_hub's ModelInfo
+def _info(hub: Hub, repo_id: str, revision: str | None, kind: Kind) -> Any:  # noqa: ANN401 - what huggingface_hub gives
     try:
-        return hub.api.model_info(repo_id, revision=revision)
+        return hub.api.repo_info(repo_id, revision=revision, repo_type=kind)
     except Exception as error:
         absent = "RepositoryNotFoundError" if revision is None else "RevisionNotFoundError"
         if type(error).__name__ == absent:
@@ -148,11 +149,13 @@ def _info(hub: Hub, repo_id: str, revision: str | None) -> Any:  # noqa: ANN401 
         raise
 
 
-def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> str | None:
+def find_pull_request(hub: Hub, repo_id: str, author: str, title: str, kind: Kind = "model") -> str | None:
     """Find the newest open pull request that an earlier run made, by its title, which every run gives."""
     found = hub.ask(
         f"looking for an open pull request of {repo_id}",
-        lambda: list(hub.api.get_repo_discussions(repo_id, author=author, discussion_type="pull_request")),
+        lambda: list(
+            hub.api.get_repo_discussions(repo_id, author=author, discussion_type="pull_request", repo_type=kind)
+        ),
     )
     numbers = [
         one.num
@@ -162,19 +165,21 @@ def find_pull_request(hub: Hub, repo_id: str, author: str, title: str) -> str | 
     return f"refs/pr/{max(numbers)}" if numbers else None
 
 
-def read_card(hub: Hub, repo_id: str, revision: str, there: Listing | None) -> RemoteCard | None:
+def read_card(
+    hub: Hub, repo_id: str, revision: str, there: Listing | None, kind: Kind = "model"
+) -> RemoteCard | None:
     """Read the card that a commit would replace; on a branch that is not there yet it is that of main.
 
     Raises:
         CardError: it is not UTF-8.
     """
     if there is None:
-        revision, there = MAIN, list_revision(hub, repo_id, MAIN)
+        revision, there = MAIN, list_revision(hub, repo_id, MAIN, kind)
     if there is None or CARD_FILE not in there.files:
         return None
     head, card = there.head, RemoteCard(repo_id, revision, there.files[CARD_FILE].blob, "")
 
-    place = Address(repo_id, head, CARD_FILE)
+    place = Address(repo_id, head, CARD_FILE, kind)
     path = download_files(hub, card.where, place, [CARD_FILE], there) / CARD_FILE
     try:
         text = path.read_bytes().decode("utf-8-sig")

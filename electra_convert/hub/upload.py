@@ -8,13 +8,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from electra_convert.errors import ElectraConvertError, HubError, arguments_for_options
-from electra_convert.formats.names import ONNX_SUFFIX, PARITY_FILE
+from electra_convert.formats.names import CARD_FILE, ONNX_SUFFIX, PARITY_FILE
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.model_folder import find_models, left_beside
 from electra_convert.hub.card.writing import save_card
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.commit import Destination, commit_files, find_change
-from electra_convert.hub.plan import UploadOptions, UploadPlan, plan_uploads, with_remote_card
+from electra_convert.hub.plan import Plan, UploadOptions, UploadPlan, plan_uploads, with_remote_card
 from electra_convert.hub.repository import (
     MAIN,
     account_name,
@@ -26,6 +26,7 @@ from electra_convert.hub.repository import (
     require_visibility,
     visibility,
 )
+from electra_convert.hub.site_folder import is_site
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Upload:
         card_there: git's SHA-1 of the card that is replaced, or None where there is none.
     """
 
-    plan: UploadPlan
+    plan: Plan
     revision: str
     private: bool | None
     new: bool | None
@@ -82,7 +83,7 @@ def upload(
     show: Show = lambda _: None,
     tell: Tell = lambda _: None,
 ) -> tuple[Upload, ...]:
-    """Upload a verified model to the Hugging Face Hub, or both models of a pair to a repository each.
+    """Upload a verified model to the Hugging Face Hub, both models of a pair, or a page to a static Space.
 
     >>> pair = convert("fixtures/default", "my-electra", vocab="fixtures/vocab.txt").output
     >>> for one in upload("alice/my-electra", pair, unverified=True, dry_run=True):
@@ -92,7 +93,7 @@ def upload(
 
     Args:
         repo_id: OWNER/NAME; the models of a pair go to OWNER/NAME-discriminator and OWNER/NAME-generator.
-        folder: a transformers model folder, or a pair of them.
+        folder: a transformers model folder, a pair of them, or a page of convert --to web.
         token: the account's; by default HF_TOKEN, or what `hf auth login` stored.
         revision: a branch, made where it is missing.
         create_pr: open a pull request, or add to the one that an earlier run opened.
@@ -134,17 +135,19 @@ def upload(
 def run_upload(repo_id: str, folder: Path, options: UploadOptions, show: Show, tell: Tell) -> tuple[Upload, ...]:
     """The same with what it is told in one."""
     hub = Hub(options.token, tell)
-    for name in left_beside(find_models(folder), folder):
-        hub.tell(f"{folder / name} belongs to neither model, and is left.")
+    if not is_site(folder):
+        for name in left_beside(find_models(folder), folder):
+            hub.tell(f"{folder / name} belongs to neither model, and is left.")
     plans = plan_uploads(repo_id, folder, options)
-    for path in (plan.facts.folder.path / name for plan in plans for name in plan.facts.folder.left):
+    models = [plan.facts.folder for plan in plans if isinstance(plan, UploadPlan)]
+    for path in (model.path / name for model in models for name in model.left):
         if path.suffix == ONNX_SUFFIX:
             hub.tell(f"{path} is left, since no {PARITY_FILE} says that it is the same model; verify --save looks.")
     author = None if options.dry_run else account_name(hub)
     planned = [_looked_up(hub, plan, options, author) for plan in plans]
     if author is not None:
         for one in planned:
-            require_valid_card(hub, one.plan.card.text, str(one.plan.card.path))
+            require_valid_card(hub, one.plan.card.text, str(one.plan.card.path), one.plan.kind)
     for one in planned:
         show(one)
     return tuple(planned) if author is None else _send_all(hub, planned, options, author)
@@ -173,14 +176,14 @@ def _complete(done: Sequence[Upload]) -> str:
     return " ".join(f"{one.plan.repo_id} is complete." for one in done)
 
 
-def _looked_up(hub: Hub, plan: UploadPlan, options: UploadOptions, author: str | None) -> Upload:
+def _looked_up(hub: Hub, plan: Plan, options: UploadOptions, author: str | None) -> Upload:
     """Look at the repository without changing anything; offline, a dry run does without."""
     names = tuple(file.name for file in plan.files)
-    url = _url(hub, plan.repo_id, options.revision)
+    url = _url(hub, plan, options.revision)
     upload = Upload(plan, options.revision, options.private, None, None, names, (), url, True)
     if options.dry_run and hub.is_offline:
         return upload
-    is_private = visibility(hub, plan.repo_id)
+    is_private = visibility(hub, plan.repo_id, plan.kind)
     if is_private is None:
         if options.create_pr:
             raise HubError(
@@ -196,13 +199,13 @@ def _compared(hub: Hub, upload: Upload, options: UploadOptions, author: str | No
     """Find what a repository that is there lacks, and what is on its card."""
     plan, repo_id = upload.plan, upload.plan.repo_id
     title = plan.message(options.commit_message).title
-    proposed = find_pull_request(hub, repo_id, author, title) if options.create_pr and author else None
+    proposed = find_pull_request(hub, repo_id, author, title, plan.kind) if options.create_pr and author else None
     revision = proposed or options.revision
-    there = list_revision(hub, repo_id, revision)
-    card = read_card(hub, repo_id, revision, there)
+    there = list_revision(hub, repo_id, revision, plan.kind)
+    card = read_card(hub, repo_id, revision, there, plan.kind)
     if card:
         plan = with_remote_card(plan, card, options)
-    change = find_change(plan.files, there)
+    change = find_change(plan.files, there, plan.kind)
     sent = tuple(file.name for file in change.put)
     return replace(upload, plan=plan, sent=sent, removed=change.remove, card_there=card.blob if card else None)
 
@@ -210,8 +213,11 @@ def _compared(hub: Hub, upload: Upload, options: UploadOptions, author: str | No
 def _send(hub: Hub, upload: Upload, options: UploadOptions, author: str) -> Upload:
     plan = upload.plan
     save_card(plan.card)
-    private = create(hub, plan.repo_id, options.private) if upload.new else upload.private
-    to = Destination(plan.repo_id, options.revision, author if options.create_pr else None, upload.card_there)
+    private, card = upload.private, upload.card_there
+    if upload.new:
+        private = create(hub, plan.repo_id, options.private, plan.kind)
+        card = _made_with(hub, plan)
+    to = Destination(plan.repo_id, options.revision, author if options.create_pr else None, card, plan.kind)
     commit = commit_files(hub, to, plan.files, plan.message(options.commit_message, options.remark))
     return replace(
         upload,
@@ -220,13 +226,19 @@ def _send(hub: Hub, upload: Upload, options: UploadOptions, author: str) -> Uplo
         commit=commit.oid,
         sent=tuple(file.name for file in commit.change.put),
         removed=commit.change.remove,
-        url=_url(hub, plan.repo_id, commit.revision),
+        url=_url(hub, plan, commit.revision),
         dry_run=False,
     )
 
 
-def _url(hub: Hub, repo_id: str, revision: str) -> str:
-    page = f"{hub.endpoint}/{repo_id}"
+def _made_with(hub: Hub, plan: Plan) -> str | None:
+    """The card that the Hub itself puts into a new Space, which may be replaced."""
+    there = list_revision(hub, plan.repo_id, MAIN, plan.kind) if plan.kind == "space" else None
+    return there.files[CARD_FILE].blob if there and CARD_FILE in there.files else None
+
+
+def _url(hub: Hub, plan: Plan, revision: str) -> str:
+    page = f"{hub.endpoint}/{'spaces/' if plan.kind == 'space' else ''}{plan.repo_id}"
     if revision.startswith("refs/pr/"):
         return f"{page}/discussions/{revision.rpartition('/')[2]}"
     return page if revision == MAIN else f"{page}/tree/{quote(revision, safe='')}"

@@ -20,10 +20,10 @@ from support.browser import served
 from electra_convert import score
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.network import Network
+from electra_convert.demo.sample import examples_for
 from electra_convert.demo.scoring import ScoredText, Token
 from electra_convert.demo.web.app import Settings, make_app
 from electra_convert.demo.web.batching import Batcher, FullError
-from electra_convert.demo.web.examples import examples_for
 from electra_convert.demo.web.server import listen
 from electra_convert.errors import OutputError
 
@@ -102,7 +102,7 @@ def test_without_a_generator_the_page_says_so(opened_discriminator):
     assert "no generator" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["/", "/app.js", "/page.js", "/app.css", "/scores.css", "/style.css"])
+@pytest.mark.parametrize("path", ["/", "/app.js", "/engine.js", "/page.js", "/app.css", "/scores.css", "/style.css"])
 def test_files_are_served_under_a_strict_policy(client, path):
     answer = client.get(path)
     assert answer.status_code == 200
@@ -134,7 +134,7 @@ def test_a_host_that_was_allowed_is_answered_and_no_other(opened_discriminator, 
 
 
 def test_the_page_works_below_a_path_of_a_proxy(client):
-    for path in ("/", "/app.js", "/page.js"):
+    for path in ("/", "/app.js", "/engine.js", "/page.js"):
         assert not re.search(r"""["'`(=]/(?!/)""", client.get(path).text), path
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from electra_convert.demo.tasks.question_answering import QUESTION_ANSWERING, Reads
 from electra_convert.demo.tasks.regression import REGRESSION, Estimates
 from electra_convert.demo.tasks.sequence_classification import SEQUENCE_CLASSIFICATION, Classifies
-from electra_convert.demo.tasks.task import Answer, Answers, AnswerT, Asked, Task, answers_page, answers_part
+from electra_convert.demo.tasks.task import Answer, Answers, AnswerT, Asked, Task, answers_page
 from electra_convert.demo.tasks.token_classification import TOKEN_CLASSIFICATION, Tags
 
-__all__ = ["TASKS", "Answer", "AnswerT", "Answers", "Asked", "Methods", "Task", "answers_page", "answers_part"]
+__all__ = ["TASKS", "Answer", "AnswerT", "Answers", "Asked", "Methods", "Task", "answers_page"]
 
 # By the names of their heads.
 TASKS: Mapping[str, Task[Any]] = {

@@ -48,6 +48,7 @@ class Answer(Protocol):
     """What a model answers, as every display takes it."""
 
     page: ClassVar[Page]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def note(self) -> str | None:
@@ -173,8 +174,3 @@ def answers_page(answers: Sequence[Answer], model: str | None = None) -> str:
         answers=answers,
         model=model or "the model",
     )
-
-
-def answers_part(answers: Sequence[Answer]) -> str:
-    """Make the part of a page that shows answers, as the interactive page puts it in its place."""
-    return render(_HERE, answers[0].page.template, answers=answers)

@@ -1,15 +1,15 @@
-"""The interactive page of a fine-tuned model: its form, and answers as a part of the page; opens no port."""
+"""The interactive page of a fine-tuned model: its form, and its answers as values; opens no port."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.running import BATCH
-from electra_convert.demo.tasks import TASKS, Answer, Asked, answers_part
+from electra_convert.demo.tasks import TASKS, Answer, Asked
 from electra_convert.demo.web.batching import Batcher
 from electra_convert.demo.web.requests import (
     MOST_WAITING,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HERE = "electra_convert.demo.web"
 _FILES = {
     "/answers.js": (_HERE, "answers.js", "text/javascript"),
+    "/drawing.js": (_HERE, "drawing.js", "text/javascript"),
     "/answers.css": ("electra_convert.demo.tasks", "answers.css", "text/css"),
     **SHARED_FILES,
 }
@@ -62,11 +63,11 @@ def make_answers_app(model: LoadedModel, settings: FormSettings, executor: Threa
         found = await answerer.submit(Asked(typed(given), other if other.strip() else None))
         if isinstance(found, TextError):
             raise found
-        return {"html": answers_part([found]), "brief": found.brief(False)}
+        return {"kind": model.head.name, "note": found.note, **asdict(found)}
 
     def page() -> File:
         task = TASKS[model.head.name]
-        return render(_HERE, "answers.html", page=task.page, task=task, settings=settings), "text/html"
+        return render(_HERE, "answers.html", page=task.page, task=task, settings=settings, alone=None), "text/html"
 
     files = {path: served_file(*place) for path, place in _FILES.items()}
     return make_application({"/": page, **files}, {"answer": answer}, settings.hosts)

@@ -1,10 +1,10 @@
-// The interactive page: sends the text when typing pauses, shows what comes back, and replaces words.
-import { $, ask, bar, isGone, level, make, Refusal, sentence } from "./page.js";
+// The interactive page: has the text scored when typing pauses, shows what comes back, and replaces words.
+import { ask } from "./engine.js";
+import { $, bar, bdi, Gone, level, make, Refusal, sentence, showError } from "./page.js";
 
 const PAUSE = 150; // milliseconds without a key before the text is sent
-const RETRY = 1500; // milliseconds before a server that does not answer is asked again
+const RETRY = 1500; // milliseconds before what does not answer is asked again
 const NO_GENERATOR = "There is no generator beside this model to suggest words: write your own.";
-const GONE = "The server does not answer. Is electra-convert still running?";
 
 const input = $("input");
 const state = {
@@ -16,18 +16,12 @@ const state = {
   stretches: [], // its elements, each with the mark that colours it
   threshold: 0.5,
   generator: true, // whether there is one to suggest words
-  lost: true, // whether the server must tell anew what it serves
+  lost: true, // whether it must be told anew which model answers
   before: [], // texts that replacements were made in, for Undo
   place: null, // the word whose panel is open
   replaced: null, // where a word was just put in: it gets the focus when it is scored
   panel: 0, // counts openings: suggestions for a panel that was closed are dropped
 };
-
-function showError(message) {
-  // Set only when it changes: a screen reader would read it out anew.
-  if ($("error").textContent !== message) $("error").textContent = message;
-  $("error").hidden = !message;
-}
 
 function unit() {
   return document.querySelector("input[name=unit]:checked").value;
@@ -70,8 +64,8 @@ async function send() {
 }
 
 function showFault(error) {
-  state.lost = isGone(error) || state.lost;
-  showError(`${isGone(error) ? GONE : error.message} Trying again …`);
+  state.lost = error instanceof Gone || state.lost;
+  showError(`${error.message} Trying again …`);
 }
 
 function refuse(text, message) {
@@ -172,7 +166,7 @@ function stretchElement(stretch) {
 }
 
 function rowElement(mark) {
-  const cells = [mark.probability.toFixed(3), bar(mark.probability), says(mark), make("bdi", {}, mark.name)];
+  const cells = [mark.probability.toFixed(3), bar(mark.probability), says(mark), bdi(mark.name)];
   return make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
 }
 
@@ -191,7 +185,7 @@ function openPanel(mark, element) {
   state.place = { ...word, element };
   showChosen();
   const opening = state.panel;
-  $("panel-title").replaceChildren("Replace “", make("bdi", {}, points.slice(word.start, word.end).join("")), "”");
+  $("panel-title").replaceChildren("Replace “", bdi(points.slice(word.start, word.end).join("")), "”");
   $("suggestions").replaceChildren();
   $("own-word").value = "";
   $("about-suggestions").textContent = state.generator ? "Asking the generator …" : NO_GENERATOR;
@@ -207,7 +201,7 @@ async function fetchSuggestions(opening, word) {
   try {
     words = (await ask("suggest", { text: state.scored.text, start: word.start, end: word.end })).words;
   } catch (error) {
-    told = isGone(error) ? GONE : sentence(error.message);
+    told = sentence(error.message);
   }
   if (opening !== state.panel) return;
   $("about-suggestions").textContent = told;
@@ -217,7 +211,7 @@ async function fetchSuggestions(opening, word) {
 
 function suggestionElement(candidate) {
   const share = make("small", {}, `${(100 * candidate.probability).toFixed(1)}%`);
-  const button = make("button", { type: "button" }, make("bdi", {}, candidate.piece), share);
+  const button = make("button", { type: "button" }, bdi(candidate.piece), share);
   button.addEventListener("click", () => replaceWord(candidate.piece));
   return button;
 }
@@ -296,6 +290,7 @@ async function begin() {
     if (!input.value) input.value = settings.text;
     await send();
   } catch (error) {
+    if (error instanceof Refusal) return showError(error.message);
     showFault(error);
     setTimeout(begin, RETRY);
   }

@@ -18,12 +18,14 @@ from electra_convert.demo.web.requests import (
     MOST_WAITING,
     SHARED_FILES,
     Fields,
+    File,
     RefusedError,
     make_application,
     number,
     served_file,
     typed,
 )
+from electra_convert.pages import render
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 _SUGGESTIONS = 8
 _HERE = "electra_convert.demo.web"
 _FILES = {
-    "/": (_HERE, "index.html", "text/html"),
     "/app.js": (_HERE, "app.js", "text/javascript"),
     **SHARED_FILES,
 }
@@ -87,8 +88,13 @@ def make_app(
         place = (typed(given), number(given, "start"), number(given, "end"))
         return {"words": [asdict(candidate) for candidate in await suggester.submit(place)]}
 
+    def page() -> File:
+        return render(_HERE, "index.html", alone=None), "text/html"
+
     files = {path: served_file(*place) for path, place in _FILES.items()}
-    return make_application(files, {"settings": tell, "score": score, "suggest": propose}, settings.hosts)
+    return make_application(
+        {"/": page, **files}, {"settings": tell, "score": score, "suggest": propose}, settings.hosts
+    )
 
 
 def _scored_fields(scored: ScoredText) -> Fields:

@@ -1,29 +1,19 @@
-// What the interactive page is made with: its elements, and questions to the server. Addresses are relative: a
-// notebook's proxy serves the page below a path of its own.
+// What the interactive pages are made with: their elements, and what may go wrong with a question to their engine.
 
 export const $ = (id) => document.getElementById(id);
 
-const BUSY = 503;
 const LEVELS = 5;
 
 // What another try would not change.
 export class Refusal extends Error {}
 
-export async function ask(name, fields) {
-  const response = await fetch(`api/${name}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(fields),
-  });
-  if (response.status === BUSY) throw new Error("The server has too much to do.");
-  const answer = await response.json();
-  if (!response.ok) throw new Refusal([answer.error, answer.hint].filter(Boolean).join(" "));
-  return answer;
-}
+// What answered is not there any more; what answers next may be another one.
+export class Gone extends Error {}
 
-// fetch throws a TypeError where no server answers; what is no JSON comes from another program's.
-export function isGone(error) {
-  return error instanceof TypeError || error instanceof SyntaxError;
+export function showError(message) {
+  // Set only when it changes: a screen reader would read it out anew.
+  if ($("error").textContent !== message) $("error").textContent = message;
+  $("error").hidden = !message;
 }
 
 export function sentence(text) {
@@ -45,4 +35,9 @@ export function bar(probability) {
   const filled = make("span", {});
   filled.style.width = `${100 * probability}%`;
   return make("span", { className: "bar", ariaHidden: "true" }, filled);
+}
+
+// A text of the page, in whatever direction it runs.
+export function bdi(text) {
+  return make("bdi", {}, text);
 }

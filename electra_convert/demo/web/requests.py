@@ -38,6 +38,7 @@ File = tuple[str, str]
 # What every page is made with, by path: the package and the name of each file, and its kind.
 SHARED_FILES = {
     "/page.js": ("electra_convert.demo.web", "page.js", "text/javascript"),
+    "/engine.js": ("electra_convert.demo.web", "engine.js", "text/javascript"),
     "/scores.css": ("electra_convert.demo", "scores.css", "text/css"),
     "/app.css": ("electra_convert.demo.web", "app.css", "text/css"),
     "/style.css": ("electra_convert.pages", "style.css", "text/css"),

@@ -107,11 +107,16 @@ def repo_ids(models: Sequence[Path], folder: Path, repo_id: str) -> list[str]:
     roles = [pair_name(path, folder) for path in models]
     names = [f"{repo_id}-{role}" if role else repo_id for role in roles]
     for name in names:
-        _require_repo_id(name)
+        require_repo_id(name)
     return names
 
 
-def _require_repo_id(repo_id: str) -> None:
+def require_repo_id(repo_id: str) -> None:
+    """Refuse what is no OWNER/NAME of the Hub.
+
+    Raises:
+        UsageError: it is none.
+    """
     library = import_huggingface_hub("to check the repository's name")
     reason = "expected OWNER/NAME" if repo_id.count("/") != 1 else None
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from electra_convert.caches import cache_folder
 from electra_convert.errors import CorpusError, CorruptFileError, ElectraConvertError, OutputError, listing
 from electra_convert.formats.files import checksum_of_file, sha256_of_file
 from electra_convert.formats.json_objects import read_object
@@ -39,8 +39,7 @@ _EXAMPLE = np.dtype([("end", "<u8"), ("first", "<u4")])
 
 def default_cache() -> Path:
     """Where tokenised corpora are kept: in the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "electra-convert" / "pretraining"
+    return cache_folder("pretraining")
 
 
 @dataclass(frozen=True)

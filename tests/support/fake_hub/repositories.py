@@ -54,6 +54,10 @@ class Blob:
     content: bytes | Sparse | None = None
 
 
+def owner_of(name: str) -> str:
+    return name.removeprefix("spaces/").partition("/")[0]
+
+
 def git_oid(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
@@ -117,17 +121,17 @@ class Store:
         self.parts: dict[str, dict[int, bytes]] = {}
         self.xet = xet
 
-    def create(self, name: str, private: bool) -> Repository:
+    def create(self, name: str, private: bool, files: dict[str, Blob] | None = None) -> Repository:
         if name in self.repositories:
             raise RefusedError(409, "You already created this model repo")
         repository = Repository(name, private)
-        repository.commit("main", None, "initial commit", "", {".gitattributes": small(ATTRIBUTES)})
+        repository.commit("main", None, "initial commit", "", {".gitattributes": small(ATTRIBUTES), **(files or {})})
         self.repositories[name] = repository
         return repository
 
     def find(self, name: str, user: str | None) -> Repository:
         repository = self.repositories.get(name)
-        if repository is None or (repository.private and user != name.partition("/")[0]):
+        if repository is None or (repository.private and user != owner_of(name)):
             raise RefusedError(404 if user else 401, "Repository not found", "RepoNotFound")
         return repository
 
@@ -135,7 +139,7 @@ class Store:
         repository = self.find(name, user)
         if user is None:
             raise RefusedError(401, "Invalid credentials in Authorization header")
-        if role != "write" or (user != name.partition("/")[0] and not by_proposal):
+        if role != "write" or (user != owner_of(name) and not by_proposal):
             raise RefusedError(403, "You don't have the rights to write to this repo")
         return repository
 

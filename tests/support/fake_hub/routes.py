@@ -29,9 +29,14 @@ def create(store: Store, asked: Asked) -> Answer:
     name = f"{wanted['organization'] or asked.user}/{wanted['name']}"
     if asked.role != "write" or name.partition("/")[0] != asked.user:
         raise RefusedError(403, "You don't have the rights to create a model under this namespace")
+    files = {}
+    if wanted.get("type") == "space":
+        if wanted.get("sdk") != "static":
+            raise RefusedError(402, "Only static Spaces are free")
+        name, files = f"spaces/{name}", {"README.md": small(b"---\nsdk: static\n---\n")}
     url = {"url": f"{asked.base}/{name}"}
     try:
-        store.create(name, wanted.get("visibility", "public") == "private")
+        store.create(name, wanted.get("visibility", "public") == "private", files)
     except RefusedError as refused:
         return as_json({"error": refused.message, **url}, refused.status)
     return as_json(url)
@@ -96,7 +101,7 @@ def model_info(store: Store, asked: Asked, name: str, revision: str = "main") ->
     repository = store.find(name, asked.user)
     at = repository.at(revision)
     siblings = [_sibling(path, blob) for path, blob in sorted(at.files.items())]
-    name = name.removeprefix("datasets/")
+    name = name.removeprefix("datasets/").removeprefix("spaces/")
     return as_json({"id": name, "sha": at.oid, "private": repository.private, "siblings": siblings, "tags": []})
 
 
@@ -218,7 +223,8 @@ def resolve(store: Store, asked: Asked, name: str, revision: str, path: str) -> 
 
 
 def _xet_headers(store: Store, asked: Asked, name: str, oid: str, blob: Blob) -> dict[str, str]:
-    route = f"{asked.base}/api/models/{name}/xet-read-token/{oid}"
+    place = name if name.startswith("spaces/") else f"models/{name}"
+    route = f"{asked.base}/api/{place}/xet-read-token/{oid}"
     return {
         "Location": "http://127.0.0.1:9/served-by-xet-alone",
         "X-Xet-Hash": xet_hashes(store.xet)[str(blob.sha256)],
@@ -230,8 +236,9 @@ def _xet_headers(store: Store, asked: Asked, name: str, oid: str, blob: Blob) ->
 
 _NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
 _DATASET = r"(?P<name>datasets/[\w.-]+/[\w.-]+)"
+_SPACE = r"(?P<name>spaces/[\w.-]+/[\w.-]+)"
 _REVISION = r"(?P<revision>refs%2Fpr%2F\d+|[^/?]+)"
-ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+_OF_MODELS: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/api/whoami-v2", whoami),
     ("POST", r"/api/repos/create", create),
     ("POST", r"/api/validate-yaml", validate_yaml),
@@ -263,3 +270,10 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
     ("HEAD", rf"/{_NAME}/resolve/{_REVISION}/(?P<path>.+)", resolve),
 ]
+# Spaces are asked for as models are, in places of their own.
+_OF_SPACES = [
+    (method, path.replace(f"models/{_NAME}", _SPACE).replace(_NAME, _SPACE), answer)
+    for method, path, answer in _OF_MODELS
+    if _NAME in path
+]
+ROUTES = [*_OF_SPACES, *_OF_MODELS]

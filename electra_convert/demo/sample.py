@@ -1,11 +1,15 @@
-"""The texts that the page offers to click: of the model's own language, and such that it notices what is wrong."""
+"""The model that comes with this tool, and the texts that show what a model finds, of its own language."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from electra_convert.demo.model import LoadedModel
 from electra_convert.demo.scoring import ScoredText
 from electra_convert.tokenizer.sentences import Example, examples_of_vocabulary
 
+# Trained by `pretrain`, on two cores: docs/sample.md has how, and what it can do.
+SAMPLE = Path(__file__).parent.parent / "sample"
 _MOST = 4
 _REPLACED = 0.5
 
