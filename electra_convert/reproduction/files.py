@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from electra_convert.formats.names import (
     BESIDE_FILE,
     CONFIG_FILE,
     CONVERSION_FILE,
+    ONNX_FOLDER,
     OPTIMIZER_FILE,
     kind_of,
 )
@@ -28,6 +29,8 @@ State = Literal["identical", "equal", "different", "missing", "unexpected", "lef
 _LEFT = frozenset({OPTIMIZER_FILE, BESIDE_FILE})
 # Of a file that is this much longer than it should be the sizes say enough; it is not downloaded.
 _MORE = 1 << 20
+# The record of ONNX models that were added to a model: how the weights that were there came about is not of it.
+_OF_ONNX = f"{ONNX_FOLDER}/{CONVERSION_FILE}"
 # What tells of a conversion and decides nothing of it; which files lay in a cache may add to the notices.
 _TOLD = frozenset({"tool", "notices", "sha256"})
 _FAULTS_SHOWN = 3
@@ -96,6 +99,9 @@ def compare_files(
     found |= {name: not_made(name) for name in others} | _of_source(published, folder, recorded, others)
     if found[CONVERSION_FILE].state == "different":
         found[CONVERSION_FILE] = _compared_records(recorded, _record(made), given)
+    if _OF_ONNX in near and found[_OF_ONNX].state == "different":
+        added = replace(recorded, values=_record(here / ONNX_FOLDER))
+        found[_OF_ONNX] = _compared_records(added, _record(made / ONNX_FOLDER), given=True)
     return {inside(folder, name): report for name, report in sorted(found.items())}
 
 
@@ -152,6 +158,8 @@ def _compared_records(recorded: Recorded, again: Mapping[str, Any], given: bool)
 def _comparable(record: Mapping[str, Any], given: bool) -> dict[str, Any]:
     """What of a record decides; of a source that was given the files have been held against it already."""
     kept = {key: value for key, value in record.items() if key not in _TOLD}
+    if isinstance(onnx := kept.get("onnx"), dict):  # what was measured of it is the processor's too
+        kept["onnx"] = {**onnx, "int8": _only(onnx.get("int8"), "file")}
     if given:
         kept["source"] = _only(kept.get("source"), "format")
         kept["provenance"] = _only(kept.get("provenance"), "options")

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from electra_convert.conversion.convert import convert_brought
+from electra_convert.conversion.options import Options
 from electra_convert.conversion.recorded_options import LostInputError, read_options
 from electra_convert.errors import CorruptFileError, HubError, SourceError, UsageError, arguments_for_options, listing
 from electra_convert.formats.files import sha256_of_file
-from electra_convert.formats.names import CONVERSION_FILE, PARITY_FILE, VOCABULARY_FILE, kind_of
+from electra_convert.formats.names import (
+    CONVERSION_FILE,
+    ONNX_FILE,
+    ONNX_FOLDER,
+    PARITY_FILE,
+    QUANTIZED_FILE,
+    VOCABULARY_FILE,
+    kind_of,
+)
 from electra_convert.hub.client import Tell
 from electra_convert.reproduction.files import FileReport, compare_files, find_made, not_made
 from electra_convert.reproduction.published import Published, find_published, find_recorded, inside
@@ -178,7 +188,9 @@ def _repeat(request: _Request, models: Mapping[str, Recorded]) -> Reproduction:
             return replace(whole, reasons=(f"{name}: {error.message}. {error.hint}",))
         files: dict[str, FileReport] = {}
         for folder, one in models.items():
-            files |= compare_files(published, folder, one, find_made(made, one), given is not None)
+            again = find_made(made, one)
+            _add_onnx(published, folder, again)
+            files |= compare_files(published, folder, one, again, given is not None)
     return replace(whole, files=files, reasons=_reasons(files, first), notes=_notes(place, given, files))
 
 
@@ -224,6 +236,20 @@ def _converted(request: _Request, recorded: Recorded, opened: Opened, scratch: P
     except UsageError as error:  # nobody here gave those options
         raise CorruptFileError(f"{CONVERSION_FILE}, options: {error.message}") from error
     return output
+
+
+def _add_onnx(published: Published, folder: str, made: Path | None) -> None:
+    """Add to a model that was made again the ONNX models that were added to what was published."""
+    names = {name for name in (ONNX_FILE, QUANTIZED_FILE, CONVERSION_FILE) if _onnx(folder, name) in published.sizes}
+    if made is None or CONVERSION_FILE not in names:
+        return
+    options = Options(to="onnx", quantize="int8" if QUANTIZED_FILE in names else None)
+    with suppress(UsageError):  # of a model that does not become one without more being said, nothing is expected
+        convert_brought(made, None, made, made, options)
+
+
+def _onnx(folder: str, name: str) -> str:
+    return inside(folder, f"{ONNX_FOLDER}/{name}")
 
 
 def _find(published: Published, root: Path, sha256: str) -> Path | None:

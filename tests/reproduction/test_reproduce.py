@@ -68,6 +68,18 @@ def test_what_convert_made_is_reproduced_file_by_file(pair: Path, source: Path):
     }
 
 
+def test_onnx_models_that_were_added_are_made_again_too(pair: Path, source: Path):
+    convert(source, pair / "generator", to="onnx", quantize="int8", model="generator")
+    onnx = pair / "generator" / "onnx"
+    found = reproduce(pair, source)
+    assert found.passed, found.reasons
+    added = {name: file.state for name, file in found.files.items() if "/onnx/" in name}
+    assert added.keys() == {f"generator/onnx/{path.name}" for path in onnx.iterdir()}
+    assert {added[name] for name in added if name.endswith(".onnx")} == {"identical"}
+    flip(onnx / "model_quantized.onnx", 99_999)
+    assert reproduce(pair, source).reasons[0].startswith("generator/onnx/model_quantized.onnx: ")
+
+
 def test_what_a_model_was_converted_from_may_lie_beside_it_and_nothing_else_of_its_name(pair: Path, source: Path):
     generator = pair / "generator"
     for path in source.glob("model.ckpt-*"):
