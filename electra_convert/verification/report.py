@@ -216,8 +216,8 @@ def _outputs_summary(models: Mapping[str, ModelParity]) -> list[str]:
     ran = {role: model.outputs for role, model in models.items() if model.outputs is not None}
     if not ran and all(model.int8 is None for model in models.values()):
         return ["Nothing was run."]
-    pairs = dict.fromkeys((outputs.candidate, outputs.reference) for outputs in ran.values())
-    told = [f"Run in float32 on the CPU, {' and '.join(f'{one} against {other}' for one, other in pairs)}."]
+    pairs = dict.fromkeys(f"{outputs.candidate} against {outputs.reference}" for outputs in ran.values())
+    told = [f"Run in float32 on the CPU, {' and '.join(pairs)}."] if pairs else []
     for role, model in models.items():
         if model.int8 is not None:
             told.append(f"{role.capitalize()}: exactly the reference's weights in 8 bits; {model.int8}.")

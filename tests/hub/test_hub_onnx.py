@@ -86,6 +86,22 @@ def test_a_folder_whose_weights_were_verified_before_stays_so(folder: Path):
     assert published(folder) == set()
 
 
+def test_a_record_without_its_models_is_left(folder: Path):
+    for file in FILES:
+        (folder / file).unlink()
+    write_parity(folder)
+    assert published(folder) == set()
+
+
+def test_of_a_model_that_was_made_here_a_loose_tolerance_vouches_for_nothing(folder: Path):
+    write_training(folder)
+    vouch(folder, *FILES, own=False)
+    path = folder / "parity.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tolerance": 0.1}))
+    assert published(folder) == set()
+    assert not plan(folder).facts.folder.has("parity.json")
+
+
 @pytest.mark.parametrize("changes", [{"verdict": "unproven"}, {"weights_only": True}])
 def test_a_record_that_did_not_pass_vouches_for_nothing(folder: Path, changes):
     vouch(folder, *FILES)

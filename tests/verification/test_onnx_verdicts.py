@@ -18,6 +18,8 @@ from support.fine_tuned import TUNED, VOCABULARY
 
 from electra_convert import convert, verify
 from electra_convert.errors import NamesError, UsageError
+from electra_convert.graphs.activations import ACTIVATIONS
+from electra_convert.graphs.operators import OPERATORS, Operators
 from electra_convert.verification.inputs import Batch
 from electra_convert.verification.runners import Run
 
@@ -155,6 +157,13 @@ def test_operators_that_no_model_of_convert_has_are_not_run(folder: Path):
     assert "not run: model/onnx/model.onnx has operators that no model written here has: Sin" in report.reasons[-1]
 
 
+def test_every_activation_is_made_of_operators_that_are_run():
+    for activation in ACTIVATIONS.values():
+        graph = Operators()
+        activation(graph, "x")
+        assert {node.operator for node in graph.graph([], []).nodes} <= OPERATORS
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [
@@ -216,6 +225,7 @@ def test_models_are_found_by_their_folder_and_by_their_file(alone: Path, place: 
     assert report.passed, report.reasons
     expected = [name for name in (FLOAT32, INT8) if name.endswith(place) or not place.endswith(".onnx")]
     assert list(report.models) == expected
+    assert ("Run in float32 on the CPU, onnxruntime" in report.summary) == (place != FILES[1])
     assert report.candidate.format == "onnx"
 
 

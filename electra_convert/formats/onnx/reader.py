@@ -31,8 +31,8 @@ from electra_convert.tensors.spec import DTYPES, DType, Tensor, TensorSpec, fits
 _LONGEST_START = 20
 _MOST_FIELDS = 1 << 20
 _LONGEST_NAME = 1 << 12
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_FIXED_WIDTHS = {_FIXED64: 8, _FIXED32: 4}
+# All that the messages walked through here are made of: numbers, and what has a length.
+_VARINT, _LENGTH = 0, 2
 # Fields of ModelProto, GraphProto and TensorProto (onnx/onnx.proto).
 _GRAPH, _NODE, _TENSOR = 7, 1, 5
 _DIMS, _TYPE, _NAME, _RAW, _PLACE, _LOCATION = 1, 2, 8, 9, 13, 14
@@ -116,21 +116,17 @@ class OnnxFile(Closing):
             start = self._file.read(min(_LONGEST_START, end - position), position)
             tag, used = decode_varint(start, 0)
             number, wire_type = tag >> 3, tag & 7
+            if wire_type not in {_VARINT, _LENGTH}:
+                raise MalformedError(f"a field has the unknown wire type {wire_type}")
+            value, used = decode_varint(start, used)
+            position += used
             if wire_type == _VARINT:
-                value, used = decode_varint(start, used)
-                position += used
                 yield number, value
                 continue
-            width = _FIXED_WIDTHS.get(wire_type)
-            if wire_type == _LENGTH:
-                width, used = decode_varint(start, used)
-            if width is None:
-                raise MalformedError(f"a field has the unknown wire type {wire_type}")
-            position += used
-            if width > end - position:
-                raise MalformedError(f"a field of {width} bytes is longer than the {end - position} left for it")
-            yield number, Span(position, width)
-            position += width
+            if value > end - position:
+                raise MalformedError(f"a field of {value} bytes is longer than the {end - position} left for it")
+            yield number, Span(position, value)
+            position += value
 
     def _held(self, value: int | Span, most: int = LARGEST_SMALL_FILE) -> int | bytes:
         """A field's value; of all that is kept in memory, the sum is bounded."""
@@ -161,11 +157,10 @@ class OnnxFile(Closing):
         self.tensors[name] = Tensor(name, spec.dtype, spec.shape, stream)
 
     def _name(self, found: dict[int, list[int | Span]]) -> str:
-        (value,) = found.get(_NAME, []) if len(found.get(_NAME, [])) == 1 else [Span(0, 0)]
-        name = decode_name(bytes(content(self._held(value, _LONGEST_NAME))))
-        if not name:
+        names = [decode_name(bytes(content(self._held(value, _LONGEST_NAME)))) for value in found.get(_NAME, [])]
+        if len(names) != 1 or not names[0]:
             raise MalformedError("a tensor has not one name")
-        return name
+        return names[0]
 
     def _dtype(self, name: str, found: dict[int, list[int | Span]]) -> DType:
         numbers = [_number(value) for value in found.get(_TYPE, [])]

@@ -62,7 +62,8 @@ def _proof(folder: ModelFolder) -> Proof:
     if training is not None and not folder.has(CONVERSION_FILE) and (parity is None or _is_of_onnx(folder, parity)):
         own = replace(folder, files=tuple(file for file in folder.files if file not in folder.onnx))
         _require_trained_here(own, training)
-        if parity is not None or folder.onnx:
+        parity = parity if folder.onnx else None
+        if folder.onnx:
             _require_same_files(replace(folder, files=folder.onnx), parity or {}, PARITY_FILE, _AGAIN)
         if training.get("finetuned_for") is not None:
             return Proof("fine-tuned", _told_of(training), parity, training)
@@ -88,10 +89,11 @@ def without_unproved_onnx(folder: ModelFolder) -> ModelFolder:
     """
     parity = read_record(folder.path / PARITY_FILE)
     passed = parity is not None and parity.get("verdict") == "same" and parity.get("weights_only") is False
+    passed = passed and _is_strict((parity or {}).get("tolerance"))
     models = [file.name for file in folder.onnx if file.name.endswith(ONNX_SUFFIX)]
     proved = [name for name in models if passed and onnx_parity(parity, folder.role, name)]
     kept = {file for name in proved for file in (name, f"{name}_data")}
-    if proved == models:
+    if proved and proved == models:
         kept |= {file.name for file in folder.onnx if file.name.endswith(f"/{CONVERSION_FILE}")}
     for file in folder.onnx:
         folder = folder if file.name in kept else folder.without(file.name)

@@ -105,6 +105,7 @@ def test_what_lies_beside_a_model_is_looked_for_whole(tmp_path: Path):
         (tensor(beside("m.onnx_data", offset="-1")), "lies at '-1', expected a number"),
         (tensor(beside("m.onnx_data"), beside("m.onnx_data")), "in one place|says twice where it lies"),
         (b"\x2a" + encode_varint(1 << 60), "is longer than the"),
+        (b"\x2d" + bytes(4), "unknown wire type 5"),
     ],
 )
 def test_tensors_that_say_more_than_they_hold_are_refused(tmp_path: Path, graph: bytes, complaint: str):
