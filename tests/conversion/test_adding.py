@@ -72,11 +72,26 @@ def test_a_folder_of_another_model_is_left_as_it_is(pair: Path, option):
     assert held(pair) == before
 
 
-def test_the_same_weights_with_other_heads_are_another_model(pair: Path):
+@pytest.mark.parametrize(
+    ("key", "value"), [("num_attention_heads", 4), ("hidden_act", "relu"), ("layer_norm_eps", 1e-5)]
+)
+def test_the_same_weights_that_compute_something_else_are_another_model(pair: Path, key: str, value):
     config = pair / "discriminator" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "num_attention_heads": 4}))
+    config.write_text(json.dumps({**json.loads(config.read_text()), key: value}))
     said = run("convert", FIXTURES / "default", pair, "--to", "onnx", "--model", "discriminator").refusal()
-    assert "its num_attention_heads is 4" in said
+    assert f"its {key} is {value!r}" in said
+
+
+@pytest.mark.parametrize("there", ["one model of the pair", "a checkpoint of another kind"])
+def test_a_folder_that_cannot_have_been_made_of_the_source_is_an_output_like_any_other(
+    pair: Path, tmp_path: Path, there: str
+):
+    folder = pair / "discriminator"
+    if there == "a checkpoint of another kind":
+        folder = convert(pair, tmp_path / "tensorflow").output
+    before = held(folder)
+    assert f"{folder} already exists" in run("convert", FIXTURES / "default", folder, "--to", "onnx").refusal()
+    assert held(folder) == before
 
 
 def test_where_one_model_cannot_be_written_neither_is_added(pair: Path):

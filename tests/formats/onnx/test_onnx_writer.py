@@ -58,6 +58,12 @@ def test_tensors_are_held_in_the_model_or_where_they_are_too_large_beside_it(tmp
     np.testing.assert_array_equal(found, ARRAYS["a"] + 1)
 
 
+def test_weights_that_a_message_of_two_gigabytes_would_not_hold_are_beside_the_model():
+    fitting, large = (TensorSpec("a", FLOAT, (count,)) for count in (499_000_000, 2**29 - 1))
+    assert data_files("model.onnx", [fitting]) == {"model.onnx": fitting.nbytes}
+    assert data_files("model.onnx", [large]) == {"model.onnx": 0, "model.onnx_data": large.nbytes}
+
+
 def test_tensors_beside_a_model_begin_at_whole_pages(tmp_path: Path):
     import onnx
 
