@@ -34,7 +34,7 @@ from electra_convert.conversion.options import (
 )
 from electra_convert.conversion.parts import choose_roles, plan_part, separate_parts
 from electra_convert.conversion.plan import merged, write
-from electra_convert.errors import ParityError, arguments_for_options, counted
+from electra_convert.errors import ParityError, UsageError, arguments_for_options, counted
 from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.hub.download import Origin, as_source, brought_source
 from electra_convert.output import check_target
@@ -46,7 +46,7 @@ from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 if TYPE_CHECKING:
-    from electra_convert.verification.onnx_models import Rounded
+    from electra_convert.verification.onnx_models import Int8Distance
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,7 +85,7 @@ class Conversion:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
-    rounding: Mapping[str, Rounded] = field(default_factory=dict)
+    rounding: Mapping[str, Int8Distance] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -324,6 +324,11 @@ def _add(
     progress: Progress | None,
 ) -> Conversion:
     """Add ONNX models to the folder of the same model, or to those of a pair."""
+    if options.verify:
+        raise UsageError(
+            f"--verify looks at a folder before it gets its name, and {output} is there already",
+            "Leave --verify out, and hold the folder to its source afterwards: verify SOURCE OUTPUT --save.",
+        )
     checkpoint.require_mapped()
     findings = gather(checkpoint, options.hparams, options.config, tuple(there))
     with naming(checkpoint.path):
