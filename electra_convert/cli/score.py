@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from electra_convert.cli.guide import Guide, GuidedCommand
 from electra_convert.cli.printing import on_terminal, print_message, print_result
@@ -21,8 +22,11 @@ from electra_convert.errors import UsageError, counted
 from electra_convert.version import __version__
 
 if TYPE_CHECKING:
+    from electra_convert.demo.model import LoadedModel
+    from electra_convert.demo.opening import FineTuned
     from electra_convert.scoring.rows import Row
     from electra_convert.scoring.score import Sink, Totals
+    from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 GUIDE = Guide(
     arguments={
@@ -34,7 +38,7 @@ GUIDE = Guide(
         "Columns": "text-column pair-column",
         "Scores": "tokens question",
         "Output": "output resume overwrite quiet",
-        "Where": "threads device",
+        "Where": "engine threads device",
         "Vocabulary": "vocab",
     },
     examples=(
@@ -43,6 +47,11 @@ GUIDE = Guide(
         "electra-convert score my-tagger many.parquet -o tagged.jsonl --resume",
     ),
     page="docs/scoring.md",
+)
+# Options that say what an ONNX model's folder says already, or where PyTorch computes.
+_OF_TORCH = (
+    *("vocab", "cased", "strip_accents", "tokenize_chinese_chars", "added_tokens"),
+    *("hparams", "config", "task", "labels", "device"),
 )
 _TOLD = 10  # faulty rows
 _EVERY = 0.5  # seconds between two looks at the speed
@@ -87,6 +96,13 @@ _ENDINGS = {
 @click.option("--resume", is_flag=True, help="Go on with an output that was cut off, or begin one that is not there.")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @click.option(
+    "--engine",
+    type=click.Choice(["torch", "onnx"]),
+    default="torch",
+    show_default=True,
+    help="What runs the model: PyTorch, or onnxruntime: the onnx/model.onnx of a folder, or a .onnx file.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(1),
     metavar="N",
@@ -115,6 +131,7 @@ def command(
     output: Path | None,
     resume: bool,
     overwrite: bool,
+    engine: str,
     threads: int | None,
     device: str,
     quiet: bool,
@@ -134,11 +151,8 @@ def command(
     or answers. Lines and Parquet come out as JSON lines, other tables as they are with columns added. However long
     INPUT is, no more of it is held than is scored at once.
     """
-    from electra_convert.demo.network import use_threads
-    from electra_convert.demo.opening import FineTuned, load
-    from electra_convert.frameworks import require_packages
+    from electra_convert.demo.opening import FineTuned
     from electra_convert.pretraining.corpus.files import parse_column
-    from electra_convert.processor import keep_no_kernels, share_processor
     from electra_convert.schemes.layouts import read_task
     from electra_convert.scoring.asking import scorer_of
     from electra_convert.scoring.rows import Columns, opened_rows
@@ -147,12 +161,7 @@ def command(
 
     columns = Columns(parse_column(text_column), parse_column(pair_column))
     _refuse_contradictions(output, resume, overwrite)
-    require_packages("torch", "to run a model", "torch")
     source = _source(given, resume)
-    prepare_hub(quiet)
-    share_processor()
-    keep_no_kernels()
-    use_threads(threads)
     options = TokenizerOptions(
         vocab=vocab,
         lower_case=None if cased is None else not cased,
@@ -160,12 +169,17 @@ def command(
         tokenize_chinese_chars=tokenize_chinese_chars,
         added_tokens=added_tokens,
     )
-    loaded = load(model, "discriminator", None, options, hparams, config, device, FineTuned(read_task(task), labels))
+    fine_tuned = FineTuned(read_task(task), labels)
+    if engine == "onnx":
+        loaded = _run_by_onnxruntime(model, threads)
+    else:
+        loaded = _run_by_torch(model, threads, quiet, options, hparams, config, device, fine_tuned)
     for notice in () if quiet else loaded.notices:
         print_message("Note", notice)
     scorer = scorer_of(loaded, tokens, question, columns.pair is not None)
     begun_with = {
         "version": __version__,
+        "engine": engine,
         "model": loaded.fingerprint(),
         "text_column": columns.text,
         "pair_column": columns.pair,
@@ -178,6 +192,48 @@ def command(
         with _sink(output, begun_with, resume, overwrite, not rows.waits) as sink:
             totals = score_rows(rows, scorer, sink, listener)
     listener.close(totals, output)
+
+
+def _run_by_torch(
+    model: str | Path,
+    threads: int | None,
+    quiet: bool,
+    options: TokenizerOptions,
+    hparams: str | None,
+    config: Path | None,
+    device: str,
+    fine_tuned: FineTuned,
+) -> LoadedModel:
+    from electra_convert.demo.network import use_threads
+    from electra_convert.demo.opening import load
+    from electra_convert.frameworks import require_packages
+    from electra_convert.processor import keep_no_kernels, share_processor
+
+    if Path(model).suffix == ".onnx":
+        raise UsageError(f"{model} is an ONNX model, which PyTorch does not run", "Add --engine onnx.")
+    require_packages("torch", "to run a model", "torch")
+    prepare_hub(quiet)
+    share_processor()
+    keep_no_kernels()
+    use_threads(threads)
+    return load(model, "discriminator", None, options, hparams, config, device, fine_tuned)
+
+
+def _run_by_onnxruntime(model: str | Path, threads: int | None) -> LoadedModel:
+    """The model with what lies in its folder, which no option changes; PyTorch is not imported."""
+    from electra_convert.demo.onnx_models import load_onnx
+    from electra_convert.frameworks import require_packages
+
+    context = click.get_current_context()
+    given = [name for name in _OF_TORCH if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is for models that PyTorch runs: with --engine onnx the files of the "
+            "model's folder are taken as they are",
+            "Leave out one of the two.",
+        )
+    require_packages("onnx", "to run ONNX models", "onnxruntime")
+    return load_onnx(model, threads)
 
 
 def _refuse_contradictions(output: Path | None, resume: bool, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Values: TypeAlias = "torch.Tensor"
 Operation: TypeAlias = "Callable[..., Values]"
 Result = TypeVar("Result")
+# Sequences one after the other that have the same length: that length, and how many they are.
+Stretches: TypeAlias = Sequence[tuple[int, int]]
 ACTIVATIONS = (*GOOGLE, "gelu_new")
 # Before the names of layers that transformers has no place for, and that are kept beside a model.
 BESIDE = "beside"
@@ -141,7 +144,7 @@ class Network:
 
         Returns:
             [batch, length] of a discriminator, [batch, length, vocabulary] of a generator; of a fine-tuned model
-            what its head computes.
+            what its head computes. Those at padding say nothing.
         """
         with self._torch.inference_mode():
             hidden, _, _ = self._encode(input_ids, attention_mask, token_type_ids)
@@ -200,35 +203,49 @@ class Network:
         return f"{layer}.weight" in self._weights
 
     def _encode(self, *arrays: NDArray[np.int64]) -> tuple[Values, Values, Values]:
-        """The hidden states of the last layer, [batch, length, hidden]; mask and types as they were given."""
-        ids, mask, types = (self._torch.from_numpy(array).to(self.device) for array in arrays)
-        hidden = self._embed(ids, types)
-        for number in range(self._architecture.layers):
-            hidden = self._layer(f"electra.encoder.layer.{number}", hidden, mask[:, None, None, :] > 0)
-        return hidden, mask, types
+        """The hidden states of the last layer, [batch, length, hidden], 0 at padding; mask and types as given.
 
-    def _embed(self, ids: Values, types: Values) -> Values:
+        Nothing is computed of padding: the tokens of all sequences go through the layers as one list, and attention,
+        which alone looks at several, through those of one length at a time.
+        """
+        ids, mask, types = (self._torch.from_numpy(array).to(self.device) for array in arrays)
+        there = mask > 0
+        stretches = [(length, len(list(same))) for length, same in groupby((arrays[1] > 0).sum(1).tolist())]
+        hidden = self._embed(ids[there], types[there], there.nonzero()[:, 1])
+        for number in range(self._architecture.layers):
+            hidden = self._layer(f"electra.encoder.layer.{number}", hidden, stretches)
+        padded = hidden.new_zeros((*ids.shape, hidden.shape[-1]))
+        padded[there] = hidden
+        return padded, mask, types
+
+    def _embed(self, ids: Values, types: Values, places: Values) -> Values:
         scope = "electra.embeddings"
         words = self._weights[f"{scope}.word_embeddings.weight"][ids]
-        positions = self._weights[f"{scope}.position_embeddings.weight"][: ids.shape[1]]
+        positions = self._weights[f"{scope}.position_embeddings.weight"][places]
         summed = words + positions + self._weights[f"{scope}.token_type_embeddings.weight"][types]
         normed = self._norm(f"{scope}.LayerNorm", summed)
         project = "electra.embeddings_project"
         return self.dense(project, normed) if project in self else normed
 
-    def _layer(self, scope: str, hidden: Values, mask: Values) -> Values:
+    def _layer(self, scope: str, hidden: Values, stretches: Stretches) -> Values:
         attended = self.dense(
-            f"{scope}.attention.output.dense", self._attend(f"{scope}.attention.self", hidden, mask)
+            f"{scope}.attention.output.dense", self._attend(f"{scope}.attention.self", hidden, stretches)
         )
         hidden = self._norm(f"{scope}.attention.output.LayerNorm", hidden + attended)
         wide = self._activate(self.dense(f"{scope}.intermediate.dense", hidden))
         return self._norm(f"{scope}.output.LayerNorm", hidden + self.dense(f"{scope}.output.dense", wide))
 
-    def _attend(self, scope: str, hidden: Values, mask: Values) -> Values:
-        shape = (*hidden.shape[:2], self._architecture.heads, -1)
-        parts = (self.dense(f"{scope}.{name}", hidden).reshape(shape) for name in ("query", "key", "value"))
-        query, key, value = (part.transpose(1, 2) for part in parts)
-        return self._weigh(query, key, value, attn_mask=mask).transpose(1, 2).flatten(-2)
+    def _attend(self, scope: str, hidden: Values, stretches: Stretches) -> Values:
+        sizes = [length * count for length, count in stretches]
+        whole = (self.dense(f"{scope}.{name}", hidden) for name in ("query", "key", "value"))
+        parts = (self._torch.split_with_sizes(values, sizes) for values in whole)
+        seen = []
+        for (length, count), *apart in zip(stretches, *parts, strict=True):
+            shape = (count, length, self._architecture.heads, -1)
+            query, key, value = (part.reshape(shape).transpose(1, 2) for part in apart)
+            seen.append(self._weigh(query, key, value).transpose(1, 2).reshape(count * length, -1))
+        together: Values = self._torch.cat(seen)
+        return together
 
     def _discriminate(self, hidden: Values) -> Values:
         scope = "discriminator_predictions"

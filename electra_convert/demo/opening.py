@@ -191,7 +191,7 @@ def load(
         electric = electric_notice(checkpoint, findings) if role == "discriminator" else []
         labels = _labels(checkpoint, model, findings, fine_tuned.labels)
         positions = _longest(checkpoint, model, findings)
-    ids = _checked_ids(tokenizer, names, model.folder, model.sizes.vocabulary)
+    ids = checked_ids(tokenizer, names, model.folder, model.sizes.vocabulary)
     if positions < 3:
         raise NamesError(f"{source} has {positions} positions, too few for [CLS], a token and [SEP]")
     return LoadedModel(
@@ -222,9 +222,9 @@ def _of_any_architecture(
         )
     folder = folders[role]
     saved = read_saved_tokenizer(folder)
-    tokenizer, names = _read_tokenizer(folder / TOKENIZER_FILE, saved.files[TOKENIZER_FILE]), saved.special
+    tokenizer, names = read_tokenizer(folder / TOKENIZER_FILE, saved.files[TOKENIZER_FILE]), saved.special
     network = AnyNetwork(folder, role, device)
-    ids = _checked_ids(tokenizer, names, folder, network.vocabulary)
+    ids = checked_ids(tokenizer, names, folder, network.vocabulary)
     longest = max_length_of_folder(folder)
     return LoadedModel(
         source=as_source(source),
@@ -395,10 +395,11 @@ def _tokenizer(
             # What is wrong with it is then an error, not a notice that there is none.
             options = replace(options, vocab=own)
         data, notices = _made_of_vocabulary(checkpoint, model, findings, options)
-    return _read_tokenizer(path, data), names, notices
+    return read_tokenizer(path, data), names, notices
 
 
-def _read_tokenizer(path: Path, data: bytes) -> Tokenizer:
+def read_tokenizer(path: Path, data: bytes) -> Tokenizer:
+    """The tokenizer of a tokenizer.json, without truncation and padding."""
     tokenizer = parse_tokenizer(data, path, "Give the vocabulary with --vocab.")
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -423,7 +424,8 @@ def _made_of_vocabulary(
     return data, (*notices, *told, *found.notices, *found.warnings)
 
 
-def _checked_ids(tokenizer: Tokenizer, names: Mapping[str, str], folder: Path, rows: int) -> dict[str, int]:
+def checked_ids(tokenizer: Tokenizer, names: Mapping[str, str], folder: Path, rows: int) -> dict[str, int]:
+    """The ids of a tokenizer, which has the special tokens and fits a word embedding of so many rows."""
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
     if missing := [token for token in names.values() if token not in ids]:
         raise VocabularyError(

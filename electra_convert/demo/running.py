@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 # Texts that are taken together where somebody waits for them.
 BATCH = 16
-# Tokens that go through the model together, padding included; more are no faster on a few cores.
-TOKENS = 2048
+# Tokens that go through the model together, padding included; more are no faster on a few cores. Those that are
+# enough for it may go without others, where one part in so many would be padding with them.
+TOKENS, _ENOUGH, _PART = 2048, 256, 20
 Result = TypeVar("Result")
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -43,7 +44,7 @@ class Runs(Protocol):
     role: Role
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device | str:
         """Where it computes."""
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -70,7 +71,7 @@ class Runner:
 
     Attributes:
         source: what was pointed at.
-        network: runs it, in PyTorch.
+        network: runs it.
         tokenizer: its tokenizer, without truncation and padding.
         special: the id of each special token: [PAD], [UNK], [CLS], [SEP], [MASK].
         spelt: what the tokenizer calls each of them: <mask>, for instance.
@@ -91,7 +92,7 @@ class Runner:
     problem_type: str | None = None
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device | str:
         """Where it computes."""
         return self.network.device
 
@@ -177,12 +178,16 @@ def by_length(rows: Sequence[Row], run: Callable[[Sequence[Row]], Iterator[Resul
 
 
 def _cut(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    start = longest = 0
+    """Cut rows, the shortest first, into batches."""
+    start = longest = tokens = 0
     for place, row in enumerate(rows):
         longest = max(longest, len(row.ids))
-        if place > start and longest * (place + 1 - start) > TOKENS:
+        padded = longest * (place + 1 - start)
+        much_padding = _PART * (padded - tokens - len(row.ids)) > padded
+        if place > start and (padded > TOKENS or (tokens >= _ENOUGH and much_padding)):
             yield rows[start:place]
-            start, longest = place, len(row.ids)
+            start, longest, tokens = place, len(row.ids), 0
+        tokens += len(row.ids)
     if rows:
         yield rows[start:]
 

@@ -92,8 +92,12 @@ def _scored(given: Input, scorer: Scorer, chunk: Sequence[Row], totals: Totals, 
             continue
         if text.strip():
             asked[place] = Asked(text, pair)
+    # Rows that ask the same are told the same.
+    distinct = list(dict.fromkeys(asked.values()))
+    told = dict(zip(distinct, scorer.scores(distinct), strict=True))
     found: dict[int, Said] = {}
-    for place, said in zip(asked, scorer.scores(list(asked.values())), strict=True):
+    for place, one in asked.items():
+        said = told[one]
         if isinstance(said, TextError):
             failed[place] = f"{chunk[place].where}: {said.message}"
         else:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.demo.network import BESIDE, Network, Values
-from electra_convert.demo.running import Row, Runner, by_length
+from electra_convert.demo.running import Row, Runner, Runs, by_length
 from electra_convert.demo.scoring import sigmoid
 from electra_convert.demo.tasks.task import Answers, Asked, Field, Model, Other, Page, Task, asked_of, shortened
 from electra_convert.demo.tasks.token_classification import windows_note
@@ -236,13 +236,22 @@ def _outputs(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.f
 
 
 def _run(runner: Runner, rows: Sequence[Row]) -> Iterator[tuple[NDArray[np.float64], float | None]]:
-    # No other has a head of a task.
-    assert isinstance(runner.network, Network)
     for batch in runner.batches(rows):
-        ends, nones = runner.network.compute(read, *batch)
+        ends, nones = _ends(runner.network, *batch)
         runner.checked(ends)
         for index, logits in enumerate(ends):
             yield logits.astype(np.float64), None if nones is None else float(runner.checked(nones)[index])
+
+
+def _ends(
+    network: Runs, ids: NDArray[np.int64], mask: NDArray[np.int64], types: NDArray[np.int64]
+) -> tuple[Ends, Nones | None]:
+    """What read gives, of a network that need not be PyTorch's; of another there is no head beside the model."""
+    if isinstance(network, Network):
+        return network.compute(read, ids, mask, types)
+    passage = mask * types
+    passage[:, 0] = 1
+    return network.run(ids, mask, types) + np.float32(1000) * (passage - 1)[..., None].astype(np.float32), None
 
 
 def _log_softmax(ends: NDArray[np.float64]) -> NDArray[np.float64]:
