@@ -34,8 +34,9 @@ TRAINS = (
 # From the ground up: a part imports those before it, and itself.
 LAYERS = """
     version errors exchange locks caches processor frameworks metrics tensors formats hub.errors hub.answers
-    hub.guard hub.client hub.cache hub.download schemes checkpoint config tokenizer graphs output pages pytorch
-    provenance verification conversion demo reproduction hub.card hub site pretraining finetuning scoring cli __main__
+    hub.guard hub.client hub.cache hub.needed hub.download schemes checkpoint config tokenizer graphs output pages
+    pytorch provenance verification conversion demo reproduction hub.card hub site pretraining finetuning scoring cli
+    __main__
 """.split()
 # Parts that hold meaning and no files: from outside they import the standard library and numpy alone.
 PURE = (

@@ -106,3 +106,16 @@ def test_of_a_source_on_the_hub_the_hash_is_the_stated_one_and_no_other_is_compu
     fields = place_fields(origin, [found[data]])
     assert (fields["repository"], fields["commit"], fields["path"]) == ("alice/run", "0" * 40, "")
     assert str(source) not in str(fields)
+
+
+@pytest.mark.parametrize("options", [{"to": "tf"}, {"to": "safetensors", "dtype": "float16"}])
+def test_the_record_of_a_pair_is_the_same_wherever_it_lies(golden_pair: Path, tmp_path: Path, options):
+    renamed = shutil.copytree(golden_pair, tmp_path / "under another name")
+    linked = tmp_path / "link"
+    linked.symlink_to(golden_pair)
+    one, *others = (
+        convert(place, tmp_path / f"{n}", **options) for n, place in enumerate((golden_pair, renamed, linked))
+    )
+    for name in (name for name in one.files if name.endswith("conversion.json")):
+        for other in others:
+            assert (other.output / name).read_bytes() == (one.output / name).read_bytes()

@@ -33,8 +33,8 @@ _COLOURS = {"same": "green", "different": "red", "unproven": "yellow"}
 GUIDE = Guide(
     arguments={
         "REFERENCE": SOURCE_IS,
-        "CANDIDATE": "What is held to it: anything that REFERENCE may be. Left out, REFERENCE is a model that was "
-        "converted, and the conversion is repeated.",
+        "CANDIDATE": "What is held to it: anything that REFERENCE may be, or an .onnx file. Left out, REFERENCE is a "
+        "model that was converted, and the conversion is repeated.",
     },
     groups={
         "What is compared": "weights-only text tolerance",
@@ -130,8 +130,9 @@ def command(
     """Find out whether CANDIDATE is the same model as REFERENCE: all weights, the configuration, and the outputs.
 
     A TensorFlow checkpoint is run through Google's graph in
-    TensorFlow, a transformers model in PyTorch. The exit status is 0 if they are the same model, and 1 if they are
-    not, or if one of them cannot be run.
+    TensorFlow, a transformers model in PyTorch, an ONNX model by
+    onnxruntime. The exit status is 0 if they are the same model, and
+    1 if they are not, or if one of them cannot be run.
 
     Of one model that was converted, the conversion is repeated from
     what its conversion.json says: 0 if every file of weights,
@@ -218,6 +219,8 @@ def _model_lines(model: ModelParity) -> list[str]:
         # Those that are not equal are among the reasons.
         equal = sum(setting.state == "equal" for setting in model.settings)
         lines.append(f"  Configuration: {equal} of {len(model.settings)} values equal")
+    if model.int8 is not None:
+        lines += wrapped(f"Weights of 8 bits, against the reference: {model.int8}", "  ")
     return lines if model.outputs is None else lines + _outputs_lines(model.outputs)
 
 
@@ -240,7 +243,7 @@ def _outputs_lines(outputs: OutputsParity) -> list[str]:
     rows = [(*stage.cells[:-1], "" if stage.passed else stage.cells[-1]) for stage in outputs.stages]
     lines = [f"  Reference run: {outputs.reference}", f"  Candidate run: {outputs.candidate}"]
     lines += [f"  {line}" for line in table([("", *STAGE_HEADER[1:]), *rows])]
-    lines.append("  * the largest distance from the candidate's run in float64")
+    lines.append(f"  * the largest distance from the {outputs.exact}'s run in float64")
     lines += [f"  {line}" for line in outputs.remarks]
     if outputs.not_covered:
         lines += ["  What this comparison cannot see:", *(f"    {line}" for line in outputs.not_covered)]

@@ -20,6 +20,8 @@ from electra_convert.tensors.weight import Weight
 from electra_convert.version import __version__
 
 SCHEMA = 1
+# The key of provenance that tells to which folder something was added, seen from the record of what was.
+ADDED_TO = "added_to"
 _END = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n\}\n\Z')
 
 

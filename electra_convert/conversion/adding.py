@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from electra_convert.checkpoint import Checkpoint, Model, open_path
+from electra_convert.config.record import ADDED_TO
 from electra_convert.config.resolve import Value
 from electra_convert.config.sources import Findings, gather
 from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.measuring import Measured
 from electra_convert.conversion.options import Options
 from electra_convert.conversion.plan import Container, write_containers
+from electra_convert.conversion.recorded_options import option_fields
 from electra_convert.errors import ElectraConvertError, OutputError
 from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.output import check_replaceable, new_folder, write_file
+from electra_convert.provenance import find_files, place_fields
 from electra_convert.schemes.mapping import Role
 from electra_convert.schemes.models import require_tied
 from electra_convert.tensors.transfer import Progress
@@ -50,35 +55,62 @@ class Addition:
         return self.model.folder / ONNX_FOLDER
 
 
-def models_there(stack: ExitStack, output: Path, roles: Collection[Role]) -> Checkpoint | None:
-    """The transformers models of these roles in an output that is there already; None where it does not hold them."""
+def models_there(stack: ExitStack, output: Path, roles: Collection[Role]) -> dict[Role, Checkpoint]:
+    """The transformers models of these roles in an output that is there already; none where it lacks one of them."""
     if not output.is_dir():
-        return None
+        return {}
     try:
         found = stack.enter_context(open_path(output))
+        if found.scheme.loads != "transformers" or not set(roles) <= found.models.keys():
+            return {}
+        # Each opened in its own folder, so that its record is the same in a pair and alone.
+        return {role: stack.enter_context(open_path(found.models[role].folder)) for role in roles}
     except ElectraConvertError:
-        return None
-    return found if found.scheme.loads == "transformers" and set(roles) <= found.models.keys() else None
+        return {}
 
 
 def plan_additions(
-    checkpoint: Checkpoint, findings: Findings, there: Checkpoint, roles: Sequence[Role], options: Options
+    checkpoint: Checkpoint, findings: Findings, there: Mapping[Role, Checkpoint], options: Options
 ) -> list[Addition]:
     """Lay out the ONNX models of what is there, which must be what was to be converted.
 
     Raises:
         OutputError: it is another model, or has ONNX models already.
     """
-    own = gather(there, roles=roles)
+    deciding = _of_additions(options)
     planned = []
-    for role in roles:
-        model, values = there.models[role], own.configs[role].values
-        require_tied(there.path, model)
+    for role, place in there.items():
+        own, model = gather(place, roles=(role,)), place.models[role]
+        values = own.configs[role].values
+        require_tied(place.path, model)
         _require_same(checkpoint.models[role], findings.configs[role].values, model, values)
-        plan = plan_transformers(there, own, (role,), "onnx", options, ())
+        provenance = partial(_provenance, place, role, deciding)
+        plan = plan_transformers(place, own, (role,), "onnx", deciding, (), provenance)
         planned.append(Addition(model, values, plan.containers, plan.files[CONVERSION_FILE]))
         check_replaceable(planned[-1].place, options.overwrite)
     return planned
+
+
+def _of_additions(options: Options) -> Options:
+    """The options that are about what is added; any others are about what the model was made of."""
+    return Options(
+        to="onnx",
+        tokenizer=options.tokenizer,
+        labels=options.labels,
+        dtype=options.dtype,
+        quantize=options.quantize,
+        allow_nonfinite=options.allow_nonfinite,
+    )
+
+
+def _provenance(place: Checkpoint, role: Role, options: Options) -> dict[str, Any]:
+    """What the record says of the model around it, and of the options.
+
+    The model's own record is not among the files: what of it decides stands in this one, and where the model came
+    from, and which version made it, does not.
+    """
+    files = [file for file in find_files(place, place.models[role].folder, None) if file.name != CONVERSION_FILE]
+    return {ADDED_TO: "..", **place_fields(None, files), "options": option_fields(options, place, (role,))}
 
 
 def add(planned: Sequence[Addition], options: Options, progress: Progress | None) -> tuple[dict[Path, int], Measured]:

@@ -5,10 +5,9 @@ Named apart from the function, which is electra_convert.convert.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +15,8 @@ from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.labels import read_labels
 from electra_convert.config.resolve import Value, origins, plain
-from electra_convert.config.sources import Findings, electric_notice, gather
+from electra_convert.config.sources import gather
 from electra_convert.conversion.adding import add, models_there, plan_additions
-from electra_convert.conversion.carried import beside_pair, left_behind
-from electra_convert.conversion.layout_tensorflow import head_notices, plan_tensorflow
-from electra_convert.conversion.layout_transformers import plan_transformers
 from electra_convert.conversion.measuring import Measured
 from electra_convert.conversion.options import (
     ModelType,
@@ -36,29 +32,21 @@ from electra_convert.conversion.options import (
     read_size,
     read_target,
 )
-from electra_convert.conversion.plan import OutputPlan, merged, write
-from electra_convert.conversion.recorded_options import option_fields
-from electra_convert.errors import (
-    NamesError,
-    OutputError,
-    ParityError,
-    arguments_for_options,
-    counted,
-)
+from electra_convert.conversion.parts import choose_roles, plan_part, separate_parts
+from electra_convert.conversion.plan import merged, write
+from electra_convert.errors import ParityError, UsageError, arguments_for_options, counted
 from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.hub.download import Origin, as_source, brought_source
 from electra_convert.output import check_target
-from electra_convert.provenance import find_files, place_fields
-from electra_convert.schemes.bert import as_bert
-from electra_convert.schemes.family import BERT, ELECTRA
-from electra_convert.schemes.layouts import Choice, read_task
+from electra_convert.schemes.family import ELECTRA
+from electra_convert.schemes.layouts import read_task
 from electra_convert.schemes.mapping import Role
-from electra_convert.schemes.models import naming, require_tied, slot_state
+from electra_convert.schemes.models import naming
 from electra_convert.tensors.transfer import Progress
 from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
 if TYPE_CHECKING:
-    from electra_convert.verification.onnx_models import Rounded
+    from electra_convert.verification.onnx_models import Int8Distance
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,7 +85,7 @@ class Conversion:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
     dry_run: bool
-    rounding: Mapping[str, Rounded] = field(default_factory=dict)
+    rounding: Mapping[str, Int8Distance] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -276,7 +264,7 @@ def convert_brought(
     """Convert what is here already, and where on the Hub it lay, with the options already in one place."""
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_path(source, options.generator, options.task, options.exclude))
-        parts = _parts(stack, source, checkpoint, options)
+        parts = separate_parts(stack, source, checkpoint, options)
         target: Target = options.to or ("safetensors" if options.family is not ELECTRA else checkpoint.scheme.target)
         options.check(target)
         if target == "onnx" and (there := models_there(stack, output, choose_roles(checkpoint, options.model))):
@@ -284,7 +272,7 @@ def convert_brought(
         read = [opened.path for opened in checkpoint.sources]
         check_target(output, source, options.overwrite, [*read, *options.inputs])
         checkpoint.require_mapped()
-        planned = {name: _plan_part(part, source, origin, target, options) for name, part in parts.items()}
+        planned = {name: plan_part(part, source, origin, target, options) for name, part in parts.items()}
         plan = merged({name: plan for name, (plan, _, _) in planned.items()})
         files = plan.sizes
         measured = Measured({}, [])
@@ -331,16 +319,20 @@ def _add(
     pointed_at: str | Path,
     output: Path,
     checkpoint: Checkpoint,
-    there: Checkpoint,
+    there: Mapping[Role, Checkpoint],
     options: Options,
     progress: Progress | None,
 ) -> Conversion:
     """Add ONNX models to the folder of the same model, or to those of a pair."""
+    if options.verify:
+        raise UsageError(
+            f"--verify looks at a folder before it gets its name, and {output} is there already",
+            "Leave --verify out, and hold the folder to its source afterwards: verify SOURCE OUTPUT --save.",
+        )
     checkpoint.require_mapped()
-    roles = choose_roles(checkpoint, options.model)
-    findings = gather(checkpoint, options.hparams, options.config, roles)
+    findings = gather(checkpoint, options.hparams, options.config, tuple(there))
     with naming(checkpoint.path):
-        planned = plan_additions(checkpoint, findings, there, roles, options)
+        planned = plan_additions(checkpoint, findings, there, options)
         sizes, measured = add(planned, options, progress)
     return Conversion(
         source=pointed_at,
@@ -358,43 +350,6 @@ def _add(
         dry_run=options.dry_run,
         rounding=measured.rounding,
     )
-
-
-def _parts(stack: ExitStack, source: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Checkpoint]:
-    """What is laid out in folders of their own: one checkpoint in the output itself, or of several tasks one each."""
-    tasks = () if options.task is not None else checkpoint.separate_tasks
-    parts = {"": checkpoint}
-    if tasks:
-        parts = {
-            name: stack.enter_context(open_path(source, None, Choice(name, among=tasks), options.exclude))
-            for name in tasks
-        }
-    if options.family is not BERT:
-        return parts
-    asked = None if options.model is None else choose_roles(checkpoint, options.model)
-    return {name: as_bert(part, asked) for name, part in parts.items()}
-
-
-def _plan_part(
-    checkpoint: Checkpoint, source: Path, origin: Origin | None, target: Target, options: Options
-) -> tuple[OutputPlan, Findings, tuple[Role, ...]]:
-    roles = choose_roles(checkpoint, options.model)
-    findings = gather(checkpoint, options.hparams, options.config, roles)
-    for role in roles:
-        require_tied(checkpoint.path, checkpoint.models[role])
-    provenance = cache(partial(_provenance, checkpoint, source, origin, roles, options))
-    return _plan(checkpoint, findings, roles, target, options, provenance), findings, roles
-
-
-def _provenance(
-    checkpoint: Checkpoint, source: Path, origin: Origin | None, roles: tuple[Role, ...], options: Options
-) -> dict[str, Any]:
-    """What conversion.json says of the files that were read, and of the options."""
-    code, other, whence = options.keep_custom_code, options.generator, options.generator_origin
-    fields = place_fields(origin, find_files(checkpoint, source, origin, code, other))
-    if other is not None:
-        fields["generator"] = place_fields(whence, find_files(checkpoint, other, whence, code, source))
-    return {**fields, "options": option_fields(options, checkpoint, roles)}
 
 
 def _verify(
@@ -428,72 +383,3 @@ def _verify(
             f"{'; '.join(report.reasons)}",
             "Without --verify it is written, and can be verified once both can be run.",
         )
-
-
-def choose_roles(checkpoint: Checkpoint, selection: Selection | None) -> tuple[Role, ...]:
-    """Choose the models to write, the discriminator first; every one there is unless one is asked for.
-
-    Raises:
-        NamesError: a model that was asked for is not there, or has no counterpart in transformers.
-    """
-    present = tuple(checkpoint.models)
-    wanted: tuple[Role, ...] = present
-    if selection is not None:
-        wanted = ("discriminator", "generator") if selection == "both" else (selection,)
-    for role in wanted:
-        if role not in checkpoint.models:
-            raise _absent(checkpoint, role)
-    return wanted
-
-
-def _absent(checkpoint: Checkpoint, role: Role) -> NamesError:
-    told = f"{checkpoint.path} holds no {role} that can be converted"
-    if role == "generator" and checkpoint.layout and checkpoint.layout.name == "two_tower_generator":
-        told += f": its generator is {checkpoint.layout.foreign_is}"
-    there = next(iter(checkpoint.models))
-    return NamesError(told, f"The {there} converts: --model {there}.")
-
-
-def _plan(
-    checkpoint: Checkpoint,
-    findings: Findings,
-    roles: tuple[Role, ...],
-    target: Target,
-    options: Options,
-    provenance: Callable[[], Mapping[str, Any]],
-) -> OutputPlan:
-    slots = slot_state(checkpoint.models[role] for role in roles)
-    _require_slots(checkpoint, slots, target, options)
-    notices = [
-        *checkpoint.notices,
-        *electric_notice(checkpoint, findings),
-        *_slot_notices(checkpoint, slots, target, options),
-        *beside_pair(checkpoint),
-    ]
-    if target == "tf":
-        notices += head_notices(checkpoint, roles)
-        notices += [line for role in roles for line in left_behind(checkpoint, checkpoint.models[role])]
-        return plan_tensorflow(checkpoint, findings, roles, options, notices, provenance)
-    return plan_transformers(checkpoint, findings, roles, target, options, notices, provenance)
-
-
-def _require_slots(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> None:
-    if options.optimizer and slots == "none":
-        instead = ", or start the optimiser anew with --zero-optimizer" if target == "tf" else ""
-        raise OutputError(
-            f"{checkpoint.path} has no optimiser slots for --optimizer to carry over",
-            f"Leave --optimizer out{instead}.",
-        )
-
-
-def _slot_notices(checkpoint: Checkpoint, slots: str, target: Target, options: Options) -> list[str]:
-    told = []
-    if options.optimizer and slots == "partial":
-        told.append("Some variables have no optimiser slots; only those that are there are written.")
-    if options.optimizer and checkpoint.step_tensor is None:
-        told.append(f"The source holds no global_step; {checkpoint.step or 0} is written.")
-    if options.zero_optimizer and slots != "none":
-        told.append("Optimiser slots are replaced by zeros (--optimizer would carry them over).")
-    elif not options.optimizer and slots != "none":
-        told.append(f"Optimiser slots are left out{'' if target == 'onnx' else ' (--optimizer carries them over)'}.")
-    return told

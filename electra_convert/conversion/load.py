@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from electra_convert.checkpoint import Checkpoint, open_path
 from electra_convert.config.hparams import hparams_text
 from electra_convert.config.sources import electric_notice, gather
-from electra_convert.conversion.convert import choose_roles
 from electra_convert.conversion.layout_transformers import plan_transformers, weight_entries
 from electra_convert.conversion.options import Options, read_path
+from electra_convert.conversion.parts import choose_roles
 from electra_convert.errors import UsageError, arguments_for_options, warn_caller
 from electra_convert.frameworks import import_ml_dtypes, import_torch, import_transformers
 from electra_convert.hub.download import as_source, local_source

@@ -12,14 +12,14 @@ from electra_convert.errors import MissingPackageError
 from electra_convert.schemes.models import Model
 
 if TYPE_CHECKING:
-    from electra_convert.verification.onnx_models import Rounded
+    from electra_convert.verification.onnx_models import Int8Distance
 
 
 @dataclass(frozen=True)
 class Measured:
     """What was measured of each model, by its name, and why one was not."""
 
-    rounding: dict[str, Rounded]
+    rounding: dict[str, Int8Distance]
     warnings: list[str]
 
     def measure(self, name: str, model: Model, place: Path, folder: Path, record: Path, options: Options) -> None:

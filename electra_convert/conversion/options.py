@@ -146,8 +146,6 @@ class Options:
             )
         if self.optimizer:
             raise UsageError("--optimizer does not go with --to onnx: such a model is run, not trained")
-        if self.verify:
-            raise UsageError("--verify does not go with --to onnx: verify runs no ONNX models")
 
 
 def read_target(given: Target | Literal["tensorflow"] | None) -> Target | None:

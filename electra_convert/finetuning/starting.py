@@ -18,7 +18,7 @@ from electra_convert.finetuning.options import TaskName
 from electra_convert.formats.json_objects import decode_object
 from electra_convert.formats.names import CONFIG_FILE, TOKENIZER_FILE
 from electra_convert.hub.card.model_folder import read_folder
-from electra_convert.hub.card.proof import require_proof
+from electra_convert.hub.card.proof import require_proof, without_unproved_onnx
 from electra_convert.hub.client import Tell
 from electra_convert.hub.download import local_source
 from electra_convert.schemes.family import ELECTRA
@@ -124,7 +124,7 @@ _READ = {"state": "read", "line": "Its weights were read from that checkpoint, b
 
 def _proof_of(folder: Path) -> dict[str, str]:
     try:
-        proof = require_proof(read_folder(folder), unverified=True)
+        proof = require_proof(without_unproved_onnx(read_folder(folder)), unverified=True)
     except ElectraConvertError:
         return {"state": "unverified", "line": "It was not verified."}
     return {"state": proof.state, "line": proof.line}

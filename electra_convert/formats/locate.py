@@ -34,7 +34,7 @@ from electra_convert.formats.names import (
 from electra_convert.formats.torch_state import ZIP_MAGIC
 from electra_convert.tensors.spec import Source
 
-Container = Literal["tensorflow", "safetensors", "torch", "hdf5", "msgpack"]
+Container = Literal["tensorflow", "safetensors", "torch", "hdf5", "msgpack", "onnx"]
 
 PAIR = ("discriminator", "generator")
 # What transformers' from_pretrained looks for, in its order.
@@ -127,6 +127,10 @@ def _opener(container: Container) -> Callable[[Path], Source]:
         from electra_convert.formats import msgpack_file
 
         return msgpack_file.open_source
+    if container == "onnx":
+        from electra_convert.formats import onnx
+
+        return onnx.OnnxFile
     from electra_convert.formats import torch_file
 
     return torch_file.open_source

@@ -49,6 +49,7 @@ CARD_FILE = "README.md"
 ONNX_FOLDER = "onnx"
 ONNX_FILE = "model.onnx"
 QUANTIZED_FILE = "model_quantized.onnx"
+ONNX_SUFFIX = ".onnx"
 
 Kind = Literal["tokenizer", "settings", "code", "weights", "other"]
 

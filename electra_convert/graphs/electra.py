@@ -26,7 +26,7 @@ from electra_convert.tensors.weight import Weight
 
 # In the order of transformers' tokenizers; optimum and transformers.js know them by these names.
 INPUTS = _IDS, _MASK, _TYPES = "input_ids", "attention_mask", "token_type_ids"
-_STATES = "last_hidden_state"
+STATES = "last_hidden_state"
 _BATCH, _LENGTH = "batch_size", "sequence_length"
 # What is added to the score of a padded place: the lowest float32 (transformers' eager attention).
 _LOWEST = -3.4028234663852886e38
@@ -87,7 +87,7 @@ def electra_graph(
     network = _Network(graph, weights, model.sizes, config)
     states = network.encode()
     answers = head.compute(network, states) if head.compute else (states,)
-    given = [(name, answer.shape) for name, answer in zip(head.outputs or (_STATES,), answers, strict=True)]
+    given = [(name, answer.shape) for name, answer in zip(head.outputs or (STATES,), answers, strict=True)]
     for (name, _), answer in zip(given, answers, strict=True):
         graph.add("Identity", answer.name, called=name)
     inputs = [Port(name, DTYPES["int64"], (_BATCH, _LENGTH)) for name in (_IDS, _MASK, _TYPES)]

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electra_convert.graphs.operators import Operators
-from electra_convert.graphs.weights import Float32Weights
+from electra_convert.graphs.weights import KERNEL, WEIGHT, Float32Weights
 from electra_convert.tensors.cast import require_finite, widen
 from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import DTYPES, PIECE_BYTES, Tensor, TensorSpec, stream_bytes
 from electra_convert.tensors.weight import Weight
 
 _MOST = 127
+# What the scales of a matrix are called after its name.
+SCALE = ".scale"
 _FLOAT = 1  # of TensorProto.DataType
 Values = NDArray[np.floating]
 
@@ -44,7 +46,7 @@ class Int8Weights(Float32Weights):
 
     def product(self, values: str, layer: str) -> str:
         """Values times the kernel of a dense layer, [in, out]."""
-        kernel, scales = self._hold_rounded(f"{layer}.kernel", self._parameters[f"{layer}.weight"], Op.TRANSPOSE)
+        kernel, scales = self._hold_rounded(f"{layer}{KERNEL}", self._parameters[f"{layer}{WEIGHT}"], Op.TRANSPOSE)
         return self._product(values, kernel, scales)
 
     def product_with_rows(self, values: str, table: str) -> str:
@@ -67,7 +69,7 @@ class Int8Weights(Float32Weights):
         held = Tensor(source, DTYPES["int8"], weight.shape, rounding.stream_values)
         scales = Tensor(source, DTYPES["float32"], (rows,), rounding.stream_scales)
         self._held[name] = (Weight(held, op), TensorSpec(name, DTYPES["int8"], op.shape(weight.shape)))
-        beside = f"{name}.scale"
+        beside = f"{name}{SCALE}"
         self._held[beside] = (Weight(scales), TensorSpec(beside, DTYPES["float32"], (rows,)))
         return name, beside
 

@@ -10,6 +10,19 @@ from numpy.typing import NDArray
 from electra_convert.formats.onnx import Attribute, Graph, Node, Port
 from electra_convert.tensors.spec import DTYPES, TensorSpec
 
+# All that graphs of this tool are made of.
+OPERATORS = frozenset(
+    """
+    Add Cast Div DynamicQuantizeLinear Erf Gather Identity LayerNormalization MatMul MatMulInteger Mul Pow Relu
+    Reshape Shape Sigmoid Slice Softmax Tanh Transpose Unsqueeze Where
+    """.split()
+)
+
+
+def is_constant(name: str) -> bool:
+    """Whether a tensor of a graph is by its name a constant such as a shape, and no weight."""
+    return name.partition(".")[0] in DTYPES
+
 
 class Operators:
     """Nodes and constants, in the order in which they are asked for; values go by names."""

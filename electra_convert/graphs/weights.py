@@ -10,6 +10,9 @@ from electra_convert.tensors.op import Op
 from electra_convert.tensors.spec import DTYPES, TensorSpec
 from electra_convert.tensors.weight import Weight
 
+# What transformers calls a layer's matrix after the layer's name, and what it is called turned, [in, out].
+WEIGHT, KERNEL = ".weight", ".kernel"
+
 
 class Weights(Protocol):
     """The weights of a model, of which those that a graph asks for are held."""
@@ -75,9 +78,9 @@ class Float32Weights:
 
     def product(self, values: str, layer: str) -> str:
         """Values times the kernel of a dense layer, [in, out]."""
-        weight = self._parameters[f"{layer}.weight"]
+        weight = self._parameters[f"{layer}{WEIGHT}"]
         turned = Weight(weight.tensor, weight.op.then(Op.TRANSPOSE))
-        return self._graph.add("MatMul", values, self._hold(f"{layer}.kernel", turned))
+        return self._graph.add("MatMul", values, self._hold(f"{layer}{KERNEL}", turned))
 
     def product_with_rows(self, values: str, table: str) -> str:
         """Values times each row of a table."""

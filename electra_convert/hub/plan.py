@@ -14,7 +14,7 @@ from electra_convert.formats.names import CARD_FILE, PARITY_FILE
 from electra_convert.hub.card.facts import Facts, gather_facts
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.model_folder import PublishedFile, find_models, hashed_text, read_folder
-from electra_convert.hub.card.proof import require_proof
+from electra_convert.hub.card.proof import require_proof, without_unproved_onnx
 from electra_convert.hub.card.writing import Card, lost_lines, make_card, repo_ids, require_repo_id
 from electra_convert.hub.commit import Message
 from electra_convert.hub.download import Kind
@@ -181,8 +181,9 @@ def _plan_space(repo_id: str, folder: Path, options: UploadOptions) -> SpacePlan
 
 def _plan(path: Path, repo_id: str, names: Sequence[str], options: UploadOptions) -> UploadPlan:
     folder = read_folder(path, options.include_optimizer, options.include_pickles)
+    folder = folder if options.unverified else without_unproved_onnx(folder)
     proof = require_proof(folder, options.unverified)
-    if proof.state != "verified":
+    if proof.parity is None:
         folder = folder.without(PARITY_FILE)  # a record that proves nothing would be taken for one that does
     partner = next((other for other in names if other != repo_id), None)
     facts = gather_facts(folder, proof, repo_id, partner, None if options.revision == MAIN else options.revision)

@@ -8,13 +8,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from electra_convert.errors import ElectraConvertError, HubError, arguments_for_options
-from electra_convert.formats.names import CARD_FILE
+from electra_convert.formats.names import CARD_FILE, ONNX_SUFFIX, PARITY_FILE
 from electra_convert.hub.card.metadata import Metadata
 from electra_convert.hub.card.model_folder import find_models, left_beside
 from electra_convert.hub.card.writing import save_card
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.commit import Destination, commit_files, find_change
-from electra_convert.hub.plan import Plan, UploadOptions, plan_uploads, with_remote_card
+from electra_convert.hub.plan import Plan, UploadOptions, UploadPlan, plan_uploads, with_remote_card
 from electra_convert.hub.repository import (
     MAIN,
     account_name,
@@ -139,6 +139,10 @@ def run_upload(repo_id: str, folder: Path, options: UploadOptions, show: Show, t
         for name in left_beside(find_models(folder), folder):
             hub.tell(f"{folder / name} belongs to neither model, and is left.")
     plans = plan_uploads(repo_id, folder, options)
+    models = [plan.facts.folder for plan in plans if isinstance(plan, UploadPlan)]
+    for path in (model.path / name for model in models for name in model.left):
+        if path.suffix == ONNX_SUFFIX:
+            hub.tell(f"{path} is left, since no {PARITY_FILE} says that it is the same model; verify --save looks.")
     author = None if options.dry_run else account_name(hub)
     planned = [_looked_up(hub, plan, options, author) for plan in plans]
     if author is not None:

@@ -15,6 +15,7 @@ from electra_convert.formats.names import (
     BESIDE_FILE,
     CONFIG_FILE,
     CONVERSION_FILE,
+    ONNX_FOLDER,
     OPTIMIZER_FILE,
     kind_of,
 )
@@ -31,6 +32,7 @@ _MORE = 1 << 20
 # What tells of a conversion and decides nothing of it; which files lay in a cache may add to the notices.
 _TOLD = frozenset({"tool", "notices", "sha256"})
 _FAULTS_SHOWN = 3
+_ADDED = f"{ONNX_FOLDER}/{CONVERSION_FILE}"
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,19 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def compare_files(
-    published: Published, folder: str, recorded: Recorded, made: Path | None, given: bool
+    published: Published,
+    folder: str,
+    recorded: Recorded,
+    addition: Recorded | None,
+    made: Path | None,
+    given: bool,
 ) -> dict[str, FileReport]:
     """Compare every file of a model with those of a folder that was made again.
 
     Args:
         folder: of the model in what was published.
+        recorded: its record.
+        addition: that of ONNX models which were added to it, where they were made again as well.
         made: the folder; None where the conversion makes no such model.
         given: whether the source is not the recorded one, but one that was given for it.
 
@@ -96,6 +105,8 @@ def compare_files(
     found |= {name: not_made(name) for name in others} | _of_source(published, folder, recorded, others)
     if found[CONVERSION_FILE].state == "different":
         found[CONVERSION_FILE] = _compared_records(recorded, _record(made), given)
+    if addition is not None and found[_ADDED].state == "different":
+        found[_ADDED] = _compared_records(addition, _record(made / ONNX_FOLDER), given=False)
     return {inside(folder, name): report for name, report in sorted(found.items())}
 
 
@@ -145,6 +156,9 @@ def _compared_records(recorded: Recorded, again: Mapping[str, Any], given: bool)
         f"it was made by electra_convert {recorded.version}, and again by {__version__}": is_other_version,
         "its notices are others": recorded.values.get("notices") != again.get("notices"),
         "where the source lay is not compared": given,
+        "what was measured of int8 is not compared, since every machine adds up in its own way": (
+            _measured(recorded.values) != _measured(again)
+        ),
     }
     return FileReport("equal", ", and ".join(line for line, is_so in told.items() if is_so))
 
@@ -152,10 +166,20 @@ def _compared_records(recorded: Recorded, again: Mapping[str, Any], given: bool)
 def _comparable(record: Mapping[str, Any], given: bool) -> dict[str, Any]:
     """What of a record decides; of a source that was given the files have been held against it already."""
     kept = {key: value for key, value in record.items() if key not in _TOLD}
+    if _measured(record) is not None:
+        kept["onnx"] = {**record["onnx"], "int8": {**record["onnx"]["int8"], "measured": None}}
     if given:
         kept["source"] = _only(kept.get("source"), "format")
         kept["provenance"] = _only(kept.get("provenance"), "options")
     return kept
+
+
+def _measured(record: Mapping[str, Any]) -> object:
+    """How far a model of int8 was found to be from that of float32; None where that was not measured."""
+    match record:
+        case {"onnx": {"int8": {"measured": figures}}}:
+            return figures
+    return None
 
 
 def _only(value: object, key: str) -> object:

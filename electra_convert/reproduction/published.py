@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from electra_convert.errors import SourceError
-from electra_convert.formats.names import CONVERSION_FILE
+from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER
 from electra_convert.hub.answers import Listing
 from electra_convert.hub.client import Hub, Tell
 from electra_convert.hub.download import (
@@ -121,11 +121,12 @@ def _on_hub(source: str, token: str | None, tell: Tell) -> OnHub:
 
 
 def find_recorded(sizes: Mapping[str, int]) -> list[str]:
-    """The folders that have a record of a conversion: the model's own, "", or those of several within it."""
+    """The folders of models that have a record: the model's own, "", or those of several within it."""
     if CONVERSION_FILE in sizes:
         return [""]
     ends = f"/{CONVERSION_FILE}"
-    return sorted(name.removesuffix(ends) for name in sizes if name.endswith(ends) and name.count("/") == 1)
+    found = {name.removesuffix(ends) for name in sizes if name.endswith(ends) and name.count("/") == 1}
+    return sorted(found - {ONNX_FOLDER})
 
 
 def inside(folder: str, name: str) -> str:

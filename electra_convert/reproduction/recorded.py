@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from electra_convert.config.record import SCHEMA, is_as_written
+from electra_convert.config.record import ADDED_TO, SCHEMA, is_as_written
 from electra_convert.errors import CorruptFileError, SourceError
 from electra_convert.formats.files import small_bytes
 from electra_convert.formats.json_objects import decode_object
@@ -72,6 +72,7 @@ class Recorded:
         generator: where a generator that was given beside it is said to be, or None.
         options: what the conversion was told; not held to any form yet.
         version: of the tool that made it.
+        is_addition: whether it is of ONNX models that were added to the model in the folder around them.
     """
 
     values: Mapping[str, Any]
@@ -79,6 +80,7 @@ class Recorded:
     generator: RecordedPlace | None
     options: Mapping[str, Any]
     version: str
+    is_addition: bool
 
     @property
     def model(self) -> tuple[frozenset[str], object]:
@@ -149,6 +151,7 @@ def read_recorded(path: Path, where: str) -> Recorded:
         None if generator is None else _place(name, _object(name, "generator", generator)),
         _object(name, "options", fields.get("options")),
         version,
+        ADDED_TO in fields,
     )
 
 

@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from electra_convert.conversion.convert import convert_brought
+from electra_convert.conversion.options import Options
 from electra_convert.conversion.recorded_options import LostInputError, read_options
 from electra_convert.errors import CorruptFileError, HubError, SourceError, UsageError, arguments_for_options, listing
 from electra_convert.formats.files import sha256_of_file
-from electra_convert.formats.names import CONVERSION_FILE, PARITY_FILE, VOCABULARY_FILE, kind_of
+from electra_convert.formats.names import CONVERSION_FILE, ONNX_FOLDER, PARITY_FILE, VOCABULARY_FILE, kind_of
 from electra_convert.hub.client import Tell
+from electra_convert.hub.download import Origin
 from electra_convert.reproduction.files import FileReport, compare_files, find_made, not_made
 from electra_convert.reproduction.published import Published, find_published, find_recorded, inside
 from electra_convert.reproduction.recorded import (
@@ -115,7 +117,9 @@ def run_reproduction(
             f"there is nothing to compare with: {published.told} has no {CONVERSION_FILE}, which names its source",
             "Give REFERENCE and CANDIDATE.",
         )
-    records = [inside(folder, CONVERSION_FILE) for folder in folders]
+    onnx = {folder: inside(folder, ONNX_FOLDER) for folder in folders}
+    added = [name for name in onnx.values() if inside(name, CONVERSION_FILE) in published.sizes]
+    records = [inside(folder, CONVERSION_FILE) for folder in (*folders, *added)]
     parities = [name for folder in folders if (name := inside(folder, PARITY_FILE)) in published.sizes]
     here = published.bring([*records, *parities])
     changed = {name: told for name in records if (told := slipped(here / name)) is not None}
@@ -123,16 +127,27 @@ def run_reproduction(
         return _changed(published, changed)
     recorded = {
         folder: _read(here / folder, published.told if not folder else inside(published.told, folder))
-        for folder in folders
+        for folder in (*folders, *added)
     }
-    request = _Request(published, given, progress, token, tell)
-    parts = [_repeat(request, part) for part in _by_conversion(recorded)]
+    models = {folder: recorded[folder] for folder in folders}
+    _require_whole(published, models)
+    additions = {folder: recorded[name] for folder, name in onnx.items() if name in recorded}
+    request = _Request(published, additions, given, progress, token, tell)
+    parts = [_repeat(request, part) for part in _by_conversion(models)]
     return _joined(published, parts, _outside(published, folders))
 
 
 def _read(folder: Path, where: str) -> Recorded:
     recorded = read_recorded(folder / CONVERSION_FILE, where)
     return replace(recorded, place=with_hashes_of_parity(recorded.place, folder / PARITY_FILE))
+
+
+def _require_whole(published: Published, models: Mapping[str, Recorded]) -> None:
+    if any(one.is_addition for one in models.values()):
+        raise UsageError(
+            f"{published.told} holds the ONNX models that were added to the model in the folder around it",
+            "Give that folder: what was added is made again with it.",
+        )
 
 
 def _by_conversion(recorded: Mapping[str, Recorded]) -> list[dict[str, Recorded]]:
@@ -153,6 +168,7 @@ class _Request:
     """What is to be repeated, and what else was asked for."""
 
     published: Published
+    additions: Mapping[str, Recorded]
     given: str | Path | None
     progress: Progress | None
     token: str | None
@@ -172,14 +188,26 @@ def _repeat(request: _Request, models: Mapping[str, Recorded]) -> Reproduction:
         return replace(whole, reasons=(*(f"{name}: {line}." for line in opened.differences), _NOT_IT))
     with tempfile.TemporaryDirectory(prefix="electra-convert-") as scratch:
         try:
-            made = _converted(request, first, opened, Path(scratch))
+            again = _converted(request, first, opened, Path(scratch))
+            files, records = _compared(request, models, again, Path(scratch))
         except LostInputError as error:
             name = inside(next(iter(models)), VOCABULARY_FILE)
             return replace(whole, reasons=(f"{name}: {error.message}. {error.hint}",))
-        files: dict[str, FileReport] = {}
-        for folder, one in models.items():
-            files |= compare_files(published, folder, one, find_made(made, one), given is not None)
-    return replace(whole, files=files, reasons=_reasons(files, first), notes=_notes(place, given, files))
+    return replace(whole, files=files, reasons=_reasons(files, records), notes=_notes(place, given, files))
+
+
+def _compared(
+    request: _Request, models: Mapping[str, Recorded], again: Path, scratch: Path
+) -> tuple[dict[str, FileReport], list[Recorded]]:
+    """Compare every file of models with what was made again, with the records that this was made from."""
+    files: dict[str, FileReport] = {}
+    records: list[Recorded] = []
+    for folder, one in models.items():
+        made = find_made(again, one)
+        added = _added(request, folder, made, scratch)
+        files |= compare_files(request.published, folder, one, added, made, request.given is not None)
+        records += [one] if added is None else [one, added]
+    return files, records
 
 
 def _open(request: _Request, place: RecordedPlace) -> Opened:
@@ -205,9 +233,7 @@ def _fetched(request: _Request, place: RecordedPlace) -> Opened:
 
 def _converted(request: _Request, recorded: Recorded, opened: Opened, scratch: Path) -> Path:
     """Convert the source again, with the recorded options, into a folder of its own."""
-    inputs = scratch / "inputs"
-    inputs.mkdir()
-    options = read_options(recorded.options, partial(_find, request.published, opened.root), inputs)
+    options = _options(request, recorded, opened.root, scratch / "inputs")
     if recorded.generator is not None:
         if recorded.generator.repository is None:
             raise SourceError(
@@ -219,11 +245,32 @@ def _converted(request: _Request, recorded: Recorded, opened: Opened, scratch: P
             raise CorruptFileError(f"{CONVERSION_FILE}, generator: {'; '.join(other.differences)}", _NOT_IT)
         options = replace(options, generator=other.path, generator_origin=other.origin)
     output = scratch / "again"
+    _convert(opened.path, opened.origin, output, options, request.progress)
+    return output
+
+
+def _options(request: _Request, recorded: Recorded, root: Path, inputs: Path) -> Options:
+    inputs.mkdir(parents=True)
+    return read_options(recorded.options, partial(_find, request.published, root), inputs)
+
+
+def _convert(
+    source: Path, origin: Origin | None, output: Path, options: Options, progress: Progress | None = None
+) -> None:
     try:
-        convert_brought(opened.path, opened.origin, opened.path, output, options, request.progress)
+        convert_brought(source, origin, source, output, options, progress)
     except UsageError as error:  # nobody here gave those options
         raise CorruptFileError(f"{CONVERSION_FILE}, options: {error.message}") from error
-    return output
+
+
+def _added(request: _Request, folder: str, made: Path | None, scratch: Path) -> Recorded | None:
+    """Add ONNX models to a model that was made again, as its record says; the record, where that was so."""
+    recorded = request.additions.get(folder)
+    if recorded is None or made is None or not recorded.is_addition or (made / ONNX_FOLDER).exists():
+        return None
+    options = _options(request, recorded, made, scratch / "added" / folder)
+    _convert(made, None, made, replace(options, to="onnx"))
+    return recorded
 
 
 def _find(published: Published, root: Path, sha256: str) -> Path | None:
@@ -247,12 +294,13 @@ def _changed(published: Published, changed: Mapping[str, str]) -> Reproduction:
     return Reproduction(published.told, published.commit, "nothing", files, reasons, (), "unknown")
 
 
-def _reasons(files: Mapping[str, FileReport], recorded: Recorded) -> tuple[str, ...]:
+def _reasons(files: Mapping[str, FileReport], records: Sequence[Recorded]) -> tuple[str, ...]:
     """Why a model is not reproduced, with the version that made it where that is not this one."""
     told = _told_of_failures(files)
-    if told and recorded.version != __version__:
+    others = (one.version for one in records if one.version != __version__)
+    if told and (version := next(others, None)) is not None:
         told.append(
-            f"It was made by electra_convert {recorded.version}, and made again by {__version__}, which may write "
+            f"It was made by electra_convert {version}, and made again by {__version__}, which may write "
             "other bytes: install that version, and repeat it."
         )
     return tuple(told)

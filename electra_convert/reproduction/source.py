@@ -18,9 +18,9 @@ from electra_convert.hub.download import (
     cached_files,
     download_files,
     list_files,
-    needed_files,
     parse_address,
 )
+from electra_convert.hub.needed import needed_files
 from electra_convert.reproduction.published import inside
 from electra_convert.reproduction.recorded import RecordedPlace
 

@@ -96,7 +96,8 @@ def checkpoint_of(scheme: Scheme, path: Path, locations: Sequence[Location], par
     record = parts[0].model.record
     return Checkpoint(
         path=path,
-        name=locations[0].path.name if len(locations) == 1 else path.resolve().name,
+        # Not the folder's: records are the same wherever a model lies.
+        name=", ".join(dict.fromkeys(location.path.name for location in locations)),
         format=sources[0].format,
         scheme=scheme,
         layout=None,

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from electra_convert.checkpoint import open_path
-from electra_convert.conversion.convert import Conversion, choose_roles, run_conversion
+from electra_convert.conversion.convert import Conversion, run_conversion
 from electra_convert.conversion.options import Options
+from electra_convert.conversion.parts import choose_roles
 from electra_convert.demo.tasks import TASKS
 from electra_convert.errors import NamesError, UsageError, listing
 from electra_convert.hub.download import local_source, parse_address

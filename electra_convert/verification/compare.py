@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from electra_convert.verification.weights import dtypes_of
 TOLERANCE = 1e-4
 BOTH: tuple[Precision, ...] = ("float32", "float64")
 # Two correct float32 runs each err by about as much; four times one of them is beyond what rounding does.
-_OWN_ERRORS = 4.0
+OWN_ERRORS = 4.0
 # Two correct float64 runs agree far better than this, and a wrong weight seldom moves anything by less.
 _EXACT = 1e-6
 # Against outputs recorded of weights that were not rounded: eight steps of the narrower dtype, of the stage's largest
@@ -72,7 +73,7 @@ class Stage:
     def exceeds_rounding(self) -> bool:
         """Whether the runs are further from each other than the candidate's rounding accounts for."""
         return _EXACT < self.figures.max_abs < math.inf and (
-            self.figures.max_abs > min(self.limit, _OWN_ERRORS * self.candidate_error)
+            self.figures.max_abs > min(self.limit, OWN_ERRORS * self.candidate_error)
         )
 
     @property
@@ -121,6 +122,7 @@ class OutputsParity:
         sample: some logits; None for a model without a head.
         not_covered: what this comparison cannot see.
         rounding: what the rounding to the declared dtype does to each stage by itself; empty where there is none.
+        exact: which of the two was run in float64, and is what the stages' errors are distances from.
     """
 
     reference: str
@@ -132,6 +134,7 @@ class OutputsParity:
     sample: Sample | None
     not_covered: tuple[str, ...] = ()
     rounding: Mapping[str, Figures] = field(default_factory=dict)
+    exact: Literal["reference", "candidate"] = "candidate"
 
     @property
     def first_differing(self) -> Stage | None:
@@ -149,7 +152,8 @@ class OutputsParity:
         names = [stage.name for stage in self.stages]
         layers = sum(name.startswith("layer") for name in names)
         parts = [f"the {names[0]}"] if names[0] == stage_name(0) else []
-        parts += [f"the hidden states of {layers} layers at {self.positions:,} positions"] if layers else []
+        where = f"of {layers} layers" if len(names) > 1 else "of the last layer"
+        parts += [f"the hidden states {where} at {self.positions:,} positions"] if layers else []
         answers = " and ".join(name for name in names if name.endswith(LOGITS))
         parts += [f"the {answers} at {self.positions_of_logits:,} positions"] if answers else []
         return ", ".join(parts)
@@ -222,10 +226,10 @@ def _finish(pairing: Pairing, reference: Callable[[], list[Run]], candidate: Cal
         reference=expected.framework,
         candidate=found.framework,
         positions=positions,
-        positions_of_logits=_places(pairing.head, sides[0], positions),
+        positions_of_logits=places_of(pairing.head, sides[0], positions),
         stages=compare_stages(*sides, exact.stages, lambda _: limit, own),
         agreement=agreement_of(pairing.head, *sides, [batch.input_mask for batch in pairing.batches]),
-        sample=_sample(pairing.head, *sides),
+        sample=sample_of(pairing.head, *sides),
         rounding=_rounding(pairing) if pairing.rounded else {},
     )
     return Compared(outputs, {**expected.versions, **found.versions}, expected.notes + found.notes)
@@ -272,10 +276,10 @@ def compare_recording(model: Model, recording: Recording, candidate: Runner, tol
         reference=f"what {recording.batch.name} records",
         candidate=ran.framework,
         positions=recording.batch.input_ids.size,
-        positions_of_logits=_places(model.head, expected, recording.positions_of_logits),
+        positions_of_logits=places_of(model.head, expected, recording.positions_of_logits),
         stages=compare_stages(expected, found, exact, limit),
         agreement=agreement_of(model.head, expected, found, [recording.mask]),
-        sample=_sample(model.head, expected, found),
+        sample=sample_of(model.head, expected, found),
         not_covered=not_covered,
     )
     return Compared(outputs, ran.versions, ran.notes)
@@ -306,7 +310,7 @@ def compare_stages(
     Raises:
         NamesError: the candidate has no such stage, or one of another shape.
     """
-    _require_shapes(reference, candidate)
+    require_shapes(reference, candidate)
     stages = [
         Stage(
             name,
@@ -323,7 +327,8 @@ def compare_stages(
     return tuple(stages)
 
 
-def _require_shapes(reference: Stages, candidate: Stages) -> None:
+def require_shapes(reference: Stages, candidate: Stages) -> None:
+    """Refuse a candidate that lacks a stage of the reference, or gives it in another shape; raises NamesError."""
     for name, arrays in reference.items():
         expected, found = ([array.shape for array in side] for side in (arrays, candidate.get(name, ())))
         if expected != found:
@@ -334,7 +339,7 @@ def _require_shapes(reference: Stages, candidate: Stages) -> None:
 def _arbitrated(stage: Stage, reference: Sequence[Array], better: Sequence[Array], exact: Sequence[Array]) -> Stage:
     """A stage with the limit that the reference's own rounding makes, and with what no rounding explains."""
     own_error = largest_difference(reference, better)
-    limit = max(stage.limit, _OWN_ERRORS * own_error) if math.isfinite(own_error) else stage.limit
+    limit = max(stage.limit, OWN_ERRORS * own_error) if math.isfinite(own_error) else stage.limit
     return replace(stage, limit=limit, exact=largest_difference(better, exact))
 
 
@@ -346,7 +351,7 @@ def _answers(stages: Stages) -> list[str]:
     return [name for name in stages if name.endswith(LOGITS)]
 
 
-def _places(head: Head, stages: Stages, positions: int) -> int:
+def places_of(head: Head, stages: Stages, positions: int) -> int:
     """At how many of so many positions there are answers: a classifier's are at the first of each row."""
     arrays = stages.get(LOGITS, ())
     of_texts = head.is_of_a_task and any(array.ndim == 2 for array in arrays)
@@ -379,7 +384,7 @@ def _choices(name: str, stages: Stages, masks: Sequence[NDArray[np.integer]]) ->
             yield logits[mask > 0] if logits.ndim == 3 else logits
 
 
-def _sample(head: Head, reference: Stages, candidate: Stages) -> Sample | None:
+def sample_of(head: Head, reference: Stages, candidate: Stages) -> Sample | None:
     """Logits of the first input: at its first positions, or of the likeliest tokens or labels at one of them."""
     if not (names := _answers(reference)):
         return None

@@ -10,22 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electra_convert.errors import VocabularyError
+from electra_convert.errors import SourceError, VocabularyError
 from electra_convert.formats.names import ONNX_FILE, QUANTIZED_FILE
 from electra_convert.frameworks import import_onnxruntime
-from electra_convert.graphs.electra import INPUTS
+from electra_convert.graphs.electra import INPUTS, STATES
+from electra_convert.schemes.heads import Head
 from electra_convert.schemes.models import Model
 from electra_convert.tokenizer.saved import read_saved_tokenizer
-from electra_convert.verification.compare import agreement_of
+from electra_convert.verification.compare import agreement_of, require_shapes
 from electra_convert.verification.inputs import Batch, Limits, Specials, builtin_batches
 from electra_convert.verification.metrics import largest_difference
 from electra_convert.verification.runners import Stages, answer_name
 
+# What the last hidden states are called in a run.
+LAST_STATES = answer_name(STATES)
 _SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True)
-class Rounded:
+class Int8Distance:
     """What rounding the weights changed, on the built-in inputs; padded places are not looked at.
 
     Attributes:
@@ -59,17 +62,22 @@ def run_onnx(path: Path, batches: Sequence[Batch]) -> Stages:
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
+        SourceError: it cannot run the model.
     """
     onnxruntime = import_onnxruntime("to run ONNX models")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; warnings are of its own optimisations
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    outputs = [session.run(None, _inputs(batch)) for batch in batches]
+    options.log_severity_level = 4  # none: what it raises says it
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        outputs = [session.run(None, _inputs(batch)) for batch in batches]
+    except Exception as error:  # its own, of a dozen classes that it does not name
+        told = " ".join(str(error).split())[:300]
+        raise SourceError(f"{path}: onnxruntime cannot run it: {told}") from error
     names = [answer_name(port.name) for port in session.get_outputs()]
     return {name: [arrays[place] for arrays in outputs] for place, name in enumerate(names)}
 
 
-def measure_rounding(place: Path, folder: Path, model: Model) -> Rounded:
+def measure_rounding(place: Path, folder: Path, model: Model) -> Int8Distance:
     """Run the models of a folder, of float32 and of int8, on the built-in inputs.
 
     Args:
@@ -82,18 +90,30 @@ def measure_rounding(place: Path, folder: Path, model: Model) -> Rounded:
     """
     batches = builtin_batches(Limits.of(model.sizes), _specials(folder), model.head.segment)
     exact, rounded = (run_onnx(place / name, batches) for name in (ONNX_FILE, QUANTIZED_FILE))
-    masks = [batch.input_mask for batch in batches]
-    seen, found = (_without_padding(stages, masks) for stages in (exact, rounded))
-    agreement = agreement_of(model.head, exact, rounded, masks)
+    version = str(import_onnxruntime("to run ONNX models").__version__)
+    return rounding_of(model.head, exact, rounded, [batch.input_mask for batch in batches], version)
+
+
+def rounding_of(
+    head: Head, exact: Stages, rounded: Stages, masks: Sequence[NDArray[np.integer]], onnxruntime: str
+) -> Int8Distance:
+    """How far what a model of rounded weights gives is from what the model itself gives, at tokens alone.
+
+    Raises:
+        NamesError: they do not give the same.
+    """
+    require_shapes(exact, rounded)
+    seen, found = (_without_padding([stages[name] for name in exact], masks) for stages in (exact, rounded))
+    agreement = agreement_of(head, exact, rounded, masks)
     shares = [] if agreement is None else [agreement.decisions, agreement.top_1, agreement.choices]
     alike = next((share for share in shares if share is not None), 1.0)
     decisions = 0 if agreement is None else agreement.positions
-    return Rounded(
+    return Int8Distance(
         max_abs=largest_difference(seen, found),
         largest=max(float(np.abs(array).max()) for array in seen),
         decisions=decisions,
         flipped=round((1 - alike) * decisions),
-        onnxruntime=str(import_onnxruntime("to run ONNX models").__version__),
+        onnxruntime=onnxruntime,
     )
 
 
@@ -110,10 +130,12 @@ def _specials(folder: Path) -> Specials:
     return Specials(*(ids[token] for token in _SPECIALS))
 
 
-def _without_padding(stages: Stages, masks: Sequence[NDArray[np.integer]]) -> list[NDArray[np.floating]]:
+def _without_padding(
+    outputs: Sequence[Sequence[NDArray[np.floating]]], masks: Sequence[NDArray[np.integer]]
+) -> list[NDArray[np.floating]]:
     """Every output where there is a token, or of every text."""
     return [
         array[mask > 0] if array.shape[:2] == mask.shape else array
-        for arrays in stages.values()
+        for arrays in outputs
         for array, mask in zip(arrays, masks, strict=True)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from electra_convert.errors import OutputError
 from electra_convert.formats.files import sha256_of_file
-from electra_convert.formats.names import CARD_FILE, PARITY_FILE
+from electra_convert.formats.names import CARD_FILE, ONNX_FOLDER, PARITY_FILE
 from electra_convert.output import is_unfinished, remove_unfinished, replace_file
 from electra_convert.schemes.mapping import Role
 from electra_convert.verification.compare import OutputsParity
@@ -59,6 +59,8 @@ def _model_fields(model: ModelParity) -> dict[str, Any]:
         "forward": None if model.outputs is None else _outputs_fields(model.outputs),
         "obstacle": model.not_run,
         "fault": model.fault,
+        "int8": None if model.int8 is None else model.int8.fields,
+        "doubt": model.doubt,
     }
 
 
@@ -141,14 +143,16 @@ def check_folders(folders: Iterable[Path]) -> None:
 def hash_files(folder: Path) -> dict[str, str]:
     """The SHA-256 in hexadecimal of every file that a model folder itself holds, but for parity.json, by name.
 
+    Those of ONNX models, in a folder of their own within it, are among them.
+
     Raises:
         OutputError: a file cannot be read.
     """
     hashes = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted([*folder.iterdir(), *(folder / ONNX_FOLDER).glob("*")]):
         if path.is_file() and path.name != PARITY_FILE and not is_unfinished(path.name):
             try:
-                hashes[path.name] = sha256_of_file(path)
+                hashes[path.relative_to(folder).as_posix()] = sha256_of_file(path)
             except OSError as error:
                 raise OutputError(f"{path} cannot be read to hash it: {error.strerror}") from error
     return hashes

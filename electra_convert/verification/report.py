@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,12 @@ from electra_convert.schemes.layouts import collapse
 from electra_convert.verification.compare import OutputsParity
 from electra_convert.verification.html import report_page
 from electra_convert.verification.inputs import Batch
+from electra_convert.verification.onnx_models import Int8Distance
 from electra_convert.verification.settings import SettingParity
 from electra_convert.verification.weights import WeightsParity
 
 SHOWN = 3  # rows of weights that a reason names
+_IN = " in "  # between a model and its file
 _TITLES = {
     "same": "Same model",
     "different": "Not the same model",
@@ -43,6 +46,9 @@ class ModelParity:
         outputs: what the two compute, or None where that was not looked at.
         not_run: why a side could not be run, or None.
         fault: how the candidate's configuration contradicts itself or its weights, or None.
+        int8: how far a model of 8-bit weights is from the reference; None of any other, and where it was not run.
+        doubt: why the model may compute something else than its weights and the runs show, or None.
+        ran_by: of an ONNX model, what ran it, with its version.
     """
 
     weights: WeightsParity | None
@@ -50,6 +56,9 @@ class ModelParity:
     outputs: OutputsParity | None = None
     not_run: str | None = None
     fault: str | None = None
+    int8: Int8Distance | None = None
+    doubt: str | None = None
+    ran_by: str | None = None
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -59,13 +68,16 @@ class ModelParity:
             found.append(self.fault)
         if self.outputs is not None and (stage := self.outputs.first_differing) is not None:
             found.append(f"the outputs part at {stage.name}: {stage.fault}")
+        if self.int8 is not None and not isfinite(self.int8.max_abs):
+            found.append("the outputs are not finite")
         return tuple(found)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the two are not shown to be the same model; empty if they are."""
         guessed = tuple(setting.guess for setting in self.settings if setting.state == "not verified")
-        return self.differences + guessed + (() if self.not_run is None else (f"not run: {self.not_run}",))
+        doubt = () if self.doubt is None else (self.doubt,)
+        return self.differences + guessed + doubt + (() if self.not_run is None else (f"not run: {self.not_run}",))
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +87,8 @@ class ParityReport:
     Attributes:
         reference: what the candidate was held to.
         candidate: the other side.
-        models: each model that both have, by role, or of several tasks by task.
+        models: each model that both have, by role, or of several tasks by task; of an ONNX model by those and its
+            file, such as `discriminator in onnx/model.onnx`.
         weights_only: whether nothing was run.
         batches: what the models were run on; empty where nothing was, or where outputs were recorded.
         versions: of the packages that took part.
@@ -154,7 +167,17 @@ class ParityReport:
 
     def of(self, roles: Collection[str]) -> ParityReport:
         """The same report of some of its models."""
-        return replace(self, models={role: model for role, model in self.models.items() if role in roles})
+        return replace(self, models={name: model for name, model in self.models.items() if role_of(name) in roles})
+
+
+def onnx_name(role: str, file: str) -> str:
+    """What a report calls a model's ONNX file."""
+    return f"{role}{_IN}{file}"
+
+
+def role_of(name: str) -> str:
+    """Which model what a report has by some name is of."""
+    return name.partition(_IN)[0]
 
 
 def _rest(count: int) -> str:
@@ -191,12 +214,14 @@ def _weights_summary(models: Mapping[str, ModelParity]) -> str:
 
 def _outputs_summary(models: Mapping[str, ModelParity]) -> list[str]:
     ran = {role: model.outputs for role, model in models.items() if model.outputs is not None}
-    if not ran:
+    if not ran and all(model.int8 is None for model in models.values()):
         return ["Nothing was run."]
-    first = next(iter(ran.values()))
-    told = [f"Run in float32 on the CPU, {first.candidate} against {first.reference}."]
-    for role in models:
-        if outputs := ran.get(role):
+    pairs = dict.fromkeys(f"{outputs.candidate} against {outputs.reference}" for outputs in ran.values())
+    told = [f"Run in float32 on the CPU, {' and '.join(pairs)}."] if pairs else []
+    for role, model in models.items():
+        if model.int8 is not None:
+            told.append(f"{role.capitalize()}: exactly the reference's weights in 8 bits; {model.int8}.")
+        elif outputs := ran.get(role):
             limit = max(stage.limit for stage in outputs.stages)
             told.append(
                 f"{role.capitalize()}: {outputs.what}: within {outputs.worst:.2g} (the limit is {limit:.2g})."

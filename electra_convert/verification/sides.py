@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -33,6 +33,7 @@ from electra_convert.tokenizer.of_checkpoint import (
     vocabulary_files,
 )
 from electra_convert.verification.inputs import Limits
+from electra_convert.verification.onnx_places import OnnxPlace, onnx_alone, onnx_places, open_onnx
 from electra_convert.verification.reference.session import ReferenceSession
 from electra_convert.verification.report import SideReport
 from electra_convert.verification.runners import InMemoryRunner, Runner, TensorFlowRunner, TransformersRunner
@@ -151,6 +152,18 @@ class Side:
         known = "|".join(re.escape(place) for place in names if place.strip("./"))
         return re.sub(rf"(?<![\w./-])(?:{known})", lambda found: names[found[0]], message) if known else message
 
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it has no weights but those of ONNX models."""
+        return self.checkpoint.format == "onnx"
+
+    def onnx(self, role: Role) -> tuple[OnnxPlace, ...]:
+        """The ONNX models of one of its models."""
+        folder = self.checkpoint.models[role].folder
+        if self.is_onnx:
+            return tuple(place for place in onnx_alone(self.place.path) if place.folder == folder)
+        return onnx_places(folder) if self.place.path.is_dir() and self.checkpoint.scheme.described else ()
+
     def limits(self, role: Role) -> Limits:
         """What one of its models can take."""
         return Limits.of(self.checkpoint.models[role].sizes)
@@ -206,7 +219,7 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
     Raises:
         ElectraConvertError: it is not a complete ELECTRA checkpoint, is damaged, or contradicts itself.
     """
-    with open_path(place.path, place.generator, place.task, exclude=place.exclude) as checkpoint:
+    with _opened(place) as checkpoint:
         checkpoint.require_mapped()
         for model in checkpoint.models.values():
             require_tied(checkpoint.path, model)
@@ -219,6 +232,13 @@ def open_side(place: Place, lenient: bool) -> Iterator[Side]:
             findings, fault = None, error.message
         side = Side(place, checkpoint, findings, fault)
         yield side if fault is None else replace(side, fault=side.by_name(fault))
+
+
+def _opened(place: Place) -> AbstractContextManager[Checkpoint]:
+    """What lies at a place; ONNX models where there is nothing else."""
+    if places := onnx_alone(place.path):
+        return open_onnx(place.path, places)
+    return open_path(place.path, place.generator, place.task, exclude=place.exclude)
 
 
 @contextmanager
@@ -308,6 +328,20 @@ def require_apart(reference: Side, candidate: Side) -> None:
             raise UsageError(
                 f"REFERENCE and CANDIDATE are one and the same: {second} is of both",
                 "Give the checkpoint that CANDIDATE was converted from, or leave --save out.",
+            )
+
+
+def require_whole(side: Side) -> None:
+    """Refuse to keep a record of ONNX models alone where there are other weights, of which one is kept.
+
+    Raises:
+        UsageError: says what to give.
+    """
+    for model in side.checkpoint.models.values():
+        if side.is_onnx and model.record is not None and not onnx_alone(model.folder):
+            raise UsageError(
+                f"--save keeps one report of a folder, and {model.folder} holds more than {side.place.path}",
+                f"Give the folder: verify REFERENCE {model.folder} --save.",
             )
 
 

@@ -10,7 +10,7 @@ from electra_convert.checkpoint import open_path
 from electra_convert.errors import NamesError, SourceError, listing, told_once
 from electra_convert.formats.locate import locate
 from electra_convert.verification.recorded import recorded_tasks
-from electra_convert.verification.report import ModelParity, ParityReport, SideReport
+from electra_convert.verification.report import ModelParity, ParityReport, SideReport, role_of
 from electra_convert.verification.sides import Place
 
 
@@ -115,7 +115,11 @@ def merge_reports(
 ) -> ParityReport:
     """One report of all tasks, by name: those that were compared, and those that a side has not."""
     first = next(iter(reports.values()))
-    models = {name: model for name, report in reports.items() for model in report.models.values()}
+    models = {
+        f"{name}{key.removeprefix(role_of(key))}": model
+        for name, report in reports.items()
+        for key, model in report.models.items()
+    }
     models |= {name: ModelParity(None, (), fault=told) for name, told in missing.items()}
     return replace(
         first,

@@ -29,10 +29,11 @@ from electra_convert.schemes.mapping import Role
 from electra_convert.tensors.transfer import Progress, counter
 from electra_convert.verification.compare import Compared, Pairing, compare_recording, start_comparisons
 from electra_convert.verification.inputs import Batch, Limits, builtin_batches, read_inputs, text_batch
+from electra_convert.verification.onnx_verdicts import compare_onnx
 from electra_convert.verification.record import check_folders, save_report
 from electra_convert.verification.recorded import read_golden
 from electra_convert.verification.reference.session import ReferenceSession
-from electra_convert.verification.report import ModelParity, ParityReport, SideReport
+from electra_convert.verification.report import ModelParity, ParityReport, SideReport, role_of
 from electra_convert.verification.settings import SettingParity, compare_labels, compare_own, compare_settings
 from electra_convert.verification.sides import (
     Place,
@@ -42,6 +43,7 @@ from electra_convert.verification.sides import (
     open_sides,
     require_apart,
     require_task,
+    require_whole,
 )
 from electra_convert.verification.tasks import find_tasks, merge_reports
 from electra_convert.verification.vocabularies import find_specials, find_tokenizer, tokenizer_notes, vocabulary_notes
@@ -187,9 +189,11 @@ def _verify_sides(
             require_apart(known, side)
         if save:
             check_folders(folders.values())
+            require_whole(side)
         report = _report(known, side, checks, session, progress)
         if save:
-            kept = {role: folder for role, folder in folders.items() if role in report.models}
+            named = set(map(role_of, report.models))
+            kept = {role: folder for role, folder in folders.items() if role in named}
             report = replace(report, saved=save_report(report, kept, None if known is None else _provenance(known)))
     return report
 
@@ -205,6 +209,8 @@ def _report(
     reference: Side | None, candidate: Side, checks: Checks, session: ReferenceSession, progress: Progress | None
 ) -> ParityReport:
     roles, notes = find_roles(reference, candidate)
+    notes += _onnx_notes(candidate, roles, checks)
+    loaded = () if candidate.is_onnx else roles
     running = not checks.weights_only and candidate.fault is None
     run = (candidate,) if checks.golden is not None else (reference, candidate)
     if running and any(side is not None and side.checkpoint.scheme.loads == "google" for side in run):
@@ -214,7 +220,7 @@ def _report(
     settings = {role: _settings(reference, candidate, role) for role in roles}
     notes += [note for role in roles for note in _label_notes(reference, candidate, role)]
     notes += tokenizer_notes(candidate, roles)
-    weights = {} if reference is None else _weights(reference, candidate, roles, progress)
+    weights = {} if reference is None else _weights(reference, candidate, loaded, progress)
     batches: tuple[Batch, ...] = ()
     ran = dict.fromkeys(roles, Compared())
     if running and checks.golden is not None:
@@ -222,7 +228,7 @@ def _report(
     elif running and reference is not None:
         batches, cut_off = _batches(reference, candidate, roles, checks)
         notes += cut_off
-        ran = _run_both(reference, candidate, weights, batches, checks.tolerance, session)
+        ran |= _run_both(reference, candidate, weights, batches, checks.tolerance, session)
     models: dict[str, ModelParity] = {
         role: ModelParity(
             weights.get(role),
@@ -231,19 +237,39 @@ def _report(
             ran[role].not_run,
             candidate.fault,
         )
-        for role in roles
+        for role in loaded
         if reference is not None or candidate.fault is not None or ran[role].was_looked_at
     }
+    if reference is not None and checks.golden is None:
+        models |= compare_onnx(reference, candidate, settings, batches, checks.tolerance, session)
     return ParityReport(
         reference=_reference_report(reference, checks),
         candidate=candidate.report,
         models=models,
         weights_only=checks.weights_only,
         batches=batches,
-        versions={name: version for role in roles for name, version in ran[role].versions.items()},
+        versions={
+            **{name: version for role in roles for name, version in ran[role].versions.items()},
+            **_onnx_versions(models.values()),
+        },
         notes=tuple(dict.fromkeys([*notes, *(note for role in roles for note in ran[role].notes)])),
         tolerance=checks.tolerance,
     )
+
+
+def _onnx_notes(candidate: Side, roles: Sequence[Role], checks: Checks) -> list[str]:
+    """Which ONNX models are not compared."""
+    names = [place.name for role in roles for place in candidate.onnx(role)] if checks.golden is not None else []
+    if names and candidate.is_onnx:
+        raise UsageError(
+            f"--golden holds outputs to a model that is run in float64 too, and {candidate.place.path} is ONNX",
+            "Give REFERENCE, the checkpoint that it was converted from.",
+        )
+    return [f"ONNX models are not held to recorded outputs: {listing(dict.fromkeys(names))}."] if names else []
+
+
+def _onnx_versions(models: Iterable[ModelParity]) -> dict[str, str]:
+    return dict(model.ran_by.split(" ") for model in models if model.ran_by is not None)
 
 
 def _weights(

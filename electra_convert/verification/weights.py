@@ -131,7 +131,7 @@ def compare_weights(
     expected, found = comparable(reference, candidate)
 
     def compare(name: str) -> TensorParity:
-        result = _compare(name, expected.get(name), found.get(name))
+        result = compare_weight(name, expected.get(name), found.get(name))
         count(expected[name].tensor.nbytes if name in expected else 0)
         return result
 
@@ -139,7 +139,8 @@ def compare_weights(
         return WeightsParity(tuple(pool.map(compare, sorted({*expected, *found}))))
 
 
-def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> TensorParity:
+def compare_weight(name: str, reference: Weight | None, candidate: Weight | None) -> TensorParity:
+    """Compare one weight of two models, of which one may lack it; raises as compare_weights."""
     if candidate is None or reference is None:
         if reference is None:
             return TensorParity(name, None, "unexpected", detail="not in the reference")
@@ -149,7 +150,7 @@ def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> T
         told = f"shape {list(reference.shape)} in the reference, {list(candidate.shape)} in the candidate"
         return TensorParity(name, source, "other shape", detail=told, elements=size, size=size)
     if not {reference.tensor.dtype.name, candidate.tensor.dtype.name} <= set(WEIGHT_DTYPES):
-        return _compare_bytes(name, reference.tensor, candidate.tensor)
+        return _compare_bytes(name, reference, candidate)
     if reference.tensor.dtype == candidate.tensor.dtype and reference.op is candidate.op:
         finite, equal = _same_streams(reference.tensor, candidate.tensor)
     else:
@@ -162,14 +163,24 @@ def _compare(name: str, reference: Weight | None, candidate: Weight | None) -> T
     return _difference(name, reference, candidate, rounded_to)
 
 
-def _compare_bytes(name: str, reference: Tensor, candidate: Tensor) -> TensorParity:
-    """What is no float, which a fine-tuned head alone may hold, is equal or not."""
-    size, told = reference.size, "the bytes differ"
-    if reference.dtype != candidate.dtype:
-        told = f"{reference.dtype} in the reference, {candidate.dtype} in the candidate"
-    elif _same_streams(reference, candidate)[1]:
-        return TensorParity(name, reference.name, "equal", size=size)
-    return TensorParity(name, reference.name, "differs", detail=told, elements=size, size=size)
+def _compare_bytes(name: str, reference: Weight, candidate: Weight) -> TensorParity:
+    """What is no float, such as what is rounded to integers, is equal or not."""
+    source, size, dtype = reference.tensor.name, reference.tensor.size, reference.tensor.dtype
+    elements, told = size, f"{dtype} in the reference, {candidate.tensor.dtype} in the candidate"
+    if dtype == candidate.tensor.dtype:
+        elements = _differing(reference, candidate)
+        told = f"{elements:,} of {size:,} elements differ"
+    if not elements:
+        return TensorParity(name, source, "equal", size=size)
+    return TensorParity(name, source, "differs", detail=told, elements=elements, size=size)
+
+
+def _differing(reference: Weight, candidate: Weight) -> int:
+    """How many elements of two weights of one dtype have other bits."""
+    if reference.op is candidate.op and _same_streams(reference.tensor, candidate.tensor)[1]:
+        return 0
+    one, other = (_bits(weight, weight.tensor.dtype) for weight in (reference, candidate))
+    return int((one != other).sum())
 
 
 def _rounded_to(reference: DType, candidate: DType) -> str | None:

@@ -70,7 +70,6 @@ NOT_ONNX = {
     "dtype": "--dtype bfloat16 does not go with --to onnx",
     "max_shard_size": "--max-shard-size does not go with --to onnx",
     "optimizer": "--optimizer does not go with --to onnx",
-    "verify": "--verify does not go with --to onnx",
 }
 ONLY_TF = {"zero_optimizer": "--zero-optimizer goes with --to tf", "prefix": "--prefix goes with --to tf"}
 

@@ -224,7 +224,6 @@ def test_what_a_head_has_that_transformers_has_not_is_said_to_be_left_out(tmp_pa
         (["--max-shard-size", "1GB"], "--max-shard-size does not go with --to onnx"),
         (["--optimizer"], "--optimizer does not go with --to onnx"),
         (["--prefix", "model"], "--prefix goes with --to tf, not with --to onnx"),
-        (["--verify"], "--verify does not go with --to onnx"),
     ],
 )
 def test_an_option_that_an_onnx_model_has_no_use_for_is_refused(tmp_path: Path, option, complaint: str):

@@ -151,3 +151,17 @@ def test_the_same_commit_under_any_name_gives_the_same_record(hub, golden_copy, 
             assert ran.code == 0, ran.err
             records.append((out / "conversion.json").read_bytes())
     assert len(set(records)) == 1
+
+
+def test_onnx_models_that_were_added_are_reproduced_from_the_hub(published, hub, stranger):
+    model = published / "generator"
+    assert hub.run("convert", model, model, "--to", "onnx", "-q").code == 0
+    for name in ("onnx/model.onnx", "onnx/conversion.json"):
+        change(hub, model, name)
+    ran = stranger.run("verify", REPOSITORY, "--json")
+    assert (ran.code, json.loads(ran.out)["files"]["onnx/model.onnx"]["state"]) == (0, "identical")
+    flip(model / "onnx" / "model.onnx", 9000)
+    change(hub, model, "onnx/model.onnx")
+    ran = stranger.run("verify", REPOSITORY, "--json")
+    assert (ran.code, ran.err) == (1, "")
+    assert json.loads(ran.out)["reasons"] == ["onnx/model.onnx: from byte 9,000 on"]

@@ -102,7 +102,7 @@ def test_a_signal_loses_no_step_and_the_run_ends_as_one_that_was_not_stopped(
     assert (place / "checkpoints" / f"step-{step + 1}").is_dir()
     assert not (place / "model").exists()
     result = pretrained("stopped", log_steps=1, resume=True, cache=tmp_path / "cache")
-    assert f"The run of model continues at step {step + 1} of 12." in result.notes
+    assert f"The run of model.safetensors continues at step {step + 1} of 12." in result.notes
     assert models(place) == models(whole)
     assert reports(place) == reports(whole)
 
@@ -244,7 +244,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_one_and_says_so(fi
     assert result.step == 12
     [damaged] = result.warnings
     assert "step-12 is damaged and passed over" in damaged
-    assert "The run of model continues at step 10 of 12." in result.notes
+    assert "The run of model.safetensors continues at step 10 of 12." in result.notes
     assert models(finished_run) == before
 
 

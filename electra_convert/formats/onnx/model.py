@@ -16,7 +16,8 @@ from electra_convert.tensors.spec import DType, TensorSpec
 # LayerNormalization came with this opset, and onnx 1.12, whose version of the file format this is, with both.
 OPSET = 17
 IR_VERSION = 8
-_TYPES = {
+# Of TensorProto.DataType, those that tensors here can have.
+TYPES = {
     "float32": 1,
     "uint8": 2,
     "int8": 3,
@@ -29,7 +30,7 @@ _TYPES = {
 }
 _PRODUCER = "electra_convert"
 # TensorProto.DataLocation, and of AttributeProto.AttributeType what is used here.
-_EXTERNAL = 1
+EXTERNAL = 1
 _FLOAT, _INT, _INTS = 1, 2, 7
 _VARINT, _LENGTH, _FIXED32 = 0, 2, 5
 Attribute = int | float | Sequence[int]
@@ -112,7 +113,7 @@ def tensor_elsewhere(spec: TensorSpec, file: str, offset: int) -> bytes:
     """Encode a tensor of a graph whose bytes lie in another file; raises as tensor_start."""
     place = {"location": file, "offset": str(offset), "length": str(spec.nbytes)}
     pairs = (encode_content(1, key.encode()) + encode_content(2, value.encode()) for key, value in place.items())
-    fields = _description(spec) + b"".join(encode_content(13, pair) for pair in pairs) + _integer(14, _EXTERNAL)
+    fields = _description(spec) + b"".join(encode_content(13, pair) for pair in pairs) + _integer(14, EXTERNAL)
     return encode_content(5, fields)
 
 
@@ -161,9 +162,9 @@ def _description(spec: TensorSpec) -> bytes:
 
 
 def _type(name: str, dtype: DType) -> int:
-    if dtype.name not in _TYPES:
+    if dtype.name not in TYPES:
         raise OutputError(f"an ONNX file cannot hold {name!r}, which is {dtype}")
-    return _TYPES[dtype.name]
+    return TYPES[dtype.name]
 
 
 def _integer(number: int, value: int) -> bytes:

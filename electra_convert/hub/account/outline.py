@@ -22,7 +22,7 @@ from electra_convert.formats.names import (
     kind_of,
 )
 from electra_convert.hub.answers import Listing
-from electra_convert.hub.download import needed_files
+from electra_convert.hub.needed import needed_files
 from electra_convert.hub.ranges import RemoteRanges
 
 # Readers ask for some bytes here and there; a request takes longer than what comes with it.

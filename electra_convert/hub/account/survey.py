@@ -36,7 +36,8 @@ from electra_convert.hub.answers import ADVICE, Listing
 from electra_convert.hub.card.model_folder import PublishedFile, hash_file
 from electra_convert.hub.card.proof import object_in, read_record
 from electra_convert.hub.client import Hub, Tell
-from electra_convert.hub.download import SCHEME, Address, account_of, as_source, list_files, needed_files
+from electra_convert.hub.download import SCHEME, Address, account_of, as_source, list_files
+from electra_convert.hub.needed import needed_files
 from electra_convert.hub.ranges import RemoteRanges
 
 # Told of each model: how many of how many are done, and its row.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from electra_convert.formats.names import CONVERSION_FILE, TOKENIZER_FILE, VOCABULARY_FILE
+from electra_convert.formats.names import (
+    CONVERSION_FILE,
+    ONNX_FOLDER,
+    ONNX_SUFFIX,
+    QUANTIZED_FILE,
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
+)
 from electra_convert.hub.card.model_folder import ModelFolder
-from electra_convert.hub.card.proof import Proof, object_in, read_record
+from electra_convert.hub.card.proof import Proof, object_in, onnx_parity, read_record
 from electra_convert.schemes.family import ELECTRA
 from electra_convert.schemes.heads import HEADS, NONE, Head, of_class
 from electra_convert.tokenizer import accents_of_folder, casing_of_folder
@@ -19,6 +26,27 @@ from electra_convert.tokenizer import accents_of_folder, casing_of_folder
 Kind = Literal["discriminator", "generator", "encoder", "task"]
 
 _TOKENIZER_FILES = (TOKENIZER_FILE, VOCABULARY_FILE)
+
+
+@dataclass(frozen=True)
+class OnnxFacts:
+    """An ONNX model that is published.
+
+    Attributes:
+        name: its path within the folder.
+        size: of the file in bytes.
+        is_int8: whether its weights are of 8 bits.
+        verified: whether parity.json says that it passed.
+        differences: by how much at most each of its outputs differs from the reference's, where that was run.
+        measured: of 8 bits, how far it is from float32, as records have it; empty where that was not measured.
+    """
+
+    name: str
+    size: int
+    is_int8: bool
+    verified: bool
+    differences: Sequence[object]
+    measured: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,6 +77,7 @@ class Facts:
         lower_case: whether its tokenizer lower-cases, None where that is not said.
         strip_accents: whether its tokenizer strips accents, None where that is not said.
         revision: the branch it is published on, or None for the one that is taken where none is named.
+        onnx: its ONNX models.
     """
 
     folder: ModelFolder
@@ -60,6 +89,7 @@ class Facts:
     lower_case: bool | None
     strip_accents: bool | None
     revision: str | None = None
+    onnx: tuple[OnnxFacts, ...] = ()
 
     @property
     def title(self) -> str:
@@ -192,6 +222,23 @@ class Facts:
         return shlex.join(["electra-convert", "verify", self._place, *given])
 
 
+def _onnx(folder: ModelFolder, proof: Proof) -> tuple[OnnxFacts, ...]:
+    """The ONNX models that are published; of weights of 8 bits what was measured when they were made, where no more
+    is known."""
+    records = [read_record(folder.path / name) for name in (CONVERSION_FILE, f"{ONNX_FOLDER}/{CONVERSION_FILE}")]
+    made = [object_in(object_in(object_in(record, "onnx"), "int8"), "measured") for record in records]
+    facts = []
+    for file in folder.onnx:
+        if file.name.endswith(ONNX_SUFFIX):
+            found = onnx_parity(proof.parity, folder.role, file.name)
+            is_int8 = file.name.endswith(QUANTIZED_FILE)
+            measured = object_in(found, "int8") or (next(filter(None, made), {}) if is_int8 else {})
+            stages = object_in(object_in(found, "forward"), "stages").values()
+            differences = [stage.get("max_abs") for stage in stages if isinstance(stage, dict)]
+            facts.append(OnnxFacts(file.name, file.size, is_int8, bool(found), differences, measured))
+    return tuple(facts)
+
+
 def gather_facts(
     folder: ModelFolder, proof: Proof, repo_id: str | None, partner: str | None, revision: str | None = None
 ) -> Facts:
@@ -211,4 +258,5 @@ def gather_facts(
         lower_case=casing_of_folder(folder.path),
         strip_accents=accents_of_folder(folder.path),
         revision=revision,
+        onnx=_onnx(folder, proof),
     )

@@ -18,8 +18,11 @@ from electra_convert.formats.names import (
     CARD_FILE,
     CONFIG_FILE,
     CONVERSION_FILE,
+    ONNX_FILE,
+    ONNX_FOLDER,
     OPTIMIZER_FILE,
     PARITY_FILE,
+    QUANTIZED_FILE,
     SAFETENSORS_FILE,
     SHARD_INDEX,
     SPECIAL_TOKENS_FILE,
@@ -51,6 +54,9 @@ _KNOWN = (
     PARITY_FILE,
     TRAINING_FILE,
 )
+# What convert makes of ONNX models within a model folder: each with its weights beside it where they are too large.
+_ONNX = tuple(f"{ONNX_FOLDER}/{name}{beside}" for name in (ONNX_FILE, QUANTIZED_FILE) for beside in ("", "_data"))
+_ONNX_RECORD = f"{ONNX_FOLDER}/{CONVERSION_FILE}"
 _SAFETENSORS = (SAFETENSORS_FILE, f"{SAFETENSORS_FILE}{SHARD_INDEX}")
 _PICKLES = (TORCH_FILE, f"{TORCH_FILE}{SHARD_INDEX}")
 _SAFETENSORS_NAME = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
@@ -110,6 +116,11 @@ class ModelFolder:
         return (
             tuple(name for name in names if name.startswith("pytorch_model")) if any(map(_is_weights, names)) else ()
         )
+
+    @property
+    def onnx(self) -> tuple[PublishedFile, ...]:
+        """What is published of ONNX models."""
+        return tuple(file for file in self.files if file.name.startswith(f"{ONNX_FOLDER}/"))
 
     def without(self, name: str) -> ModelFolder:
         """The same with one file less that is published, and one more that is left if it is there."""
@@ -203,17 +214,26 @@ def read_folder(
     config = dict(_config(path, family))
     tokenizer = [entry.name for entry in sorted(path.iterdir()) if _is_of_tokenizer(entry.name)]
     others = [*_KNOWN[2:], *tokenizer, *([OPTIMIZER_FILE] if optimizer else [])]
-    names = [*_KNOWN[:2], *_weights(path, pickles), *others]
+    names = [*_KNOWN[:2], *_weights(path, pickles), *others, *_ONNX, _ONNX_RECORD]
     present = [name for name in names if (path / name).is_file()]
     role = role_of_config(config)
     architecture = _architecture(config, path / CONFIG_FILE, family)
     try:
         files = tuple(hash_of(path, name) for name in present)
-        there = (entry.name for entry in path.iterdir() if not is_unfinished(entry.name))
+        there = _entries(path)
         left = tuple(sorted(name for name in there if name not in present))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
     return ModelFolder(path, role, architecture, config, family, files, left)
+
+
+def _entries(path: Path) -> list[str]:
+    """What a folder holds, that of the folder of ONNX models one by one."""
+    entries = [entry for entry in path.iterdir() if not is_unfinished(entry.name)]
+    onnx = path / ONNX_FOLDER
+    inner = [entry for entry in onnx.iterdir() if not is_unfinished(entry.name)] if onnx.is_dir() else []
+    names = [entry.name for entry in entries if entry != onnx or not onnx.is_dir()]
+    return names + [f"{ONNX_FOLDER}/{entry.name}" for entry in inner]
 
 
 def _config(path: Path, family: Family) -> Mapping[str, object]:
@@ -267,7 +287,8 @@ def has_safetensors(path: Path) -> bool:
 
 def is_stale(name: str) -> bool:
     """Whether a file of this name that is not of the model published beside it is of another, and misleads."""
-    return _is_weights(name) or _is_of_tokenizer(name) or (name in _KNOWN and name != CARD_FILE)
+    ours = name in {*_ONNX, _ONNX_RECORD} or (name in _KNOWN and name != CARD_FILE)
+    return ours or _is_weights(name) or _is_of_tokenizer(name)
 
 
 def _is_of_tokenizer(name: str) -> bool:

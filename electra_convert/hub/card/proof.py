@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from electra_convert.errors import ParityError, SourceError, listing
 from electra_convert.formats.json_objects import decode_object
-from electra_convert.formats.names import CARD_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE
+from electra_convert.formats.names import CARD_FILE, CONVERSION_FILE, ONNX_SUFFIX, PARITY_FILE, TRAINING_FILE
 from electra_convert.hub.card.model_folder import ModelFolder
 from electra_convert.output import is_unfinished
 from electra_convert.schemes.mapping import Role
@@ -31,7 +31,7 @@ class Proof:
             training.json whose hashes are those of the files, so that there is no source; fine-tuned: the same, from
             the model that it names; unverified: none of these.
         line: the same in one sentence.
-        parity: the parity.json of a verified model.
+        parity: the parity.json of a verified model, or of the ONNX models of one that was made here.
         training: the training.json, where there is one.
     """
 
@@ -59,13 +59,16 @@ def require_proof(folder: ModelFolder, unverified: bool) -> Proof:
 def _proof(folder: ModelFolder) -> Proof:
     training = read_record(folder.path / TRAINING_FILE)
     parity = read_record(folder.path / PARITY_FILE)
-    if parity is None and training is not None and not folder.has(CONVERSION_FILE):
-        _require_trained_here(folder, training)
+    if training is not None and not folder.has(CONVERSION_FILE) and (parity is None or _is_of_onnx(folder, parity)):
+        own = replace(folder, files=tuple(file for file in folder.files if file not in folder.onnx))
+        _require_trained_here(own, training)
+        parity = parity if folder.onnx else None
+        if folder.onnx:
+            _require_same_files(replace(folder, files=folder.onnx), parity or {}, PARITY_FILE, _AGAIN)
         if training.get("finetuned_for") is not None:
-            return Proof("fine-tuned", _told_of(training), None, training)
-        return Proof(
-            "pretrained", "Pretrained with electra_convert; there is no source to compare with.", None, training
-        )
+            return Proof("fine-tuned", _told_of(training), parity, training)
+        told = "Pretrained with electra_convert; there is no source to compare with."
+        return Proof("pretrained", told, parity, training)
     if parity is None:
         raise ParityError(f"{folder.path} has no {PARITY_FILE}: it was not verified", _AGAIN)
     _require_passed(folder, parity)
@@ -76,6 +79,35 @@ def _proof(folder: ModelFolder) -> Proof:
             "Leave --include-pickles out.",
         )
     return Proof("verified", str(parity.get("summary", "The same model as its source.")), parity, training)
+
+
+def without_unproved_onnx(folder: ModelFolder) -> ModelFolder:
+    """A model folder of whose ONNX models those are published that its parity.json says of that they passed.
+
+    Raises:
+        CorruptFileError: that is damaged.
+    """
+    parity = read_record(folder.path / PARITY_FILE)
+    passed = parity is not None and parity.get("verdict") == "same" and parity.get("weights_only") is False
+    passed = passed and _is_strict((parity or {}).get("tolerance"))
+    models = [file.name for file in folder.onnx if file.name.endswith(ONNX_SUFFIX)]
+    proved = [name for name in models if passed and onnx_parity(parity, folder.role, name)]
+    kept = {file for name in proved for file in (name, f"{name}_data")}
+    if proved and proved == models:
+        kept |= {file.name for file in folder.onnx if file.name.endswith(f"/{CONVERSION_FILE}")}
+    for file in folder.onnx:
+        folder = folder if file.name in kept else folder.without(file.name)
+    return folder
+
+
+def onnx_parity(parity: Mapping[str, Any] | None, role: Role, name: str) -> Mapping[str, Any]:
+    """What a parity.json says of an ONNX model; empty where it says nothing."""
+    return object_in(object_in(parity, "models"), f"{role} in {name}")
+
+
+def _is_of_onnx(folder: ModelFolder, parity: Mapping[str, Any]) -> bool:
+    """Whether a parity.json is of nothing but ONNX models."""
+    return bool(object_in(parity, "models")) and folder.role not in object_in(parity, "models")
 
 
 def _told_of(training: Mapping[str, Any]) -> str:

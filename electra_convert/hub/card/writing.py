@@ -15,7 +15,7 @@ from electra_convert.frameworks import import_huggingface_hub
 from electra_convert.hub.card.facts import Facts, gather_facts
 from electra_convert.hub.card.metadata import Metadata, complete, languages, parse, split_card
 from electra_convert.hub.card.model_folder import find_models, has_safetensors, pair_name, read_folder
-from electra_convert.hub.card.proof import require_proof
+from electra_convert.hub.card.proof import require_proof, without_unproved_onnx
 from electra_convert.hub.card.template import as_name, render_card
 from electra_convert.output import remove_unfinished, replace_file
 from electra_convert.schemes.family import ELECTRA
@@ -88,7 +88,7 @@ def write_cards(folder: Path, repo_id: str | None, metadata: Metadata, dry_run: 
     names = [None] * len(models) if repo_id is None else repo_ids(models, folder, repo_id)
     cards = []
     for path, name in zip(models, names, strict=True):
-        model = read_folder(path, pickles=not has_safetensors(path))
+        model = without_unproved_onnx(read_folder(path, pickles=not has_safetensors(path)))
         partner = next((other for other in names if other != name), None)
         facts = gather_facts(model, require_proof(model, unverified=True), name, partner)
         cards.append(make_card(facts, metadata))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from crc32c import crc32c
 
-from electra_convert.formats import safetensors_file, torch_file
+from electra_convert.formats import onnx, safetensors_file, torch_file
 from electra_convert.formats.files import ReadFile
 from electra_convert.formats.tf_bundle import graphs, open_sink, open_source, state_file
 from electra_convert.formats.tf_bundle.entries import BundleEntry, BundleHeader, Extent, encode_entry, encode_header
@@ -209,6 +209,21 @@ def _shards(folder: Path) -> Files:
     _fill(safetensors_file.open_folder_sink(folder, _specs(arrays), 64), arrays)
     index = folder / "model.safetensors.index.json"
     return {index.name: (index.read_bytes(), JSON)}
+
+
+def _onnx(folder: Path) -> Files:
+    """A model that adds, its tensors within it."""
+    arrays = _arrays()
+    port = onnx.Port("x", DTYPES["float32"], ("rows", 3))
+    graph = onnx.Graph((onnx.Node("Add", ("x", "a"), ("y",), {"axis": 1}),), (port,), (port,))
+    _fill(onnx.open_folder_sink(folder, _specs(arrays), "model.onnx", graph), arrays)
+    return {"model.onnx": ((folder / "model.onnx").read_bytes(), either(change.protobuf))}
+
+
+def _read_onnx(folder: Path) -> None:
+    with onnx.OnnxFile(folder / "model.onnx") as file:
+        _streamed(file)
+        assert file.operators is not None
 
 
 def _hdf5(folder: Path) -> Files:
@@ -646,6 +661,7 @@ READERS = (
     Reader("safetensors", _safetensors, _read_safetensors("model.safetensors")),
     Reader("shards", _shards, _read_safetensors("model.safetensors.index.json"), 2),
     Reader("Keras HDF5", _hdf5, _read_hdf5, 2),
+    Reader("ONNX", _onnx, _read_onnx, 0.5),
     Reader("flax msgpack", _msgpack, _read_msgpack, 0.5),
     Reader("torch zip", _torch(zipped=True), _read_torch, 3, needs_framework=True),
     Reader("torch pickles", _torch(zipped=False), _read_torch, 3, needs_framework=True),
