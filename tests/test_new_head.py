@@ -56,7 +56,7 @@ def test_no_file_knows_a_fine_tuned_head_but_those_that_a_contributor_is_told():
     shown = {"demo/tasks/NAME.py", "demo/tasks/NAME.html", "demo/tasks/__init__.py"}
     assert {name.replace("question-answering", "TAG") for name in outside} == told - own - shown
     assert own | shown <= told
-    assert len(outside) <= 3
+    assert len(outside) <= 5
 
 
 # A toy head, which is registered for a test: every command takes it.

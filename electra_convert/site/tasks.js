@@ -7,6 +7,13 @@ const COLOURS = 8;
 const LONGEST_ANSWER = 30; // tokens, as in Google's code
 const ANSWERS = 5;
 
+export const TASKS = {
+  sequence_classification: classify,
+  regression: estimate,
+  token_classification: tag,
+  question_answering: read,
+};
+
 // Classes, or a number
 
 async function runTexts(runner, { text, other }) {
@@ -26,7 +33,7 @@ async function runTexts(runner, { text, other }) {
   return { logits: data, note };
 }
 
-export async function classify(runner, asked) {
+async function classify(runner, asked) {
   const several = runner.settings.problem_type === "multi_label_classification";
   const { logits, note } = await runTexts(runner, asked);
   const probabilities = several ? Array.from(logits, sigmoid) : softmax(logits);
@@ -37,7 +44,7 @@ export async function classify(runner, asked) {
   return { kind: "sequence_classification", text: asked.text, pair: asked.other, classes, several, note };
 }
 
-export async function estimate(runner, asked) {
+async function estimate(runner, asked) {
   const { logits, note } = await runTexts(runner, asked);
   return { kind: "regression", text: asked.text, pair: asked.other, value: logits[0], note };
 }
@@ -53,7 +60,7 @@ function named(origin, encode) {
 
 // Tags
 
-export async function tag(runner, { text }) {
+async function tag(runner, { text }) {
   const encoded = runner.encode(text);
   const words = wordsOf(runner.tokenizer.characters, encoded);
   if (!words.length) throw new Refusal("The text has nothing to tag: special tokens alone. Give it a word or two.");
@@ -116,7 +123,7 @@ function joined(characters, points, run) {
 
 // Answers
 
-export async function read(runner, { text, other }) {
+async function read(runner, { text, other }) {
   if (other === null) throw new Refusal("There is no question. Ask one; the text is the passage.");
   const question = named("the question", () => runner.encode(other)).pieces;
   const passage = named("the passage", () => runner.encode(text));

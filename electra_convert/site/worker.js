@@ -5,17 +5,11 @@ import { isPrepared, Network, prepare } from "./network.js";
 import { Refusal } from "./page.js";
 import { Runner } from "./runner.js";
 import { clearest, score, suggest } from "./scoring.js";
-import { classify, estimate, read, tag } from "./tasks.js";
+import { TASKS } from "./tasks.js";
 import { WordPiece } from "./wordpiece.js";
 
 const LONGEST_TYPED = 5000; // characters
 const RUNTIME = "runtime/ort-wasm-simd-threaded.wasm";
-const TASKS = {
-  sequence_classification: classify,
-  regression: estimate,
-  token_classification: tag,
-  question_answering: read,
-};
 const answers = { open: opening, settings, score: scored, suggest: suggested, answer: answered };
 const opened = {};
 let site;
