@@ -47,7 +47,7 @@ import importlib, pkgutil, electra_convert
 for module in pkgutil.walk_packages(electra_convert.__path__, "electra_convert."):
     if not module.name.startswith("electra_convert.pretraining") and not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-from electra_convert.pretraining import memory, pauses, processor, run_folder
+from electra_convert.pretraining import memory, pauses, run_folder
 """
 
 
