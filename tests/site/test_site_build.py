@@ -95,6 +95,7 @@ def test_a_fine_tuned_model_gets_the_page_of_its_kind(to_web, tmp_path, source, 
     ("source", "options", "said"),
     [
         ("default", (*VOCAB, "--model", "generator"), "has neither head"),
+        ("finetuned/squad_joint", VOCAB, "a model fine-tuned for text-classification, regression"),
         ("finetuned/mrpc_chunk", VOCAB, "was fine-tuned for several tasks: chunk, mrpc"),
         ("default", (*VOCAB, "--no-tokenizer"), "--no-tokenizer does not go with --to web"),
         ("default", (*VOCAB, "--dtype", "float16"), "--dtype float16 does not go with --to onnx"),
