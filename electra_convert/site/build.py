@@ -80,7 +80,7 @@ def _shown(source: Path, options: Options) -> tuple[str, tuple[Role, ...]]:
         raise NamesError(
             f"{source}: the page scores words, or answers as a fine-tuned model does, and this has neither head",
             "Give the discriminator, or the folder of both models (the generator suggests words beside it), or a "
-            f"model fine-tuned for {listing([task.head.kind for task in TASKS.values()])}.",
+            f"model fine-tuned for {listing([str(task.head.kind) for task in TASKS.values()])}.",
         )
     return head.name, roles
 
