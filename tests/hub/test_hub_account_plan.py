@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -84,6 +85,14 @@ def test_what_no_plan_says_is_refused(path, keys, value, said):
     edited(path, keys, value)
     with pytest.raises(SourceError, match=said):
         read_plan(path)
+
+
+def test_a_plan_of_as_many_models_as_an_account_may_have_is_read_at_once(path):
+    step = json.loads(path.read_text())["convert"][0]
+    edited(path, ("convert",), [{**step, "repo": f"alice/{number}"} for number in range(10_000)])
+    before = time.process_time()
+    assert len(read_plan(path).convert) == 10_000
+    assert time.process_time() - before < 1
 
 
 def test_a_key_that_is_missing_is_named(path):

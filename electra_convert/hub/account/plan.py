@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +148,8 @@ def read_plan(path: Path) -> Plan:
         _refuse(path, "endpoint", endpoint, "the address of a Hub")
     convert = tuple(_read_step(path, f"convert[{at}]", one) for at, one in enumerate(_list(path, found, "convert")))
     leave = tuple(_read_left(path, f"leave[{at}]", one) for at, one in enumerate(_list(path, found, "leave")))
-    names = [one.repo for one in convert] + [one.repo for one in leave]
-    if twice := [name for name in names if names.count(name) > 1]:
+    number = Counter([one.repo for one in convert] + [one.repo for one in leave])
+    if twice := [name for name, times in number.items() if times > 1]:
         raise SourceError(f"{path} names {twice[0]} more than once", _AGAIN)
     return Plan(endpoint, convert, leave)
 
