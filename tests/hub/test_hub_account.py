@@ -175,6 +175,59 @@ def test_a_part_that_was_not_asked_for_or_is_too_short_is_an_error_of_its_row(hu
     assert rows["alice/b"]["action"] == "nothing"
 
 
+@pytest.mark.parametrize("other", ["bob/b", "alice/../b"])
+def test_a_listing_of_what_is_not_the_accounts_is_refused(hub, tiny, other):
+    hub.put("alice/b", tiny)
+    hub.order("edit", "GET", "/api/models", times=9, edit={"find": '"alice/b"', "put": f'"{other}"'})
+    assert f"the Hub lists '{other}' among the models of alice" in hub.run("inspect", "hf://alice").refusal()
+
+
+def test_a_repository_that_is_listed_twice_is_looked_at_once(hub, tiny):
+    for name in ("a", "b"):
+        hub.put(f"alice/{name}", tiny)
+    hub.order("edit", "GET", "/api/models", edit={"find": '"alice/b"', "put": '"alice/a"'})
+    ran = hub.run("inspect", "hf://alice", "--csv")
+    assert [row["name"] for row in csv.DictReader(StringIO(ran.out))] == ["alice/a"]
+
+
+def test_what_contradicts_itself_is_no_model_as_it_should_be(hub, tiny):
+    def config(**changed):
+        return {**tiny, "config.json": json.dumps({**json.loads(tiny["config.json"]), **changed}).encode()}
+
+    models = {
+        "elsewhere": {f"discriminator/{name}": content for name, content in tiny.items()},
+        "other_class": config(architectures=["ElectraForMaskedLM"]),
+        "type_in_a_list": config(model_type=["electra"]),
+        "unstated": {"model.safetensors": tiny["model.safetensors"]},
+    }
+    for name, files in models.items():
+        own = {place: content for place, content in files.items() if "conversion.json" not in place}
+        hub.put(f"alice/{name}", own)
+    rows = inspected(hub, "hf://alice")
+    found = [(row["action"], row["why"][-1]) for row in rows.values()]
+    assert found == [
+        ("by hand", "from_pretrained loads it only with subfolder=, its folder"),
+        (
+            "convert",
+            "config.json names the class ElectraForMaskedLM, and its tensors are those of ElectraForPreTraining",
+        ),
+        ("leave", "it is no ELECTRA model: config.json says ['electra']"),
+        (
+            "by hand",
+            "nothing says its hidden_act and num_attention_heads: convert it with --hparams or --config",
+        ),
+    ]
+
+
+def test_what_a_file_says_is_no_formula_in_csv_and_no_wider_than_a_name(hub, tiny):
+    settings = json.loads(tiny["tokenizer_config.json"])
+    for name, said in {"formula": '=HYPERLINK("http://a,b")', "wide": "A" * 5000}.items():
+        named = json.dumps({**settings, "tokenizer_class": said}).encode()
+        hub.put(f"alice/{name}", {**tiny, "tokenizer_config.json": named})
+    rows = list(csv.DictReader(StringIO(hub.run("inspect", "hf://alice", "--csv").out)))
+    assert [row["tokenizer"] for row in rows] == ['\'=HYPERLINK("http://a,b")', "A" * 80]
+
+
 def test_a_private_repository_is_seen_by_those_who_may(hub, tiny):
     hub.put("alice/open", tiny)
     hub.put("alice/own", tiny, private=True)
