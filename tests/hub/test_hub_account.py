@@ -267,6 +267,7 @@ def test_a_proof_counts_only_for_the_files_that_it_is_of(hub, tiny, discriminato
     ("arguments", "code", "said"),
     [
         (("hf://alice", "--check"), 2, "--check is for one model"),
+        (("hf://alice", "--csv", "--json"), 2, "--json and --csv are both given"),
         (("hf://alice/a@main/b", "--csv"), 2, "is one place in a repository"),
         ((FIXTURES / "corpus", "--csv"), 1, "holds no models"),
     ],

@@ -106,8 +106,9 @@ def test_a_key_that_is_missing_is_named(path):
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1, "schema": 1}', '{"schema": NaN}', "[" * 10_000])
 def test_what_is_no_json_object_is_refused(path, text):
     path.write_text(text)
-    with pytest.raises(CorruptFileError):
+    with pytest.raises(CorruptFileError) as refused:
         read_plan(path)
+    assert refused.value.hint == "Write it anew: electra-convert inspect hf://OWNER --plan FILE."
 
 
 def test_a_plan_that_is_not_there_is_told(tmp_path):

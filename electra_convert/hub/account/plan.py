@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from electra_convert.errors import OutputError, SourceError, UsageError, unwritable
+from electra_convert.errors import CorruptFileError, OutputError, SourceError, UsageError, unwritable
 from electra_convert.formats.files import WriteFile
 from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import (
@@ -139,7 +139,10 @@ def read_plan(path: Path) -> Plan:
         SourceError: it cannot be read, is of another version, or says what no plan can.
         CorruptFileError: it is no JSON object.
     """
-    found = read_object(path)
+    try:
+        found = read_object(path)
+    except CorruptFileError as error:
+        raise CorruptFileError(error.message, _AGAIN) from error
     if found.get("schema") != SCHEMA or not isinstance(found.get("tool"), dict):
         _refuse(path, "schema", found.get("schema"), f"{SCHEMA}, as inspect --plan writes it")
     _require_keys(path, "it", found, ("schema", "tool", "endpoint", "convert", "leave"))
