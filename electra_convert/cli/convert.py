@@ -170,7 +170,6 @@ def command(
     from electra_convert.conversion.options import Options, read_size
     from electra_convert.hub.download import brought_source
     from electra_convert.schemes.layouts import read_task
-    from electra_convert.site.build import run_site
     from electra_convert.tokenizer.of_checkpoint import TokenizerOptions
 
     prepare_hub(quiet or as_json)
@@ -193,6 +192,9 @@ def command(
     )
     with progress_bar("Converting", quiet or as_json) as progress:
         if to == "web":
+            # What makes pages takes as long to import as a small conversion.
+            from electra_convert.site.build import run_site
+
             result = run_site(source, output, model_name(source).removeprefix("hf://"), options, progress)
         else:
             result = run_conversion(source, output, options, progress)

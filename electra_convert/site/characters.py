@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # A range of code points, its first and its last, one range after the other.
 Ranges = list[int]
 # All that Unicode has characters in; of what no version assigns, and of private use, the first stand for the others.
-_TRIED = (*range(0xD800), *range(0xE000, 0x40001), *range(0xE0000, 0xF0001))
+_TRIED: Sequence[Sequence[int]] = (range(0xD800), range(0xE000, 0x40001), range(0xE0000, 0xF0001))
 _ALIKE = {0x40000: 0xDFFFF, 0xF0000: 0x10FFFF}
 _CHUNK = 1 << 14  # characters that are tried in one text
 _SIGMAS = _CAPITAL_SIGMA, _SIGMA, _FINAL_SIGMA = "\u03a3", "\u03c3", "\u03c2"
@@ -42,7 +42,7 @@ def written_out(tokenizer: Tokenizer, name: str) -> dict[str, Any]:
         VocabularyError: the tokenizer is of another kind, which the page has no code for.
     """
     _require_known(json.loads(tokenizer.to_str()), name)
-    every = [chr(point) for point in _TRIED]
+    every = [chr(point) for points in _TRIED for point in points]
     became = dict(zip(every, _normalised(tokenizer, every), strict=True))
     left = [one for one, to in became.items() if to]
     kinds = dict(zip(left, _kinds(tokenizer, left), strict=True))

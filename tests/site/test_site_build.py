@@ -22,7 +22,7 @@ def runtime(monkeypatch):
     """Files in place of the runtime's, and few characters tried: a page is made, and not run."""
     monkeypatch.setattr(build, "runtime_archive", lambda: Path("archive"))
     monkeypatch.setattr(build, "runtime_files", lambda _: RUNTIME)
-    monkeypatch.setattr(characters, "_TRIED", range(0x20, 0x250))
+    monkeypatch.setattr(characters, "_TRIED", [range(0x20, 0x250)])
 
 
 @pytest.fixture
