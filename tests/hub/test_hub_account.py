@@ -11,6 +11,8 @@ import pytest
 from conftest import FIXTURES
 from support.fake_hub.account import kinds
 
+from electra_convert import survey
+
 pytestmark = pytest.mark.slow
 
 
@@ -226,6 +228,19 @@ def test_what_a_file_says_is_no_formula_in_csv_and_no_wider_than_a_name(hub, tin
         hub.put(f"alice/{name}", {**tiny, "tokenizer_config.json": named})
     rows = list(csv.DictReader(StringIO(hub.run("inspect", "hf://alice", "--csv").out)))
     assert [row["tokenizer"] for row in rows] == ['\'=HYPERLINK("http://a,b")', "A" * 80]
+
+
+def test_errors_of_a_folder_keep_their_words_whatever_it_is_called(tmp_path, monkeypatch):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
+    for name in ("lfs", "model"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text(pointer)
+    monkeypatch.chdir(tmp_path)
+    said = "model.safetensors is a Git LFS pointer, which stands for a file that was not downloaded"
+    for row in survey(".").rows:
+        assert (row.error, *row.why) == (said, "Run git lfs pull in the repository, or download the file itself.")
+    monkeypatch.chdir(tmp_path / "lfs")
+    assert [(row.name, row.error) for row in survey(".").rows] == [(".", said)]
 
 
 def test_a_private_repository_is_seen_by_those_who_may(hub, tiny):

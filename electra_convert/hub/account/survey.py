@@ -200,6 +200,7 @@ def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedF
 
 def look_at_folder(name: str, path: Path) -> ModelRow:
     """Look at one folder."""
+    path = path.absolute()  # which no other words of a message are, from which it is taken out
     files = {one.relative_to(path).as_posix(): one.stat().st_size for one in path.rglob("*") if one.is_file()}
     row = ModelRow(name, "look", containers=containers_of(files), size=sum(files.values()))
     config = path / CONFIG_FILE
