@@ -190,7 +190,12 @@ def _flat(row: ModelRow) -> dict[str, object]:
         "size": row.size,
         "read": row.read,
     }
-    return {name: one_line(value) if isinstance(value, str) else value for name, value in fields.items()}
+    return {name: _cell(value) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def _cell(text: str) -> str:
+    """A text in one line, and none that a spreadsheet computes: some of it is what strangers' files say."""
+    return one_line(f"'{text}" if text.startswith(("=", "+", "-", "@")) else text)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -66,6 +66,8 @@ def command(
     from electra_convert.cli.account import inspect_many, is_many
     from electra_convert.conversion.inspect import run_inspection
 
+    if as_json and as_csv:
+        raise UsageError("--json and --csv are both given: one of them says what is printed")
     if is_many(source) or as_csv or plan is not None:
         given = {"--check": check, "--hparams": hparams, "--config": config, "--exclude": exclude}
         if names := [name for name, value in given.items() if value]:

@@ -162,6 +162,7 @@ def command(
     columns = Columns(parse_column(text_column), parse_column(pair_column))
     _refuse_contradictions(output, resume, overwrite)
     source = _source(given, resume)
+    _refuse_same_file(source, output)
     options = TokenizerOptions(
         vocab=vocab,
         lower_case=None if cased is None else not cased,
@@ -255,6 +256,17 @@ def _source(given: Path, resume: bool) -> Path | IO[bytes]:
     if resume and not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
         raise _gone("standard input")
     return open(sys.stdin.fileno(), "rb", closefd=False)
+
+
+def _refuse_same_file(source: Path | IO[bytes], output: Path | None) -> None:
+    """Refuse to write where the input is read, or where a file lies while it is written."""
+    from electra_convert.scoring.partial import files_of
+
+    if output is None or (isinstance(source, Path) and not source.exists()):
+        return
+    read = source.stat() if isinstance(source, Path) else os.fstat(source.fileno())
+    if same := [path for path in files_of(output) if path.exists() and os.path.samestat(read, path.stat())]:
+        raise UsageError(f"{same[0]} is the input, and would be written over", "Give --output another name.")
 
 
 def _gone(name: str) -> UsageError:

@@ -82,6 +82,11 @@ class Partial:
         return OutputError(f"{what}: the input is another than it was begun with", f"Give the same. {_ANEW}")
 
 
+def files_of(output: Path) -> tuple[Path, Path, Path]:
+    """An output, the file that it is while it is written, and the record of what that was begun with."""
+    return output, output.with_name(f"{output.name}.partial"), output.with_name(f"{output.name}.partial.json")
+
+
 @contextmanager
 def partial_file(
     output: Path, begun_with: Mapping[str, object], *, resume: bool, overwrite: bool, again: bool
@@ -98,7 +103,7 @@ def partial_file(
     Raises:
         OutputError: it is there already, belongs to another run, was begun with something else, or cannot be written.
     """
-    path, record = (output.with_name(f"{output.name}{ending}") for ending in (".partial", ".partial.json"))
+    _, path, record = files_of(output)
     if output.is_dir():
         raise OutputError(f"{output} is a folder", "Give the name of a file.")
     if output.exists() and not overwrite:

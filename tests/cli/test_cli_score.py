@@ -229,6 +229,19 @@ def test_an_input_that_is_no_file_is_refused(tmp_path, monkeypatch, given, said)
     assert said in run("score", MODEL, given, "--vocab", VOCABULARY).refusal()
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.partial", "a.jsonl.partial.json"])
+def test_the_input_is_not_written_over(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text('{"text": "a"}\n')
+    arguments = ["-o", "a.jsonl", "--overwrite"]
+    ran = run("score", MODEL, name, *arguments, "--vocab", VOCABULARY)
+    assert f"{name} is the input, and would be written over" in ran.refusal(2)
+    with Path(name).open() as opened:
+        ran = subprocess.run([*COMMAND, *arguments], stdin=opened, capture_output=True, text=True, check=False)
+    assert f"{name} is the input, and would be written over" in ran.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: '{"text": "a"}\n'}
+
+
 # From Python
 
 

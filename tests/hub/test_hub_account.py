@@ -11,6 +11,8 @@ import pytest
 from conftest import FIXTURES
 from support.fake_hub.account import kinds
 
+from electra_convert import survey
+
 pytestmark = pytest.mark.slow
 
 
@@ -175,6 +177,72 @@ def test_a_part_that_was_not_asked_for_or_is_too_short_is_an_error_of_its_row(hu
     assert rows["alice/b"]["action"] == "nothing"
 
 
+@pytest.mark.parametrize("other", ["bob/b", "alice/../b"])
+def test_a_listing_of_what_is_not_the_accounts_is_refused(hub, tiny, other):
+    hub.put("alice/b", tiny)
+    hub.order("edit", "GET", "/api/models", times=9, edit={"find": '"alice/b"', "put": f'"{other}"'})
+    assert f"the Hub lists '{other}' among the models of alice" in hub.run("inspect", "hf://alice").refusal()
+
+
+def test_a_repository_that_is_listed_twice_is_looked_at_once(hub, tiny):
+    for name in ("a", "b"):
+        hub.put(f"alice/{name}", tiny)
+    hub.order("edit", "GET", "/api/models", edit={"find": '"alice/b"', "put": '"alice/a"'})
+    ran = hub.run("inspect", "hf://alice", "--csv")
+    assert [row["name"] for row in csv.DictReader(StringIO(ran.out))] == ["alice/a"]
+
+
+def test_what_contradicts_itself_is_no_model_as_it_should_be(hub, tiny):
+    def config(**changed):
+        return {**tiny, "config.json": json.dumps({**json.loads(tiny["config.json"]), **changed}).encode()}
+
+    models = {
+        "elsewhere": {f"discriminator/{name}": content for name, content in tiny.items()},
+        "other_class": config(architectures=["ElectraForMaskedLM"]),
+        "type_in_a_list": config(model_type=["electra"]),
+        "unstated": {"model.safetensors": tiny["model.safetensors"]},
+    }
+    for name, files in models.items():
+        own = {place: content for place, content in files.items() if "conversion.json" not in place}
+        hub.put(f"alice/{name}", own)
+    rows = inspected(hub, "hf://alice")
+    found = [(row["action"], row["why"][-1]) for row in rows.values()]
+    assert found == [
+        ("by hand", "from_pretrained loads it only with subfolder=, its folder"),
+        (
+            "convert",
+            "config.json names the class ElectraForMaskedLM, and its tensors are those of ElectraForPreTraining",
+        ),
+        ("leave", "it is no ELECTRA model: config.json says ['electra']"),
+        (
+            "by hand",
+            "nothing says its hidden_act and num_attention_heads: convert it with --hparams or --config",
+        ),
+    ]
+
+
+def test_what_a_file_says_is_no_formula_in_csv_and_no_wider_than_a_name(hub, tiny):
+    settings = json.loads(tiny["tokenizer_config.json"])
+    for name, said in {"formula": '=HYPERLINK("http://a,b")', "wide": "A" * 5000}.items():
+        named = json.dumps({**settings, "tokenizer_class": said}).encode()
+        hub.put(f"alice/{name}", {**tiny, "tokenizer_config.json": named})
+    rows = list(csv.DictReader(StringIO(hub.run("inspect", "hf://alice", "--csv").out)))
+    assert [row["tokenizer"] for row in rows] == ['\'=HYPERLINK("http://a,b")', "A" * 80]
+
+
+def test_errors_of_a_folder_keep_their_words_whatever_it_is_called(tmp_path, monkeypatch):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
+    for name in ("lfs", "model"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text(pointer)
+    monkeypatch.chdir(tmp_path)
+    said = "model.safetensors is a Git LFS pointer, which stands for a file that was not downloaded"
+    for row in survey(".").rows:
+        assert (row.error, *row.why) == (said, "Run git lfs pull in the repository, or download the file itself.")
+    monkeypatch.chdir(tmp_path / "lfs")
+    assert [(row.name, row.error) for row in survey(".").rows] == [(".", said)]
+
+
 def test_a_private_repository_is_seen_by_those_who_may(hub, tiny):
     hub.put("alice/open", tiny)
     hub.put("alice/own", tiny, private=True)
@@ -214,6 +282,7 @@ def test_a_proof_counts_only_for_the_files_that_it_is_of(hub, tiny, discriminato
     ("arguments", "code", "said"),
     [
         (("hf://alice", "--check"), 2, "--check is for one model"),
+        (("hf://alice", "--csv", "--json"), 2, "--json and --csv are both given"),
         (("hf://alice/a@main/b", "--csv"), 2, "is one place in a repository"),
         ((FIXTURES / "corpus", "--csv"), 1, "holds no models"),
     ],

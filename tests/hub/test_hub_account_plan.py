@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -86,6 +87,14 @@ def test_what_no_plan_says_is_refused(path, keys, value, said):
         read_plan(path)
 
 
+def test_a_plan_of_as_many_models_as_an_account_may_have_is_read_at_once(path):
+    step = json.loads(path.read_text())["convert"][0]
+    edited(path, ("convert",), [{**step, "repo": f"alice/{number}"} for number in range(10_000)])
+    before = time.process_time()
+    assert len(read_plan(path).convert) == 10_000
+    assert time.process_time() - before < 1
+
+
 def test_a_key_that_is_missing_is_named(path):
     plan = json.loads(path.read_text())
     del plan["convert"][1]["why"]
@@ -97,8 +106,9 @@ def test_a_key_that_is_missing_is_named(path):
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1, "schema": 1}', '{"schema": NaN}', "[" * 10_000])
 def test_what_is_no_json_object_is_refused(path, text):
     path.write_text(text)
-    with pytest.raises(CorruptFileError):
+    with pytest.raises(CorruptFileError) as refused:
         read_plan(path)
+    assert refused.value.hint == "Write it anew: electra-convert inspect hf://OWNER --plan FILE."
 
 
 def test_a_plan_that_is_not_there_is_told(tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from electra_convert.checkpoint import Checkpoint, open_path
-from electra_convert.config.sources import gather
+from electra_convert.config.sources import Findings, gather
 from electra_convert.config.transformers import SIZE_DEFAULTS, read_config, role_of_config
 from electra_convert.conversion.layout_transformers import architecture
 from electra_convert.errors import (
@@ -44,6 +44,7 @@ from electra_convert.tokenizer.of_checkpoint import coverage_of_folder
 # Over ranges, each of their tensors would take a request.
 _SCATTERED = frozenset({"hdf5", "msgpack"})
 _UNREAD = {"tensorflow": "TensorFlow checkpoints", "hdf5": "HDF5 files", "msgpack": "files of flax"}
+_LONGEST_NAME = 80  # of a class, of which files may say anything
 _NO_LIMIT = 1e9  # transformers writes 1e30 where it knows none
 HashOf: TypeAlias = Callable[[Path, str], PublishedFile]
 
@@ -54,7 +55,7 @@ def other_family(config: bytes) -> str | None:
     Where a conversion.json lies beside it, it may be an ELECTRA model by another family's names.
     """
     found = decode_object(config, CONFIG_FILE).get("model_type")
-    return None if found in {None, ELECTRA.model_type} else f"{found!s:.40}"
+    return None if found in (None, ELECTRA.model_type) else f"{found!s:.40}"
 
 
 def of_other_family(row: ModelRow, family: str) -> ModelRow:
@@ -72,8 +73,9 @@ def looked_at(row: ModelRow, path: Path, hash_of: HashOf) -> ModelRow:
     """
     try:
         with open_path(path) as checkpoint:
-            found = _described(row, checkpoint, hash_of)
-            return replace(found, **_verdict(found, checkpoint))
+            findings = gather(checkpoint)
+            found = _described(row, checkpoint, findings, hash_of)
+            return replace(found, **_verdict(found, checkpoint, findings))
     except NotElectraError as error:
         return replace(row, action="leave", why=(f"it is no ELECTRA model: {without(error.message, path)}",))
     except ElectraConvertError as error:
@@ -123,8 +125,7 @@ def without(text: str, path: Path) -> str:
     return text.replace(f"{folder}/", "").replace(str(folder), "it")
 
 
-def _described(row: ModelRow, checkpoint: Checkpoint, hash_of: HashOf) -> ModelRow:
-    findings = gather(checkpoint)
+def _described(row: ModelRow, checkpoint: Checkpoint, findings: Findings, hash_of: HashOf) -> ModelRow:
     models = checkpoint.models
     first = next(iter(models.values()))
     read = checkpoint.sources[0].format
@@ -165,7 +166,8 @@ def _tokenizer(folder: Path) -> TokenizerFindings:
     files = kind is not None or any((folder / name).is_file() for name in (TOKENIZER_FILE, VOCABULARY_FILE))
     longest = max_length_of_folder(folder)
     stated = longest if longest is not None and 0 <= longest < _NO_LIMIT else None
-    found = TokenizerFindings(kind or class_of_folder(folder), stated, files=files)
+    named = kind or class_of_folder(folder)
+    found = TokenizerFindings(named and named[:_LONGEST_NAME], stated, files=files)
     try:
         coverage = None if kind else coverage_of_folder(folder)
     except VocabularyError:
@@ -188,7 +190,7 @@ def _worst(states: Iterable[ProofState]) -> ProofState:
     return min(states, key=order.index)
 
 
-def _verdict(row: ModelRow, checkpoint: Checkpoint) -> Mapping[str, Any]:
+def _verdict(row: ModelRow, checkpoint: Checkpoint, findings: Findings) -> Mapping[str, Any]:
     """What should be done, and why."""
     if checkpoint.unmapped:
         told = f"{counted(len(checkpoint.unmapped), 'tensor')} of no ELECTRA model, such as {checkpoint.unmapped[0]}"
@@ -196,10 +198,11 @@ def _verdict(row: ModelRow, checkpoint: Checkpoint) -> Mapping[str, Any]:
     first = next(iter(checkpoint.models.values()))
     kept = checkpoint.scheme.described and _is_kept(first.folder)
     limit = _of_tokenizer(row, kept)
-    reasons = (*filter(None, (_why_not_loaded(checkpoint, first), _of_pickles(row))), *limit)
+    others = (_why_not_loaded(checkpoint, first), _of_pickles(row), *_of_classes(row, checkpoint, findings))
+    reasons = (*filter(None, others), *limit)
     if not reasons or (kept and reasons == limit):
         return {"action": "by hand" if reasons else "nothing", "why": reasons}
-    if obstacle := _obstacle(checkpoint):
+    if obstacle := _obstacle(checkpoint) or _unstated(findings):
         return {"action": "by hand", "why": (*reasons, obstacle)}
     if len(row.models) == 1 or row.commit is None:  # a folder becomes a folder of both
         return {"action": "convert", "why": reasons}
@@ -217,6 +220,21 @@ def _obstacle(checkpoint: Checkpoint) -> str | None:
     if checkpoint.scheme.described and len(checkpoint.models) > 1:
         return "it holds a pair in two folders, which belong into two repositories"
     return None
+
+
+def _unstated(findings: Findings) -> str | None:
+    """What would have to be guessed, so that nothing converted from it could be verified."""
+    guessed = sorted({key for config in findings.configs.values() for key in config.guessed})
+    return f"nothing says its {' and '.join(guessed)}: convert it with --hparams or --config" if guessed else None
+
+
+def _of_classes(row: ModelRow, checkpoint: Checkpoint, findings: Findings) -> Iterator[str]:
+    """That config.json names a class of another head, which transformers would make of random numbers."""
+    for role, found in row.models.items():
+        named = findings.bases.get(role, {}).get("architectures")
+        said = str(named[0]) if isinstance(named, list) and named else found
+        if checkpoint.scheme.family is ELECTRA and of_class(said) and said != found:
+            yield f"{CONFIG_FILE} names the class {said}, and its tensors are those of {found}"
 
 
 def _of_pickles(row: ModelRow) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from electra_convert.errors import OutputError, SourceError, UsageError, unwritable
+from electra_convert.errors import CorruptFileError, OutputError, SourceError, UsageError, unwritable
 from electra_convert.formats.files import WriteFile
 from electra_convert.formats.json_objects import read_object
 from electra_convert.formats.names import (
@@ -138,7 +139,10 @@ def read_plan(path: Path) -> Plan:
         SourceError: it cannot be read, is of another version, or says what no plan can.
         CorruptFileError: it is no JSON object.
     """
-    found = read_object(path)
+    try:
+        found = read_object(path)
+    except CorruptFileError as error:
+        raise CorruptFileError(error.message, _AGAIN) from error
     if found.get("schema") != SCHEMA or not isinstance(found.get("tool"), dict):
         _refuse(path, "schema", found.get("schema"), f"{SCHEMA}, as inspect --plan writes it")
     _require_keys(path, "it", found, ("schema", "tool", "endpoint", "convert", "leave"))
@@ -147,8 +151,8 @@ def read_plan(path: Path) -> Plan:
         _refuse(path, "endpoint", endpoint, "the address of a Hub")
     convert = tuple(_read_step(path, f"convert[{at}]", one) for at, one in enumerate(_list(path, found, "convert")))
     leave = tuple(_read_left(path, f"leave[{at}]", one) for at, one in enumerate(_list(path, found, "leave")))
-    names = [one.repo for one in convert] + [one.repo for one in leave]
-    if twice := [name for name in names if names.count(name) > 1]:
+    number = Counter([one.repo for one in convert] + [one.repo for one in leave])
+    if twice := [name for name, times in number.items() if times > 1]:
         raise SourceError(f"{path} names {twice[0]} more than once", _AGAIN)
     return Plan(endpoint, convert, leave)
 

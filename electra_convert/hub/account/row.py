@@ -48,7 +48,7 @@ class ModelRow:
         loads: the container by which from_pretrained of transformers 5 loads it; None where it does not.
         models: the class of each model in transformers, by role; empty where it is no ELECTRA model.
         fine_tuned: whether it has a task's head.
-            converted: of a pair the model that belongs here; None where there is one, or none is to be converted.
+        converted: of a pair the model that belongs here; None where there is one, or none is to be converted.
         positions: the longest input.
         tokenizer: what is known of that.
         proof: whether it was shown to be its source's.

@@ -21,7 +21,7 @@ from electra_convert.errors import (
 )
 from electra_convert.formats.files import LARGEST_SMALL_FILE, small_bytes
 from electra_convert.formats.locate import containers_of, locate
-from electra_convert.formats.names import CONFIG_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE, kind_of
+from electra_convert.formats.names import CONFIG_FILE, CONVERSION_FILE, PARITY_FILE, TRAINING_FILE, is_found, kind_of
 from electra_convert.hub.account.look import (
     by_config,
     failed,
@@ -144,9 +144,16 @@ def _models_of(hub: Hub, owner: str) -> list[str]:
         )
     if len(names) > _MOST_MODELS:
         raise HubError(f"{owner} has more than {_MOST_MODELS:,} models", "Look at some of them: hf://OWNER/REPO.")
-    if wrong := [name for name in names if not isinstance(name, str) or not REPOSITORY.fullmatch(name)]:
-        raise HubError(f"the Hub lists a model called {wrong[0]!r:.80}", ADVICE)
-    return sorted(names)
+    if wrong := [name for name in names if not _is_of(name, owner)]:
+        raise HubError(f"the Hub lists {wrong[0]!r:.80} among the models of {owner}", ADVICE)
+    return sorted(set(names))  # one that is changed meanwhile may stand on two pages
+
+
+def _is_of(name: object, owner: str) -> bool:
+    """Whether it is a repository of an account, which may be written in other letters' case."""
+    if not isinstance(name, str) or not REPOSITORY.fullmatch(name):
+        return False
+    return name.partition("/")[0].casefold() == owner.casefold()
 
 
 def look_at_repository(hub: Hub, name: str) -> ModelRow:
@@ -176,7 +183,10 @@ def _of_repository(row: ModelRow, ranges: RemoteRanges, listing: Listing) -> Mod
     with outline_of(ranges, listing, have) as path:
         if have and is_scattered(path):
             return by_config(row, path)
-        return looked_at(row, path, lambda folder, name: _listed(listing, path, folder, name))
+        found = looked_at(row, path, lambda folder, name: _listed(listing, path, folder, name))
+    if found.action == "nothing" and not any(map(is_found, listing.files)):
+        return replace(found, action="by hand", why=("from_pretrained loads it only with subfolder=, its folder",))
+    return found
 
 
 def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedFile:
@@ -190,6 +200,7 @@ def _listed(listing: Listing, path: Path, folder: Path, name: str) -> PublishedF
 
 def look_at_folder(name: str, path: Path) -> ModelRow:
     """Look at one folder."""
+    path = path.absolute()  # which no other words of a message are, from which it is taken out
     files = {one.relative_to(path).as_posix(): one.stat().st_size for one in path.rglob("*") if one.is_file()}
     row = ModelRow(name, "look", containers=containers_of(files), size=sum(files.values()))
     config = path / CONFIG_FILE
