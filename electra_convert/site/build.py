@@ -79,7 +79,8 @@ def _shown(source: Path, options: Options) -> tuple[str, tuple[Role, ...]]:
     if roles[0] == "generator" or (head is not PRETRAINING["discriminator"] and head.name not in TASKS):
         raise NamesError(
             f"{source}: the page scores words, or answers as a fine-tuned model does, and this has neither head",
-            "Give the discriminator, or the folder of both models; the generator suggests words beside it.",
+            "Give the discriminator, or the folder of both models (the generator suggests words beside it), or a "
+            f"model fine-tuned for {listing([str(task.head.kind) for task in TASKS.values()])}.",
         )
     return head.name, roles
 

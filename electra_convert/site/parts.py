@@ -15,6 +15,7 @@ from electra_convert.formats.names import (
     CONVERSION_FILE,
     ONNX_FILE,
     ONNX_FOLDER,
+    PARITY_FILE,
     QUANTIZED_FILE,
     TOKENIZER_FILE,
 )
@@ -105,7 +106,11 @@ def _cutter(data: bytes, path: Path, role: Role, title: str) -> Cutter:
 def _part(folder: Path, role: Role, title: str, cutter: Cutter, is_fine_tuned: bool) -> Part:
     graph, config = _graph(folder, title), read_config(folder / CONFIG_FILE)
     model = f"{role}/{ONNX_FOLDER}/{graph.name}"
-    records = {f"{role}/{name}": folder / name for name in (CONFIG_FILE, CONVERSION_FILE)}
+    records = {
+        f"{role}/{name}": folder / name
+        for name in (CONFIG_FILE, CONVERSION_FILE, PARITY_FILE)
+        if (folder / name).exists()
+    }
     labels = config.get("id2label", {}) if is_fine_tuned else {}
     stated = max_length_of_folder(folder) if is_fine_tuned else None
     positions = config["max_position_embeddings"]

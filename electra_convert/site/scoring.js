@@ -96,7 +96,9 @@ export async function suggest(runner, { text, start, end }) {
   const words = [];
   for (const id of ranked(probabilities)) {
     const piece = runner.tokenizer.name(id);
-    if (piece === undefined || piece in runner.settings.special || piece.startsWith(runner.tokenizer.prefix)) continue;
+    // `in` would find what every object has: "constructor" is a word of many vocabularies.
+    const isSpecial = Object.hasOwn(runner.settings.special, piece);
+    if (piece === undefined || isSpecial || piece.startsWith(runner.tokenizer.prefix)) continue;
     words.push({ piece, probability: probabilities[id] });
     if (words.length === SUGGESTIONS) break;
   }

@@ -1,6 +1,6 @@
 // The models, apart from the page, which stays at hand while they compute: it asks by messages, one at a time.
 import { Characters } from "./characters.js";
-import { Files } from "./files.js";
+import { fetched, Files, parsed } from "./files.js";
 import { isPrepared, Network, prepare } from "./network.js";
 import { Refusal } from "./page.js";
 import { Runner } from "./runner.js";
@@ -9,6 +9,7 @@ import { TASKS } from "./tasks.js";
 import { WordPiece } from "./wordpiece.js";
 
 const LONGEST_TYPED = 5000; // characters
+const SETTINGS = "settings.json";
 const RUNTIME = "runtime/ort-wasm-simd-threaded.wasm";
 const answers = { open: opening, settings, score: scored, suggest: suggested, answer: answered };
 const opened = {};
@@ -21,9 +22,8 @@ function tell(progress) {
 // The site's settings are the first thing read, and state the size of every other file.
 async function settingsOfSite() {
   if (!site) {
-    const response = await fetch(new URL("settings.json", import.meta.url));
-    if (!response.ok) throw new Error(`settings.json cannot be loaded: the server answers ${response.status}.`);
-    site = await response.json();
+    const response = await fetched(SETTINGS);
+    site = parsed(SETTINGS, await response.text());
   }
   return site;
 }
@@ -44,12 +44,12 @@ async function open(role) {
   const [definition, table, graph, binary] = await new Files(sizes, tell).all(names);
   if (binary) prepare(binary);
   const special = Object.keys(models[role].special);
-  const cut = new WordPiece(decoded(definition), new Characters(decoded(table)), special);
+  const cut = new WordPiece(decoded(tokenizer, definition), new Characters(decoded(characters, table)), special);
   return new Runner(models[role], cut, await Network.open(graph));
 }
 
-function decoded(bytes) {
-  return JSON.parse(new TextDecoder().decode(bytes));
+function decoded(name, bytes) {
+  return parsed(name, new TextDecoder().decode(bytes));
 }
 
 async function opening() {

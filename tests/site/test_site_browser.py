@@ -26,7 +26,7 @@ from electra_convert.tokenizer.encode import TokenizerSettings, encode_tokenizer
 from electra_convert.tokenizer.sentences import EXAMPLES
 from electra_convert.tokenizer.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-LOOKS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
+LOOKS = [*((size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")), ((320, 640), "light")]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
@@ -227,6 +227,29 @@ def test_a_word_is_replaced_by_the_generator_that_is_loaded_when_it_is_needed(pa
     assert find(page, "#input").get_attribute("value") == f"\U0001f469 the {shown[1]} of it"
 
 
+def test_a_suggestion_may_be_called_as_what_every_object_has(page):
+    """The generator's vocabulary of 4: [MASK], constructor, toString, a continuation."""
+    suggested = """
+        const { suggest } = await load("scoring.js");
+        const pieces = ["[MASK]", "constructor", "toString", "##s"];
+        const encoded = { pieces: [{ text: "[MASK]", special: true, start: 0 }] };
+        const network = { logits: { data: Float32Array.from([4, 3, 2, 1]), dims: [1, 1, 4] } };
+        return suggest({
+          settings: { special: { "[MASK]": 0 } }, tokenizer: { prefix: "##", name: (id) => pieces[id] },
+          encode: () => encoded, windows: () => [{ start: 1, stop: 1, first: 0, last: 1 }],
+          row: () => [], run: () => network,
+        }, { text: "x", start: 0, end: 1 });"""
+    assert [one["piece"] for one in evaluate(page, suggested)["words"]] == ["constructor", "toString"]
+
+
+def test_an_escape_of_an_input_method_leaves_the_panel_open(page):
+    tokens(page)[0].click()
+    pressed = """
+        document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", isComposing: arguments[0] }));
+        return panel.hidden;"""
+    assert [page.execute_script(pressed, composing) for composing in (True, False)] == [False, True]
+
+
 def test_nothing_is_asked_of_another_origin_and_nothing_can_be(page, address):
     names = page.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)")
     assert names
@@ -312,6 +335,44 @@ def test_a_file_that_is_not_there_is_told_of_and_asked_for_again(browser, site):
     finally:
         if hidden.exists():
             hidden.rename(graph)
+    browser.get_log("browser")
+
+
+def test_a_server_that_is_gone_is_told_of_by_the_file_that_is_missed(browser, site):
+    look(browser)
+    with static(site) as (address, _):
+        browser.get(address)
+        until(browser, lambda: tokens(browser))
+    tokens(browser)[0].click()
+    until(browser, lambda: "does not answer" in find(browser, "#about-suggestions").text)
+    assert (
+        "Generator/onnx/model.onnx cannot be loaded: the server does not answer."
+        in find(browser, "#about-suggestions").text
+    )
+    browser.get_log("browser")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("settings.json", "{", "settings.json is damaged"),
+        ("discriminator/characters.json", "{", "characters.json has another size"),
+    ],
+)
+def test_a_damaged_copy_is_told_of_and_nothing_more_is_loaded(browser, site, name, content, said):
+    look(browser)
+    place = site / name
+    whole = place.read_bytes()
+    place.write_text(content)
+    try:
+        with static(site) as (address, _):
+            browser.get(address)
+            until(browser, lambda: said in find(browser, "#error").text)
+            browser.execute_async_script("setTimeout(arguments[0], 500)")
+            assert "Trying again" not in find(browser, "#error").text
+            assert not find(browser, "#loading").is_displayed()
+    finally:
+        place.write_bytes(whole)
     browser.get_log("browser")
 
 

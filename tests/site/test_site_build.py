@@ -12,6 +12,7 @@ from support.command_line import run
 
 from electra_convert.hub.site_folder import is_site, read_site
 from electra_convert.site import build, characters
+from electra_convert.site.parts import parts_of_folders
 
 VOCAB = ("--vocab", FIXTURES / "vocab.txt")
 RUNTIME = {"ort.wasm.min.js": b"a", "ort-wasm-simd-threaded.js": b"b", "ort-wasm-simd-threaded.wasm": b"c"}
@@ -59,6 +60,19 @@ def test_a_pair_becomes_a_folder_that_names_every_file_it_loads(to_web, tmp_path
     assert "unsafe-inline" not in policy
 
 
+def test_a_record_of_the_verification_stays_with_the_model(runtime, tmp_path):
+    folder = tmp_path / "model"
+    assert run("convert", FIXTURES / "default", folder, "--to", "onnx", "--model", "discriminator", *VOCAB).code == 0
+    assert (
+        "discriminator/parity.json"
+        not in parts_of_folders({"discriminator": folder}, "it", False)["discriminator"].files
+    )
+    (folder / "parity.json").write_text("{}")
+    assert (
+        "discriminator/parity.json" in parts_of_folders({"discriminator": folder}, "it", False)["discriminator"].files
+    )
+
+
 def test_of_a_model_of_8_bits_the_page_has_that_alone(to_web, tmp_path):
     assert to_web(FIXTURES / "default", *VOCAB, "--quantize", "int8").code == 0
     settings = json.loads((tmp_path / "page" / "settings.json").read_text())
@@ -81,6 +95,7 @@ def test_a_fine_tuned_model_gets_the_page_of_its_kind(to_web, tmp_path, source, 
     ("source", "options", "said"),
     [
         ("default", (*VOCAB, "--model", "generator"), "has neither head"),
+        ("finetuned/squad_joint", VOCAB, "a model fine-tuned for text-classification, regression"),
         ("finetuned/mrpc_chunk", VOCAB, "was fine-tuned for several tasks: chunk, mrpc"),
         ("default", (*VOCAB, "--no-tokenizer"), "--no-tokenizer does not go with --to web"),
         ("default", (*VOCAB, "--dtype", "float16"), "--dtype float16 does not go with --to onnx"),

@@ -307,6 +307,7 @@ $("own").addEventListener("submit", (event) => {
   if ($("own-word").value) replaceWord($("own-word").value);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") closePanel(true);
+  // An input method's own Escape takes back what is being composed, and no more.
+  if (event.key === "Escape" && !event.isComposing) closePanel(true);
 });
 begin();
