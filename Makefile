@@ -23,8 +23,8 @@ test: lint types $(TRANSFORMERS4)/.installed  ## All checks and all tests but th
 	$(PYTEST) $(PYTEST_ARGS)
 	@echo "All checks and tests passed."
 
-test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing, for 20 minutes at most.
-	timeout 20m $(PYTEST) -m long $(PYTEST_ARGS)
+test-long: $(VENV)/.dev $(TRANSFORMERS4)/.installed  ## Long fuzzing, training and killing, for an hour at most.
+	timeout 60m $(PYTEST) -m long $(PYTEST_ARGS)
 
 COUNT ?= 1000000
 SEED ?= 1
