@@ -55,18 +55,6 @@ _OF_TORCH = (
 )
 _TOLD = 10  # faulty rows
 _EVERY = 0.5  # seconds between two looks at the speed
-# What the name of an output says it is, where that is something else than what comes out.
-_ENDINGS = {
-    ".jsonl": "JSON lines",
-    ".ndjson": "JSON lines",
-    ".json": "JSON lines",
-    ".csv": "CSV",
-    ".tsv": "TSV",
-    ".tab": "TSV",
-    ".parquet": "Parquet",
-    ".gz": "packed",
-    ".zst": "packed",
-}
 
 
 @click.command("score", cls=GuidedCommand, guide=GUIDE, short_help="Score any number of lines or rows with a model.")
@@ -275,8 +263,11 @@ def _gone(name: str) -> UsageError:
 
 def _require_ending(output: Path | None, kind: str) -> None:
     """Refuse a name that promises something else than what comes out."""
+    from electra_convert.pretraining.corpus.files import KINDS, PACKED
+
     made = kind if kind in {"CSV", "TSV"} else "JSON lines"
-    said = None if output is None else _ENDINGS.get(output.suffix.lower())
+    ending = "" if output is None else output.suffix.lower()
+    said = "packed" if ending in PACKED else KINDS.get(ending)
     if output is not None and said not in {None, made}:
         raise UsageError(
             f"{output} is called as if it were {said}, and {kind} comes out as {made}",

@@ -209,6 +209,7 @@ def test_a_faulty_row_is_told_by_its_line_and_the_others_are_scored(tmp_path):
         ),
         (MODEL, ["a.txt", "-o", "x.csv"], "x.csv is called as if it were CSV, and text comes out as JSON lines"),
         (MODEL, ["a.txt", "-o", "x.jsonl.gz"], "is called as if it were packed"),
+        (MODEL, ["a.txt", "-o", "x.jsonl.zstd"], "is called as if it were packed"),
         (MODEL, ["a.txt", "--question", "b"], "--question is for a model fine-tuned to answer questions"),
         (MODEL, ["a.txt", "--pair-column", "b"], "--pair-column is for a model that takes two texts"),
         (MODEL, ["a.txt", "--text-column", "0"], "--text-column is '0', expected a name"),

@@ -20,8 +20,8 @@ Kind = Literal["text", "JSON lines", "CSV", "TSV", "Parquet", "TFRecords"]
 # A column by its name, or by its number from 1 where the file has no header.
 Column = str | int
 _GIVE = "Give a text file, or a folder of them."
-_PACKED = {".gz", ".zst", ".zstd"}
-_KINDS: dict[str, Kind] = {
+PACKED = {".gz", ".zst", ".zstd"}
+KINDS: dict[str, Kind] = {
     ".jsonl": "JSON lines",
     ".ndjson": "JSON lines",
     ".json": "JSON lines",
@@ -166,9 +166,9 @@ def _recognised(path: Path, column: Column | None) -> CorpusFile:
 
 def _kind_by_name(path: Path) -> Kind | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    while suffixes and suffixes[-1] in _PACKED:
+    while suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
-    return _KINDS.get(suffixes[-1]) if suffixes else None
+    return KINDS.get(suffixes[-1]) if suffixes else None
 
 
 def _head(path: Path) -> str:
