@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from electra_convert.errors import UsageError
 
 TaskName = Literal["token-classification", "text-classification", "question-answering", "fill-mask"]
-TASK_NAMES: tuple[TaskName, ...] = get_args(TaskName)
 _POSITIVE = ("epochs", "batch_size", "learning_rate", "max_length", "samples", "seeds", "save_steps")
 
 # Of NumPy's and torch's generators.

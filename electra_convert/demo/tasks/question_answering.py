@@ -313,5 +313,4 @@ QUESTION_ANSWERING = Task(
     field=Field("Passage", 8),
     other=Other("question", "to answer questions", "question", Field("Question", 1), required=True),
     ask=answer,
-    whole_file=True,
 )

@@ -111,7 +111,6 @@ class Task(Generic[AnswerT_co]):
         field: the place for a text on a page.
         other: what goes with a text, or None where it takes one alone.
         ask: has a model answer, one answer for each; raises TextError for what it cannot be asked.
-        whole_file: whether a file is one text, and not one a line.
     """
 
     head: Head
@@ -122,7 +121,6 @@ class Task(Generic[AnswerT_co]):
     field: Field
     other: Other | None
     ask: Callable[[Runner, Sequence[Asked]], Sequence[AnswerT_co]]
-    whole_file: bool = False
 
     @property
     def name(self) -> str:
